@@ -1,0 +1,87 @@
+"""Every field of a run, once, with its meaning and its alternatives.
+
+The other files of this folder start from here and change a few lines. Any field
+can also be changed on the command line, as in --config.optimizer.name=sgd; an
+unknown field or a value of another type stops at once.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+  """Returns the reference recipe on 64x64 synthetic landscapes."""
+  config = ml_collections.ConfigDict()
+
+  # Initial weights, order of the pictures, augmentation and training masks.
+  config.seed = 0
+  # Validation and test masks, so that all runs are measured on the same holes.
+  config.eval_seed = 0
+  # A name in losses.LOSSES: mse, l1, poisson_nll, kl_div, cross_entropy.
+  config.loss = 'mse'
+  # Pictures a step, over all devices together.
+  config.batch_size = 32
+  config.num_epochs = 20
+  # Epochs without a better val/loss after which training stops; 0 = never.
+  config.early_stopping_patience = 3
+  # Decay of the running mean of the parameters that is validated, kept as best
+  # and used for inference, such as 0.999; 0 = use the parameters themselves.
+  config.ema_decay = 0.0
+  # Steps between two lines of train metrics; the first step always has one.
+  config.log_every_steps = 20
+  # Steps between two checkpoints within an epoch; 0 = only as each epoch ends.
+  config.checkpoint_every_steps = 0
+  # Pictures on the sample grids, 0 = no grids.
+  config.num_samples = 8
+
+  config.data = ml_collections.ConfigDict()
+  # synthetic, photo_crops, or the name of any tensorflow-datasets image
+  # dataset, such as tf_flowers.
+  config.data.dataset = 'synthetic'
+  # photo_crops only: the folder of photographs, searched with all below it.
+  config.data.source = ''
+  # Where built datasets are kept; '' = the user's cache folder, see README.
+  config.data.data_dir = ''
+  # Side of the square pictures in pixels: 32, 64, 128 or 256.
+  config.data.image_size = 64
+  # Pictures of each split. A source with fewer gives as many as it has, in
+  # these proportions.
+  config.data.num_train = 2048
+  config.data.num_val = 256
+  config.data.num_test = 512
+  # Augmentation of training pictures: left-right flip with probability 1/2,
+  # rotation by 0, 90, 180 or 270 degrees with probability 1/4 each.
+  config.data.flip = True
+  config.data.rotate = True
+  # Threads that read and decode pictures ahead of the step.
+  config.data.num_threads = 4
+
+  config.masks = ml_collections.ConfigDict()
+  # A name in masks.MASKS: stamps, strokes, box, border, mixture.
+  config.masks.kind = 'stamps'
+  # Width and length of the strokes: thin, medium, thick.
+  config.masks.strokes = 'medium'
+
+  config.model = ml_collections.ConfigDict()
+  # A name in models.MODELS: unet, encoder_decoder.
+  config.model.name = 'unet'
+  # Channels of the three levels, from the full resolution down.
+  config.model.features = (64, 128, 256)
+  # Type of activations, float32 or bfloat16; parameters stay float32.
+  config.model.dtype = 'float32'
+
+  config.optimizer = ml_collections.ConfigDict()
+  # A name in optimizers.OPTIMIZERS: adam, sgd, rmsprop, adagrad.
+  config.optimizer.name = 'adam'
+  config.optimizer.learning_rate = 1e-3
+  # sgd and rmsprop only.
+  config.optimizer.momentum = 0.0
+  # constant, or cosine: from learning_rate down to 0 at the last step.
+  config.optimizer.schedule = 'constant'
+  # Steps over which the learning rate first rises linearly from 0; cosine only.
+  config.optimizer.warmup_steps = 0
+  # Largest norm of the whole gradient; 0 = no clipping.
+  config.optimizer.clip_norm = 0.0
+  # L2 penalty added to the gradient, as weight_decay of PyTorch's optimizers.
+  config.optimizer.weight_decay = 0.0
+
+  return config

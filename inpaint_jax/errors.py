@@ -1,0 +1,38 @@
+"""Errors that a user can mend, and how they reach the terminal."""
+
+from collections.abc import Callable, Mapping
+import sys
+from typing import Any, TypeVar
+
+T = TypeVar('T')
+
+
+class UserError(ValueError):
+  """Something that the user can mend.
+
+  The message is one line: what was found, what was wanted, what to change. The
+  command-line programs print it without a traceback and exit with 1.
+  """
+
+
+def choose(registry: Mapping[str, T], name: str, flag: str) -> T:
+  """Returns `registry[name]`, or raises a UserError that lists the names.
+
+  Args:
+    registry: what there is to choose from.
+    name: the user's choice.
+    flag: what the user sets to choose, such as `--config.loss`.
+  """
+  if name not in registry:
+    known = ', '.join(sorted(registry))
+    raise UserError(f'{flag}={name!r} is unknown; choose one of: {known}')
+  return registry[name]
+
+
+def exit_with_line(main: Callable[..., Any], *args: Any) -> Any:
+  """Calls `main(*args)`; a UserError becomes one line and exit code 1."""
+  try:
+    return main(*args)
+  except UserError as error:
+    print(f'error: {error}', file=sys.stderr)
+    sys.exit(1)
