@@ -1,0 +1,187 @@
+"""From a dataset to batches.
+
+A batch is a dict of NumPy arrays:
+  image: uint8 [B, H, W, 3]; the step makes it float32 in [0, 1], so that a
+    quarter of the bytes travel to the device.
+  index: int32 [B], the place of each picture in its split.
+  valid: float32 [B], 0 where the last evaluation batch is padding.
+Masks are not here: they are drawn on the device, see masks.py.
+"""
+
+from collections.abc import Iterator
+import pathlib
+from typing import Any, Protocol
+
+import grain
+import ml_collections
+import numpy as np
+
+from inpaint_jax import datasets, errors, workdir as workdirs
+
+Batch = dict[str, np.ndarray]
+
+
+class Source(Protocol):
+  """A split: pictures in a fixed order, each read when it is asked for."""
+
+  def __len__(self) -> int: ...
+
+  def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+
+class _Indexed:
+  """A source whose examples know their index and carry nothing else."""
+
+  def __init__(self, source: Source):
+    self._source = source
+
+  def __len__(self) -> int:
+    return len(self._source)
+
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    return {
+      'image': self._source[index]['image'],
+      'index': np.int32(index),
+      'valid': np.float32(1),
+    }
+
+
+def load(
+  config: ml_collections.ConfigDict, record: pathlib.Path | None = None
+) -> datasets.Dataset:
+  """Returns a dataset, building it where it is not there.
+
+  Args:
+    config: the section `data` of a config.
+    record: a file that keeps the dataset's name from one start of a run to the
+      next. A run can then go on without its photographs, from what was built
+      of them, but not with others.
+
+  Raises:
+    errors.UserError: the dataset cannot be built or read, or is another one
+      than the record names.
+  """
+  if record is None:
+    return datasets.load(config)
+  if not record.exists():
+    dataset = datasets.load(config)
+    workdirs.write_json(record, {'name': dataset.name})
+    return dataset
+  name = workdirs.read_json(record)['name']
+  if config.dataset == 'photo_crops' and not (
+    config.source and pathlib.Path(config.source).exists()
+  ):
+    return datasets.load(config, name=name)
+  now = datasets.dataset_name(config)
+  if now != name:
+    raise errors.UserError(
+      f'the run in {record.parent} was trained on {name}, and '
+      f'--config.data.source={config.source} now gives {now}: photographs were '
+      'added, removed or changed; name another --workdir, or undo that'
+    )
+  return datasets.load(config)
+
+
+def augment(
+  image: np.ndarray,
+  rng: np.random.Generator,
+  *,
+  flip: bool,
+  rotate: bool,
+) -> np.ndarray:
+  """Returns a square picture flipped and turned at random.
+
+  Args:
+    image: [S, S, 3].
+    rng: where chance comes from.
+    flip: whether to flip left and right, with probability 1/2.
+    rotate: whether to rotate by 0, 90, 180 or 270 degrees, equally likely.
+  """
+  # Both are drawn in any case: a switch does not move the other's chance.
+  flipped, turns = rng.integers(2), rng.integers(4)
+  if flip and flipped:
+    image = np.fliplr(image)
+  if rotate:
+    image = np.rot90(image, turns)
+  return np.ascontiguousarray(image)
+
+
+def steps_per_epoch(source: Source, batch_size: int) -> int:
+  """Returns the number of whole batches in the training split."""
+  steps = len(source) // batch_size
+  if not steps:
+    raise errors.UserError(
+      f'--config.batch_size={batch_size} is more than the {len(source)} '
+      'training pictures; lower it, or raise --config.data.num_train'
+    )
+  return steps
+
+
+def train_batches(
+  source: Source,
+  config: ml_collections.ConfigDict,
+  *,
+  seed: int,
+  batch_size: int,
+  start_step: int = 0,
+) -> Iterator[Batch]:
+  """Yields training batches without end, from `start_step` on.
+
+  Each epoch sees every picture at most once, in an order of its own; the last
+  `len(source) % batch_size` of that order are left out. Batch s is a pure
+  function of (source, seed, s): a run that is resumed needs no saved position.
+
+  Args:
+    source: the training split.
+    config: the section `data` of the config.
+    seed: of order and augmentation.
+    batch_size: pictures a batch.
+    start_step: batches to pass over, without reading them.
+  """
+
+  def augment_example(example, rng):
+    image = augment(
+      example['image'], rng, flip=config.flip, rotate=config.rotate
+    )
+    return {**example, 'image': image}
+
+  dataset = (
+    grain.MapDataset.source(_Indexed(source))
+    .seed(seed)
+    .shuffle()
+    .random_map(augment_example)
+    .batch(batch_size, drop_remainder=True)
+    .repeat()
+  )
+  options = grain.ReadOptions(
+    num_threads=config.num_threads, prefetch_buffer_size=8
+  )
+  return iter(dataset[start_step:].to_iter_dataset(options))
+
+
+def eval_batches(
+  source: Source, config: ml_collections.ConfigDict, *, batch_size: int
+) -> Iterator[Batch]:
+  """Yields the whole split once, in order, the last batch padded with black.
+
+  Args:
+    source: a validation or test split.
+    config: the section `data` of the config.
+    batch_size: pictures a batch.
+  """
+  dataset = grain.MapDataset.source(_Indexed(source)).batch(batch_size)
+  options = grain.ReadOptions(
+    num_threads=config.num_threads, prefetch_buffer_size=8
+  )
+  for batch in dataset.to_iter_dataset(options):
+    yield pad(batch, batch_size)
+
+
+def pad(batch: Batch, batch_size: int) -> Batch:
+  """Appends examples of zeros, which are not valid, up to `batch_size`."""
+
+  def pad_array(array: np.ndarray) -> np.ndarray:
+    missing = batch_size - len(array)
+    return np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1))
+
+  return {name: pad_array(array) for name, array in batch.items()}

@@ -1,0 +1,87 @@
+"""Where the crops of a photo lie, and which photo goes to which split."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from inpaint_jax import photos
+
+# Crops are cut at this side and then shrunk, so that smaller pictures show the
+# same scenes at lower resolution.
+CROP = 256
+
+
+def crop_corners(height: int, width: int) -> list[tuple[int, int]]:
+  """Returns (left, top) of the crops of a photo, in pixels.
+
+  A photo of at least twice `CROP` on both sides gives every square of the
+  largest centred grid. A smaller one gives an empty list: it is used whole.
+  """
+  if min(height, width) < 2 * CROP:
+    return []
+  top, left = (height % CROP) // 2, (width % CROP) // 2
+  return [
+    (left + column * CROP, top + row * CROP)
+    for row in range(height // CROP)
+    for column in range(width // CROP)
+  ]
+
+
+def cut(
+  photo: Image.Image, indices: Sequence[int], side: int
+) -> list[Image.Image]:
+  """Returns some crops of a photo, each `side` pixels wide.
+
+  Crops of `CROP` pixels are shrunk to `side` by area. A photo that is used
+  whole has one crop, its centred square (Lanczos).
+
+  Args:
+    photo: RGB.
+    indices: which of `crop_corners`; [0] for a photo that is used whole.
+    side: a divisor of `CROP`.
+  """
+  corners = crop_corners(photo.height, photo.width)
+  if not corners:
+    return [photos.square(photo, side) for _ in indices]
+  crops = []
+  for index in indices:
+    left, top = corners[index]
+    box = (left, top, left + CROP, top + CROP)
+    crops.append(photo.reduce(CROP // side, box))
+  return crops
+
+
+def assign(
+  counts: Sequence[int], wanted: dict[str, int]
+) -> dict[str, list[tuple[int, list[int]]]]:
+  """Gives photos to splits.
+
+  The photos are walked in their order; each goes to the split that is furthest
+  below its share. All crops of a photo are in one split, or in none: the last
+  photo of a split gives only as many as are missing, spread over the photo. If
+  there are fewer crops than wanted, all splits shrink in proportion.
+
+  Args:
+    counts: number of crops of each photo.
+    wanted: number of crops of each split, at least 1.
+
+  Returns:
+    For each split, (photo, its crops) as indices.
+  """
+  total = sum(wanted.values())
+  if sum(counts) < total:
+    share = sum(counts) / total
+    wanted = {name: max(1, int(n * share)) for name, n in wanted.items()}
+  taken = dict.fromkeys(wanted, 0)
+  splits: dict[str, list[tuple[int, list[int]]]] = {name: [] for name in wanted}
+  for photo, count in enumerate(counts):
+    split = min(wanted, key=lambda name: taken[name] / wanted[name])
+    missing = wanted[split] - taken[split]
+    if not missing:
+      break
+    number = min(count, missing)
+    crops = np.linspace(0, count - 1, number).round().astype(int).tolist()
+    splits[split].append((photo, crops))
+    taken[split] += number
+  return splits

@@ -1,0 +1,79 @@
+"""What became of a folder of photos."""
+
+from collections.abc import Mapping
+import dataclasses
+import json
+import os
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+  """What became of a folder of photos. Paths are relative to the folder.
+
+  Attributes:
+    photos_found: files with the ending of a photo.
+    other_files: number of other files by ending.
+    unreadable: (path, reason) of each photo that was skipped.
+    near_duplicates: (path, kept path) of each photo dropped as a copy.
+    distinct: photos that are left.
+    photos: photos used, by split.
+    crops: crops, by split.
+    wanted: crops asked for, by split.
+    available: crops that all distinct photos give.
+  """
+
+  photos_found: int
+  other_files: dict[str, int]
+  unreadable: list[tuple[str, str]]
+  near_duplicates: list[tuple[str, str]]
+  distinct: int
+  photos: dict[str, int]
+  crops: dict[str, int]
+  wanted: dict[str, int]
+  available: int
+
+  def lines(self) -> list[str]:
+    """Returns the report as text."""
+    lines = [f'photos found: {self.photos_found}']
+    if self.other_files:
+      kinds = ', '.join(f'{e}: {n}' for e, n in self.other_files.items())
+      lines.append(f'other files: {sum(self.other_files.values())} ({kinds})')
+    lines.append(f'unreadable: {len(self.unreadable)}')
+    lines += [f'  {path}: {reason}' for path, reason in self.unreadable]
+    lines.append(f'near-duplicates dropped: {len(self.near_duplicates)}')
+    lines += [f'  {path} = {kept}' for path, kept in self.near_duplicates]
+    lines.append(f'distinct photos: {self.distinct}, crops: {self.available}')
+    for split, crops in self.crops.items():
+      wanted = self.wanted[split]
+      note = '' if crops == wanted else f' (wanted {wanted})'
+      photos = self.photos[split]
+      lines.append(f'{split}: {crops} crops from {photos} photos{note}')
+    if self.available < sum(self.wanted.values()):
+      lines.append('fewer crops than wanted: the splits keep their proportions')
+    return lines
+
+  def summary(self) -> str:
+    """Returns the report in one line."""
+    crops = '/'.join(str(n) for n in self.crops.values())
+    return (
+      f'{crops} crops from {sum(self.photos.values())} photos; skipped '
+      f'{len(self.unreadable)} unreadable, {len(self.near_duplicates)} '
+      'near-duplicates'
+    )
+
+  def write(self, path: str | os.PathLike[str]) -> None:
+    """Writes the report as JSON."""
+    text = json.dumps(dataclasses.asdict(self), indent=2)
+    with open(path, 'w', encoding='utf-8') as file:
+      file.write(text + '\n')
+
+
+def read(path: str | os.PathLike[str]) -> Report:
+  """Returns the report that `Report.write` wrote."""
+  with open(path, encoding='utf-8') as file:
+    fields: Mapping = json.load(file)
+  pairs = {
+    key: [tuple(pair) for pair in fields[key]]
+    for key in ('unreadable', 'near_duplicates')
+  }
+  return Report(**{**fields, **pairs})

@@ -1,0 +1,299 @@
+"""Validation and test: the same pictures, holes and metrics every time."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent import futures
+import os
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from inpaint_jax import (
+  baselines,
+  data,
+  errors,
+  images,
+  inference,
+  losses,
+  lpips,
+  masks,
+  metrics,
+  sharding,
+  workdir as workdirs,
+)
+
+# (variables, batch) -> (a dict of [B], a dict of pictures [B, H, W, .]).
+EvalStep = Callable[
+  [Any, Any], tuple[dict[str, jax.Array], dict[str, jax.Array]]
+]
+
+# What is measured of every picture, in the order in which it is shown.
+NAMES = ('loss', *metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS)
+
+# What an evaluation may change of the config that a run was trained with.
+OVERRIDABLE = ('batch_size', 'eval_seed', 'data.', 'masks.')
+
+# Of the table by hole area, where whole-picture metrics say little.
+_BUCKET_METRICS = ('hole_l1', 'hole_psnr', 'seam_ratio', 'lpips')
+
+
+def make_eval_step(
+  model: nn.Module,
+  loss: losses.Loss,
+  sampler: masks.Sampler,
+  eval_seed: int,
+) -> EvalStep:
+  """Returns the jitted function (variables, batch) -> (values, pictures).
+
+  `values` has `loss` and each metric as [B]; what it holds for padding means
+  nothing. `pictures` has `image`, `mask` and `output`, float32 [B, H, W, .].
+
+  Args:
+    model: a net of models.MODELS.
+    loss: an entry of losses.LOSSES.
+    sampler: draws the masks, see masks.create_sampler.
+    eval_seed: with an example's index, determines its mask.
+  """
+
+  @jax.jit
+  def eval_step(variables, batch):
+    image = images.to_float(batch['image'])
+    _, height, width, _ = image.shape
+    mask = masks.evaluation_masks(
+      sampler, eval_seed, batch['index'], height, width
+    )
+    outputs = model.apply(variables, image * (1 - mask), mask, train=False)
+    loss_map = loss.fn(outputs, image)
+    output = loss.to_image(outputs)
+    values = {
+      'loss': jnp.mean(loss_map.reshape(len(image), -1), axis=1),
+      **metrics.compute(output, image, mask),
+    }
+    return values, {'image': image, 'mask': mask, 'output': output}
+
+  return eval_step
+
+
+def evaluate_split(
+  eval_step: EvalStep,
+  variables: Any,
+  source: data.Source,
+  config: ml_collections.ConfigDict,
+  mesh: jax.sharding.Mesh,
+) -> dict[str, np.ndarray]:
+  """Returns the loss and each metric of every picture of a split, as [N]."""
+  collected = []
+  waiting = None
+  for batch in _batches(source, config, mesh):
+    values, _ = eval_step(variables, sharding.put_batch(batch, mesh))
+    # The devices are at work on this batch while the one before it is read.
+    if waiting:
+      collected.append(_without_padding(*waiting))
+    waiting = values, batch['valid']
+  collected.append(_without_padding(*waiting))
+  return _concatenate(collected)
+
+
+def sample_grid(
+  eval_step: EvalStep,
+  variables: Any,
+  source: data.Source,
+  config: ml_collections.ConfigDict,
+  mesh: jax.sharding.Mesh,
+  count: int,
+) -> np.ndarray:
+  """Returns the grid of a split's first pictures as uint8 [H, W, 3]."""
+  collected, found = [], 0
+  for batch in _batches(source, config, mesh):
+    _, pictures = eval_step(variables, sharding.put_batch(batch, mesh))
+    collected.append(_without_padding(pictures, batch['valid']))
+    found += len(collected[-1]['image'])
+    if found >= count:
+      break
+  pictures = {name: x[:count] for name, x in _concatenate(collected).items()}
+  image, mask, output = (pictures[x] for x in ('image', 'mask', 'output'))
+  return images.grid(
+    {
+      'original': image,
+      'masked': image * (1 - mask),
+      'output': output,
+      'composite': np.asarray(metrics.composite(output, image, mask)),
+    }
+  )
+
+
+def evaluate(
+  workdir: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+  """Tests the best checkpoint of a run; prints a table and writes it as JSON.
+
+  Args:
+    workdir: the folder of the run.
+    overrides: fields of the config to change, such as {'data.source': DIR}, of
+      those in OVERRIDABLE.
+
+  Returns:
+    What test_metrics.json holds: `step` and `epoch` of the checkpoint, the
+    means over the test split for the net and each baseline, and the same by
+    hole area.
+
+  Raises:
+    errors.UserError: no such run, no checkpoint, or a field that cannot be
+      changed.
+  """
+  mesh = sharding.create_mesh()
+  overrides = dict(overrides or {})
+  for name in overrides:
+    if not name.startswith(OVERRIDABLE):
+      raise errors.UserError(
+        f'--config.{name} is part of what was trained and cannot be changed in '
+        'an evaluation; what can: batch_size, eval_seed, data.*, masks.*'
+      )
+  trained = inference.load_trained(workdir, sharding.replicated(mesh))
+  config = trained.config.copy_and_resolve_references()
+  config.update_from_flattened_dict(overrides)
+  # Another dataset than that of the training has a name of its own.
+  same_data = not any(
+    name.startswith('data.') and name not in workdirs.FREE_FIELDS
+    for name in overrides
+  )
+  record = trained.workdir / 'dataset.json' if same_data else None
+  source = data.load(config.data, record).splits['test']
+
+  eval_step = make_eval_step(
+    trained.model,
+    trained.loss,
+    masks.create_sampler(config.masks),
+    config.eval_seed,
+  )
+  measured = _measure(eval_step, trained, source, config, mesh)
+  report = {
+    'step': trained.step,
+    'epoch': trained.info['epoch'],
+    'pictures': len(source),
+    'config': config.to_dict(),
+    'metrics': {
+      method: {name: float(np.mean(x)) for name, x in values.items()}
+      for method, values in measured.items()
+    },
+    'by_hole_area': {
+      method: metrics.by_hole_area(values, values['hole_area'])
+      for method, values in measured.items()
+    },
+  }
+  workdirs.write_json(trained.workdir / 'test_metrics.json', report)
+  print(format_report(report), flush=True)
+  return report
+
+
+def format_report(report: Mapping[str, Any]) -> str:
+  """Returns a report of `evaluate` as text."""
+  config = report['config']
+  size, kind = config['data']['image_size'], config['masks']['kind']
+  lines = [
+    '',
+    f'test: {report["pictures"]} pictures of {size}x{size}, masks {kind}, '
+    f'checkpoint of step {report["step"]}',
+  ]
+  means = report['metrics']
+  net = next(iter(means))
+  names = [name for name in means[net] if name not in ('loss', 'hole_area')]
+  rows = [
+    [method, *(_number(values[name]) for name in names)]
+    for method, values in means.items()
+  ]
+  lines += _align([['', *names], *rows])
+
+  names = [name for name in _BUCKET_METRICS if name in means[net]]
+  lines += ['', f'{net} by hole area']
+  rows = [
+    [
+      f'{row["low"]:.0%} to {row["high"]:.0%}',
+      str(row['count']),
+      *(_number(row['means'][name]) for name in names),
+    ]
+    for row in report['by_hole_area'][net]
+  ]
+  lines += _align([['', 'pictures', *names], *rows])
+  return '\n'.join(lines)
+
+
+def _measure(
+  eval_step: EvalStep,
+  trained: 'inference.Trained',
+  source: data.Source,
+  config: ml_collections.ConfigDict,
+  mesh: jax.sharding.Mesh,
+) -> dict[str, dict[str, np.ndarray]]:
+  """Returns {method: {metric: [N]}} for the net, then the baselines."""
+  perceptual = lpips.load()
+  if perceptual is None:
+    print("no LPIPS: pip install -e '.[metrics]' adds it")
+  fills = baselines.available()
+  for name in baselines.BASELINES.keys() - fills.keys():
+    print(f"no {name}: pip install -e '.[metrics]' adds it")
+
+  compute = jax.jit(metrics.compute)
+  composite = jax.jit(metrics.composite)
+  area = jax.jit(metrics.hole_area)
+  collected = {name: [] for name in (config.model.name, *fills)}
+  with futures.ThreadPoolExecutor() as pool:
+    for batch in _batches(source, config, mesh):
+      values, pictures = eval_step(
+        trained.variables, sharding.put_batch(batch, mesh)
+      )
+      image, mask = pictures['image'], pictures['mask']
+      outputs = {config.model.name: (values, pictures['output'])}
+      for name, fill in fills.items():
+        mask_uint8 = np.asarray(mask[..., 0], np.uint8)
+        filled = np.stack(list(pool.map(fill, batch['image'], mask_uint8)))
+        output = sharding.put_batch(filled, mesh).astype(jnp.float32) / 255
+        outputs[name] = compute(output, image, mask), output
+      for name, (values, output) in outputs.items():
+        values = {**values, 'hole_area': area(mask)}
+        if perceptual:
+          values['lpips'] = perceptual(composite(output, image, mask), image)
+        collected[name].append(_without_padding(values, batch['valid']))
+  return {name: _concatenate(rows) for name, rows in collected.items()}
+
+
+def _batches(
+  source: data.Source,
+  config: ml_collections.ConfigDict,
+  mesh: jax.sharding.Mesh,
+) -> Iterator[data.Batch]:
+  # Padding makes a batch of any size fit any number of devices.
+  batch_size = sharding.round_up(config.batch_size, mesh)
+  return data.eval_batches(source, config.data, batch_size=batch_size)
+
+
+def _without_padding(
+  values: Mapping[str, jax.Array], valid: np.ndarray
+) -> dict[str, np.ndarray]:
+  return {name: np.asarray(x)[valid > 0] for name, x in values.items()}
+
+
+def _concatenate(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+  # jit sorts the names of what it returns.
+  names = [name for name in NAMES if name in rows[0]]
+  names += [name for name in rows[0] if name not in names]
+  return {name: np.concatenate([row[name] for row in rows]) for name in names}
+
+
+def _number(value: float) -> str:
+  return f'{value:.2f}' if abs(value) >= 10 else f'{value:.4f}'
+
+
+def _align(rows: list[list[str]]) -> list[str]:
+  """Returns rows as lines: the first column to the left, the rest right."""
+  widths = [max(len(x) for x in column) for column in zip(*rows, strict=True)]
+  return [
+    '  '.join(
+      x.rjust(width) if i else x.ljust(width)
+      for i, (x, width) in enumerate(zip(row, widths, strict=True))
+    ).rstrip()
+    for row in rows
+  ]

@@ -1,0 +1,189 @@
+"""From a trained run to filled pictures.
+
+  from inpaint_jax import inference
+  inpainter = inference.load('runs/unet')
+  result = inpainter(image, mask)
+
+Imports neither training nor datasets.
+"""
+
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from inpaint_jax import (
+  checkpoints,
+  errors,
+  losses,
+  models,
+  windows,
+  workdir as workdirs,
+)
+from inpaint_jax.train_state import init_variables
+
+
+class Trained(NamedTuple):
+  """The best checkpoint of a run, and what is needed to use it.
+
+  Attributes:
+    workdir: the folder of the run.
+    config: the run's fields.
+    model: the net.
+    loss: what it was trained with; its to_image makes pictures of outputs.
+    variables: parameters and running statistics.
+    step: of the checkpoint.
+    info: the checkpoint's epoch and validation metrics.
+  """
+
+  workdir: pathlib.Path
+  config: ml_collections.ConfigDict
+  model: nn.Module
+  loss: losses.Loss
+  variables: Any
+  step: int
+  info: dict[str, Any]
+
+
+def load_trained(
+  workdir: str | os.PathLike[str],
+  sharding: jax.sharding.Sharding | None = None,
+) -> Trained:
+  """Restores the best checkpoint of a run.
+
+  Args:
+    workdir: the folder of the run.
+    sharding: where the variables go; the first device unless named.
+
+  Raises:
+    errors.UserError: no run, or no checkpoint that can be read.
+  """
+  workdir = pathlib.Path(workdir).expanduser()
+  config = workdirs.load_config(workdir)
+  model = models.create_model(config.model)
+  shapes = jax.eval_shape(
+    lambda key: init_variables(model, key, config.data.image_size),
+    jax.random.key(0),
+  )
+  if sharding is None:
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  restored = None
+  if (workdir / 'checkpoints' / 'best').is_dir():
+    with checkpoints.open_manager(workdir, 'best', create=False) as manager:
+      restored = checkpoints.restore(
+        manager, checkpoints.abstract_like(shapes, sharding)
+      )
+  if restored is None:
+    raise errors.UserError(
+      f'--workdir={workdir} has no checkpoint yet: the first is written as the '
+      'first epoch ends; train on with the same command'
+    )
+  return Trained(
+    workdir=workdir,
+    config=config,
+    model=model,
+    loss=losses.get_loss(config.loss),
+    variables=restored.tree,
+    step=restored.step,
+    info=restored.info,
+  )
+
+
+def load(workdir: str | os.PathLike[str]) -> 'Inpainter':
+  """Returns an inpainter with the best checkpoint of a run.
+
+  Args:
+    workdir: the folder of the run.
+
+  Raises:
+    errors.UserError: no run, or no checkpoint that can be read.
+  """
+  return Inpainter(load_trained(workdir))
+
+
+class Inpainter:
+  """Fills the holes of pictures of any size."""
+
+  def __init__(self, trained: Trained):
+    """Prepares a net for use.
+
+    Args:
+      trained: what load_trained returned.
+    """
+    self._size = trained.config.data.image_size
+
+    @jax.jit
+    def fill(image, mask):
+      outputs = trained.model.apply(trained.variables, image, mask, train=False)
+      output = jnp.clip(trained.loss.to_image(outputs), 0, 1)
+      return mask * output + (1 - mask) * image
+
+    self._fill = fill
+
+  def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Fills the holes of one picture.
+
+    Holes that lie far apart are filled one by one. A hole is seen with its
+    surroundings, at full resolution where they fit the size that the net was
+    trained at, and reduced to it where they do not.
+
+    Args:
+      image: uint8 [H, W, 3], any H and W.
+      mask: [H, W], bool or uint8: True, or 128 and more, is hole.
+
+    Returns:
+      uint8 [H, W, 3]; known pixels are those of `image`, bit for bit.
+
+    Raises:
+      errors.UserError: a type or shape does not fit, or there is no hole or
+        nothing but hole.
+    """
+    hole = check(image, mask)
+    result = image.copy()
+    for window in windows.find(hole, self._size):
+      part, part_mask = windows.cut(image, hole, window, self._size)
+      filled = self._fill(part[None], part_mask[None])[0]
+      windows.paste(result, np.asarray(filled), window)
+    return result
+
+
+def check(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+  """Returns the hole as bool [H, W]; raises a UserError on what does not fit.
+
+  Args:
+    image: uint8 [H, W, 3].
+    mask: [H, W], bool or uint8.
+  """
+  if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+    raise errors.UserError(
+      f'the picture is {image.dtype} {list(image.shape)}; wanted uint8 '
+      '[height, width, 3]'
+    )
+  if mask.dtype not in (np.uint8, bool) or mask.ndim != 2:
+    raise errors.UserError(
+      f'the mask is {mask.dtype} {list(mask.shape)}; wanted bool or uint8 '
+      '[height, width]'
+    )
+  if mask.shape != image.shape[:2]:
+    raise errors.UserError(
+      f'the picture is {image.shape[1]}x{image.shape[0]} pixels, the mask '
+      f'{mask.shape[1]}x{mask.shape[0]}; bring the mask to the size of the '
+      'picture'
+    )
+  hole = mask if mask.dtype == bool else mask >= 128
+  if not hole.any():
+    raise errors.UserError(
+      'the mask has no hole, so there is nothing to fill; paint it white (255) '
+      'where the hole is'
+    )
+  if hole.all():
+    raise errors.UserError(
+      'the mask is nothing but hole, so there is nothing to go by; white is '
+      'hole and black is known'
+    )
+  return hole

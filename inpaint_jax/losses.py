@@ -1,0 +1,248 @@
+"""Losses: how far a net's raw outputs are from the picture they should give.
+
+The nets return raw outputs, any real number. What such a number means as a
+colour depends on the loss: a tanh for the mean squared error, a log-rate for
+the Poisson likelihood, a logit for the two losses on distributions. Therefore
+the link from outputs to picture, the final tanh of both nets included, belongs
+to the loss and not to the net: one net trains with every loss.
+
+The five functions at the top are written from their formulas and equal PyTorch
+2.x's functions of the same names with reduction='none'. To add a loss, write
+its function and its picture, and add one line to LOSSES.
+
+Attributes:
+  LOSSES: name to Loss.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import xlogy
+
+from inpaint_jax import errors
+
+
+def _check(
+  inputs: jax.Array, targets: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  """Returns both as float32 or wider; raises ValueError on a misfit."""
+  inputs, targets = jnp.asarray(inputs), jnp.asarray(targets)
+  # Broadcasting would hide a mask or a batch axis in the wrong place.
+  if inputs.shape != targets.shape:
+    raise ValueError(
+      f'inputs of shape {inputs.shape} and targets of shape {targets.shape}'
+      ' must have the same shape'
+    )
+  for name, x in (('inputs', inputs), ('targets', targets)):
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+      raise ValueError(f'{name} must be of a float type, not {x.dtype}')
+  # bfloat16 has 8 bits of mantissa, too few for a sum over a picture.
+  dtype = jnp.promote_types(
+    jnp.promote_types(inputs.dtype, targets.dtype), jnp.float32
+  )
+  return inputs.astype(dtype), targets.astype(dtype)
+
+
+def mse(inputs: jax.Array, targets: jax.Array) -> jax.Array:
+  """Squared error, (inputs - targets)^2, as torch's `mse_loss`.
+
+  Args:
+    inputs: predictions, any shape.
+    targets: the same shape.
+
+  Returns:
+    The loss of each element, the same shape.
+
+  Raises:
+    ValueError: if shapes differ or a type is not a float.
+  """
+  inputs, targets = _check(inputs, targets)
+  return jnp.square(inputs - targets)
+
+
+def l1(inputs: jax.Array, targets: jax.Array) -> jax.Array:
+  """Absolute error, |inputs - targets|, as torch's `l1_loss`.
+
+  Args:
+    inputs: predictions, any shape.
+    targets: the same shape.
+
+  Returns:
+    The loss of each element, the same shape.
+
+  Raises:
+    ValueError: if shapes differ or a type is not a float.
+  """
+  inputs, targets = _check(inputs, targets)
+  return jnp.abs(inputs - targets)
+
+
+def poisson_nll(
+  inputs: jax.Array,
+  targets: jax.Array,
+  *,
+  log_input: bool = True,
+  full: bool = False,
+  eps: float = 1e-8,
+) -> jax.Array:
+  """Poisson negative log-likelihood, as torch's `poisson_nll_loss`.
+
+  With a rate r it is r - targets * log r, plus log(targets!), which does not
+  depend on the rate.
+
+  Args:
+    inputs: log r, or r if not `log_input`; any shape.
+    targets: the same shape, >= 0.
+    log_input: whether `inputs` are log-rates.
+    full: adds Stirling's approximation of log(targets!), t log t - t +
+      log(2 pi t) / 2, where targets are above 1.
+    eps: added to the rate inside the logarithm, only if not `log_input`.
+
+  Returns:
+    The loss of each element, the same shape.
+
+  Raises:
+    ValueError: if shapes differ or a type is not a float.
+  """
+  inputs, targets = _check(inputs, targets)
+  if log_input:
+    loss = jnp.exp(inputs) - targets * inputs
+  else:
+    loss = inputs - targets * jnp.log(inputs + eps)
+  if full:
+    # At targets <= 1 the term is dropped; a 1 keeps it and its gradient finite.
+    t = jnp.where(targets > 1, targets, 1.0)
+    stirling = t * jnp.log(t) - t + 0.5 * jnp.log(2 * jnp.pi * t)
+    loss += jnp.where(targets > 1, stirling, 0.0)
+  return loss
+
+
+def kl_div(
+  inputs: jax.Array, targets: jax.Array, *, log_target: bool = False
+) -> jax.Array:
+  """Pointwise Kullback-Leibler divergence, as torch's `kl_div`.
+
+  targets * (log targets - inputs), with 0 log 0 = 0. The sum over the outcomes
+  of a distribution is KL(targets || exp(inputs)).
+
+  Args:
+    inputs: log-probabilities, any shape.
+    targets: probabilities, or their logarithms if `log_target`; the same shape.
+    log_target: whether `targets` are log-probabilities.
+
+  Returns:
+    The term of each element, the same shape.
+
+  Raises:
+    ValueError: if shapes differ or a type is not a float.
+  """
+  inputs, targets = _check(inputs, targets)
+  if log_target:
+    return jnp.exp(targets) * (targets - inputs)
+  return xlogy(targets, targets) - targets * inputs
+
+
+def cross_entropy(inputs: jax.Array, targets: jax.Array) -> jax.Array:
+  """Cross-entropy with probabilities as targets, as torch's `cross_entropy`.
+
+  -sum_c targets_c * log_softmax(inputs)_c, over the last axis: channels are
+  last here, whereas torch has them second.
+
+  Args:
+    inputs: logits [..., C].
+    targets: probabilities [..., C].
+
+  Returns:
+    The loss of each distribution, [...].
+
+  Raises:
+    ValueError: if shapes differ, there is no axis or a type is not a float.
+  """
+  inputs, targets = _check(inputs, targets)
+  if inputs.ndim < 1:
+    raise ValueError('cross_entropy needs a last axis of classes, not a scalar')
+  return -jnp.sum(targets * jax.nn.log_softmax(inputs, axis=-1), axis=-1)
+
+
+class Loss(NamedTuple):
+  """A loss on a net's raw outputs, together with what the outputs mean.
+
+  Both functions compute in float32 whatever the outputs' type. A picture may
+  leave [0, 1] (tanh below 0, a rate above 1): clip it where it is shown.
+
+  Attributes:
+    fn: `fn(outputs, image)`, raw outputs [B, H, W, 3] and image [B, H, W, 3] in
+      [0, 1] to the unreduced loss, [B, H, W, 3] or [B, H, W].
+    to_image: raw outputs [B, H, W, 3] to the picture [B, H, W, 3] they stand
+      for: `fn(outputs, image)` is least where `to_image(outputs) == image`.
+  """
+
+  fn: Callable[[jax.Array, jax.Array], jax.Array]
+  to_image: Callable[[jax.Array], jax.Array]
+
+
+def _float32(outputs: jax.Array) -> jax.Array:
+  return outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))
+
+
+def _tanh_image(outputs: jax.Array) -> jax.Array:
+  return jnp.tanh(_float32(outputs))
+
+
+def _mse(outputs: jax.Array, image: jax.Array) -> jax.Array:
+  return mse(_tanh_image(outputs), image)
+
+
+def _l1(outputs: jax.Array, image: jax.Array) -> jax.Array:
+  return l1(_tanh_image(outputs), image)
+
+
+def _exp_image(outputs: jax.Array) -> jax.Array:
+  return jnp.exp(_float32(outputs))
+
+
+def _sigmoid_image(outputs: jax.Array) -> jax.Array:
+  return jax.nn.sigmoid(_float32(outputs))
+
+
+def _kl_div(outputs: jax.Array, image: jax.Array) -> jax.Array:
+  """Every channel of every pixel is a Bernoulli distribution (t, 1 - t)."""
+  outputs, image = _check(outputs, image)
+  # log(1 - sigmoid(x)) = log_sigmoid(-x), which no rounding turns into log 0.
+  on = kl_div(jax.nn.log_sigmoid(outputs), image)
+  off = kl_div(jax.nn.log_sigmoid(-outputs), 1 - image)
+  return on + off
+
+
+def _with_rest(x: jax.Array, rest: jax.Array) -> jax.Array:
+  return jnp.concatenate([x, rest], axis=-1)
+
+
+def _softmax_image(outputs: jax.Array) -> jax.Array:
+  outputs = _float32(outputs)
+  logits = _with_rest(outputs, jnp.zeros_like(outputs[..., :1]))
+  return 3 * jax.nn.softmax(logits, axis=-1)[..., :3]
+
+
+def _cross_entropy(outputs: jax.Array, image: jax.Array) -> jax.Array:
+  """Every pixel is a distribution over r/3, g/3, b/3 and the rest to 1."""
+  outputs, image = _check(outputs, image)
+  logits = _with_rest(outputs, jnp.zeros_like(outputs[..., :1]))
+  rest = jnp.mean(1 - image, axis=-1, keepdims=True)
+  return cross_entropy(logits, _with_rest(image / 3, rest))
+
+
+LOSSES: dict[str, Loss] = {
+  'mse': Loss(_mse, _tanh_image),
+  'l1': Loss(_l1, _tanh_image),
+  'poisson_nll': Loss(poisson_nll, _exp_image),
+  'kl_div': Loss(_kl_div, _sigmoid_image),
+  'cross_entropy': Loss(_cross_entropy, _softmax_image),
+}
+
+
+def get_loss(name: str) -> Loss:
+  """Returns `LOSSES[name]`, or raises a UserError that lists the names."""
+  return errors.choose(LOSSES, name, '--config.loss')

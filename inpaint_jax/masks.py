@@ -1,0 +1,377 @@
+"""Random masks: which pixels of a picture are the hole.
+
+A mask is float32 [H, W, 1] with 1 = hole, 0 = known. Masks are pure functions
+of a key, drawn on the device inside the jitted step, one picture at a time and
+batched by vmap. To add a kind, write one function and add it to MASKS.
+
+What each kind promises of the hole area, as a fraction of the picture, for
+pictures whose shorter side S is a multiple of 8 and at least 32 pixels, and
+whose longer side is L:
+
+  kind     area of the hole                 shape of the hole
+  stamps   0.011 S/L to 0.5625 S/L          1 to 9 discs and squares
+  strokes  above 0 to 0.5                   polylines of a round brush
+  box      0.05 to 0.4, give or take 1/S    one rectangle
+  border   0.05 to 0.6, give or take 1/S    a band on 1 to 4 of the sides
+  mixture  above 0 to 0.6 + 1/S             any of the four above
+
+So every mask has a hole and every mask has a known pixel. Sizes in pixels are
+those of a 256-pixel picture and scale with the shorter side.
+
+All geometry is in integers, and the tables of angles and sides are made by
+NumPy as the step is traced. Floating point would let another machine, or the
+same with another batch size, round a pixel on the rim of a hole to the other
+side; evaluation masks have to be the same everywhere.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from inpaint_jax import errors
+
+# (keys [B], height, width) -> masks [B, height, width, 1].
+Sampler = Callable[[jax.Array, int, int], jax.Array]
+
+# Strokes are laid out in these fractions of a pixel, and unit vectors are
+# integers of this length: fine enough to be smooth, and squares of distances
+# stay within an int32 for pictures of up to 2048 pixels a side.
+_SUBPIXELS = 16
+_UNIT = 1024
+_NUM_ANGLES = 256
+_NUM_AREAS = 256
+_NUM_ASPECTS = 33
+_MAX_SEGMENTS = 5
+
+
+class Brush(NamedTuple):
+  """A preset of `strokes`; ends included, pixels of a 256-pixel picture."""
+
+  min_strokes: int
+  max_strokes: int
+  min_width: int
+  max_width: int
+  min_length: int
+  max_length: int
+
+
+# The 256-pixel presets of LaMa, arXiv 2109.07161.
+BRUSHES: dict[str, Brush] = {
+  'thin': Brush(4, 50, 5, 15, 10, 50),
+  'medium': Brush(4, 5, 5, 55, 10, 110),
+  'thick': Brush(1, 5, 5, 105, 10, 210),
+}
+
+
+def stamps(
+  key: jax.Array, height: int, width: int, brush: str = 'medium'
+) -> jax.Array:
+  """Draws 1 to 9 stamps, the masks of the reference study.
+
+  Each stamp is a disc or a square, 32 or 64 pixels across at 256 pixels, each
+  with probability 1/2, at a uniform position wholly inside the picture. Stamps
+  may overlap. A pixel is in a disc if its centre is.
+
+  Args:
+    key: a random key.
+    height: of the picture, in pixels.
+    width: of the picture, in pixels.
+    brush: unused; all kinds are called alike.
+
+  Returns:
+    [height, width, 1] float32 in {0, 1}.
+  """
+  del brush
+  max_count = 9
+  bits = jax.random.bits(key, (5, max_count))
+  count = _integers(bits[0, 0], 1, max_count + 1)
+  side = min(height, width)
+  sizes = np.array([max(1, round(size * side / 256)) for size in (32, 64)])
+  size = jnp.asarray(sizes)[_integers(bits[1], 0, 2)]
+  is_disc = _integers(bits[2], 0, 2) == 0
+  top = _integers(bits[3], 0, height - size + 1)
+  left = _integers(bits[4], 0, width - size + 1)
+
+  def stamp(top, left, size, is_disc):
+    # Twice the offset from the stamp's centre, so that it stays an integer.
+    dy = (2 * (jnp.arange(height) - top) + 1 - size)[:, None]
+    dx = (2 * (jnp.arange(width) - left) + 1 - size)[None, :]
+    disc = dy**2 + dx**2 <= size**2
+    square = (jnp.abs(dy) < size) & (jnp.abs(dx) < size)
+    return jnp.where(is_disc, disc, square)
+
+  drawn = jax.vmap(stamp)(top, left, size, is_disc)
+  used = (jnp.arange(max_count) < count)[:, None, None]
+  return _to_mask(jnp.any(drawn & used, axis=0))
+
+
+def strokes(
+  key: jax.Array, height: int, width: int, brush: str = 'medium'
+) -> jax.Array:
+  """Draws free-form brush strokes, in the manner of LaMa (arXiv 2109.07161).
+
+  A stroke starts anywhere in the picture and has 1 to 5 straight segments with
+  round ends. Each segment starts where the last one ended and has an angle, a
+  length and a width of its own; it stops at the border of the picture. The
+  brush is never thinner than one pixel. A segment that would push the hole over
+  half of the picture is left out.
+
+  Args:
+    key: a random key.
+    height: of the picture, in pixels.
+    width: of the picture, in pixels.
+    brush: a name in BRUSHES.
+
+  Returns:
+    [height, width, 1] float32 in {0, 1}.
+  """
+  preset = BRUSHES[brush]
+  side = min(height, width)
+  max_segments = preset.max_strokes * _MAX_SEGMENTS
+  bits = jax.random.bits(key, (6, max_segments))
+
+  def scaled(size):
+    return size * side * _SUBPIXELS // 256
+
+  num_strokes = _integers(
+    bits[0, 0], preset.min_strokes, preset.max_strokes + 1
+  )
+  num_segments = _integers(
+    bits[0, 1 : preset.max_strokes + 1], 1, _MAX_SEGMENTS + 1
+  )
+  # The segments of all strokes, in one row: only as many are drawn as there
+  # are, and memory stays that of one mask.
+  after_last = jnp.cumsum(num_segments)
+  first = after_last - num_segments
+  total = after_last[num_strokes - 1]
+
+  # On the centre of a pixel, so that the first segment always makes a hole.
+  start_y = _integers(bits[1], 0, height)
+  start_x = _integers(bits[2], 0, width)
+  starts = jnp.stack([start_y, start_x], axis=1) * _SUBPIXELS
+  angles = 2 * np.pi * np.arange(_NUM_ANGLES) / _NUM_ANGLES
+  directions = np.stack([np.sin(angles), np.cos(angles)], axis=1)
+  directions = jnp.asarray(np.round(_UNIT * directions).astype(np.int32))
+  directions = directions[_integers(bits[3], 0, _NUM_ANGLES)]
+  lengths = _integers(
+    bits[4], scaled(preset.min_length), scaled(preset.max_length) + 1
+  )
+  radii = _integers(
+    bits[5], scaled(preset.min_width) // 2, scaled(preset.max_width) // 2 + 1
+  )
+  radii = jnp.maximum(radii, _SUBPIXELS // 2)
+
+  rows = jnp.arange(height)[:, None] * _SUBPIXELS
+  columns = jnp.arange(width)[None, :] * _SUBPIXELS
+  corner = jnp.array([height - 1, width - 1]) * _SUBPIXELS
+
+  def draw_segment(i, state):
+    hole, pen = state
+    start = jnp.where(jnp.any(first == i), starts[i], pen)
+    direction, radius = directions[i], radii[i]
+    room = jnp.where(direction > 0, corner - start, start)
+    to_border = room * _UNIT // jnp.maximum(jnp.abs(direction), 1)
+    to_border = jnp.where(direction == 0, lengths[i], to_border)
+    length = jnp.minimum(lengths[i], jnp.min(to_border))
+    end = start + length * direction // _UNIT
+
+    y, x = rows - start[0], columns - start[1]
+    along = y * direction[0] + x * direction[1]
+    across = x * direction[0] - y * direction[1]
+    segment = (along >= 0) & (along <= length * _UNIT)
+    segment &= jnp.abs(across) <= radius * _UNIT
+    segment |= y**2 + x**2 <= radius**2
+    segment |= (rows - end[0]) ** 2 + (columns - end[1]) ** 2 <= radius**2
+
+    larger = hole | segment
+    fits = 2 * jnp.sum(larger) <= height * width
+    return jnp.where(fits, larger, hole), end
+
+  hole = jnp.zeros((height, width), bool)
+  hole, _ = jax.lax.fori_loop(0, total, draw_segment, (hole, starts[0]))
+  return _to_mask(hole)
+
+
+def box(
+  key: jax.Array, height: int, width: int, brush: str = 'medium'
+) -> jax.Array:
+  """Draws one rectangle, anywhere inside the picture.
+
+  Its area is uniform in [0.05, 0.4] of the picture, and its height : width is
+  log-uniform in [1/2, 2] times that of the picture; the sides are then rounded
+  to pixels.
+
+  Args:
+    key: a random key.
+    height: of the picture, in pixels.
+    width: of the picture, in pixels.
+    brush: unused; all kinds are called alike.
+
+  Returns:
+    [height, width, 1] float32 in {0, 1}.
+  """
+  del brush
+  bits = jax.random.bits(key, (4,))
+  areas = np.linspace(0.05, 0.4, _NUM_AREAS)[:, None]
+  aspects = 2.0 ** np.linspace(-1, 1, _NUM_ASPECTS)[None, :]
+  heights = np.round(height * np.sqrt(areas * aspects)).astype(np.int32)
+  widths = np.round(width * np.sqrt(areas / aspects)).astype(np.int32)
+  area = _integers(bits[0], 0, _NUM_AREAS)
+  aspect = _integers(bits[1], 0, _NUM_ASPECTS)
+  box_height = jnp.asarray(heights)[area, aspect]
+  box_width = jnp.asarray(widths)[area, aspect]
+  top = _integers(bits[2], 0, height - box_height + 1)
+  left = _integers(bits[3], 0, width - box_width + 1)
+  return _to_mask(
+    _rectangle(height, width, top, left, top + box_height, left + box_width)
+  )
+
+
+def border(
+  key: jax.Array, height: int, width: int, brush: str = 'medium'
+) -> jax.Array:
+  """Draws bands along the sides of the picture, for outpainting.
+
+  The sides are a uniform non-empty subset of the four; what is known is a
+  rectangle that reaches exactly the other sides. The area of the hole is
+  uniform in [0.05, 0.6] of the picture, before the sides of the known rectangle
+  are rounded to pixels. With bands on neighbouring sides the rectangle has the
+  shape of the picture. Between two opposite bands the width is shared at
+  random; each band is at least one pixel wide.
+
+  Args:
+    key: a random key.
+    height: of the picture, in pixels.
+    width: of the picture, in pixels.
+    brush: unused; all kinds are called alike.
+
+  Returns:
+    [height, width, 1] float32 in {0, 1}.
+  """
+  del brush
+  bits = jax.random.bits(key, (4,))
+  known = 1 - np.linspace(0.05, 0.6, _NUM_AREAS)
+  # By whether the bands of the other direction take their part of the area.
+  parts = np.stack([known, np.sqrt(known)])
+  heights = jnp.asarray(np.round(height * parts).astype(np.int32))
+  widths = jnp.asarray(np.round(width * parts).astype(np.int32))
+
+  sides = _integers(bits[0], 1, 16)
+  top, bottom, left, right = [(sides >> i) & 1 for i in range(4)]
+  area = _integers(bits[1], 0, _NUM_AREAS)
+  known_height = heights[left | right, area]
+  known_width = widths[top | bottom, area]
+
+  def interval(bits, length, known, before, after):
+    hole = jnp.maximum(length - known, before + after)
+    share = _integers(bits, 1, jnp.maximum(hole, 2))
+    start = jnp.where(before & after, share, before * hole)
+    stop = jnp.where(after, start + length - hole, length)
+    return start, stop
+
+  y0, y1 = interval(bits[2], height, known_height, top, bottom)
+  x0, x1 = interval(bits[3], width, known_width, left, right)
+  return _to_mask(~_rectangle(height, width, y0, x0, y1, x1))
+
+
+def mixture(
+  key: jax.Array, height: int, width: int, brush: str = 'medium'
+) -> jax.Array:
+  """Draws stamps, strokes, a box or a border, with probability 1/4 each.
+
+  Under vmap all four are drawn and one is kept, so a mixture costs as much as
+  the four kinds together.
+
+  Args:
+    key: a random key.
+    height: of the picture, in pixels.
+    width: of the picture, in pixels.
+    brush: a name in BRUSHES, for the strokes.
+
+  Returns:
+    [height, width, 1] float32 in {0, 1}.
+  """
+  kinds = (stamps, strokes, box, border)
+  kind_key, mask_key = jax.random.split(key)
+  kind = _integers(jax.random.bits(kind_key), 0, len(kinds))
+  branches = [lambda key, f=f: f(key, height, width, brush) for f in kinds]
+  return jax.lax.switch(kind, branches, mask_key)
+
+
+# Each is fn(key, height, width, brush='medium') -> [height, width, 1].
+MASKS: dict[str, Callable[..., jax.Array]] = {
+  'stamps': stamps,
+  'strokes': strokes,
+  'box': box,
+  'border': border,
+  'mixture': mixture,
+}
+
+
+def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
+  """Returns the sampler of a configuration.
+
+  Args:
+    config: the `masks` section: `kind`, a name in MASKS, and `strokes`, a name
+      in BRUSHES.
+
+  Returns:
+    A pure function (keys [B], height, width) -> masks [B, height, width, 1]
+    float32. For training, `keys` is `jax.random.split(step_key, B)`.
+
+  Raises:
+    errors.UserError: if one of the names is unknown.
+  """
+  draw = errors.choose(MASKS, config.kind, '--config.masks.kind')
+  brush = config.strokes
+  errors.choose(BRUSHES, brush, '--config.masks.strokes')
+
+  def sampler(keys: jax.Array, height: int, width: int) -> jax.Array:
+    return jax.vmap(lambda key: draw(key, height, width, brush))(keys)
+
+  return sampler
+
+
+def evaluation_masks(
+  sampler: Sampler, seed: int, index: jax.Array, height: int, width: int
+) -> jax.Array:
+  """Draws the validation or test masks of some examples.
+
+  The mask of an example depends on nothing but the seed, the example's index
+  and the size: it is the same in every epoch, run, batch size and machine.
+
+  Args:
+    sampler: what `create_sampler` returned.
+    seed: the evaluation seed, `config.eval_seed`.
+    index: [B] integers, the examples' indices within their split.
+    height: of the pictures, in pixels.
+    width: of the pictures, in pixels.
+
+  Returns:
+    [B, height, width, 1] float32 in {0, 1}.
+  """
+  keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), index)
+  return sampler(keys, height, width)
+
+
+def _integers(bits, low, high):
+  """Maps uniform uint32 to uniform integers in [low, high).
+
+  As good as jax.random.randint for ranges far below 2**32. All of a mask comes
+  from one call of the generator, which makes the step much faster to compile.
+  """
+  span = jnp.asarray(high - low, jnp.uint32)
+  return low + (bits % span).astype(jnp.int32)
+
+
+def _rectangle(height, width, top, left, bottom, right):
+  y, x = jnp.arange(height)[:, None], jnp.arange(width)[None, :]
+  return (y >= top) & (y < bottom) & (x >= left) & (x < right)
+
+
+def _to_mask(hole):
+  return hole[:, :, None].astype(jnp.float32)

@@ -1,0 +1,248 @@
+"""How good the filled pictures are, one number a picture.
+
+Images are float32 [B, H, W, 3] in [0, 1], masks float32 [B, H, W, 1] with
+1 = hole. Every metric returns [B]: nothing here averages over pictures but
+`weighted_mean` and `by_hole_area`, so that padding can be weighted out.
+
+To add a metric, write one function and add it to the dict of what it looks at:
+OUTPUT_METRICS get the whole picture that the net made, as in the reference
+study; COMPOSITE_METRICS get what a user sees, see `composite`.
+"""
+
+from collections.abc import Callable, Mapping
+import itertools
+from typing import Any
+
+import dm_pix
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+# (output or composite, image, mask) -> [B].
+Metric = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+
+# A perfect picture would have an infinite PSNR, and so would every mean with
+# it. One grey level off in one value of a 256-pixel picture is 101 dB.
+MAX_PSNR = 100.0
+
+# Fractions of the picture, between which `by_hole_area` reports means.
+AREA_BUCKETS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
+
+_LEVELS = 255
+_PIXEL_AXES = (1, 2, 3)
+
+
+def composite(
+  output: jax.Array, image: jax.Array, mask: jax.Array
+) -> jax.Array:
+  """Returns what a user sees: the hole filled in, all else as it was.
+
+  Args:
+    output: [B, H, W, 3], the net's picture; need not be within [0, 1].
+    image: [B, H, W, 3] in [0, 1].
+    mask: [B, H, W, 1], 1 = hole.
+
+  Returns:
+    [B, H, W, 3]: in the hole, `output` clipped to [0, 1] and rounded to the 256
+    levels of an 8-bit file; elsewhere `image`, bit for bit.
+  """
+  seen = jnp.round(jnp.clip(output, 0, 1) * _LEVELS) / _LEVELS
+  return jnp.where(mask > 0, seen, image)
+
+
+def l1(output: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
+  """Mean absolute error over the whole picture, [B]."""
+  del mask
+  return jnp.mean(jnp.abs(output - image), axis=_PIXEL_AXES)
+
+
+def l2(output: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
+  """Mean squared error over the whole picture, [B]."""
+  del mask
+  return jnp.mean((output - image) ** 2, axis=_PIXEL_AXES)
+
+
+def cosine(output: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
+  """Mean over the pixels of the cosine between their colours, [B] in [-1, 1].
+
+  torch.nn.functional.cosine_similarity over the channels, which takes no norm
+  to be below 1e-8: a black pixel in either picture counts as 0.
+  """
+  del mask
+  dot = jnp.sum(output * image, axis=-1)
+  norms = [
+    jnp.maximum(jnp.linalg.norm(x, axis=-1), 1e-8) for x in (output, image)
+  ]
+  return jnp.mean(dot / (norms[0] * norms[1]), axis=(1, 2))
+
+
+def poisson_nll(
+  output: jax.Array, image: jax.Array, mask: jax.Array
+) -> jax.Array:
+  """Mean of exp(output) - image * output over the whole picture, [B].
+
+  torch.nn.functional.poisson_nll_loss with its default log_input=True, applied
+  to the picture itself. That is how the reference study reports it; as the
+  picture is not the logarithm of a rate, it is not a likelihood, and it is not
+  smallest where the picture is right.
+  """
+  del mask
+  return jnp.mean(jnp.exp(output) - image * output, axis=_PIXEL_AXES)
+
+
+def hole_l1(
+  composite: jax.Array, image: jax.Array, mask: jax.Array
+) -> jax.Array:
+  """Mean absolute error over the pixels of the hole, [B]; 0 without a hole."""
+  return _hole_mean(jnp.abs(composite - image), mask)
+
+
+def psnr(composite: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
+  """Peak signal-to-noise ratio over the whole picture, [B], at most MAX_PSNR.
+
+  In dB, 10 log10(1 / MSE), the peak being 1.
+  """
+  return _decibels(l2(composite, image, mask))
+
+
+def hole_psnr(
+  composite: jax.Array, image: jax.Array, mask: jax.Array
+) -> jax.Array:
+  """As `psnr`, with the MSE over the pixels of the hole only, [B]."""
+  return _decibels(_hole_mean((composite - image) ** 2, mask))
+
+
+def ssim(composite: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
+  """Structural similarity over the whole picture, [B], 1 = the same.
+
+  Wang et al., Image quality assessment: from error visibility to structural
+  similarity, IEEE Transactions on Image Processing 13(4), 2004: a Gaussian
+  window of 11 pixels and deviation 1.5, k1 = 0.01, k2 = 0.03; the mean over the
+  windows wholly inside the picture and over the three colours. Pictures have to
+  be at least 11 pixels a side.
+  """
+  del mask
+  return dm_pix.ssim(composite, image)
+
+
+def seam_ratio(
+  composite: jax.Array, image: jax.Array, mask: jax.Array
+) -> jax.Array:
+  """How much the rim of the hole shows, [B]: 1 = as in the truth.
+
+  The mean absolute step of colour from a pixel of the hole to a known neighbour
+  (of four), divided by the mean step of the truth at the same places. One level
+  of 255 is added to both, so that a clear sky, where the truth has no step at
+  all, gives a finite ratio. Above 1 the rim is visible; below 1 it is smoother
+  than the picture was. 1 without a hole.
+  """
+  steps, true_steps, count = 0.0, 0.0, 0.0
+  for axis in (1, 2):
+    rim = jnp.abs(jnp.diff(mask, axis=axis))
+    steps += jnp.sum(rim * jnp.abs(jnp.diff(composite, axis=axis)), _PIXEL_AXES)
+    true_steps += jnp.sum(
+      rim * jnp.abs(jnp.diff(image, axis=axis)), _PIXEL_AXES
+    )
+    count += image.shape[-1] * jnp.sum(rim, _PIXEL_AXES)
+  floor = jnp.maximum(count, 1) / _LEVELS
+  return (steps + floor) / (true_steps + floor)
+
+
+OUTPUT_METRICS: dict[str, Metric] = {
+  'l1': l1,
+  'l2': l2,
+  'cosine': cosine,
+  'poisson_nll': poisson_nll,
+}
+
+COMPOSITE_METRICS: dict[str, Metric] = {
+  'hole_l1': hole_l1,
+  'psnr': psnr,
+  'hole_psnr': hole_psnr,
+  'ssim': ssim,
+  'seam_ratio': seam_ratio,
+}
+
+
+def compute(
+  output: jax.Array, image: jax.Array, mask: jax.Array
+) -> dict[str, jax.Array]:
+  """Computes every metric of every picture.
+
+  Args:
+    output: [B, H, W, 3], the net's picture, before anything is pasted into it.
+    image: [B, H, W, 3] in [0, 1], the truth.
+    mask: [B, H, W, 1], 1 = hole.
+
+  Returns:
+    A dict from the names of OUTPUT_METRICS and COMPOSITE_METRICS to [B].
+  """
+  seen = composite(output, image, mask)
+  return {
+    name: metric(picture, image, mask)
+    for metrics, picture in (
+      (OUTPUT_METRICS, output),
+      (COMPOSITE_METRICS, seen),
+    )
+    for name, metric in metrics.items()
+  }
+
+
+def weighted_mean(values: Any, valid: jax.Array) -> Any:
+  """Averages over the pictures that are not padding.
+
+  Args:
+    values: a [B], or a dict of them, such as `compute` returns. What it holds
+      for padding does not matter, not even if it is NaN.
+    valid: [B], 0 = padding.
+
+  Returns:
+    The mean of each [B]; NaN if all is padding.
+  """
+  is_valid = valid > 0
+  return jax.tree.map(
+    lambda x: jnp.sum(jnp.where(is_valid, x, 0)) / jnp.sum(is_valid), values
+  )
+
+
+def hole_area(mask: jax.Array) -> jax.Array:
+  """Returns the fraction of each picture that is hole: [B, H, W, 1] -> [B]."""
+  return jnp.mean(mask, axis=_PIXEL_AXES)
+
+
+def by_hole_area(
+  per_picture: Mapping[str, np.ndarray], area: np.ndarray
+) -> list[dict[str, Any]]:
+  """Averages within buckets of the hole's area, AREA_BUCKETS.
+
+  Args:
+    per_picture: a dict of [N], without padding.
+    area: [N], as from `hole_area`. An area on an edge goes with the smaller.
+
+  Returns:
+    For each bucket that has pictures, smallest first: its `low` and `high`
+    area, the `count` of its pictures and their `means`, a dict of floats.
+  """
+  area = np.asarray(area)
+  # In the areas' own precision: 0.1 in float32 is more than 0.1 in float64.
+  edges = np.asarray(AREA_BUCKETS, area.dtype)
+  bucket = np.digitize(area, edges[1:-1], right=True)
+  rows = []
+  for i, (low, high) in enumerate(itertools.pairwise(AREA_BUCKETS)):
+    inside = bucket == i
+    if inside.any():
+      means = {k: float(np.mean(v[inside])) for k, v in per_picture.items()}
+      rows.append(
+        {'low': low, 'high': high, 'count': int(inside.sum()), 'means': means}
+      )
+  return rows
+
+
+def _hole_mean(error, mask):
+  total = jnp.sum(error * mask, axis=_PIXEL_AXES)
+  count = error.shape[-1] * jnp.sum(mask, axis=_PIXEL_AXES)
+  return total / jnp.maximum(count, 1)
+
+
+def _decibels(mse):
+  return -10 * jnp.log10(jnp.maximum(mse, 10 ** (-MAX_PSNR / 10)))

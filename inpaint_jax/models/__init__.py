@@ -1,0 +1,46 @@
+"""The nets, by name.
+
+A net is a Flax module called as `model.apply(variables, masked_image, mask,
+train=...)`; it returns raw outputs, which a loss turns into a picture. To add
+one, write its module and add one line to MODELS.
+
+Attributes:
+  MODELS: name to module class; called without arguments, the reference's net.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+import ml_collections
+
+from inpaint_jax import errors
+from inpaint_jax.models.encoder_decoder import EncoderDecoder
+from inpaint_jax.models.unet import UNet
+
+MODELS: dict[str, type[nn.Module]] = {
+  'encoder_decoder': EncoderDecoder,
+  'unet': UNet,
+}
+
+_DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+
+
+def create_model(config: ml_collections.ConfigDict) -> nn.Module:
+  """Returns the net that the `model` section of a config describes.
+
+  Args:
+    config: the section, with name, features and dtype.
+
+  Raises:
+    UserError: if a field has a value it cannot have.
+  """
+  model = errors.choose(MODELS, config.name, '--config.model.name')
+  dtype = errors.choose(_DTYPES, config.dtype, '--config.model.dtype')
+  features = tuple(config.features)
+  if len(features) != 3 or not all(
+    isinstance(n, int) and n > 0 for n in features
+  ):
+    raise errors.UserError(
+      f'--config.model.features={features} must be three positive integers,'
+      ' such as (64, 128, 256)'
+    )
+  return model(features=features, dtype=dtype)

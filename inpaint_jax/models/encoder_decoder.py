@@ -1,0 +1,78 @@
+"""The encoder-decoder with batch normalisation: two poolings, no skips."""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from inpaint_jax.models import layers
+
+
+class EncoderDecoder(nn.Module):
+  """Convolutions with batch normalisation, halving twice and doubling twice.
+
+  The reference's simpler net, 744,387 trainable parameters. Its final tanh is
+  not here: it belongs to the loss, see losses.py.
+
+  Normalisation is by the batch (Ioffe and Szegedy, 2015), its statistics in
+  float32. Flax keeps the biased variance of a batch in its running statistics,
+  PyTorch the unbiased one, n / (n - 1) times it, where n counts all pixels of
+  the batch: 1 in 2,000 for a batch of 32 at the lowest resolution of 32 px
+  pictures, and less for larger.
+
+  Attributes:
+    features: channels of the three levels, from the full resolution down.
+    dtype: type in which to compute; parameters and statistics are float32.
+  """
+
+  features: tuple[int, int, int] = (64, 128, 256)
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, masked_image: jax.Array, mask: jax.Array, *, train: bool
+  ) -> jax.Array:
+    """Predicts the whole picture from the known part.
+
+    Args:
+      masked_image: image * (1 - mask), float [B, H, W, 3] in [0, 1], H and W
+        multiples of 4.
+      mask: float [B, H, W, 1] in {0, 1}, 1 = hole.
+      train: whether to normalise by this batch and update the running
+        statistics (`mutable=['batch_stats']`), or to normalise by those.
+
+    Returns:
+      Raw outputs, float32 [B, H, W, 3], for `Loss.to_image`.
+
+    Raises:
+      ValueError: if a shape does not fit.
+    """
+    features1, features2, features3 = self.features
+    conv = functools.partial(layers.conv, dtype=self.dtype)
+    norm = functools.partial(
+      nn.BatchNorm,
+      use_running_average=not train,
+      momentum=0.9,
+      epsilon=1e-5,
+      dtype=self.dtype,
+    )
+
+    x = layers.concatenate_input(masked_image, mask, multiple=4)
+    x = conv(x, features1, name='encoder1_conv')
+    x = nn.relu(norm(name='encoder1_norm')(x))
+    x = layers.max_pool(x)
+    x = conv(x, features2, name='encoder2_conv')
+    x = nn.relu(norm(name='encoder2_norm')(x))
+    x = layers.max_pool(x)
+    x = conv(x, features3, name='encoder3_conv')
+    x = nn.relu(norm(name='encoder3_norm')(x))
+
+    x = conv(x, features2, name='decoder1_conv')
+    x = nn.relu(norm(name='decoder1_norm')(x))
+    x = layers.upsample_nearest(x)
+    x = conv(x, features1, name='decoder2_conv')
+    x = nn.relu(norm(name='decoder2_norm')(x))
+    x = layers.upsample_nearest(x)
+    x = conv(x, 3, name='decoder3_conv')
+    return x.astype(jnp.float32)

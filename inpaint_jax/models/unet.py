@@ -1,0 +1,72 @@
+"""The UNet: three poolings, and skips that carry detail past them."""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from inpaint_jax.models import layers
+
+
+class UNet(nn.Module):
+  """Convolutions without normalisation, with skips between equal resolutions.
+
+  After U-Net (Ronneberger et al., 2015); the reference's better net, 2,662,659
+  parameters. A ReLU stands before a convolution, not after: what a skip carries
+  is not yet rectified. The final tanh is not here: it belongs to the loss, see
+  losses.py.
+
+  Attributes:
+    features: channels of the three levels, from the full resolution down.
+    dtype: type in which to compute; parameters are float32.
+  """
+
+  features: tuple[int, int, int] = (64, 128, 256)
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, masked_image: jax.Array, mask: jax.Array, *, train: bool
+  ) -> jax.Array:
+    """Predicts the whole picture from the known part.
+
+    Args:
+      masked_image: image * (1 - mask), float [B, H, W, 3] in [0, 1], H and W
+        multiples of 8.
+      mask: float [B, H, W, 1] in {0, 1}, 1 = hole.
+      train: no effect; this net does the same in training.
+
+    Returns:
+      Raw outputs, float32 [B, H, W, 3], for `Loss.to_image`.
+
+    Raises:
+      ValueError: if a shape does not fit.
+    """
+    del train
+    features1, features2, features3 = self.features
+    conv = functools.partial(layers.conv, dtype=self.dtype)
+
+    def decode(x: jax.Array, skip: jax.Array) -> jax.Array:
+      x = jnp.concatenate([layers.upsample_bilinear(x), skip], axis=-1)
+      return nn.relu(x)
+
+    x = layers.concatenate_input(masked_image, mask, multiple=8)
+    x = conv(x, features1, name='encoder1_conv1')
+    skip1 = conv(nn.relu(x), features1, name='encoder1_conv2')
+    x = nn.relu(layers.max_pool(skip1))
+    x = conv(x, features2, name='encoder2_conv1')
+    skip2 = conv(nn.relu(x), features2, name='encoder2_conv2')
+    x = nn.relu(layers.max_pool(skip2))
+    x = conv(x, features3, name='encoder3_conv1')
+    skip3 = conv(nn.relu(x), features3, name='encoder3_conv2')
+
+    x = nn.relu(layers.max_pool(skip3))
+    x = conv(x, features3, name='bottleneck_conv')
+
+    x = conv(decode(x, skip3), features2, name='decoder1_conv1')
+    x = conv(nn.relu(x), features2, name='decoder1_conv2')
+    x = conv(decode(x, skip2), features1, name='decoder2_conv1')
+    x = conv(nn.relu(x), features1, name='decoder2_conv2')
+    x = conv(decode(x, skip1), 3, name='decoder3_conv')
+    return x.astype(jnp.float32)

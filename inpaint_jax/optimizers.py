@@ -1,0 +1,204 @@
+"""Optimizers over optax, with the defaults of PyTorch's.
+
+The study was made with PyTorch, and optax differs from it silently: its RMSprop
+decays by 0.9 and has eps inside the root (torch 0.99, outside); its Adagrad
+starts at 0.1 and has eps inside the root (torch 0, outside). Here torch's
+values hold, and what a run can change is in the `optimizer` section of
+configs/default.py. To add an optimizer, write its function and add one line to
+OPTIMIZERS.
+
+Attributes:
+  OPTIMIZERS: name to a function of the learning rate (number or schedule) and
+    the `optimizer` section of a config, that returns an optax transformation.
+"""
+
+from collections.abc import Callable
+import math
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+
+from inpaint_jax import errors
+
+_FLAG = '--config.optimizer'
+
+
+def adam(
+  learning_rate: optax.ScalarOrSchedule, config: ml_collections.ConfigDict
+) -> optax.GradientTransformation:
+  """Adam (Kingma and Ba, 2015) as `torch.optim.Adam`: 0.9, 0.999, eps 1e-8."""
+  _refuse_momentum(config)
+  return optax.adam(learning_rate, b1=0.9, b2=0.999, eps=1e-8)
+
+
+def sgd(
+  learning_rate: optax.ScalarOrSchedule, config: ml_collections.ConfigDict
+) -> optax.GradientTransformation:
+  """Gradient descent as `torch.optim.SGD`: buf = m buf + g, p -= lr buf."""
+  return optax.chain(
+    optax.trace(decay=config.momentum) if config.momentum else optax.identity(),
+    optax.scale_by_learning_rate(learning_rate),
+  )
+
+
+def rmsprop(
+  learning_rate: optax.ScalarOrSchedule, config: ml_collections.ConfigDict
+) -> optax.GradientTransformation:
+  """RMSprop (Tieleman and Hinton, 2012) as `torch.optim.RMSprop`.
+
+  v = 0.99 v + 0.01 g^2, buf = m buf + g / (sqrt(v) + 1e-8), p -= lr buf.
+  """
+  return optax.chain(
+    optax.scale_by_rms(decay=0.99, eps=1e-8, eps_in_sqrt=False),
+    optax.trace(decay=config.momentum) if config.momentum else optax.identity(),
+    # Last, so that a schedule acts on the whole step, as in torch, and not on
+    # what enters the buffer, as in optax.rmsprop.
+    optax.scale_by_learning_rate(learning_rate),
+  )
+
+
+def adagrad(
+  learning_rate: optax.ScalarOrSchedule, config: ml_collections.ConfigDict
+) -> optax.GradientTransformation:
+  """Adagrad (Duchi et al., 2011) as `torch.optim.Adagrad`.
+
+  s = s + g^2 from s = 0, p -= lr g / (sqrt(s) + 1e-10).
+  """
+  _refuse_momentum(config)
+  return optax.chain(
+    _scale_by_adagrad(eps=1e-10), optax.scale_by_learning_rate(learning_rate)
+  )
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+  'adam': adam,
+  'sgd': sgd,
+  'rmsprop': rmsprop,
+  'adagrad': adagrad,
+}
+
+
+def create_schedule(
+  config: ml_collections.ConfigDict, num_steps: int
+) -> optax.Schedule:
+  """Returns the learning rate as a function of the updates made so far.
+
+  Step s of 1..num_steps is made with `schedule(s - 1)`. The cosine therefore
+  ends at schedule(num_steps) = 0, and the first step of a warm-up, at 0, moves
+  nothing.
+
+  Args:
+    config: the `optimizer` section of a config; here learning_rate, schedule
+      and warmup_steps are read.
+    num_steps: steps of the whole training.
+
+  Returns:
+    The schedule, a function of a count that may be traced.
+
+  Raises:
+    UserError: if a field has a value it cannot have.
+  """
+  lr, warmup = config.learning_rate, config.warmup_steps
+  if not (math.isfinite(lr) and lr > 0):
+    raise errors.UserError(
+      f'{_FLAG}.learning_rate={lr} must be a positive number, such as 0.001'
+    )
+
+  def constant() -> optax.Schedule:
+    if warmup:
+      raise errors.UserError(
+        f'{_FLAG}.warmup_steps={warmup} has no effect with'
+        f' {_FLAG}.schedule=constant; set it to 0 or choose schedule=cosine'
+      )
+    return optax.constant_schedule(lr)
+
+  def cosine() -> optax.Schedule:
+    if not 0 <= warmup < num_steps:
+      raise errors.UserError(
+        f'{_FLAG}.warmup_steps={warmup} must be at least 0 and less than the'
+        f' {num_steps} steps of the training'
+      )
+    return optax.warmup_cosine_decay_schedule(
+      init_value=0.0 if warmup else lr,
+      peak_value=lr,
+      warmup_steps=warmup,
+      decay_steps=num_steps,
+    )
+
+  schedules = {'constant': constant, 'cosine': cosine}
+  return errors.choose(schedules, config.schedule, f'{_FLAG}.schedule')()
+
+
+def create_optimizer(
+  config: ml_collections.ConfigDict, num_steps: int
+) -> optax.GradientTransformation:
+  """Returns the whole way from a gradient to an update of the parameters.
+
+  In this order: the gradient is clipped to clip_norm, weight_decay * parameter
+  is added, and the optimizer makes its step. That is torch's order too, with
+  `clip_grad_norm_` before `step` and an optimizer's `weight_decay` inside. The
+  decay is an L2 penalty, which goes through the optimizer's scaling; it is not
+  the decoupled decay of AdamW. All parameters are decayed, as in torch.
+
+  Args:
+    config: the `optimizer` section of a config.
+    num_steps: steps of the whole training, for the schedule.
+
+  Returns:
+    An optax transformation, whose `update` needs the parameters.
+
+  Raises:
+    UserError: if a field has a value it cannot have.
+  """
+  create = errors.choose(OPTIMIZERS, config.name, f'{_FLAG}.name')
+  for field in ('clip_norm', 'weight_decay'):
+    value = config[field]
+    if not (math.isfinite(value) and value >= 0):
+      raise errors.UserError(
+        f'{_FLAG}.{field}={value} must be 0 (off) or a positive number'
+      )
+  if not 0 <= config.momentum < 1:
+    raise errors.UserError(
+      f'{_FLAG}.momentum={config.momentum} must be at least 0 and less than 1'
+    )
+  transforms = [create(create_schedule(config, num_steps), config)]
+  if config.weight_decay:
+    transforms.insert(0, optax.add_decayed_weights(config.weight_decay))
+  if config.clip_norm:
+    transforms.insert(0, optax.clip_by_global_norm(config.clip_norm))
+  return optax.chain(*transforms)
+
+
+def _refuse_momentum(config: ml_collections.ConfigDict) -> None:
+  if config.momentum:
+    raise errors.UserError(
+      f'{_FLAG}.momentum={config.momentum} has no effect with'
+      f' {_FLAG}.name={config.name}; set it to 0 or choose one of: rmsprop, sgd'
+    )
+
+
+def _scale_by_adagrad(eps: float) -> optax.GradientTransformation:
+  """Divides by the root of the sum of all squares so far, plus eps.
+
+  optax.scale_by_rss can only add eps to the sum: no eps there gives torch's
+  step both for a gradient of 1e-9 (9 % less than lr) and for one of 0.
+  """
+
+  def update(
+    updates: optax.Updates,
+    state: optax.ScaleByRssState,
+    params: optax.Params | None = None,
+  ) -> tuple[optax.Updates, optax.ScaleByRssState]:
+    del params
+    sums = jax.tree.map(
+      lambda g, s: s + jnp.square(g), updates, state.sum_of_squares
+    )
+    updates = jax.tree.map(lambda g, s: g / (jnp.sqrt(s) + eps), updates, sums)
+    return updates, optax.ScaleByRssState(sum_of_squares=sums)
+
+  def init(params: optax.Params) -> optax.ScaleByRssState:
+    return optax.ScaleByRssState(optax.tree.zeros_like(params))
+
+  return optax.GradientTransformation(init, update)

@@ -1,0 +1,458 @@
+"""Training: one jitted step, and the loop around it.
+
+`train_and_evaluate(config, workdir)` is the whole of it. Batch, masks and
+augmentation of step s are pure functions of (config, s), so that a run which
+was killed goes on from its latest checkpoint as if nothing had happened.
+"""
+
+from collections.abc import Callable, Mapping
+import dataclasses
+import errno
+import math
+import os
+import pathlib
+import sys
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+
+from inpaint_jax import (
+  checkpoints,
+  console,
+  data,
+  errors,
+  evaluate,
+  images,
+  interrupts,
+  losses,
+  masks,
+  models,
+  optimizers,
+  sharding,
+  workdir as workdirs,
+)
+from inpaint_jax.train_state import create_train_state, TrainState
+from inpaint_jax.writer import Writer
+
+TRAIN_METRICS = ('loss', 'grad_norm', 'param_norm', 'learning_rate')
+# Of metrics.csv, after `step`.
+COLUMNS = tuple(f'train/{name}' for name in TRAIN_METRICS) + tuple(
+  f'val/{name}' for name in evaluate.NAMES
+)
+
+TrainStep = Callable[
+  [TrainState, Mapping[str, jax.Array]], tuple[TrainState, dict[str, jax.Array]]
+]
+
+
+@dataclasses.dataclass
+class Progress:
+  """What the loop remembers beside the train state, kept in each checkpoint.
+
+  Attributes:
+    best_loss: the smallest val/loss so far, None before the first.
+    stale_epochs: epochs since it was found.
+    window: losses of the steps since the last logged row.
+    seconds: time spent in training and validation, over all starts.
+  """
+
+  best_loss: float | None = None
+  stale_epochs: int = 0
+  window: list[float] = dataclasses.field(default_factory=list)
+  seconds: float = 0.0
+
+  def note(self, val_loss: float) -> bool:
+    """Takes in an epoch's val/loss; returns whether it is the best so far."""
+    is_best = self.best_loss is None or val_loss < self.best_loss
+    if is_best:
+      self.best_loss = val_loss
+    self.stale_epochs = 0 if is_best else self.stale_epochs + 1
+    return is_best
+
+
+def make_train_step(
+  model: nn.Module,
+  tx: optax.GradientTransformation,
+  loss: losses.Loss,
+  sampler: masks.Sampler,
+  config: ml_collections.ConfigDict,
+) -> TrainStep:
+  """Returns the pure function (state, batch) -> (state, metrics).
+
+  Args:
+    model: a net of models.MODELS.
+    tx: the optimizer.
+    loss: an entry of losses.LOSSES.
+    sampler: draws the masks, see masks.create_sampler.
+    config: the run; here seed and ema_decay are read.
+  """
+
+  def train_step(state, batch):
+    image = images.to_float(batch['image'])
+    batch_size, height, width, _ = image.shape
+    step = state.step + 1
+    key = jax.random.fold_in(jax.random.key(config.seed), step)
+    mask = sampler(jax.random.split(key, batch_size), height, width)
+
+    def loss_fn(params):
+      outputs, mutated = model.apply(
+        {'params': params, 'batch_stats': state.batch_stats},
+        image * (1 - mask),
+        mask,
+        train=True,
+        mutable=['batch_stats'],
+      )
+      # The one place where the loss map becomes a number: the mean over the
+      # whole picture, holes and known pixels alike, as in the reference.
+      return jnp.mean(loss.fn(outputs, image)), mutated
+
+    grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
+    (value, mutated), grads = grad_fn(state.params)
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    ema_params = state.ema_params
+    if ema_params is not None:
+      ema_params = optax.incremental_update(
+        params, ema_params, 1 - config.ema_decay
+      )
+    state = TrainState(
+      step=step,
+      params=params,
+      batch_stats=mutated.get('batch_stats', {}),
+      opt_state=opt_state,
+      ema_params=ema_params,
+    )
+    return state, {
+      'loss': value,
+      'grad_norm': optax.tree.norm(grads),
+      'param_norm': optax.tree.norm(params),
+    }
+
+  return train_step
+
+
+def is_time(step: int, every: int, *, first: bool = False) -> bool:
+  """Returns whether something is due after `step`.
+
+  Args:
+    step: the step that ended; the first is number 1.
+    every: it is due after so many steps; 0 = never.
+    first: whether it is due after the first step, too.
+  """
+  return (first and step == 1) or (every > 0 and step % every == 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """What stays the same from the first step of a run to the last.
+
+  Attributes:
+    config: the fields of configs/default.py.
+    workdir: the folder of the run.
+    mesh: the devices.
+    splits: train, val and test pictures.
+    steps_per_epoch: whole batches in the training split.
+    num_steps: steps of the whole training.
+    schedule: learning rate as a function of the updates made so far.
+    create_state: makes the state before the first step.
+    train_step: jitted, donates its state.
+    eval_step: jitted, see evaluate.make_eval_step.
+  """
+
+  config: ml_collections.ConfigDict
+  workdir: pathlib.Path
+  mesh: jax.sharding.Mesh
+  splits: Mapping[str, data.Source]
+  steps_per_epoch: int
+  num_steps: int
+  schedule: optax.Schedule
+  create_state: Callable[[], TrainState]
+  train_step: TrainStep
+  eval_step: evaluate.EvalStep
+
+
+def create_run(
+  config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
+) -> Run:
+  """Checks a config and builds all it names, the dataset last.
+
+  Raises:
+    errors.UserError: a field has a value it cannot have, or the folder or the
+      dataset cannot be used.
+  """
+  check_numbers(config)
+  mesh = sharding.create_mesh()
+  sharding.check_batch_size(config.batch_size, mesh)
+  loss = losses.get_loss(config.loss)
+  sampler = masks.create_sampler(config.masks)
+  model = models.create_model(config.model)
+  # Before the dataset is built, which takes time; after, with its length.
+  optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
+
+  workdir = workdirs.prepare(workdir, config)
+  dataset = data.load(config.data, workdir / 'dataset.json')
+  steps = data.steps_per_epoch(dataset.splits['train'], config.batch_size)
+  num_steps = steps * config.num_epochs
+  tx = optimizers.create_optimizer(config.optimizer, num_steps)
+
+  def create_state() -> TrainState:
+    return create_train_state(
+      model,
+      tx,
+      seed=config.seed,
+      image_size=config.data.image_size,
+      ema_decay=config.ema_decay,
+    )
+
+  return Run(
+    config=config,
+    workdir=workdir,
+    mesh=mesh,
+    splits=dataset.splits,
+    steps_per_epoch=steps,
+    num_steps=num_steps,
+    schedule=optimizers.create_schedule(config.optimizer, num_steps),
+    create_state=create_state,
+    # Donated: the memory of the old state becomes that of the new one.
+    train_step=jax.jit(
+      make_train_step(model, tx, loss, sampler, config),
+      donate_argnums=0,
+      out_shardings=sharding.replicated(mesh),
+    ),
+    eval_step=evaluate.make_eval_step(model, loss, sampler, config.eval_seed),
+  )
+
+
+def check_numbers(config: ml_collections.ConfigDict) -> None:
+  """Raises a UserError on numbers that no run can have."""
+  for field, least in (
+    ('num_epochs', 1),
+    ('early_stopping_patience', 0),
+    ('log_every_steps', 1),
+    ('checkpoint_every_steps', 0),
+    ('num_samples', 0),
+  ):
+    if config[field] < least:
+      raise errors.UserError(
+        f'--config.{field}={config[field]} must be at least {least}'
+      )
+  if not 0 <= config.ema_decay < 1:
+    raise errors.UserError(
+      f'--config.ema_decay={config.ema_decay} must be at least 0 and below 1'
+    )
+
+
+def train_and_evaluate(
+  config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
+) -> TrainState:
+  """Trains a run to its end, or goes on with it, and tests its best epoch.
+
+  Args:
+    config: the fields of configs/default.py.
+    workdir: the folder of the run, see workdir.py.
+
+  Returns:
+    The state after the last step.
+
+  Raises:
+    errors.UserError: something the user can mend; what was saved is whole.
+  """
+  try:
+    run = create_run(config, workdir)
+    loop = _Loop(run)
+    state = loop.to_end()
+    report = evaluate.evaluate(run.workdir)
+  except OSError as error:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+      raise
+    raise errors.UserError(
+      f'--workdir={workdir} has no room left ({error.strerror}); free some '
+      'space and start the same command again, earlier checkpoints are whole'
+    ) from error
+  console.show_end(run.workdir, report, loop.seconds)
+  return state
+
+
+class _Loop:
+  """The steps of one process: training, logging, validation, checkpoints."""
+
+  def __init__(self, run: Run):
+    self._run = run
+    self._latest = checkpoints.open_manager(run.workdir, 'latest')
+    self._best = checkpoints.open_manager(run.workdir, 'best')
+    self._state, self._progress = self._start()
+    self._step = int(self._state.step)
+    self._writer = Writer(run.workdir, COLUMNS, self._step)
+    self._console = console.Console(
+      self._step, run.num_steps, run.config.batch_size
+    )
+    # Metrics of the newest step, still on the device.
+    self._unread: dict[str, jax.Array] = {}
+    # The same once they were read.
+    self._values: dict[str, float] = {}
+
+  def _start(self) -> tuple[TrainState, Progress]:
+    """Returns the latest checkpoint of the run, or its first state."""
+    run, sharded = self._run, sharding.replicated(self._run.mesh)
+    shapes = jax.eval_shape(run.create_state)
+    sizes = [math.prod(x.shape) for x in jax.tree.leaves(shapes.params)]
+    print(
+      f'{run.config.model.name}: {sum(sizes):,} parameters, '
+      f'{sum(sizes) * 4 / 1e6:.1f} MB; {run.num_steps} steps of '
+      f'{run.config.batch_size} pictures, {run.steps_per_epoch} an epoch, on '
+      f'{run.mesh.size} {jax.default_backend()} device(s)'
+    )
+    restored = checkpoints.restore(
+      self._latest,
+      checkpoints.abstract_like(shapes, sharded),
+      set_aside=True,
+    )
+    if restored is None:
+      state = jax.jit(run.create_state, out_shardings=sharded)()
+      return state, Progress()
+    print(f'going on from the checkpoint of step {restored.step}')
+    return restored.tree, Progress(**restored.info)
+
+  def to_end(self) -> TrainState:
+    """Trains to the last step or an early stop; a signal exits."""
+    try:
+      with interrupts.deferred() as stop, self._console:
+        self._train(stop)
+    finally:
+      self._writer.close()
+      self._latest.close()
+      self._best.close()
+    return self._state
+
+  def _train(self, stop: interrupts.Stop) -> None:
+    run, config = self._run, self._run.config
+    batches = data.train_batches(
+      run.splits['train'],
+      config.data,
+      seed=config.seed,
+      batch_size=config.batch_size,
+      start_step=self._step,
+    )
+    while self._step < run.num_steps and not self._is_stale():
+      batch = sharding.put_batch(next(batches), run.mesh)
+      self._state, values = run.train_step(self._state, batch)
+      # The devices are at work on this step while the one before it is read.
+      self._read()
+      self._unread, self._step = values, self._step + 1
+      self._console.advance()
+
+      ends_epoch = self._step % run.steps_per_epoch == 0
+      if ends_epoch or is_time(self._step, config.log_every_steps, first=True):
+        self._log(ends_epoch)
+      if (
+        ends_epoch
+        or stop.signal
+        or is_time(self._step, config.checkpoint_every_steps)
+      ):
+        self._save()
+      if stop.signal:
+        self._console.print(
+          f'{stop.signal.name}: saved step {self._step}; the same command goes '
+          'on from there'
+        )
+        sys.exit(128 + stop.signal)
+
+  @property
+  def seconds(self) -> float:
+    """Time spent in training and validation, over all starts."""
+    return self._progress.seconds
+
+  def _is_stale(self) -> bool:
+    patience = self._run.config.early_stopping_patience
+    return 0 < patience <= self._progress.stale_epochs
+
+  def _read(self) -> None:
+    """Waits for the metrics of the newest step, and checks them."""
+    if not self._unread:
+      return
+    self._values = {name: float(x) for name, x in self._unread.items()}
+    self._unread = {}
+    self._check_finite(self._values)
+    self._progress.window.append(self._values['loss'])
+
+  def _check_finite(self, values: Mapping[str, float]) -> None:
+    for name, value in values.items():
+      if not math.isfinite(value):
+        kept = self._latest.latest_step()
+        raise errors.UserError(
+          f'{name} is {value} at step {self._step}; lower '
+          '--config.optimizer.learning_rate or set '
+          '--config.optimizer.clip_norm in a new --workdir; '
+          + (f'the checkpoint of step {kept} is good' if kept else 'no epoch ')
+          + ('' if kept else 'had ended, so nothing was saved')
+        )
+
+  def _log(self, ends_epoch: bool) -> None:
+    """Writes a row of train metrics, and of validation where an epoch ends."""
+    self._read()
+    window, self._progress.window = self._progress.window, []
+    row = {
+      'train/loss': math.fsum(window) / len(window),
+      'train/grad_norm': self._values['grad_norm'],
+      'train/param_norm': self._values['param_norm'],
+      'train/learning_rate': float(self._run.schedule(self._step - 1)),
+    }
+    rate = self._console.log_train(self._step, row)
+    self._writer.scalars(self._step, {'train/pictures_per_second': rate})
+    if ends_epoch:
+      row |= self._validate()
+    self._writer.row(self._step, row)
+
+  def _validate(self) -> dict[str, float]:
+    """Measures the epoch that ended, draws its samples, keeps the best."""
+    run, step, variables = self._run, self._step, self._state.variables()
+    epoch = step // run.steps_per_epoch
+    measured = evaluate.evaluate_split(
+      run.eval_step,
+      variables,
+      run.splits['val'],
+      run.config,
+      run.mesh,
+    )
+    row = {f'val/{name}': float(x.mean()) for name, x in measured.items()}
+    self._check_finite({'val/loss': row['val/loss']})
+    self._draw_samples(epoch, variables)
+    is_best = self._progress.note(row['val/loss'])
+    self._console.log_epoch(epoch, run.config.num_epochs, row, is_best)
+    if is_best:
+      checkpoints.save(self._best, step, variables, {'epoch': epoch, **row})
+    elif self._is_stale():
+      self._console.print(
+        f'early stop: {self._progress.stale_epochs} epochs without a better '
+        'val/loss'
+      )
+    return row
+
+  def _draw_samples(self, epoch: int, variables: Mapping) -> None:
+    run, count = self._run, self._run.config.num_samples
+    if count:
+      grid = evaluate.sample_grid(
+        run.eval_step,
+        variables,
+        run.splits['val'],
+        run.config,
+        run.mesh,
+        count,
+      )
+      images.write(run.workdir / 'samples' / f'epoch_{epoch:03d}.png', grid)
+      self._writer.image(self._step, 'val/samples', grid)
+
+  def _save(self) -> None:
+    """Saves the state; rows of metrics.csv up to here are written already."""
+    self._read()
+    self._progress.seconds += self._console.lap()
+    checkpoints.save(
+      self._latest,
+      self._step,
+      self._state,
+      dataclasses.asdict(self._progress),
+    )
+    self._writer.scalars(self._step, {'train/seconds': self._progress.seconds})

@@ -1,0 +1,133 @@
+"""Square windows around holes: what a net sees of a picture of any size.
+
+A net knows scenery at the scale that it was trained at. A hole is therefore cut
+out with its surroundings, as a square window of the net's working size where
+the hole is small, and as a larger one, reduced to that size, where it is not.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import PIL.Image
+from scipy import ndimage
+
+# Side of a window, in sides of its hole. In training most of a picture is
+# known, too; more would cost resolution.
+_CONTEXT = 2.5
+
+
+class Window(NamedTuple):
+  """A square of a picture, and the hole that it is there for.
+
+  Attributes:
+    top, left: the window's first row and column; negative where a picture is
+      smaller than the window.
+    side: of the window, in pixels.
+    hole: bool [H, W], the hole at its heart; others may be in sight.
+  """
+
+  top: int
+  left: int
+  side: int
+  hole: np.ndarray
+
+
+def find(hole: np.ndarray, size: int) -> list[Window]:
+  """Returns a window for each group of holes that lie close together.
+
+  Args:
+    hole: bool [H, W].
+    size: the net's working size in pixels, the least side of a window.
+  """
+  # Holes closer than a quarter of the working size are one.
+  reach = np.ones((3, 3), bool)
+  grown = ndimage.binary_dilation(hole, reach, iterations=max(size // 8, 1))
+  labels, _ = ndimage.label(grown, reach)
+  labels[~hole] = 0
+  found = []
+  for label, box in enumerate(ndimage.find_objects(labels), start=1):
+    if box is None:
+      continue
+    extent = max(axis.stop - axis.start for axis in box)
+    side = max(size, round(_CONTEXT * extent))
+    top, left = (
+      _place(axis, side, length)
+      for axis, length in zip(box, hole.shape, strict=True)
+    )
+    found.append(Window(top, left, side, labels == label))
+  return found
+
+
+def _place(axis: slice, side: int, length: int) -> int:
+  """Returns where a window of `side` begins: its hole is in the middle."""
+  start = (axis.start + axis.stop - side) // 2
+  if side >= length:
+    return (length - side) // 2
+  return min(max(start, 0), length - side)
+
+
+def cut(
+  image: np.ndarray, hole: np.ndarray, window: Window, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Cuts a window out, and reduces it to the working size.
+
+  Beyond the edge of the picture it goes on as in a mirror.
+
+  Args:
+    image: uint8 [H, W, 3].
+    hole: bool [H, W], all holes of the picture.
+    window: what to cut.
+    size: the working size.
+
+  Returns:
+    float32 [size, size, 3] in [0, 1], whose holes are black, and float32
+    [size, size, 1] in {0, 1}, 1 = hole. A reduced pixel is hole if any of its
+    pixels is: what a hole holds never gets into a known pixel.
+  """
+  rows = _mirror(window.top, window.side, hole.shape[0])
+  columns = _mirror(window.left, window.side, hole.shape[1])
+  place = np.ix_(rows, columns)
+  known = (~hole[place]).astype(np.float32)[..., None]
+  part = image[place].astype(np.float32) / 255 * known
+  if window.side > size:
+    part, known = (_reduce(x, size) for x in (part, known))
+    part = part / np.maximum(known, 1e-6)
+  mask = (known < 1 - 1e-4).astype(np.float32)
+  return np.clip(part, 0, 1) * (1 - mask), mask
+
+
+def paste(image: np.ndarray, filled: np.ndarray, window: Window) -> None:
+  """Fills the window's hole in `image`; touches nothing else.
+
+  Args:
+    image: uint8 [H, W, 3], changed in place.
+    filled: float [size, size, 3] in [0, 1], the filled window.
+    window: where it belongs.
+  """
+  if window.side > len(filled):
+    filled = _resize(filled, window.side, PIL.Image.Resampling.BICUBIC)
+  rows, columns = np.nonzero(window.hole)
+  pixels = filled[rows - window.top, columns - window.left]
+  image[rows, columns] = np.rint(np.clip(pixels, 0, 1) * 255)
+
+
+def _mirror(start: int, side: int, length: int) -> np.ndarray:
+  """Returns indices start .. start + side - 1, reflected into the picture."""
+  index = np.arange(start, start + side) % (2 * length)
+  return np.minimum(index, 2 * length - 1 - index)
+
+
+def _reduce(x: np.ndarray, size: int) -> np.ndarray:
+  """Returns [side, side, C] as the means of [size, size, C] areas."""
+  return _resize(x, size, PIL.Image.Resampling.BOX)
+
+
+def _resize(x: np.ndarray, size: int, method: int) -> np.ndarray:
+  # Pillow resizes float pictures of one channel.
+  channels = [
+    PIL.Image.fromarray(np.ascontiguousarray(x[..., i], np.float32)).resize(
+      (size, size), method
+    )
+    for i in range(x.shape[-1])
+  ]
+  return np.stack([np.asarray(channel) for channel in channels], axis=-1)

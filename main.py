@@ -1,0 +1,52 @@
+"""Trains or evaluates; the only file of the package's way that defines flags.
+
+  python main.py --config=configs/unet.py --workdir=runs/unet
+  python main.py --mode=evaluate --workdir=runs/unet
+
+Kept short on purpose: training is in inpaint_jax/train.py, evaluation in
+inpaint_jax/evaluate.py, the fields of --config in configs/default.py.
+"""
+
+import os
+
+from absl import flags
+from ml_collections import config_flags
+
+from inpaint_jax import command_line, errors
+
+_DEFAULT = os.path.join(os.path.dirname(__file__), 'configs', 'unet.py')
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config',
+  None,
+  'The run, configs/unet.py unless named; --config.FIELD=VALUE '
+  'overrides a field of it.',
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of checkpoints, metrics and samples.'
+)
+_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate'], 'What to do.')
+
+
+def main(argv: list[str]) -> None:
+  if argv[1:]:
+    raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
+  if not _WORKDIR.value:
+    raise errors.UserError(
+      'no --workdir; name a folder, as --workdir=runs/unet'
+    )
+
+  # JAX takes a second to import: --help and wrong flags need not wait for it.
+  if _MODE.value == 'train':
+    from inpaint_jax import train
+
+    train.train_and_evaluate(_CONFIG.value, _WORKDIR.value)
+  else:
+    from inpaint_jax import evaluate
+
+    overrides = config_flags.get_override_values(flags.FLAGS['config'])
+    evaluate.evaluate(_WORKDIR.value, overrides)
+
+
+if __name__ == '__main__':
+  command_line.run(main, _DEFAULT)

@@ -1,0 +1,94 @@
+"""baselines.py: what fills the hole, and what stays as it was."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+
+from inpaint_jax import baselines, errors
+
+needs_opencv = pytest.mark.skipif(
+  importlib.util.find_spec('cv2') is None, reason='OpenCV is not installed'
+)
+ALL = ['mean_fill', pytest.param('telea', marks=needs_opencv)]
+
+
+def random_picture():
+  rng = np.random.default_rng(0)
+  image = rng.integers(0, 256, (24, 40, 3), np.uint8)
+  hole = np.zeros((24, 40), bool)
+  hole[5:15, 10:30] = True
+  hole[:, 38:] = True
+  return image, hole
+
+
+def test_every_baseline_is_tested():
+  names = {getattr(name, 'values', [name])[0] for name in ALL}
+  assert names == set(baselines.BASELINES)
+
+
+@pytest.mark.parametrize('name', ALL)
+@pytest.mark.parametrize('white', [np.True_, np.uint8(1), np.uint8(255)])
+def test_known_pixels_stay_bit_for_bit(name, white):
+  image, hole = random_picture()
+  mask = hole * white
+  before = image.copy()
+  filled = baselines.BASELINES[name](image, mask)
+  assert filled.dtype == np.uint8
+  assert filled.shape == image.shape
+  np.testing.assert_array_equal(filled[~hole], image[~hole])
+  assert (filled[hole] != image[hole]).any(axis=1).mean() > 0.9
+  np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize('name', ALL)
+def test_what_is_in_the_hole_does_not_matter(name):
+  image, hole = random_picture()
+  fill = baselines.BASELINES[name]
+  blanked = np.where(hole[:, :, None], 0, image).astype(np.uint8)
+  np.testing.assert_array_equal(fill(image, hole), fill(blanked, hole))
+
+
+def test_mean_fill_by_hand():
+  image = np.zeros((2, 2, 3), np.uint8)
+  image[0, 0] = [10, 20, 30]
+  image[0, 1] = [20, 40, 61]
+  image[1] = 255
+  filled = baselines.mean_fill(image, np.array([[0, 0], [1, 1]], np.uint8))
+  # 45.5 is rounded to the even 46.
+  np.testing.assert_array_equal(filled[1], [[15, 30, 46]] * 2)
+
+
+@needs_opencv
+def test_telea_goes_on_with_a_ramp():
+  image = np.zeros((32, 32, 3), np.uint8)
+  image[:] = (np.arange(32) * 8)[None, :, None]
+  hole = np.zeros((32, 32), bool)
+  hole[12:20, 12:20] = True
+  error = np.abs(baselines.telea(image, hole).astype(int) - image)[hole]
+  mean_error = np.abs(baselines.mean_fill(image, hole).astype(int) - image)[
+    hole
+  ]
+  assert error.mean() < 0.6 * mean_error.mean()
+
+
+@pytest.mark.parametrize('name', ALL)
+def test_nothing_known_is_refused(name):
+  image, _ = random_picture()
+  with pytest.raises(errors.UserError, match='covers the whole picture'):
+    baselines.BASELINES[name](image, np.ones((24, 40), bool))
+
+
+@needs_opencv
+def test_available():
+  assert baselines.available() == baselines.BASELINES
+
+
+def test_without_opencv_only_telea_is_left_out(monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  assert set(baselines.available()) == {'mean_fill'}
+  monkeypatch.setitem(sys.modules, 'cv2', None)
+  image, hole = random_picture()
+  with pytest.raises(errors.UserError, match='pip install'):
+    baselines.telea(image, hole)

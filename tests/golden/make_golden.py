@@ -1,0 +1,266 @@
+"""Makes the golden values of this folder with PyTorch, which no test needs.
+
+  python tests/golden/make_golden.py    (needs torch and numpy, nothing else)
+
+The command and the version of PyTorch are written into each file. The tests
+import this module too, for its NumPy part: weights and inputs of the nets are
+drawn from named NumPy streams on both sides, so that they need not be stored.
+"""
+
+import os
+import zlib
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+COMMAND = 'python tests/golden/make_golden.py'
+# Batch, height and width of the nets' inputs.
+SIZES = {'square': (1, 32, 32), 'wide': (1, 40, 24)}
+TRAIN_SIZE = (2, 16, 16)
+
+
+def stream(name: str) -> np.random.RandomState:
+  """A legacy stream, which NumPy has promised never to change."""
+  return np.random.RandomState(zlib.crc32(name.encode()))
+
+
+def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
+  """Draws one parameter, such as 'unet/encoder1_conv1/kernel', in HWIO.
+
+  Kernels are drawn so that signals neither vanish nor blow up.
+  """
+  low, high = {
+    'bias': (-0.2, 0.2),
+    'scale': (0.5, 1.5),
+    'mean': (-0.3, 0.3),
+    'var': (0.5, 1.5),
+    'kernel': (-1.0, 1.0),
+  }[name.split('/')[-1]]
+  values = stream(name).uniform(low, high, shape)
+  if name.endswith('kernel'):
+    values *= np.sqrt(6 / np.prod(shape[:-1]))
+  return values.astype(np.float32)
+
+
+def net_inputs(name: str, size: tuple[int, int, int]):
+  """Returns masked_image [B, H, W, 3] and mask [B, H, W, 1]."""
+  B, H, W = size
+  image = stream(name).uniform(0, 1, (B, H, W, 3))
+  mask = np.zeros((B, H, W, 1))
+  mask[:, H // 4 : H // 2, W // 3 : W // 2 + 3] = 1
+  mask[:, -3:, :5] = 1
+  return (image * (1 - mask)).astype(np.float32), mask.astype(np.float32)
+
+
+def net_golden() -> dict[str, np.ndarray]:
+  """Returns tanh of both nets' outputs, channels last."""
+  import torch
+  from torch import nn
+
+  def conv(inputs, outputs):
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+  class EncoderDecoder(nn.Module):
+    def __init__(self):
+      super().__init__()
+      plan = [
+        ('encoder1', 6, 64, nn.MaxPool2d(2)),
+        ('encoder2', 64, 128, nn.MaxPool2d(2)),
+        ('encoder3', 128, 256, nn.Identity()),
+        ('decoder1', 256, 128, nn.UpsamplingNearest2d(scale_factor=2)),
+        ('decoder2', 128, 64, nn.UpsamplingNearest2d(scale_factor=2)),
+      ]
+      self.last = []
+      for name, inputs, outputs, resize in plan:
+        self.add_module(f'{name}_conv', conv(inputs, outputs))
+        self.add_module(f'{name}_norm', nn.BatchNorm2d(outputs))
+        self.last.append((name, resize))
+      self.decoder3_conv = conv(64, 3)
+
+    def forward(self, x):
+      for name, resize in self.last:
+        x = getattr(self, f'{name}_norm')(getattr(self, f'{name}_conv')(x))
+        x = resize(torch.relu(x))
+      return torch.tanh(self.decoder3_conv(x))
+
+  class UNet(nn.Module):
+    def __init__(self):
+      super().__init__()
+      self.encoder1_conv1, self.encoder1_conv2 = conv(6, 64), conv(64, 64)
+      self.encoder2_conv1, self.encoder2_conv2 = conv(64, 128), conv(128, 128)
+      self.encoder3_conv1, self.encoder3_conv2 = conv(128, 256), conv(256, 256)
+      self.bottleneck_conv = conv(256, 256)
+      self.decoder1_conv1, self.decoder1_conv2 = conv(512, 128), conv(128, 128)
+      self.decoder2_conv1, self.decoder2_conv2 = conv(256, 64), conv(64, 64)
+      self.decoder3_conv = conv(128, 3)
+
+    def forward(self, x):
+      relu, pool = torch.relu, nn.MaxPool2d(2)
+      up = nn.Upsample(scale_factor=2, mode='bilinear', align_corners=False)
+      e1 = self.encoder1_conv2(relu(self.encoder1_conv1(x)))
+      e2 = self.encoder2_conv2(relu(self.encoder2_conv1(relu(pool(e1)))))
+      e3 = self.encoder3_conv2(relu(self.encoder3_conv1(relu(pool(e2)))))
+      b = self.bottleneck_conv(relu(pool(e3)))
+      d1 = self.decoder1_conv1(relu(torch.cat([up(b), e3], 1)))
+      d1 = self.decoder1_conv2(relu(d1))
+      d2 = self.decoder2_conv1(relu(torch.cat([up(d1), e2], 1)))
+      d2 = self.decoder2_conv2(relu(d2))
+      return torch.tanh(self.decoder3_conv(relu(torch.cat([up(d2), e1], 1))))
+
+  def fill(net, net_name):
+    """Sets every parameter and running statistic from its named stream."""
+    for layer_name, layer in net.named_children():
+      prefix = f'{net_name}/{layer_name}/'
+      if isinstance(layer, nn.Conv2d):
+        outputs, inputs = layer.weight.shape[:2]
+        kernel = draw(prefix + 'kernel', (3, 3, inputs, outputs))
+        layer.weight.data = torch.tensor(kernel.transpose(3, 2, 0, 1).copy())
+        layer.bias.data = torch.tensor(draw(prefix + 'bias', (outputs,)))
+      else:
+        shape = tuple(layer.weight.shape)
+        layer.weight.data = torch.tensor(draw(prefix + 'scale', shape))
+        layer.bias.data = torch.tensor(draw(prefix + 'bias', shape))
+        layer.running_mean = torch.tensor(draw(prefix + 'mean', shape))
+        layer.running_var = torch.tensor(draw(prefix + 'var', shape))
+
+  def run(net, name, size):
+    masked_image, mask = net_inputs(name, size)
+    x = np.concatenate([mask, mask, mask, masked_image], -1)
+    with torch.no_grad():
+      y = net(torch.tensor(x.transpose(0, 3, 1, 2).copy()))
+    return y.numpy().transpose(0, 2, 3, 1)
+
+  golden = {}
+  for name, net in (('encoder_decoder', EncoderDecoder()), ('unet', UNet())):
+    fill(net, name)
+    golden[f'{name}/count'] = np.array(sum(p.numel() for p in net.parameters()))
+    for size_name, size in SIZES.items():
+      golden[f'{name}/{size_name}'] = run(net.eval(), size_name, size)
+    if name == 'encoder_decoder':
+      golden[f'{name}/train'] = run(net.train(), 'train', TRAIN_SIZE)
+      golden[f'{name}/train/mean'] = net.encoder1_norm.running_mean.numpy()
+  return golden
+
+
+def loss_golden() -> dict[str, np.ndarray]:
+  """Returns inputs, targets and unreduced losses, one group a case."""
+  import torch
+  import torch.nn.functional as F
+
+  r = stream('losses')
+  # Random values, then edge cases: 0, 1, below and above them, and extremes.
+  edges = np.array([0, 1, 0.5, 1e-8, 1e-3, 1 - 2**-24, 1.0000001, 2, 7.5, 300])
+  logits = np.array([0, 1, -1, 80, -80, 1e-6, -20, 20, 88, -100])
+  real = np.concatenate([r.normal(0, 2, 40), np.repeat(logits, 10)])
+  positive = np.concatenate([r.uniform(0, 3, 40), np.tile(edges, 10)])
+  rates = np.concatenate([r.uniform(0, 3, 40), np.repeat(edges, 10)])
+  unit = np.minimum(positive, 1)
+  log_p = -np.abs(real)
+  classes = r.normal(0, 3, (12, 4))
+  classes[:6] = [
+    [80, -80, 0, 0],
+    [-80, -80, -80, 80],
+    [80, 80, 80, 80],
+    [0, 0, 0, 0],
+    [1e4, 0, -1e4, 3],
+    [88, 89, 90, 0],
+  ]
+  shares = r.dirichlet([0.5] * 4, 12)
+  shares[:3] = np.eye(4)[:3]
+  shares[7:9] = [[0.5, 0.5, 0, 0], [0, 0, 0, 0]]
+  full = {'full': True}
+  plain = {'log_input': False}
+  cases = {
+    'mse': (F.mse_loss, real, positive, {}),
+    'l1': (F.l1_loss, real, positive, {}),
+    'poisson_nll': (F.poisson_nll_loss, real, positive, {}),
+    'poisson_nll/full': (F.poisson_nll_loss, real, positive, full),
+    'poisson_nll/plain': (F.poisson_nll_loss, rates, positive, plain),
+    'poisson_nll/plain_full': (
+      F.poisson_nll_loss,
+      rates,
+      positive,
+      plain | full | {'eps': 1e-3},
+    ),
+    'kl_div': (F.kl_div, log_p, unit, {}),
+    'kl_div/log_target': (F.kl_div, log_p, log_p[::-1], {'log_target': True}),
+    'cross_entropy': (F.cross_entropy, classes, shares, {}),
+  }
+  golden = {}
+  for case, (fn, inputs, targets, options) in cases.items():
+    inputs = np.array(inputs, np.float32)
+    targets = np.array(targets, np.float32)
+    losses = fn(
+      torch.tensor(inputs), torch.tensor(targets), reduction='none', **options
+    )
+    golden[f'{case}/inputs'] = inputs
+    golden[f'{case}/targets'] = targets
+    golden[f'{case}/losses'] = losses.numpy()
+  return golden
+
+
+def optimizer_golden() -> dict[str, np.ndarray]:
+  """Returns gradients, and the parameters after each of 20 updates, a case.
+
+  Values 0..5 have gradients of ordinary size, 6 and 7 tiny ones, 8 zeros, 9
+  zeros and then a jump. Updates are large (0.1), so that a wrong eps, decay or
+  initial value is seen in the parameters.
+  """
+  import torch
+
+  r = stream('optimizers')
+  grads = r.normal(0, 1, (20, 10))
+  grads[:, 6] = 1e-9 * (1 + r.uniform(0, 1, 20))
+  grads[:, 7] = 1e-8 * r.normal(0, 1, 20)
+  grads[:, 8:] = 0
+  grads[10, 9] = 3
+  grads = grads.astype(np.float32)
+  start = r.normal(0, 1, 10).astype(np.float32)
+  optim = torch.optim
+  creates = {
+    'adam': optim.Adam,
+    'sgd': optim.SGD,
+    'rmsprop': optim.RMSprop,
+    'adagrad': optim.Adagrad,
+  }
+  golden = {'grads': grads, 'start': start, 'learning_rate': np.array(0.1)}
+  for name, create in creates.items():
+    cases = {'plain': {}, 'weight_decay': {'weight_decay': 0.01}, 'clip': {}}
+    if name in ('sgd', 'rmsprop'):
+      cases['momentum'] = {'momentum': 0.9}
+    cases['all'] = {k: v for c in cases.values() for k, v in c.items()}
+    for case, options in cases.items():
+      p = torch.tensor(start, requires_grad=True)
+      optimizer = create([p], lr=0.1, **options)
+      after = []
+      for grad in grads:
+        p.grad = torch.tensor(grad)
+        if case in ('clip', 'all'):
+          torch.nn.utils.clip_grad_norm_([p], 2.2)
+        optimizer.step()
+        after.append(p.detach().numpy().copy())
+      golden[f'{name}/{case}'] = np.stack(after)
+  return golden
+
+
+def main() -> None:
+  import torch
+
+  # One thread, one order of summation.
+  torch.set_num_threads(1)
+  about = {
+    'torch_version': np.array(torch.__version__),
+    'command': np.array(COMMAND),
+  }
+  for name, golden in (
+    ('models', net_golden()),
+    ('losses', loss_golden()),
+    ('optimizers', optimizer_golden()),
+  ):
+    path = os.path.join(HERE, f'{name}.npz')
+    np.savez_compressed(path, **about, **golden)
+    print(f'{path}: {len(golden)} arrays, {os.path.getsize(path)} bytes')
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,47 @@
+"""The procedural landscapes."""
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from inpaint_jax.datasets import landscape, near_duplicates
+
+
+def test_picture_depends_on_index_and_seed_alone():
+  first = landscape.render(3, 64)
+  landscape.render(7, 32, seed=5)
+  np.testing.assert_array_equal(landscape.render(3, 64), first)
+  assert np.abs(landscape.render(3, 64, seed=1).astype(int) - first).mean() > 5
+
+
+@pytest.mark.parametrize('size', [32, 64, 128])
+def test_shape_type_and_range(size):
+  picture = landscape.render(0, size)
+  assert picture.shape == (size, size, 3)
+  assert picture.dtype == np.uint8
+  assert picture.std() > 10
+
+
+def test_sizes_show_the_same_scene():
+  for index in range(8):
+    large = Image.fromarray(landscape.render(index, 256)).reduce(16)
+    small = Image.fromarray(landscape.render(index, 64)).reduce(4)
+    assert np.abs(np.asarray(large, float) - np.asarray(small)).mean() < 3
+
+
+def test_no_two_pictures_are_alike():
+  hashes = [
+    near_duplicates.perceptual_hash(Image.fromarray(landscape.render(i, 64)))
+    for i in range(300)
+  ]
+  assert len(set(near_duplicates.groups(np.stack(hashes), 24))) == 300
+
+
+def test_sky_is_above_and_differs_from_the_ground():
+  pictures = np.stack([landscape.render(i, 32) for i in range(100)])
+  top, bottom = (
+    pictures[:, :8].mean((0, 1, 2)),
+    pictures[:, 24:].mean((0, 1, 2)),
+  )
+  assert top[2] > bottom[2] + 40  # Blue.
+  assert top.sum() > bottom.sum() + 60

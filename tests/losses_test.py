@@ -1,0 +1,255 @@
+"""Tests of losses.py; golden/losses.npz tells how its values were made."""
+
+import itertools
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from PIL import Image
+import pytest
+
+from inpaint_jax import errors, losses, models
+
+TESTS = pathlib.Path(__file__).parent
+PHOTOS = TESTS.parents[1] / 'shared/landscapes/photos'
+GOLDEN = np.load(TESTS / 'golden/losses.npz')
+CASES = {
+  'mse': (losses.mse, {}),
+  'l1': (losses.l1, {}),
+  'poisson_nll': (losses.poisson_nll, {}),
+  'poisson_nll/full': (losses.poisson_nll, {'full': True}),
+  'poisson_nll/plain': (losses.poisson_nll, {'log_input': False}),
+  'poisson_nll/plain_full': (
+    losses.poisson_nll,
+    {'log_input': False, 'full': True, 'eps': 1e-3},
+  ),
+  'kl_div': (losses.kl_div, {}),
+  'kl_div/log_target': (losses.kl_div, {'log_target': True}),
+  'cross_entropy': (losses.cross_entropy, {}),
+}
+# Outputs that stand for a picture: the inverses of to_image.
+TO_OUTPUTS = {
+  'mse': jnp.arctanh,
+  'l1': jnp.arctanh,
+  'poisson_nll': jnp.log,
+  'kl_div': lambda t: jnp.log(t / (1 - t)),
+  'cross_entropy': lambda t: (
+    jnp.log(t / 3) - jnp.log(jnp.mean(1 - t, axis=-1, keepdims=True))
+  ),
+}
+
+
+def _random(seed, low, high):
+  shape = (2, 4, 5, 3)
+  return jax.random.uniform(jax.random.key(seed), shape, jnp.float32, low, high)
+
+
+def _grad(loss, outputs, image):
+  return jax.grad(lambda x: jnp.sum(loss.fn(x, image)))(outputs)
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_equals_torch(case):
+  fn, options = CASES[case]
+  inputs, targets = GOLDEN[f'{case}/inputs'], GOLDEN[f'{case}/targets']
+  found = fn(inputs, targets, **options)
+  wanted = GOLDEN[f'{case}/losses']
+  assert found.shape == wanted.shape
+  assert np.all(np.isfinite(wanted))
+  # The absolute part is for sums whose terms, of order 1 here, cancel.
+  np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_every_loss_has_golden_values():
+  assert set(losses.LOSSES) <= set(CASES)
+  assert '2.13' in str(GOLDEN['torch_version'])
+  assert 'make_golden.py' in str(GOLDEN['command'])
+
+
+@pytest.mark.parametrize('name', losses.LOSSES)
+def test_misfits_are_refused(name):
+  fn = CASES[name][0]
+  x = jnp.full((2, 3), 0.5)
+  with pytest.raises(ValueError, match='same shape'):
+    fn(x, x[:1])
+  with pytest.raises(ValueError, match='inputs must be of a float type'):
+    fn(x.astype(jnp.int32), x)
+  with pytest.raises(ValueError, match='targets must be of a float type'):
+    fn(x, x > 0)
+
+
+def test_cross_entropy_needs_classes():
+  with pytest.raises(ValueError, match='last axis'):
+    losses.cross_entropy(jnp.float32(0), jnp.float32(1))
+
+
+def test_get_loss():
+  assert losses.get_loss('l1') is losses.LOSSES['l1']
+  with pytest.raises(errors.UserError, match=r'--config\.loss=.*kl_div.*mse'):
+    losses.get_loss('l3')
+
+
+@pytest.mark.parametrize('name', losses.LOSSES)
+def test_gradient_vanishes_at_the_picture(name):
+  loss = losses.LOSSES[name]
+  image = _random(0, 0.02, 0.98)
+  outputs = TO_OUTPUTS[name](image)
+  np.testing.assert_allclose(loss.to_image(outputs), image, atol=1e-6)
+  if name == 'l1':  # Its gradient has no zero, only a change of sign.
+    assert jnp.all(_grad(loss, outputs + 0.01, image) > 0)
+    assert jnp.all(_grad(loss, outputs - 0.01, image) < 0)
+  else:
+    assert jnp.max(jnp.abs(_grad(loss, outputs, image))) < 1e-5
+    assert jnp.min(jnp.abs(_grad(loss, outputs + 0.3, image))) > 1e-4
+  # And it is the least value, not another point of rest.
+  least = loss.fn(outputs, image)
+  for shift in (-0.1, 0.1):
+    assert jnp.all(loss.fn(outputs + shift * image, image) > least)
+
+
+@pytest.mark.parametrize('name', losses.LOSSES)
+def test_least_loss_of_a_divergence_is_zero(name):
+  image = _random(0, 0.02, 0.98)
+  least = losses.LOSSES[name].fn(TO_OUTPUTS[name](image), image)
+  if name in ('mse', 'l1', 'kl_div'):
+    np.testing.assert_allclose(least, 0, atol=1e-6)
+  else:  # The entropy of the picture, which no outputs can go below.
+    assert jnp.all(least > 0)
+
+
+@pytest.mark.parametrize('name', losses.LOSSES)
+@pytest.mark.parametrize('value', [0.0, 1.0, 'mixed'])
+def test_finite_at_black_and_white(name, value):
+  loss = losses.LOSSES[name]
+  image = jnp.full((1, 2, 2, 3), 0.0 if value == 'mixed' else value)
+  if value == 'mixed':
+    image = image.at[..., 0].set(1.0)
+  for output in (-80.0, -1.0, 0.0, 1.0, 80.0):
+    outputs = jnp.full_like(image, output)
+    assert jnp.all(jnp.isfinite(loss.fn(outputs, image)))
+    assert jnp.all(jnp.isfinite(_grad(loss, outputs, image)))
+    assert jnp.all(jnp.isfinite(loss.to_image(outputs)))
+
+
+def test_kl_div_does_not_saturate():
+  """A wrong pixel far out still has the whole gradient."""
+  loss = losses.LOSSES['kl_div']
+  outputs = jnp.full((1, 1, 1, 3), -80.0)
+  np.testing.assert_allclose(_grad(loss, outputs, jnp.ones((1, 1, 1, 3))), -1)
+
+
+@pytest.mark.parametrize('name', losses.LOSSES)
+def test_shapes_and_types(name):
+  loss = losses.LOSSES[name]
+  image, outputs = _random(0, 0, 1), _random(1, -2, 2)
+  shape = image.shape[:-1] if name == 'cross_entropy' else image.shape
+  assert loss.fn(outputs, image).shape == shape
+  assert loss.to_image(outputs).shape == image.shape
+  low = outputs.astype(jnp.bfloat16)
+  for found, wanted in (
+    (loss.fn(low, image), loss.fn(low.astype(jnp.float32), image)),
+    (loss.to_image(low), loss.to_image(low.astype(jnp.float32))),
+  ):
+    assert found.dtype == jnp.float32
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_name_changes_the_gradient():
+  """The reference's public code trained every run of its table with mse."""
+  model = models.MODELS['unet'](features=(4, 4, 4))
+  image = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3))
+  mask = jnp.zeros((2, 8, 8, 1)).at[:, 2:5, 2:5].set(1)
+  masked = image * (1 - mask)
+  params = model.init(jax.random.key(1), masked, mask, train=True)
+
+  def gradient(name):
+    def mean(params):
+      outputs = model.apply(params, masked, mask, train=True)
+      return jnp.mean(losses.get_loss(name).fn(outputs, image))
+
+    leaves = jax.tree.leaves(jax.grad(mean)(params))
+    flat = jnp.concatenate([x.ravel() for x in leaves])
+    return flat / jnp.linalg.norm(flat)
+
+  grads = {name: gradient(name) for name in losses.LOSSES}
+  for one, other in itertools.combinations(grads, 2):
+    # Of unit length: another scale alone would not do.
+    assert jnp.linalg.norm(grads[one] - grads[other]) > 1e-2, (one, other)
+
+
+def _pictures():
+  """Returns 8 pictures [8, 32, 32, 3], of photographs where there are some."""
+  if PHOTOS.is_dir():
+    pictures = []
+    for path in sorted(PHOTOS.iterdir())[:8]:
+      with Image.open(path) as photo:
+        x, y = photo.width // 2 - 32, photo.height // 2 - 32
+        crop = photo.convert('RGB').resize(
+          (32, 32), Image.Resampling.BOX, box=(x, y, x + 64, y + 64)
+        )
+      pictures.append(np.asarray(crop) / 255)
+    return np.stack(pictures).astype(np.float32)
+  # Else sky over hills: two gradients, and a border that is a sum of sines.
+  r = np.random.RandomState(0)
+  y, x = np.mgrid[:32, :32] / 32
+  pictures = []
+  for _ in range(8):
+    phases, colors = r.uniform(0, 6, 3), r.uniform(0, 1, (4, 3))
+    hill = 0.5 + sum(
+      0.1 / k * np.sin(5 * k * x + phase) for k, phase in enumerate(phases, 1)
+    )
+    land = np.clip((y - hill) * 16 + 0.5, 0, 1)[..., None]
+    sky = colors[0] + (colors[1] - colors[0]) * y[..., None]
+    ground = colors[2] + (colors[3] - colors[2]) * x[..., None]
+    pictures.append(sky + (ground - sky) * land)
+  return np.stack(pictures).astype(np.float32)
+
+
+@pytest.mark.parametrize('name', losses.LOSSES)
+def test_overfits(name):
+  """Each loss brings the holes of 8 pictures to 24 dB, from about 14."""
+  image = _pictures()
+  mask = np.zeros((8, 32, 32, 1), np.float32)
+  r = np.random.RandomState(0)
+  for one in mask:
+    for y, x in r.randint(0, 25, (3, 2)):
+      one[y : y + 8, x : x + 8] = 1
+  masked = image * (1 - mask)
+
+  loss = losses.get_loss(name)
+  model = models.MODELS['unet'](features=(16, 32, 64))
+  # The last steps are small, so that the end is not one of Adam's jumps.
+  tx = optax.adam(optax.piecewise_constant_schedule(3e-3, {350: 0.1}))
+
+  def mean(params):
+    outputs = model.apply(params, masked, mask, train=True)
+    return jnp.mean(loss.fn(outputs, image))
+
+  @jax.jit
+  def step(params, state):
+    updates, state = tx.update(jax.grad(mean)(params), state)
+    return optax.apply_updates(params, updates), state
+
+  @jax.jit
+  def composite(params):
+    outputs = model.apply(params, masked, mask, train=False)
+    return mask * jnp.clip(loss.to_image(outputs), 0, 1) + masked
+
+  def hole_psnr(params):
+    found = np.round(np.asarray(composite(params)) * 255) / 255
+    square = np.square(found - image) * mask
+    mse = square.sum(axis=(1, 2, 3)) / (3 * mask.sum(axis=(1, 2, 3)))
+    return np.mean(-10 * np.log10(mse))
+
+  params = model.init(jax.random.key(0), masked, mask, train=True)
+  state = tx.init(params)
+  assert hole_psnr(params) < 18
+  # Steps in a loop of Python: within lax.scan, XLA runs convolutions on the CPU
+  # about ten times slower.
+  for _ in range(400):
+    params, state = step(params, state)
+  psnr = hole_psnr(params)
+  print(f'{name}: hole PSNR {psnr:.2f} dB')
+  assert psnr >= 24
