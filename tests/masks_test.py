@@ -239,6 +239,11 @@ def test_border_leaves_a_rectangle_away_from_the_chosen_sides():
   assert (False, False, False, False) not in subsets
 
 
+def test_bands_of_the_border_are_never_rounded_away():
+  # 0.05 of 8 pixels is less than half a pixel.
+  assert draw('border', 'medium', 8, 8).any(axis=(1, 2)).all()
+
+
 def test_mixture_draws_each_kind_on_a_quarter_of_the_pictures():
   medium = draw('mixture', 'medium', 32, 32)
   borders = sum(is_rectangle(~hole) for hole in medium)

@@ -137,6 +137,12 @@ def test_seam_ratio_by_hand():
   seen = jnp.where(mask > 0, 0.0, 0.5) + constant(0.0)
   value = metrics.seam_ratio(seen, image, mask)
   np.testing.assert_allclose(value, [(0.5 + 1 / 255) / (0.1 + 1 / 255)], 1e-5)
+  # The four pairs to the left and right alone, then the four above and below.
+  for rim in ((slice(1, 3), slice(0, 4, 3)), (slice(0, 4, 3), slice(1, 3))):
+    half = seen.at[:, *rim].set(0)
+    value = metrics.seam_ratio(half, image, mask)
+    expected = (0.25 + 1 / 255) / (0.1 + 1 / 255)
+    np.testing.assert_allclose(value, [expected], 1e-5)
 
 
 def test_seam_ratio_looks_at_the_rim_only():
