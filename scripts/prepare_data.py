@@ -9,10 +9,10 @@ building. The last line is the command that trains on the dataset.
 
 import shlex
 
-from absl import app, flags
+from absl import flags
 import ml_collections
 
-from inpaint_jax import datasets, errors
+from inpaint_jax import command_line, datasets, errors
 from inpaint_jax.datasets import photo_report
 
 _FLAGS = (
@@ -52,16 +52,11 @@ def main(argv: list[str]) -> None:
   settings = [
     f'--config.data.{f.name}={f.value}' for f in _FLAGS if f.value != ''
   ]
-  command = [
-    'python',
-    'main.py',
-    '--config=configs/unet.py',
-    '--workdir=runs/1',
-  ]
+  command = ['python', 'main.py', '--config=configs/unet.py:landscapes']
   print(
     'train with it:', shlex.join([*command, '--workdir=runs/unet', *settings])
   )
 
 
 if __name__ == '__main__':
-  app.run(lambda argv: errors.exit_with_line(main, argv))
+  command_line.run(main)

@@ -48,7 +48,12 @@ def test_builds_reports_and_reuses(tmp_path, source):
   assert 'copy.jpg = 5.png' in first.stdout
   assert 'train: 4 crops from 4 photos' in first.stdout
   assert f"'--config.data.source={source}'" in first.stdout
-  assert [line.split()[0] for line in first.stderr.splitlines()] == ['Building']
+  building, summary = first.stderr.splitlines()
+  assert building.startswith('Building photo_crops/32px-4-1-1-')
+  assert summary.startswith(
+    'train/val/test: 4/1/1 crops from 6 photos; skipped 1 unreadable, 1 near-'
+  )
+  assert '--config=configs/unet.py:landscapes' in first.stdout
   second = prepare(*flags)
   assert (second.stdout, second.stderr) == (first.stdout, '')
 

@@ -6,6 +6,7 @@ from concurrent import futures
 import dataclasses
 import hashlib
 import os
+import sys
 from typing import Any
 
 import ml_collections
@@ -136,6 +137,8 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     # While it is built, data_path is a folder that is renamed at the end: the
     # report is there if and only if the dataset is.
     report.write(self.data_path / 'report.json')
+    # Standard output is kept from tensorflow-datasets during a build.
+    print(report.summary(), file=sys.stderr)
     total = sum(report.photos.values())
     bar = tqdm(total=total, desc='cutting crops', unit='', disable=None)
     return {
