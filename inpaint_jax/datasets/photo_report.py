@@ -56,9 +56,10 @@ class Report:
     """Returns the report in one line."""
     crops = '/'.join(str(n) for n in self.crops.values())
     return (
-      f'train/val/test: {crops} crops from {sum(self.photos.values())} photos; skipped '
-      f'{len(self.unreadable)} unreadable, {len(self.near_duplicates)} '
-      'near-duplicates, all named in report.json beside the dataset'
+      f'train/val/test: {crops} crops from {sum(self.photos.values())} '
+      f'photos; skipped {len(self.unreadable)} unreadable, '
+      f'{len(self.near_duplicates)} near-duplicates, all named in report.json '
+      'beside the dataset'
     )
 
   def write(self, path: str | os.PathLike[str]) -> None:
