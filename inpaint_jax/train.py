@@ -1,23 +1,19 @@
-"""Training: one jitted step, and the loop around it.
+"""Training: the loop, and all that happens at its steps.
 
 `train_and_evaluate(config, workdir)` is the whole of it. Batch, masks and
 augmentation of step s are pure functions of (config, s), so that a run which
 was killed goes on from its latest checkpoint as if nothing had happened.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 import dataclasses
 import errno
 import math
 import os
-import pathlib
 import sys
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import ml_collections
-import optax
 
 from inpaint_jax import (
   checkpoints,
@@ -27,14 +23,10 @@ from inpaint_jax import (
   evaluate,
   images,
   interrupts,
-  losses,
-  masks,
-  models,
-  optimizers,
   sharding,
-  workdir as workdirs,
 )
-from inpaint_jax.train_state import create_train_state, TrainState
+from inpaint_jax.run import create_run, Run
+from inpaint_jax.train_state import TrainState
 from inpaint_jax.writer import Writer
 
 TRAIN_METRICS = ('loss', 'grad_norm', 'param_norm', 'learning_rate')
@@ -42,10 +34,6 @@ TRAIN_METRICS = ('loss', 'grad_norm', 'param_norm', 'learning_rate')
 COLUMNS = tuple(f'train/{name}' for name in TRAIN_METRICS) + tuple(
   f'val/{name}' for name in evaluate.NAMES
 )
-
-TrainStep = Callable[
-  [TrainState, Mapping[str, jax.Array]], tuple[TrainState, dict[str, jax.Array]]
-]
 
 
 @dataclasses.dataclass
@@ -73,67 +61,6 @@ class Progress:
     return is_best
 
 
-def make_train_step(
-  model: nn.Module,
-  tx: optax.GradientTransformation,
-  loss: losses.Loss,
-  sampler: masks.Sampler,
-  config: ml_collections.ConfigDict,
-) -> TrainStep:
-  """Returns the pure function (state, batch) -> (state, metrics).
-
-  Args:
-    model: a net of models.MODELS.
-    tx: the optimizer.
-    loss: an entry of losses.LOSSES.
-    sampler: draws the masks, see masks.create_sampler.
-    config: the run; here seed and ema_decay are read.
-  """
-
-  def train_step(state, batch):
-    image = images.to_float(batch['image'])
-    batch_size, height, width, _ = image.shape
-    step = state.step + 1
-    key = jax.random.fold_in(jax.random.key(config.seed), step)
-    mask = sampler(jax.random.split(key, batch_size), height, width)
-
-    def loss_fn(params):
-      outputs, mutated = model.apply(
-        {'params': params, 'batch_stats': state.batch_stats},
-        image * (1 - mask),
-        mask,
-        train=True,
-        mutable=['batch_stats'],
-      )
-      # The one place where the loss map becomes a number: the mean over the
-      # whole picture, holes and known pixels alike, as in the reference.
-      return jnp.mean(loss.fn(outputs, image)), mutated
-
-    grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
-    (value, mutated), grads = grad_fn(state.params)
-    updates, opt_state = tx.update(grads, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    ema_params = state.ema_params
-    if ema_params is not None:
-      ema_params = optax.incremental_update(
-        params, ema_params, 1 - config.ema_decay
-      )
-    state = TrainState(
-      step=step,
-      params=params,
-      batch_stats=mutated.get('batch_stats', {}),
-      opt_state=opt_state,
-      ema_params=ema_params,
-    )
-    return state, {
-      'loss': value,
-      'grad_norm': optax.tree.norm(grads),
-      'param_norm': optax.tree.norm(params),
-    }
-
-  return train_step
-
-
 def is_time(step: int, every: int, *, first: bool = False) -> bool:
   """Returns whether something is due after `step`.
 
@@ -143,106 +70,6 @@ def is_time(step: int, every: int, *, first: bool = False) -> bool:
     first: whether it is due after the first step, too.
   """
   return (first and step == 1) or (every > 0 and step % every == 0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-  """What stays the same from the first step of a run to the last.
-
-  Attributes:
-    config: the fields of configs/default.py.
-    workdir: the folder of the run.
-    mesh: the devices.
-    splits: train, val and test pictures.
-    steps_per_epoch: whole batches in the training split.
-    num_steps: steps of the whole training.
-    schedule: learning rate as a function of the updates made so far.
-    create_state: makes the state before the first step.
-    train_step: jitted, donates its state.
-    eval_step: jitted, see evaluate.make_eval_step.
-  """
-
-  config: ml_collections.ConfigDict
-  workdir: pathlib.Path
-  mesh: jax.sharding.Mesh
-  splits: Mapping[str, data.Source]
-  steps_per_epoch: int
-  num_steps: int
-  schedule: optax.Schedule
-  create_state: Callable[[], TrainState]
-  train_step: TrainStep
-  eval_step: evaluate.EvalStep
-
-
-def create_run(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
-) -> Run:
-  """Checks a config and builds all it names, the dataset last.
-
-  Raises:
-    errors.UserError: a field has a value it cannot have, or the folder or the
-      dataset cannot be used.
-  """
-  check_numbers(config)
-  mesh = sharding.create_mesh()
-  sharding.check_batch_size(config.batch_size, mesh)
-  loss = losses.get_loss(config.loss)
-  sampler = masks.create_sampler(config.masks)
-  model = models.create_model(config.model)
-  # Before the dataset is built, which takes time; after, with its length.
-  optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
-
-  workdir = workdirs.prepare(workdir, config)
-  dataset = data.load(config.data, workdir / 'dataset.json')
-  steps = data.steps_per_epoch(dataset.splits['train'], config.batch_size)
-  num_steps = steps * config.num_epochs
-  tx = optimizers.create_optimizer(config.optimizer, num_steps)
-
-  def create_state() -> TrainState:
-    return create_train_state(
-      model,
-      tx,
-      seed=config.seed,
-      image_size=config.data.image_size,
-      ema_decay=config.ema_decay,
-    )
-
-  return Run(
-    config=config,
-    workdir=workdir,
-    mesh=mesh,
-    splits=dataset.splits,
-    steps_per_epoch=steps,
-    num_steps=num_steps,
-    schedule=optimizers.create_schedule(config.optimizer, num_steps),
-    create_state=create_state,
-    # Donated: the memory of the old state becomes that of the new one.
-    train_step=jax.jit(
-      make_train_step(model, tx, loss, sampler, config),
-      donate_argnums=0,
-      out_shardings=sharding.replicated(mesh),
-    ),
-    eval_step=evaluate.make_eval_step(model, loss, sampler, config.eval_seed),
-  )
-
-
-def check_numbers(config: ml_collections.ConfigDict) -> None:
-  """Raises a UserError on numbers that no run can have."""
-  for field, least in (
-    ('num_epochs', 1),
-    ('early_stopping_patience', 0),
-    ('log_every_steps', 1),
-    ('checkpoint_every_steps', 0),
-    ('num_samples', 0),
-  ):
-    if config[field] < least:
-      raise errors.UserError(
-        f'--config.{field}={config[field]} must be at least {least}'
-      )
-  if not 0 <= config.ema_decay < 1:
-    raise errors.UserError(
-      f'--config.ema_decay={config.ema_decay} must be at least 0 and below 1'
-    )
 
 
 def train_and_evaluate(

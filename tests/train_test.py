@@ -18,7 +18,9 @@ from inpaint_jax import (
   optimizers,
   sharding,
   train,
+  train_step,
 )
+from inpaint_jax.run import create_run
 from inpaint_jax.train_state import create_train_state
 
 # Loss and norms of the gradient and of the new parameters in the first step of
@@ -56,7 +58,7 @@ def _first_step(config):
     image_size=config.data.image_size,
     ema_decay=config.ema_decay,
   )
-  step = train.make_train_step(
+  step = train_step.make_train_step(
     model,
     tx,
     losses.get_loss(config.loss),
@@ -216,7 +218,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
 def test_the_checkpoint_before_a_loss_that_is_not_finite_stays(
   config, tmp_path, monkeypatch
 ):
-  real = train.make_train_step
+  real = train_step.make_train_step
 
   def poisoned(*args):
     step_fn = real(*args)
@@ -228,7 +230,7 @@ def test_the_checkpoint_before_a_loss_that_is_not_finite_stays(
 
     return step
 
-  monkeypatch.setattr(train, 'make_train_step', poisoned)
+  monkeypatch.setattr(train_step, 'make_train_step', poisoned)
   with pytest.raises(
     errors.UserError, match=r'loss is nan at step 8.*checkpoint of step 5 is g'
   ):
@@ -298,7 +300,7 @@ def test_bfloat16_trains_close_to_float32(config):
 
 def test_the_state_is_donated(config, tmp_path):
   """The old state's memory is given away, not kept beside the new one."""
-  run = train.create_run(config, tmp_path)
+  run = create_run(config, tmp_path)
   state = jax.jit(run.create_state)()
   batch = sharding.put_batch(_batch(), run.mesh)
   run.train_step(state, batch)
