@@ -51,9 +51,9 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.data.image_size = 64
   # Pictures of each split. A source with fewer gives as many as it has, in
   # these proportions.
-  config.data.num_train = 1024
+  config.data.num_train = 768
   config.data.num_val = 128
-  config.data.num_test = 512
+  config.data.num_test = 384
   # Augmentation of training pictures: left-right flip with probability 1/2,
   # rotation by 0, 90, 180 or 270 degrees with probability 1/4 each.
   config.data.flip = True

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import pathlib
+import shlex
 import sys
 import time
 from types import TracebackType
@@ -94,6 +95,7 @@ def show_end(
 ) -> None:
   """Prints where the results of a run lie and what to do with them."""
   best = workdir / 'checkpoints' / 'best' / str(report['step'])
+  flag = shlex.quote(f'--workdir={workdir}')
   print(
     f"""
 trained for {seconds:.0f} s; the best epoch is number {report['epoch']}
@@ -103,6 +105,6 @@ trained for {seconds:.0f} s; the best epoch is number {report['epoch']}
   metrics     {workdir / 'test_metrics.json'}
 
 To inpaint a photo with it; the mask is white where the hole is:
-  python scripts/inpaint.py --workdir={workdir} photo.jpg mask.png out.png""",
+  python scripts/inpaint.py {flag} photo.jpg mask.png out.png""",
     flush=True,
   )

@@ -24,6 +24,7 @@ from inpaint_jax import (
   sharding,
   workdir as workdirs,
 )
+from inpaint_jax.train_state import count_parameters
 
 # (variables, batch) -> (a dict of [B], a dict of pictures [B, H, W, .]).
 EvalStep = Callable[
@@ -155,10 +156,10 @@ def evaluate(
   trained = inference.load_trained(workdir, sharding.replicated(mesh))
   config = trained.config.copy_and_resolve_references()
   config.update_from_flattened_dict(overrides)
-  # Another dataset than that of the training has a name of its own.
+  # Other pictures than those of the training are another dataset.
+  elsewhere = ('data.data_dir', 'data.num_threads')
   same_data = not any(
-    name.startswith('data.') and name not in workdirs.FREE_FIELDS
-    for name in overrides
+    name.startswith('data.') and name not in elsewhere for name in overrides
   )
   record = trained.workdir / 'dataset.json' if same_data else None
   source = data.load(config.data, record).splits['test']
@@ -173,6 +174,7 @@ def evaluate(
   report = {
     'step': trained.step,
     'epoch': trained.info['epoch'],
+    'parameters': count_parameters(trained.variables['params']),
     'pictures': len(source),
     'config': config.to_dict(),
     'metrics': {

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 import dataclasses
+import functools
+import operator
 import os
 import pathlib
 
@@ -108,15 +110,19 @@ def create_run(
 def check_numbers(config: ml_collections.ConfigDict) -> None:
   """Raises a UserError on numbers that no run can have."""
   for field, least in (
+    ('seed', 0),
+    ('eval_seed', 0),
     ('num_epochs', 1),
     ('early_stopping_patience', 0),
     ('log_every_steps', 1),
     ('checkpoint_every_steps', 0),
     ('num_samples', 0),
+    ('data.num_threads', 0),
   ):
-    if config[field] < least:
+    value = functools.reduce(operator.getitem, field.split('.'), config)
+    if not least <= value < 2**31:
       raise errors.UserError(
-        f'--config.{field}={config[field]} must be at least {least}'
+        f'--config.{field}={value} must be at least {least} and below 2**31'
       )
   if not 0 <= config.ema_decay < 1:
     raise errors.UserError(

@@ -26,7 +26,7 @@ from inpaint_jax import (
   sharding,
 )
 from inpaint_jax.run import create_run, Run
-from inpaint_jax.train_state import TrainState
+from inpaint_jax.train_state import count_parameters, TrainState
 from inpaint_jax.writer import Writer
 
 TRAIN_METRICS = ('loss', 'grad_norm', 'param_norm', 'learning_rate')
@@ -125,10 +125,10 @@ class _Loop:
     """Returns the latest checkpoint of the run, or its first state."""
     run, sharded = self._run, sharding.replicated(self._run.mesh)
     shapes = jax.eval_shape(run.create_state)
-    sizes = [math.prod(x.shape) for x in jax.tree.leaves(shapes.params)]
+    count = count_parameters(shapes.params)
     print(
-      f'{run.config.model.name}: {sum(sizes):,} parameters, '
-      f'{sum(sizes) * 4 / 1e6:.1f} MB; {run.num_steps} steps of '
+      f'{run.config.model.name}: {count:,} parameters, '
+      f'{count * 4 / 1e6:.1f} MB; {run.num_steps} steps of '
       f'{run.config.batch_size} pictures, {run.steps_per_epoch} an epoch, on '
       f'{run.mesh.size} {jax.default_backend()} device(s)'
     )

@@ -1,5 +1,6 @@
 """All that training changes, in one pytree."""
 
+import math
 from typing import Any
 
 import flax
@@ -74,3 +75,8 @@ def create_train_state(
     # A copy: the step donates its state, and no buffer can be donated twice.
     ema_params=jax.tree.map(jnp.copy, params) if ema_decay else None,
   )
+
+
+def count_parameters(params: Any) -> int:
+  """Returns the number of trainable values, of arrays or their shapes."""
+  return sum(math.prod(x.shape) for x in jax.tree.leaves(params))

@@ -21,7 +21,8 @@ import ml_collections
 from inpaint_jax import errors
 
 # Fields that say where and how fast, not what: a run may go on with others.
-FREE_FIELDS = ('data.data_dir', 'data.num_threads')
+# What the source holds is checked by the dataset's name, see data.load.
+FREE_FIELDS = ('data.data_dir', 'data.num_threads', 'data.source')
 
 Path = str | os.PathLike[str]
 

@@ -264,6 +264,9 @@ def test_early_stop_and_best_checkpoint(config, tmp_path, monkeypatch):
   ('field', 'value'),
   [
     ('num_epochs', 0),
+    ('seed', -1),
+    ('eval_seed', 2**31),
+    ('data.num_threads', -1),
     ('log_every_steps', 0),
     ('early_stopping_patience', -1),
     ('checkpoint_every_steps', -5),
@@ -272,7 +275,7 @@ def test_early_stop_and_best_checkpoint(config, tmp_path, monkeypatch):
   ],
 )
 def test_numbers_that_no_run_can_have(config, tmp_path, field, value):
-  config[field] = value
+  config.update_from_flattened_dict({field: value})
   with pytest.raises(errors.UserError, match=f'--config.{field}={value} '):
     train.train_and_evaluate(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()

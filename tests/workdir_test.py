@@ -18,6 +18,7 @@ def test_the_same_config_is_taken_again(tmp_path):
   config = smoke.get_config()
   config.data.data_dir = 'elsewhere'
   config.data.num_threads = 7
+  config.data.source = 'moved'
   assert workdir.prepare(tmp_path, config) == tmp_path
 
 
