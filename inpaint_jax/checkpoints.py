@@ -9,7 +9,10 @@ kill leaves the earlier ones. It does not notice a flipped byte; the checksum
 that is kept with each checkpoint does.
 """
 
+import errno
+import os
 import pathlib
+import shutil
 import sys
 from typing import Any, NamedTuple
 import zlib
@@ -48,12 +51,13 @@ def open_manager(
   options = ocp.CheckpointManagerOptions(
     max_to_keep=KEEP[kind],
     create=create,
-    cleanup_tmp_directories=create,
     # States are small: a save takes a fraction of a second, and an error is
     # raised where it belongs.
     enable_async_checkpointing=False,
   )
   folder = (workdir / 'checkpoints' / kind).absolute()
+  if create:
+    _remove_halves(folder)
   return ocp.CheckpointManager(folder, options=options)
 
 
@@ -84,6 +88,7 @@ def save(
     manager.wait_until_finished()
   # TensorStore reports a full disk as a ValueError, Orbax by other types.
   except Exception as error:
+    _remove_halves(pathlib.Path(manager.directory))
     raise errors.UserError(
       f'the checkpoint of step {step} could not be written to '
       f'{manager.directory}: {_one_line(error)}; free some space there and '
@@ -156,7 +161,19 @@ def checksum(tree: Any) -> int:
   return value
 
 
+def _remove_halves(folder: pathlib.Path) -> None:
+  """Removes what saves that were killed or failed left behind.
+
+  Orbax can do so itself, but in the background, at a time of its own.
+  """
+  for half in folder.glob('*.orbax-checkpoint-tmp*'):
+    shutil.rmtree(half, ignore_errors=True)
+
+
 def _one_line(error: Exception) -> str:
   """Returns the beginning of an error's text."""
   text = ' '.join(str(error).split()) or type(error).__name__
+  for reason in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)):
+    if reason in text:
+      return reason
   return text if len(text) <= 200 else text[:200] + ' ...'

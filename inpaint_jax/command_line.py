@@ -30,8 +30,9 @@ def run(
       here, not to DEFINE_config_file, which would apply the overrides to it
       while flags are still being defined, and let their errors through.
   """
-  # Orbax and tensorflow-datasets narrate each step they take.
-  logging.set_verbosity(logging.ERROR)
+  # Orbax and tensorflow-datasets narrate each step they take, and log errors
+  # that they raise as well.
+  logging.set_verbosity(logging.FATAL)
 
   def parse(argv: Sequence[str]) -> list[str]:
     named = any(re.match(r'--?config(=|$)', arg) for arg in argv)

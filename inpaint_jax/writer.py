@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 import csv
 import pathlib
+import time
+from typing import Any
 
 import numpy as np
-import tensorboardX
+from tensorboardX import event_file_writer, summary
+from tensorboardX.proto import event_pb2
 
 
 class Writer:
@@ -34,10 +37,12 @@ class Writer:
     temporary.replace(path)
     self._file = path.open('a', newline='')
     self._csv = csv.DictWriter(self._file, self._columns, lineterminator='\n')
-    # purge_step hides what an interrupted run logged after its checkpoint.
-    self._events = tensorboardX.SummaryWriter(
-      str(workdir), purge_step=start_step + 1, write_to_disk=True
-    )
+    # Not tensorboardX.SummaryWriter: its thread would meet a full disk alone,
+    # where nothing can be made of the error but a traceback.
+    self._events = event_file_writer.EventsWriter(str(workdir / 'events'))
+    # Hides what an interrupted run logged after its checkpoint.
+    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    self._event(start_step + 1, session_log=start)
 
   def row(self, step: int, values: Mapping[str, float]) -> None:
     """Writes values of a step to both places."""
@@ -50,11 +55,16 @@ class Writer:
   def scalars(self, step: int, values: Mapping[str, float]) -> None:
     """Writes values, clock times among them, to TensorBoard alone."""
     for name, value in values.items():
-      self._events.add_scalar(name, value, step)
+      self._event(step, summary=summary.scalar(name, value))
+    self._events.flush()
 
   def image(self, step: int, name: str, image: np.ndarray) -> None:
     """Writes a uint8 [H, W, 3] picture to TensorBoard."""
-    self._events.add_image(name, image, step, dataformats='HWC')
+    self._event(step, summary=summary.image(name, image, dataformats='HWC'))
+
+  def _event(self, step: int, **content: Any) -> None:
+    event = event_pb2.Event(wall_time=time.time(), step=step, **content)
+    self._events.write_event(event)
 
   def close(self) -> None:
     """Writes what is still in memory."""
