@@ -57,7 +57,6 @@ def render(index: int, size: int, seed: int = 0) -> Array:
     )
     if kind not in ('desert', 'coast') and streams[5].random() < 0.4:
       canvas = terrain.front_trees(streams[5], canvas, light, has_water)
-  # Half a level of noise before rounding, so that skies show no bands.
   # Up to a level of noise before rounding down, so that skies show no bands.
   dither = streams[4].random(canvas.shape, dtype=np.float32)
   return np.clip(canvas * 255 + dither, 0, 255).astype(np.uint8)
@@ -146,5 +145,5 @@ def _water(
     colour = mix(colour, light.sun, np.clip(sparks, 0, 1) * 0.85)
   # A bright line where the water meets the shore.
   shore = np.exp(-(((y - horizon) * 60 - 0.4) ** 2)) * 0.18
-  colour = mix(colour, light.horizon, shore + 0 * colour[..., 0])
+  colour = mix(colour, light.horizon, shore)
   return mix(canvas, colour, np.clip((y - horizon) * size + 0.5, 0, 1))

@@ -20,6 +20,7 @@ from inpaint_jax.datasets import (
   near_duplicates,
   photo_folder,
   photo_report,
+  storage,
 )
 
 
@@ -85,18 +86,10 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     )
 
   def _info(self) -> tfds.core.DatasetInfo:
-    side = self.builder_config.image_size
-    return tfds.core.DatasetInfo(
-      builder=self,
-      description='Crops of a folder of photos, cut by inpaint_jax.',
-      features=tfds.features.FeaturesDict(
-        {
-          'image': tfds.features.Image(
-            shape=(side, side, 3), encoding_format='png'
-          ),
-          'photo': tfds.features.Text(),
-        }
-      ),
+    return storage.dataset_info(
+      self,
+      self.builder_config.image_size,
+      'Crops of a folder of photos, cut by inpaint_jax.',
     )
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:

@@ -81,6 +81,30 @@ def data_dir(setting: str) -> pathlib.Path:
   return pathlib.Path(cache) / 'inpaint_jax' / 'datasets'
 
 
+def dataset_info(
+  builder: tfds.core.DatasetBuilder, side: int, description: str
+) -> tfds.core.DatasetInfo:
+  """Returns the info of our datasets.
+
+  Args:
+    builder: whose `_info` this is.
+    side: of the pictures, in pixels.
+    description: a sentence.
+  """
+  return tfds.core.DatasetInfo(
+    builder=builder,
+    description=description,
+    features=tfds.features.FeaturesDict(
+      {
+        'image': tfds.features.Image(
+          shape=(side, side, 3), encoding_format='png'
+        ),
+        'photo': tfds.features.Text(),
+      }
+    ),
+  )
+
+
 def build(
   make_builder: Callable[[], tfds.core.DatasetBuilder],
   folder: pathlib.Path,

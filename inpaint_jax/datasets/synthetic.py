@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from tqdm import tqdm
 
 from inpaint_jax import photos
-from inpaint_jax.datasets import landscape
+from inpaint_jax.datasets import landscape, storage
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -48,18 +48,10 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
     )
 
   def _info(self) -> tfds.core.DatasetInfo:
-    side = self.builder_config.image_size
-    return tfds.core.DatasetInfo(
-      builder=self,
-      description='Procedural landscapes, drawn by inpaint_jax.',
-      features=tfds.features.FeaturesDict(
-        {
-          'image': tfds.features.Image(
-            shape=(side, side, 3), encoding_format='png'
-          ),
-          'photo': tfds.features.Text(),
-        }
-      ),
+    return storage.dataset_info(
+      self,
+      self.builder_config.image_size,
+      'Procedural landscapes, drawn by inpaint_jax.',
     )
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:

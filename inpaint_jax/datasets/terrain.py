@@ -36,6 +36,19 @@ def ridges(
   horizon: float,
   sun_x: float,
 ) -> Array:
+  """Puts mountains, hills, mesas or headlands on a canvas, far to near.
+
+  Args:
+    rng: where chance comes from.
+    canvas: [S, S, 3] in [0, 1], the sky.
+    kind: a name in SCENES.
+    light: the time of day.
+    horizon: its height, in sides of the picture from the top.
+    sun_x: where the sun stands, in sides from the left.
+
+  Returns:
+    The new canvas.
+  """
   size = canvas.shape[0]
   y = axis(size)[:, None]
   low, high = SCENES[kind]['ridges']
@@ -110,7 +123,7 @@ def ridges(
     # Aerial perspective: far ridges, and the feet of all, fade into haze.
     air = light.haze * (1 - near) ** 0.8 + 0.06
     air = air + 0.35 * light.haze * smooth(-0.25, 0.05, y - horizon)
-    colour = mix(colour, haze, np.clip(air, 0, 0.93) + 0 * cover)
+    colour = mix(colour, haze, np.clip(air, 0, 0.93))
     canvas = mix(canvas, colour, cover)
   return canvas
 
@@ -124,6 +137,20 @@ def ground(
   has_water: bool,
   sun_x: float,
 ) -> Array:
+  """Puts meadow, sand or rock in front, or the near shore of a water.
+
+  Args:
+    rng: where chance comes from.
+    canvas: [S, S, 3] in [0, 1].
+    kind: a name in SCENES.
+    light: the time of day.
+    horizon: its height, in sides of the picture from the top.
+    has_water: whether the ground is only a shore.
+    sun_x: where the sun stands, in sides from the left.
+
+  Returns:
+    The new canvas.
+  """
   size = canvas.shape[0]
   y = axis(size)[:, None]
   tilt = rng.uniform(-0.12, 0.12)
