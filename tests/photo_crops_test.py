@@ -303,3 +303,15 @@ def test_surplus_of_a_large_photo_is_left_out_evenly():
     'val': [(1, [0, 99])],
     'test': [(2, [0])],
   }
+
+
+def test_every_photo_gives_some_crops_before_one_gives_many():
+  """2,000 photos of 24 crops: 512 test crops are of as many scenes."""
+  wanted = {'train': 4000, 'val': 128, 'test': 512}
+  splits = crops.assign([24] * 2000, wanted)
+  for name, split in splits.items():
+    numbers = [len(indices) for _, indices in split]
+    assert sum(numbers) == wanted[name]
+    assert max(numbers) - min(numbers) <= 1
+  assert len(splits['test']) >= 200
+  assert len(splits['train']) >= 1500

@@ -55,12 +55,12 @@ def cut(
 def assign(
   counts: Sequence[int], wanted: dict[str, int]
 ) -> dict[str, list[tuple[int, list[int]]]]:
-  """Gives photos to splits.
+  """Gives photos to splits, and says which of their crops to take.
 
-  The photos are walked in their order; each goes to the split that is furthest
-  below its share. All crops of a photo are in one split, or in none: the last
-  photo of a split gives only as many as are missing, spread over the photo. If
-  there are fewer crops than wanted, all splits shrink in proportion.
+  The photos are walked in their order; each goes, with all its crops, to the
+  split that is furthest below its share. Every photo of a split is then used,
+  and as evenly as they go: many scenes teach and measure more than many crops
+  of few. If there are fewer crops than wanted, all splits shrink in proportion.
 
   Args:
     counts: number of crops of each photo.
@@ -73,15 +73,36 @@ def assign(
   if sum(counts) < total:
     share = sum(counts) / total
     wanted = {name: max(1, int(n * share)) for name, n in wanted.items()}
-  taken = dict.fromkeys(wanted, 0)
-  splits: dict[str, list[tuple[int, list[int]]]] = {name: [] for name in wanted}
+  available = dict.fromkeys(wanted, 0)
+  members: dict[str, list[int]] = {name: [] for name in wanted}
   for photo, count in enumerate(counts):
-    split = min(wanted, key=lambda name: taken[name] / wanted[name])
-    missing = wanted[split] - taken[split]
-    if not missing:
-      break
-    number = min(count, missing)
-    crops = np.linspace(0, count - 1, number).round().astype(int).tolist()
-    splits[split].append((photo, crops))
-    taken[split] += number
-  return splits
+    split = min(wanted, key=lambda name: available[name] / wanted[name])
+    members[split].append(photo)
+    available[split] += count
+  return {
+    name: _take([(i, counts[i]) for i in photos], wanted[name])
+    for name, photos in members.items()
+  }
+
+
+def _take(
+  sources: Sequence[tuple[int, int]], wanted: int
+) -> list[tuple[int, list[int]]]:
+  """Takes `wanted` crops of photos with some each, as evenly as they go."""
+  taken = dict.fromkeys((photo for photo, _ in sources), 0)
+  missing = min(wanted, sum(count for _, count in sources))
+  while missing:
+    for photo, count in sources:
+      if missing and taken[photo] < count:
+        taken[photo] += 1
+        missing -= 1
+  return [
+    (photo, _spread(count, taken[photo]))
+    for photo, count in sources
+    if taken[photo]
+  ]
+
+
+def _spread(count: int, number: int) -> list[int]:
+  """Returns `number` of 0 .. count - 1, spread over them."""
+  return np.linspace(0, count - 1, number).round().astype(int).tolist()

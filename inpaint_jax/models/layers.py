@@ -2,7 +2,7 @@
 
 All take and return channels-last pictures [B, H, W, C]. Pooling and upsampling
 are written as reshapes, slices and sums, because XLA on the CPU is slow with
-the backward pass of `nn.max_pool` (about four times slower than here) and with
+the backward pass of `nn.max_pool` (over four times slower than here) and with
 `jax.image.resize`, forward and backward.
 """
 
