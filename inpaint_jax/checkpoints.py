@@ -9,7 +9,9 @@ kill leaves the earlier ones. It does not notice a flipped byte; the checksum
 that is kept with each checkpoint does.
 """
 
+from collections.abc import Iterable
 import errno
+import json
 import os
 import pathlib
 import shutil
@@ -23,9 +25,9 @@ import orbax.checkpoint as ocp
 
 from inpaint_jax import errors
 
-# How many checkpoints each manager keeps. A second latest one is there for the
-# day on which the first is damaged.
-KEEP = {'latest': 2, 'best': 1}
+# How many checkpoints each manager keeps: the second is there for the day on
+# which the first is damaged, or read while training replaces it.
+KEEP = {'latest': 2, 'best': 2}
 
 
 class Restored(NamedTuple):
@@ -64,25 +66,23 @@ def open_manager(
 def save(
   manager: ocp.CheckpointManager, step: int, tree: Any, info: dict[str, Any]
 ) -> None:
-  """Writes the checkpoint of `step`, unless it is there.
+  """Writes the checkpoint of `step`.
 
   Args:
     manager: where to.
-    step: its number.
+    step: its number, larger than that of any checkpoint there.
     tree: arrays.
     info: what else to keep, as JSON holds it.
 
   Raises:
     errors.UserError: it could not be written. Earlier checkpoints are whole.
   """
-  if step in manager.all_steps():
-    return
   try:
-    manager.save(
+    written = manager.save(
       step,
       args=ocp.args.Composite(
         tree=ocp.args.StandardSave(tree),
-        info=ocp.args.JsonSave({**info, 'checksum': checksum(tree)}),
+        info=ocp.args.JsonSave({**info, 'checksum': checksum(tree, info)}),
       ),
     )
     manager.wait_until_finished()
@@ -94,6 +94,9 @@ def save(
       f'{manager.directory}: {_one_line(error)}; free some space there and '
       'start the same command again, earlier checkpoints are whole'
     ) from error
+  if not written:
+    # Orbax passes over, without a word, a step that is not the newest.
+    raise ValueError(f'{manager.directory} has step {step} or a later one')
 
 
 def restore(
@@ -106,42 +109,44 @@ def restore(
     abstract: the tree as jax.ShapeDtypeStructs that carry shardings, so that
       another number of devices than the one that saved can read it.
     set_aside: whether to rename damaged ones to STEP.damaged, so that their
-      steps can be saved again.
+      steps can be saved again. If none can be read they all stay in place: the
+      cause may then lie elsewhere.
 
   Raises:
-    errors.UserError: there are checkpoints, but all are damaged.
+    errors.UserError: there are checkpoints, but none can be read.
   """
-  steps = sorted(manager.all_steps(), reverse=True)
-  for step in steps:
+  damaged = {}
+  for step in sorted(manager.all_steps(), reverse=True):
     try:
-      restored = manager.restore(
-        step,
-        args=ocp.args.Composite(
-          tree=ocp.args.StandardRestore(abstract),
-          info=ocp.args.JsonRestore(),
-        ),
-      )
-      tree, info = restored['tree'], dict(restored['info'])
-      if info.pop('checksum') != checksum(tree):
-        raise ValueError('its checksum is wrong')
-      return Restored(step, tree, info)
+      restored = _read(manager, step, abstract)
     # Damage shows in as many types as there are files to damage.
     except Exception as error:
+      damaged[step] = _one_line(error)
+      continue
+    for other, reason in damaged.items():
       print(
-        f'the checkpoint of step {step} in {manager.directory} is damaged '
-        f'({_one_line(error)}); trying the one before it',
+        f'the checkpoint of step {other} in {manager.directory} is damaged '
+        f'({reason}); using that of step {step}',
         file=sys.stderr,
       )
-      if set_aside:
-        folder = pathlib.Path(manager.directory) / str(step)
-        folder.rename(folder.with_name(f'{step}.damaged'))
-        manager.reload()
-  if steps:
+    if set_aside and damaged:
+      _set_aside(pathlib.Path(manager.directory), damaged)
+      manager.reload()
+    return restored
+  if damaged:
+    step, reason = next(iter(damaged.items()))
     raise errors.UserError(
-      f'none of the checkpoints in {manager.directory} can be read; name '
-      'another --workdir to start anew'
+      f'none of the checkpoints in {manager.directory} can be read (step '
+      f'{step}: {reason}); name another --workdir to start anew'
     )
   return None
+
+
+def delete_after(manager: ocp.CheckpointManager, step: int) -> None:
+  """Deletes the checkpoints of later steps than `step`."""
+  for later in manager.all_steps():
+    if later > step:
+      manager.delete(later)
 
 
 def abstract_like(tree: Any, sharding: jax.sharding.Sharding) -> Any:
@@ -151,14 +156,35 @@ def abstract_like(tree: Any, sharding: jax.sharding.Sharding) -> Any:
   )
 
 
-def checksum(tree: Any) -> int:
-  """Returns the CRC-32 of all arrays of a tree, which each host holds whole."""
-  value = 0
+def checksum(tree: Any, info: dict[str, Any]) -> int:
+  """Returns the CRC-32 of a tree, which each host holds whole, and its info."""
+  value = zlib.crc32(json.dumps(info, sort_keys=True).encode())
   for leaf in jax.tree.leaves(tree):
     if isinstance(leaf, jax.Array):
       leaf = leaf.addressable_data(0)
     value = zlib.crc32(np.ascontiguousarray(leaf), value)
   return value
+
+
+def _read(manager: ocp.CheckpointManager, step: int, abstract: Any) -> Restored:
+  """Returns the checkpoint of a step; raises anything if it is not whole."""
+  restored = manager.restore(
+    step,
+    args=ocp.args.Composite(
+      tree=ocp.args.StandardRestore(abstract), info=ocp.args.JsonRestore()
+    ),
+  )
+  tree, info = restored['tree'], dict(restored['info'])
+  if info.pop('checksum') != checksum(tree, info):
+    raise ValueError('its checksum is wrong')
+  return Restored(step, tree, info)
+
+
+def _set_aside(folder: pathlib.Path, steps: Iterable[int]) -> None:
+  for step in steps:
+    target = folder / f'{step}.damaged'
+    shutil.rmtree(target, ignore_errors=True)
+    (folder / str(step)).rename(target)
 
 
 def _remove_halves(folder: pathlib.Path) -> None:

@@ -137,6 +137,9 @@ class _Loop:
       checkpoints.abstract_like(shapes, sharded),
       set_aside=True,
     )
+    # A best epoch that this start has yet to come to. It will find it again,
+    # or, where devices round by chance, another.
+    checkpoints.delete_after(self._best, restored.step if restored else 0)
     if restored is None:
       state = jax.jit(run.create_state, out_shardings=sharded)()
       return state, Progress()
