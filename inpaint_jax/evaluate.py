@@ -13,6 +13,7 @@ import numpy as np
 
 from inpaint_jax import (
   baselines,
+  config_checks,
   data,
   errors,
   images,
@@ -137,9 +138,9 @@ def evaluate(
       those in OVERRIDABLE.
 
   Returns:
-    What test_metrics.json holds: `step` and `epoch` of the checkpoint, the
-    means over the test split for the net and each baseline, and the same by
-    hole area.
+    What test_metrics.json holds, or test_other.json if there are overrides:
+    `step` and `epoch` of the checkpoint, the means over the test split for the
+    net and each baseline, and the same by hole area.
 
   Raises:
     errors.UserError: no such run, no checkpoint, or a field that cannot be
@@ -156,6 +157,9 @@ def evaluate(
   trained = inference.load_trained(workdir, sharding.replicated(mesh))
   config = trained.config.copy_and_resolve_references()
   config.update_from_flattened_dict(overrides)
+  config_checks.check_numbers(config)
+  # Found before the work, not after.
+  workdirs.check_writable(trained.workdir)
   # Other pictures than those of the training are another dataset.
   elsewhere = ('data.data_dir', 'data.num_threads')
   same_data = not any(
@@ -186,8 +190,11 @@ def evaluate(
       for method, values in measured.items()
     },
   }
-  workdirs.write_json(trained.workdir / 'test_metrics.json', report)
   print(format_report(report), flush=True)
+  # What the run itself was tested on stays its test.
+  name = 'test_other.json' if overrides else 'test_metrics.json'
+  with workdirs.room(trained.workdir):
+    workdirs.write_json(trained.workdir / name, report)
   return report
 
 

@@ -2,9 +2,6 @@
 
 from collections.abc import Callable, Mapping
 import dataclasses
-import functools
-import operator
-import os
 import pathlib
 
 import jax
@@ -12,8 +9,8 @@ import ml_collections
 import optax
 
 from inpaint_jax import (
+  config_checks,
   data,
-  errors,
   evaluate,
   losses,
   masks,
@@ -21,7 +18,6 @@ from inpaint_jax import (
   optimizers,
   sharding,
   train_step,
-  workdir as workdirs,
 )
 from inpaint_jax.train_state import create_train_state, TrainState
 
@@ -55,25 +51,20 @@ class Run:
   eval_step: evaluate.EvalStep
 
 
-def create_run(
-  config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
-) -> Run:
-  """Checks a config and builds all it names, the dataset last.
+def create_run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Run:
+  """Builds all that a config names, and the dataset if it is not there.
+
+  Args:
+    config: the fields of configs/default.py, which passed `check`.
+    workdir: the folder of the run.
 
   Raises:
-    errors.UserError: a field has a value it cannot have, or the folder or the
-      dataset cannot be used.
+    errors.UserError: the dataset cannot be had, or has too few pictures.
   """
-  check_numbers(config)
   mesh = sharding.create_mesh()
-  sharding.check_batch_size(config.batch_size, mesh)
   loss = losses.get_loss(config.loss)
   sampler = masks.create_sampler(config.masks)
   model = models.create_model(config.model)
-  # Before the dataset is built, which takes time; after, with its length.
-  optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
-
-  workdir = workdirs.prepare(workdir, config)
   dataset = data.load(config.data, workdir / 'dataset.json')
   steps = data.steps_per_epoch(dataset.splits['train'], config.batch_size)
   num_steps = steps * config.num_epochs
@@ -107,24 +98,12 @@ def create_run(
   )
 
 
-def check_numbers(config: ml_collections.ConfigDict) -> None:
-  """Raises a UserError on numbers that no run can have."""
-  for field, least in (
-    ('seed', 0),
-    ('eval_seed', 0),
-    ('num_epochs', 1),
-    ('early_stopping_patience', 0),
-    ('log_every_steps', 1),
-    ('checkpoint_every_steps', 0),
-    ('num_samples', 0),
-    ('data.num_threads', 0),
-  ):
-    value = functools.reduce(operator.getitem, field.split('.'), config)
-    if not least <= value < 2**31:
-      raise errors.UserError(
-        f'--config.{field}={value} must be at least {least} and below 2**31'
-      )
-  if not 0 <= config.ema_decay < 1:
-    raise errors.UserError(
-      f'--config.ema_decay={config.ema_decay} must be at least 0 and below 1'
-    )
+def check(config: ml_collections.ConfigDict) -> None:
+  """Raises a UserError on what no run can have; writes and builds nothing."""
+  config_checks.check_numbers(config)
+  sharding.check_batch_size(config.batch_size, sharding.create_mesh())
+  losses.get_loss(config.loss)
+  masks.create_sampler(config.masks)
+  models.create_model(config.model)
+  # The number of steps is not known before the dataset is there.
+  optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)

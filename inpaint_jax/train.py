@@ -7,7 +7,6 @@ was killed goes on from its latest checkpoint as if nothing had happened.
 
 from collections.abc import Mapping
 import dataclasses
-import errno
 import math
 import os
 import sys
@@ -23,9 +22,10 @@ from inpaint_jax import (
   evaluate,
   images,
   interrupts,
+  run as runs,
   sharding,
+  workdir as workdirs,
 )
-from inpaint_jax.run import create_run, Run
 from inpaint_jax.train_state import count_parameters, TrainState
 from inpaint_jax.writer import Writer
 
@@ -87,26 +87,20 @@ def train_and_evaluate(
   Raises:
     errors.UserError: something the user can mend; what was saved is whole.
   """
-  try:
-    run = create_run(config, workdir)
-    loop = _Loop(run)
+  # Names and numbers first: a mistake in them leaves no folder behind.
+  runs.check(config)
+  with workdirs.room(workdir), workdirs.opened(workdir, config) as workdir:
+    loop = _Loop(runs.create_run(config, workdir))
     state = loop.to_end()
-    report = evaluate.evaluate(run.workdir)
-  except OSError as error:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-      raise
-    raise errors.UserError(
-      f'--workdir={workdir} has no room left ({error.strerror}); free some '
-      'space and start the same command again, earlier checkpoints are whole'
-    ) from error
-  console.show_end(run.workdir, report, loop.seconds)
+    report = evaluate.evaluate(workdir)
+  console.show_end(workdir, report, loop.seconds)
   return state
 
 
 class _Loop:
   """The steps of one process: training, logging, validation, checkpoints."""
 
-  def __init__(self, run: Run):
+  def __init__(self, run: runs.Run):
     self._run = run
     self._latest = checkpoints.open_manager(run.workdir, 'latest')
     self._best = checkpoints.open_manager(run.workdir, 'best')

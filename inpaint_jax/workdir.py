@@ -10,7 +10,12 @@ test_metrics.json   what the evaluation of the test split found
 events.out.*        the curves, for TensorBoard
 """
 
+from collections.abc import Iterator
+import contextlib
+import errno
+import fcntl
 import json
+import math
 import os
 import pathlib
 import tempfile
@@ -27,20 +32,42 @@ FREE_FIELDS = ('data.data_dir', 'data.num_threads', 'data.source')
 Path = str | os.PathLike[str]
 
 
-def prepare(workdir: Path, config: ml_collections.ConfigDict) -> pathlib.Path:
+@contextlib.contextmanager
+def opened(
+  workdir: Path, config: ml_collections.ConfigDict
+) -> Iterator[pathlib.Path]:
   """Makes the folder, or takes the one of an earlier start of the same run.
+
+  Within the block no other process can train there.
 
   Args:
     workdir: the folder.
     config: the run; written to config.json.
 
-  Returns:
+  Yields:
     `workdir` as a path.
 
   Raises:
-    errors.UserError: the folder cannot be written to, or holds another run.
+    errors.UserError: the folder cannot be written to, is in use, or holds
+      checkpoints of another run.
   """
   workdir = pathlib.Path(workdir).expanduser()
+  check_writable(workdir)
+  with (workdir / '.lock').open('w') as lock:
+    try:
+      # The system frees the lock if the process ends, in whatever way.
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise errors.UserError(
+        f'--workdir={workdir} is in use by another process that trains there; '
+        'wait for its end, or name another --workdir'
+      ) from error
+    _claim(workdir, config)
+    yield workdir
+
+
+def check_writable(workdir: pathlib.Path) -> None:
+  """Makes a folder; raises a UserError if it cannot be written to."""
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=workdir):
@@ -49,16 +76,35 @@ def prepare(workdir: Path, config: ml_collections.ConfigDict) -> pathlib.Path:
     raise errors.UserError(
       f'--workdir={workdir} cannot be written to: {error.strerror}'
     ) from error
-  if (workdir / 'config.json').exists():
-    _check_same(workdir, load_config(workdir), config)
-  elif (workdir / 'checkpoints').exists():
+
+
+@contextlib.contextmanager
+def room(workdir: Path) -> Iterator[None]:
+  """Turns a full disk within the block into a UserError."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+      raise
     raise errors.UserError(
-      f'--workdir={workdir} has checkpoints but no config.json to tell what '
-      'run they belong to; name another folder'
-    )
+      f'--workdir={workdir} has no room left ({error.strerror}); free some '
+      'space and start the same command again, earlier checkpoints are whole'
+    ) from error
+
+
+def _claim(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> None:
+  """Writes config.json, unless checkpoints of another config are there."""
+  if any((workdir / 'checkpoints').glob('*/[0-9]*')):
+    if not (workdir / 'config.json').exists():
+      raise errors.UserError(
+        f'--workdir={workdir} has checkpoints but no config.json to tell what '
+        'run they belong to; name another folder'
+      )
+    _check_same(workdir, load_config(workdir), config)
   else:
-    write_json(workdir / 'config.json', config.to_dict())
-  return workdir
+    # Nothing was trained yet: what an earlier start settled on is free again.
+    (workdir / 'dataset.json').unlink(missing_ok=True)
+  write_json(workdir / 'config.json', config.to_dict())
 
 
 def load_config(workdir: Path) -> ml_collections.ConfigDict:
@@ -77,7 +123,9 @@ def load_config(workdir: Path) -> ml_collections.ConfigDict:
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes a value; a kill leaves the old file or the new, never half."""
   temporary = path.with_name(path.name + '.tmp')
-  temporary.write_text(json.dumps(value, indent=2) + '\n')
+  # Infinity and NaN are not JSON.
+  text = json.dumps(_finite(value), indent=2, allow_nan=False)
+  temporary.write_text(text + '\n')
   temporary.replace(path)
 
 
@@ -118,6 +166,17 @@ def _flatten(fields: dict[str, Any], prefix: str = '') -> dict[str, Any]:
     else:
       flat[prefix + name] = value
   return flat
+
+
+def _finite(value: Any) -> Any:
+  """Returns `value` with None for numbers that are not finite."""
+  if isinstance(value, dict):
+    return {name: _finite(field) for name, field in value.items()}
+  if isinstance(value, list | tuple):
+    return [_finite(field) for field in value]
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value
 
 
 def _tuples(value: Any) -> Any:

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -16,11 +17,11 @@ from inpaint_jax import (
   masks,
   models,
   optimizers,
+  run as runs,
   sharding,
   train,
   train_step,
 )
-from inpaint_jax.run import create_run
 from inpaint_jax.train_state import create_train_state
 
 # Loss and norms of the gradient and of the new parameters in the first step of
@@ -239,6 +240,19 @@ def test_the_checkpoint_before_a_loss_that_is_not_finite_stays(
     assert manager.latest_step() == 5
 
 
+def test_a_best_epoch_of_a_lost_future_is_deleted(config, tmp_path):
+  """The latest checkpoint is of step 5, as after damage; best is of 10."""
+  train.train_and_evaluate(config, tmp_path)
+  shutil.rmtree(tmp_path / 'checkpoints' / 'latest' / '10')
+  (tmp_path / 'checkpoints' / 'best' / '10').rename(
+    tmp_path / 'checkpoints' / 'best' / '9'
+  )
+  train.train_and_evaluate(config, tmp_path)
+  with checkpoints.open_manager(tmp_path, 'best', create=False) as manager:
+    assert 9 not in manager.all_steps()
+    assert manager.latest_step() == 10
+
+
 def test_early_stop_and_best_checkpoint(config, tmp_path, monkeypatch):
   """Of val/loss 3, 2, 4, 5 the second is kept, and the fifth never comes."""
   scripted = iter([3.0, 2.0, 4.0, 5.0])
@@ -303,7 +317,7 @@ def test_bfloat16_trains_close_to_float32(config):
 
 def test_the_state_is_donated(config, tmp_path):
   """The old state's memory is given away, not kept beside the new one."""
-  run = create_run(config, tmp_path)
+  run = runs.create_run(config, tmp_path)
   state = jax.jit(run.create_state)()
   batch = sharding.put_batch(_batch(), run.mesh)
   run.train_step(state, batch)
