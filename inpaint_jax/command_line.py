@@ -109,7 +109,12 @@ def _load_config(argv: Sequence[str]) -> Any:
   """Returns the config without its overrides, None if it cannot be read."""
   values = flags.FlagValues()
   config_flags.DEFINE_config_file('config', flag_values=values)
-  named = [argv[0], *(arg for arg in argv if re.match(r'--?config=', arg))]
+  named = [argv[0]]
+  for arg, following in zip(argv, [*argv[1:], ''], strict=True):
+    if re.match(r'--?config=', arg):
+      named.append(arg)
+    elif re.fullmatch(r'--?config', arg):
+      named += [arg, following]
   # The flag looks for overrides in sys.argv, whatever it is given to parse.
   given, sys.argv = sys.argv, named
   try:

@@ -75,9 +75,9 @@ def load(
   now = datasets.dataset_name(config)
   if now != name:
     raise errors.UserError(
-      f'the run in {record.parent} was trained on {name}, and '
-      f'--config.data.source={config.source} now gives {now}: photographs were '
-      'added, removed or changed; name another --workdir, or undo that'
+      f'the run in {record.parent} was trained on {name}, and now there is '
+      f'{now}: --config.data.source={config.source!r} holds other files, or '
+      'the dataset is of another version; name another --workdir, or undo that'
     )
   return datasets.load(config)
 

@@ -30,9 +30,15 @@ def choose(registry: Mapping[str, T], name: str, flag: str) -> T:
 
 
 def exit_with_line(main: Callable[..., Any], *args: Any) -> Any:
-  """Calls `main(*args)`; a UserError becomes one line and exit code 1."""
+  """Calls `main(*args)`; a UserError becomes one line and exit code 1.
+
+  Ctrl-C becomes one line and exit code 130.
+  """
   try:
     return main(*args)
   except UserError as error:
     print(f'error: {error}', file=sys.stderr)
     sys.exit(1)
+  except KeyboardInterrupt:
+    print('interrupted', file=sys.stderr)
+    sys.exit(130)

@@ -7,6 +7,7 @@
 Imports neither training nor datasets.
 """
 
+import functools
 import os
 import pathlib
 from typing import Any, NamedTuple
@@ -117,13 +118,14 @@ class Inpainter:
     """
     self._size = trained.config.data.image_size
 
+    # The variables are an argument: as constants they would be compiled in.
     @jax.jit
-    def fill(image, mask):
-      outputs = trained.model.apply(trained.variables, image, mask, train=False)
+    def fill(variables, image, mask):
+      outputs = trained.model.apply(variables, image, mask, train=False)
       output = jnp.clip(trained.loss.to_image(outputs), 0, 1)
       return mask * output + (1 - mask) * image
 
-    self._fill = fill
+    self._fill = functools.partial(fill, trained.variables)
 
   def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Fills the holes of one picture.
@@ -144,11 +146,13 @@ class Inpainter:
         nothing but hole.
     """
     hole = check(image, mask)
-    result = image.copy()
+    result, missing = image.copy(), hole.copy()
     for window in windows.find(hole, self._size):
-      part, part_mask = windows.cut(image, hole, window, self._size)
+      part, part_mask = windows.cut(result, missing, window, self._size)
       filled = self._fill(part[None], part_mask[None])[0]
       windows.paste(result, np.asarray(filled), window)
+      # The next window sees what this one was filled with, and goes on with it.
+      missing[window.rows, window.columns] = False
     return result
 
 

@@ -1,8 +1,7 @@
 """How good the filled pictures are, one number a picture.
 
 Images are float32 [B, H, W, 3] in [0, 1], masks float32 [B, H, W, 1] with
-1 = hole. Every metric returns [B]: nothing here averages over pictures but
-`weighted_mean` and `by_hole_area`, so that padding can be weighted out.
+1 = hole. Every metric returns [B], so that padding can be left out of means.
 
 To add a metric, write one function and add it to the dict of what it looks at:
 OUTPUT_METRICS get the whole picture that the net made, as in the reference
@@ -186,23 +185,6 @@ def compute(
     )
     for name, metric in metrics.items()
   }
-
-
-def weighted_mean(values: Any, valid: jax.Array) -> Any:
-  """Averages over the pictures that are not padding.
-
-  Args:
-    values: a [B], or a dict of them, such as `compute` returns. What it holds
-      for padding does not matter, not even if it is NaN.
-    valid: [B], 0 = padding.
-
-  Returns:
-    The mean of each [B]; NaN if all is padding.
-  """
-  is_valid = valid > 0
-  return jax.tree.map(
-    lambda x: jnp.sum(jnp.where(is_valid, x, 0)) / jnp.sum(is_valid), values
-  )
 
 
 def hole_area(mask: jax.Array) -> jax.Array:

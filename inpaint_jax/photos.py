@@ -59,10 +59,12 @@ def size(path: str) -> tuple[int, int]:
     return height, width
 
 
-def read(path: str, at_least: int = 0) -> Image.Image:
+def read(
+  path: str, at_least: int = 0, background: str = 'white'
+) -> Image.Image:
   """Returns the photo in a file, upright, as 8-bit RGB.
 
-  EXIF orientation is applied. Transparent parts are laid over white. 16-bit
+  EXIF orientation is applied. Transparent parts are laid over a colour. 16-bit
   pictures are divided by 257. Pictures of 32-bit integers or floats are taken
   to be on a scale of 1, 255 or 65535, the smallest that holds their largest
   value, or else of that value. Of an animation the first frame counts. Colour
@@ -72,6 +74,7 @@ def read(path: str, at_least: int = 0) -> Image.Image:
     path: the file.
     at_least: a smaller side in pixels that is enough; JPEG files are then
       decoded at 1/2, 1/4 or 1/8, which is faster. 0 is full size.
+    background: what transparent parts are laid over.
 
   Raises:
     UnreadableError: the file is empty, damaged, no photo, too large, or may not
@@ -80,10 +83,10 @@ def read(path: str, at_least: int = 0) -> Image.Image:
   with _open(path) as image:
     if at_least:
       image.draft('RGB', (at_least, at_least))
-    return to_rgb(ImageOps.exif_transpose(image))
+    return to_rgb(ImageOps.exif_transpose(image), background)
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image, background: str = 'white') -> Image.Image:
   """Returns a picture of any mode as 8-bit RGB; see `read`."""
   mode = image.mode
   if mode.startswith('I') or mode == 'F':
@@ -101,8 +104,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
   ):
     image = image.convert('LA').convert('RGBA') if mode == 'La' else image
     image = image.convert('RGBA')
-    white = Image.new('RGBA', image.size, (255, 255, 255, 255))
-    image = Image.alpha_composite(white, image)
+    below = Image.new('RGBA', image.size, background)
+    image = Image.alpha_composite(below, image)
   return image.convert('RGB')
 
 

@@ -23,17 +23,22 @@ class Window(NamedTuple):
     top, left: the window's first row and column; negative where a picture is
       smaller than the window.
     side: of the window, in pixels.
-    hole: bool [H, W], the hole at its heart; others may be in sight.
+    rows, columns: int [N], the pixels of the hole.
   """
 
   top: int
   left: int
   side: int
-  hole: np.ndarray
+  rows: np.ndarray
+  columns: np.ndarray
 
 
 def find(hole: np.ndarray, size: int) -> list[Window]:
-  """Returns a window for each group of holes that lie close together.
+  """Returns windows that together have all pixels of all holes.
+
+  Holes that lie close together share a window. A hole that is long for its
+  width, a scratch or a frame, is cut into pieces: each is small enough to be
+  seen with its surroundings at little reduction.
 
   Args:
     hole: bool [H, W].
@@ -46,24 +51,45 @@ def find(hole: np.ndarray, size: int) -> list[Window]:
   labels[~hole] = 0
   found = []
   for label, box in enumerate(ndimage.find_objects(labels), start=1):
-    if box is None:
-      continue
-    extent = max(axis.stop - axis.start for axis in box)
-    side = max(size, round(_CONTEXT * extent))
-    top, left = (
-      _place(axis, side, length)
-      for axis, length in zip(box, hole.shape, strict=True)
-    )
-    found.append(Window(top, left, side, labels == label))
+    if box is not None:
+      rows, columns = np.nonzero(labels[box] == label)
+      for piece in _pieces(rows, columns, size):
+        place = rows[piece] + box[0].start, columns[piece] + box[1].start
+        found.append(_window(*place, hole.shape, size))
   return found
 
 
-def _place(axis: slice, side: int, length: int) -> int:
-  """Returns where a window of `side` begins: its hole is in the middle."""
-  start = (axis.start + axis.stop - side) // 2
-  if side >= length:
-    return (length - side) // 2
-  return min(max(start, 0), length - side)
+def _pieces(
+  rows: np.ndarray, columns: np.ndarray, size: int
+) -> list[np.ndarray]:
+  """Cuts the pixels of a hole by a grid whose cells suit its width."""
+  area = np.zeros((rows.max() + 3, columns.max() + 3), bool)
+  area[rows + 1, columns + 1] = True
+  # Twice the distance to the nearest known pixel, at the thickest place.
+  width = 2 * ndimage.distance_transform_cdt(area, 'chessboard').max()
+  cell = max(size // 2, 2 * width)
+  if max(area.shape) <= 2 * cell:
+    return [np.arange(len(rows))]
+  number = rows // cell * (area.shape[1] // cell + 1) + columns // cell
+  return [np.flatnonzero(number == n) for n in np.unique(number)]
+
+
+def _window(
+  rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int], size: int
+) -> Window:
+  """Returns the window of a hole: it is in the middle, if the edge allows."""
+  extent = max(np.ptp(rows), np.ptp(columns)) + 1
+  # No larger than the picture: more would only be mirrored.
+  side = max(size, min(round(_CONTEXT * extent), max(shape)))
+
+  def start(index: np.ndarray, length: int) -> int:
+    if side >= length:
+      return (length - side) // 2
+    middle = (int(index.min()) + int(index.max()) + 1) // 2
+    return min(max(middle - side // 2, 0), length - side)
+
+  top, left = start(rows, shape[0]), start(columns, shape[1])
+  return Window(top, left, side, rows, columns)
 
 
 def cut(
@@ -87,12 +113,13 @@ def cut(
   rows = _mirror(window.top, window.side, hole.shape[0])
   columns = _mirror(window.left, window.side, hole.shape[1])
   place = np.ix_(rows, columns)
-  known = (~hole[place]).astype(np.float32)[..., None]
-  part = image[place].astype(np.float32) / 255 * known
+  unknown = hole[place].astype(np.float32)[..., None]
+  part = image[place].astype(np.float32) / 255 * (1 - unknown)
   if window.side > size:
-    part, known = (_reduce(x, size) for x in (part, known))
-    part = part / np.maximum(known, 1e-6)
-  mask = (known < 1 - 1e-4).astype(np.float32)
+    # A mean of zeros is exactly zero: no pixel is hole by rounding.
+    part, unknown = (_reduce(x, size) for x in (part, unknown))
+    part = part / np.maximum(1 - unknown, 1e-6)
+  mask = (unknown > 0).astype(np.float32)
   return np.clip(part, 0, 1) * (1 - mask), mask
 
 
@@ -106,9 +133,8 @@ def paste(image: np.ndarray, filled: np.ndarray, window: Window) -> None:
   """
   if window.side > len(filled):
     filled = _resize(filled, window.side, PIL.Image.Resampling.BICUBIC)
-  rows, columns = np.nonzero(window.hole)
-  pixels = filled[rows - window.top, columns - window.left]
-  image[rows, columns] = np.rint(np.clip(pixels, 0, 1) * 255)
+  pixels = filled[window.rows - window.top, window.columns - window.left]
+  image[window.rows, window.columns] = np.rint(np.clip(pixels, 0, 1) * 255)
 
 
 def _mirror(start: int, side: int, length: int) -> np.ndarray:

@@ -34,7 +34,9 @@ def main(argv: Sequence[str]) -> None:
   # All that can be wrong is found before the work, not after.
   check_output(out_path, inputs=[photo_path, mask_path])
   photo = read(photo_path)
-  mask = np.asarray(PIL.Image.fromarray(read(mask_path)).convert('L'))
+  # Of strokes on a transparent layer, the rest is black and known.
+  mask = PIL.Image.fromarray(read(mask_path, background='black'))
+  mask = np.asarray(mask.convert('L'))
 
   # JAX takes a second to import: a wrong name need not wait for it.
   from inpaint_jax import inference
@@ -45,10 +47,10 @@ def main(argv: Sequence[str]) -> None:
   print(f'wrote {out_path}')
 
 
-def read(path: pathlib.Path) -> np.ndarray:
+def read(path: pathlib.Path, background: str = 'white') -> np.ndarray:
   """Returns a picture file as uint8 [H, W, 3], upright."""
   try:
-    return np.asarray(photos.read(path))
+    return np.asarray(photos.read(path, background=background))
   except photos.UnreadableError as error:
     raise errors.UserError(f'{path} cannot be read: {error}') from error
 

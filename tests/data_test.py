@@ -131,7 +131,9 @@ def test_a_run_keeps_its_dataset(monkeypatch, tmp_path):
   data.load(config, record)
 
   monkeypatch.setattr(datasets, 'dataset_name', lambda config: 'photos/2')
-  with pytest.raises(errors.UserError, match=r'trained on photos/1.*photos/2'):
+  with pytest.raises(
+    errors.UserError, match=r'trained on photos/1.*photos/2: '
+  ):
     data.load(config, record)
 
   (tmp_path / 'photos').rmdir()

@@ -30,3 +30,13 @@ def test_another_error_keeps_its_traceback():
 
   with pytest.raises(ZeroDivisionError):
     errors.exit_with_line(main)
+
+
+def test_ctrl_c_is_one_line(capsys):
+  def main():
+    raise KeyboardInterrupt
+
+  with pytest.raises(SystemExit) as exit_info:
+    errors.exit_with_line(main)
+  assert exit_info.value.code == 130
+  assert capsys.readouterr().err == 'interrupted\n'

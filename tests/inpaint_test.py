@@ -75,6 +75,18 @@ def test_a_mask_of_colours_counts_as_grey(run, files):
   assert again.read_bytes() == out.read_bytes()
 
 
+def test_a_mask_of_strokes_on_a_transparent_layer(run, files):
+  photo, mask, out = files
+  run(photo, mask, out)
+  grey = PIL.Image.open(mask).convert('L')
+  layer = PIL.Image.new('RGBA', grey.size, 'white')
+  layer.putalpha(grey)
+  layer.save(mask)
+  again = out.with_name('again.png')
+  run(photo, mask, again)
+  assert again.read_bytes() == out.read_bytes()
+
+
 def _spoil(kind, files, tmp_path):
   photo, mask, out = files
   if kind == 'no photo':

@@ -2,9 +2,13 @@
 
   python tests/killed.py MOMENT FLAGS OF MAIN
 
-MOMENT is step=N (SIGKILL as step N begins), save=N (SIGKILL when the N-th
-checkpoint is all written and only its renaming is missing) or term=N (SIGTERM
-as step N begins, which main.py answers by saving).
+Moments, N counted from this start of main.py:
+  step=N   SIGKILL after train step N was dispatched, before it is read
+  val=N    SIGKILL in validation N
+  save=N   SIGKILL when checkpoint N, best and latest counted together, is all
+           written and only its renaming is missing
+  row=N    SIGKILL when half of row N of metrics.csv is written
+  term=N   SIGTERM after train step N, which main.py answers by saving
 """
 
 import os
@@ -13,7 +17,7 @@ import runpy
 import signal
 import sys
 
-from inpaint_jax import checkpoints, sharding
+from inpaint_jax import checkpoints, console, evaluate, writer
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -48,20 +52,33 @@ def _kill_on_rename():
     setattr(os, name, rename)
 
 
+def _half_a_row(self, step, values):
+  """Takes the place of Writer.row."""
+  del values
+  self._file.write(f'{step},0.12')
+  self._file.flush()
+  _kill()
+
+
+def _halve_rows():
+  """The next row of metrics.csv will be cut short by a kill."""
+  writer.Writer.row = _half_a_row
+
+
 def main():
   moment, number = sys.argv[1].split('=')
-  number = int(number)
-  if moment == 'step':
-    _call_on(sharding, 'put_batch', number, _kill)
-  elif moment == 'term':
-    _call_on(
-      sharding,
-      'put_batch',
-      number,
+  module, name, action = {
+    'step': (console.Console, 'advance', _kill),
+    'term': (
+      console.Console,
+      'advance',
       lambda: os.kill(os.getpid(), signal.SIGTERM),
-    )
-  else:
-    _call_on(checkpoints, 'save', number, _kill_on_rename)
+    ),
+    'val': (evaluate, 'evaluate_split', _kill),
+    'save': (checkpoints, 'save', _kill_on_rename),
+    'row': (console.Console, 'log_train', _halve_rows),
+  }[moment]
+  _call_on(module, name, int(number), action)
   sys.path.insert(0, str(ROOT))
   sys.argv = [str(ROOT / 'main.py'), *sys.argv[2:]]
   runpy.run_path(sys.argv[0], run_name='__main__')

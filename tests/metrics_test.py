@@ -188,22 +188,6 @@ def test_compute_is_one_number_a_picture_for_every_metric():
     )
 
 
-@pytest.mark.parametrize('padding', [0, 1, 5])
-def test_padding_does_not_move_means(padding):
-  values = {'a': jnp.array([1.0, 2.0, 6.0]), 'b': jnp.array([0.5, 0.5, 2.0])}
-  padded = {
-    k: jnp.concatenate([v, jnp.full((padding,), jnp.nan)])
-    for k, v in values.items()
-  }
-  valid = jnp.array([1.0] * 3 + [0.0] * padding)
-  assert metrics.weighted_mean(padded, valid) == {'a': 3.0, 'b': 1.0}
-  assert metrics.weighted_mean(padded['a'], valid) == 3.0
-
-
-def test_weighted_mean_of_nothing_is_nan():
-  assert np.isnan(metrics.weighted_mean(jnp.ones(2), jnp.zeros(2)))
-
-
 def test_hole_area():
   np.testing.assert_allclose(metrics.hole_area(square_hole()), [0.25])
 

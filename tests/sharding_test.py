@@ -1,7 +1,9 @@
 """Batches over devices."""
 
-import jax
-import numpy as np
+import os
+import subprocess
+import sys
+
 import pytest
 
 from inpaint_jax import errors, sharding
@@ -23,9 +25,27 @@ def test_round_up():
   assert [sharding.round_up(n, _Mesh) for n in (1, 4, 5)] == [4, 4, 8]
 
 
-def test_put_batch_keeps_the_values():
-  mesh = sharding.create_mesh(jax.devices()[:1])
-  batch = {'index': np.arange(3, dtype=np.int32)}
-  np.testing.assert_array_equal(
-    sharding.put_batch(batch, mesh)['index'], [0, 1, 2]
+_FOUR = """
+import jax, numpy as np
+from inpaint_jax import sharding
+
+mesh = sharding.create_mesh()
+x = sharding.put_batch({'x': np.arange(8)}, mesh)['x']
+print([shard.data.tolist() for shard in x.addressable_shards])
+state = jax.device_put(np.arange(2), sharding.replicated(mesh))
+print([shard.data.tolist() for shard in state.addressable_shards])
+"""
+
+
+def test_batches_are_split_and_states_replicated():
+  result = subprocess.run(
+    [sys.executable, '-c', _FOUR],
+    env=os.environ | {'XLA_FLAGS': '--xla_force_host_platform_device_count=4'},
+    capture_output=True,
+    text=True,
+    check=True,
   )
+  assert result.stdout.splitlines() == [
+    '[[0, 1], [2, 3], [4, 5], [6, 7]]',
+    '[[0, 1], [0, 1], [0, 1], [0, 1]]',
+  ]

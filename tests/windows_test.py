@@ -25,9 +25,9 @@ def test_distant_holes_have_windows_of_their_own_and_close_ones_share():
     300, 400, (10, 10, 30, 30), (35, 10, 40, 30), (200, 300, 240, 330)
   )
   first, second = windows.find(hole, 64)
-  assert first.hole.sum() == 20 * 20 + 5 * 20
-  assert second.hole.sum() == 40 * 30
-  np.testing.assert_array_equal(first.hole | second.hole, hole)
+  assert len(first.rows) == 20 * 20 + 5 * 20
+  assert len(second.rows) == 40 * 30
+  assert hole[first.rows, first.columns].all()
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,36 @@ def test_a_large_hole_has_a_window_in_proportion():
   (window,) = windows.find(_hole(900, 900, (300, 300, 500, 400)), 64)
   assert window.side == 500
   assert window.top == 150
+
+
+@pytest.mark.parametrize('kind', ['scratch', 'diagonal', 'frame'])
+def test_a_long_thin_hole_is_cut_into_pieces_seen_at_full_resolution(kind):
+  hole = np.zeros((900, 1200), bool)
+  if kind == 'scratch':
+    hole[400:403, 20:1180] = True
+  elif kind == 'diagonal':
+    hole[np.arange(800), np.arange(800)] = True
+  else:
+    hole[:12], hole[-12:], hole[:, :12], hole[:, -12:] = 4 * [True]
+  found = windows.find(hole, 64)
+  covered = np.zeros_like(hole, int)
+  for window in found:
+    assert window.side <= 2.5 * 64
+    covered[window.rows, window.columns] += 1
+  np.testing.assert_array_equal(covered, hole)
+  assert 10 < len(found) < 200
+
+
+def test_a_compact_hole_stays_in_one_piece():
+  hole = np.hypot(*np.mgrid[-200:200, -200:200]) < 150
+  assert len(windows.find(hole, 64)) == 1
+
+
+def test_a_window_is_no_larger_than_the_picture():
+  hole = np.ones((600, 800), bool)
+  hole[:, :100] = False
+  (window,) = windows.find(hole, 64)
+  assert window.side == 800
 
 
 def test_cut_at_full_resolution_is_exact_and_hides_the_hole():

@@ -90,6 +90,8 @@ def find(root: str) -> Listing:
       files[_relative(path, root)] = size
   if not files:
     found = _count(other) if other else 'no file'
+    if unreadable:
+      found = f'folders that cannot be read ({unreadable[0][1]}), {found}'
     raise errors.UserError(
       f'{FLAG}={root} holds {found} and no photo (endings such as .jpg, .png, '
       f'.webp, .tif); set {FLAG} to a folder of photos'

@@ -49,6 +49,7 @@ class Split:
   ):
     """Opens pictures [start, stop) of a split, as squares of `side` pixels."""
     self._key = image_key(builder)
+    self._path = pathlib.Path(builder.data_path)
     # Decoded here, so that it does not matter whether OpenCV is installed.
     self._source = builder.as_data_source(
       name, decoders={self._key: tfds.decode.SkipDecoding()}
@@ -61,9 +62,13 @@ class Split:
 
   def __getitem__(self, index: int) -> dict[str, np.ndarray]:
     """Returns {'image': uint8 [S, S, 3]}."""
-    record = self._source[self._range[index]]
-    with Image.open(io.BytesIO(record[self._key])) as image:
-      picture = photos.square(photos.to_rgb(image), self._side)
+    try:
+      record = self._source[self._range[index]]
+      with Image.open(io.BytesIO(record[self._key])) as image:
+        picture = photos.square(photos.to_rgb(image), self._side)
+    except Exception as error:
+      # ArrayRecord notices a flipped byte as it reads the record, not before.
+      raise damaged(self._path, error) from error
     return {'image': np.asarray(picture)}
 
 
