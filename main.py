@@ -19,8 +19,8 @@ _DEFAULT = os.path.join(os.path.dirname(__file__), 'configs', 'unet.py')
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
   None,
-  'The run, configs/unet.py unless named; --config.FIELD=VALUE '
-  'overrides a field of it.',
+  'The run to train, configs/unet.py unless named; --config.FIELD=VALUE '
+  "overrides a field. In evaluation the run's own config takes its place.",
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Folder of checkpoints, metrics and samples.'

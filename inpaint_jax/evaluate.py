@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+import tqdm
 
 from inpaint_jax import (
   baselines,
@@ -250,7 +251,14 @@ def _measure(
   area = jax.jit(metrics.hole_area)
   collected = {name: [] for name in (config.model.name, *fills)}
   with futures.ThreadPoolExecutor() as pool:
-    for batch in _batches(source, config, mesh):
+    batches = tqdm.tqdm(
+      _batches(source, config, mesh),
+      total=-(-len(source) // sharding.round_up(config.batch_size, mesh)),
+      desc='testing',
+      unit='batch',
+      disable=None,
+    )
+    for batch in batches:
       values, pictures = eval_step(
         trained.variables, sharding.put_batch(batch, mesh)
       )
