@@ -17,6 +17,14 @@ import pytest
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 
+@pytest.fixture
+def quick_compile():
+  """For tests that compile much and compute little."""
+  jax.config.update('jax_disable_most_optimizations', True)
+  yield
+  jax.config.update('jax_disable_most_optimizations', False)
+
+
 @pytest.fixture(scope='session')
 def data_dir(tmp_path_factory):
   """Where the tests build datasets."""

@@ -156,6 +156,7 @@ def test_shapes_and_types(name):
     np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.usefixtures('quick_compile')
 def test_the_name_changes_the_gradient():
   """The reference's public code trained every run of its table with mse."""
   model = models.MODELS['unet'](features=(4, 4, 4))

@@ -195,7 +195,7 @@ def test_four_devices_do_what_one_does(data_dir, tmp_path):
     for path, env in ((workdir, {}), (one, four))
   ]
   ours, theirs = (x['metrics']['encoder_decoder'] for x in reports)
-  assert ours == pytest.approx(theirs, rel=1e-3)
+  assert ours == pytest.approx(theirs, rel=1e-2)
 
 
 def _report(*command, **env):

@@ -14,6 +14,8 @@ from configs import default
 from inpaint_jax import errors, models
 from inpaint_jax.models import layers
 
+pytestmark = pytest.mark.usefixtures('quick_compile')
+
 GOLDEN = np.load(pathlib.Path(__file__).parent / 'golden/models.npz')
 # Trainable parameters of the reference's nets.
 GOLDEN_COUNTS = {'encoder_decoder': 744_387, 'unet': 2_662_659}
