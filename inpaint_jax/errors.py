@@ -1,6 +1,7 @@
 """Errors that a user can mend, and how they reach the terminal."""
 
 from collections.abc import Callable, Mapping
+import os
 import sys
 from typing import Any, TypeVar
 
@@ -41,4 +42,7 @@ def exit_with_line(main: Callable[..., Any], *args: Any) -> Any:
     sys.exit(1)
   except KeyboardInterrupt:
     print('interrupted', file=sys.stderr)
-    sys.exit(130)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: a compilation that is under way crashes as Python winds up.
+    os._exit(130)

@@ -205,7 +205,8 @@ def format_report(report: Mapping[str, Any]) -> str:
   size, kind = config['data']['image_size'], config['masks']['kind']
   lines = [
     '',
-    f'test: {report["pictures"]} pictures of {size}x{size}, masks {kind}, '
+    f'test: {report["pictures"]} pictures of {size}x{size} '
+    f'({config["data"]["dataset"]}), masks {kind}, '
     f'checkpoint of step {report["step"]}',
   ]
   means = report['metrics']

@@ -41,10 +41,10 @@ def main(argv: Sequence[str]) -> None:
   # JAX takes a second to import: a wrong name need not wait for it.
   from inpaint_jax import inference
 
-  inference.check(photo, mask)
+  hole = inference.check(photo, mask)
   result = inference.load(_WORKDIR.value)(photo, mask)
   write(out_path, result)
-  print(f'wrote {out_path}')
+  print(f'wrote {out_path}; {hole.mean():.1%} of it was hole')
 
 
 def read(path: pathlib.Path, background: str = 'white') -> np.ndarray:

@@ -54,7 +54,8 @@ def main(argv: list[str]) -> None:
   ]
   command = ['python', 'main.py', '--config=configs/unet.py:landscapes']
   print(
-    'train with it:', shlex.join([*command, '--workdir=runs/unet', *settings])
+    'train with it:',
+    shlex.join([*command, '--workdir=runs/landscapes', *settings]),
   )
 
 

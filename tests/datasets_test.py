@@ -369,6 +369,12 @@ def test_wrong_fields_are_one_line(tmp_path, field, value, text):
     datasets.load(config)
 
 
+def test_a_source_that_would_be_ignored_is_one_line(tmp_path, source):
+  config = data_config(tmp_path, source=str(source))
+  with pytest.raises(errors.UserError, match=r'add --config\.data\.dataset=p'):
+    datasets.load(config)
+
+
 def test_default_folder(monkeypatch, tmp_path):
   monkeypatch.setenv('INPAINT_JAX_DATA', str(tmp_path / 'a'))
   assert storage.data_dir('') == tmp_path / 'a'

@@ -1,5 +1,8 @@
 """Errors of one line."""
 
+import subprocess
+import sys
+
 import pytest
 
 from inpaint_jax import errors
@@ -32,11 +35,13 @@ def test_another_error_keeps_its_traceback():
     errors.exit_with_line(main)
 
 
-def test_ctrl_c_is_one_line(capsys):
-  def main():
-    raise KeyboardInterrupt
-
-  with pytest.raises(SystemExit) as exit_info:
-    errors.exit_with_line(main)
-  assert exit_info.value.code == 130
-  assert capsys.readouterr().err == 'interrupted\n'
+def test_ctrl_c_is_one_line():
+  code = (
+    'from inpaint_jax import errors\n'
+    'def main(): raise KeyboardInterrupt\n'
+    'errors.exit_with_line(main)'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=False
+  )
+  assert (result.returncode, result.stderr) == (130, 'interrupted\n')

@@ -61,7 +61,7 @@ def test_the_report_of_a_run(trained, capsys):
   assert mean == pytest.approx(report['metrics']['unet']['hole_l1'], rel=1e-5)
 
   out = capsys.readouterr().out
-  assert 'test: 7 pictures of 32x32, masks stamps' in out
+  assert 'test: 7 pictures of 32x32 (synthetic), masks stamps' in out
   for word in ('unet', 'mean_fill', 'telea', 'seam_ratio', '10% to 20%'):
     assert word in out
 

@@ -39,3 +39,5 @@ def test_the_grid_shows_every_picture_in_its_place():
     for j, picture in enumerate(pictures):
       centre = grid[i * 86 + 18 + 32, 4 + j * 68 + 32]
       np.testing.assert_allclose(centre, picture[0, 0] * 255, atol=1)
+      edge = grid[i * 86 + 18 + 32, 4 + j * 68 - 1 : 4 + j * 68 + 1]
+      np.testing.assert_allclose(edge, [[255] * 3, centre], atol=1)

@@ -45,6 +45,23 @@ def test_what_the_hole_holds_does_not_matter(inpainter):
   np.testing.assert_array_equal(inpainter(image, mask), inpainter(other, mask))
 
 
+def test_a_window_goes_on_with_what_was_filled_before(inpainter, monkeypatch):
+  """The last piece of a scratch sees no hole but its own."""
+  image, mask = _picture(64, 400), np.zeros((64, 400), bool)
+  mask[30:32, 4:396] = True
+  real, holes = inpainter._fill, []
+
+  def fill(part, part_mask):
+    holes.append(part_mask.sum())
+    return real(part, part_mask)
+
+  monkeypatch.setattr(inpainter, '_fill', fill)
+  inpainter(image, mask)
+  assert len(holes) > 5
+  # The first sees its neighbour's part of the scratch, too.
+  assert holes[-1] < holes[0]
+
+
 def test_a_mask_is_hole_from_one_half_on(inpainter):
   image = _picture(40, 40)
   hole = np.zeros((40, 40), bool)

@@ -102,6 +102,12 @@ def _check(config: ml_collections.ConfigDict) -> None:
       f'--config.data.image_size={config.image_size} is not one of {sizes}; '
       'choose one of them'
     )
+  if config.source and config.dataset != 'photo_crops':
+    raise errors.UserError(
+      f'--config.data.source={config.source} has no effect with '
+      f'--config.data.dataset={config.dataset}; add '
+      '--config.data.dataset=photo_crops to use these photos'
+    )
   for field in ('num_train', 'num_val', 'num_test'):
     if config[field] < 1:
       raise errors.UserError(
