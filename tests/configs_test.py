@@ -63,5 +63,4 @@ def test_every_field_is_read_by_a_run(config, tmp_path, monkeypatch):
 
   monkeypatch.setattr(ml_collections.ConfigDict, '__getitem__', recorded)
   train.train_and_evaluate(config, tmp_path)
-  # Photographs alone have a source.
-  assert fields - seen == {'forgotten', 'data.source'}
+  assert fields - seen == {'forgotten'}
