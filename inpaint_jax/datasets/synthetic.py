@@ -15,13 +15,12 @@ from inpaint_jax.datasets import landscape, storage
 
 @dataclasses.dataclass(kw_only=True)
 class SyntheticConfig(tfds.core.BuilderConfig):
-  """Side in pixels, pictures of each split, and which series of landscapes."""
+  """Side in pixels, and pictures of each split."""
 
   image_size: int
   num_train: int
   num_val: int
   num_test: int
-  seed: int = 0
 
 
 class Synthetic(tfds.core.GeneratorBasedBuilder):
@@ -70,7 +69,7 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
   ) -> Iterator[tuple[int, dict[str, Any]]]:
     config = self.builder_config
     for index in range(start, stop):
-      picture = landscape.render(index, config.image_size, config.seed)
+      picture = landscape.render(index, config.image_size)
       image = photos.encode_png(Image.fromarray(picture))
       yield index, {'image': image, 'photo': str(index)}
       bar.update()
