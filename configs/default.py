@@ -24,6 +24,12 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.eval_seed = 0
   # A name in losses.LOSSES: mse, l1, poisson_nll, kl_div, cross_entropy.
   config.loss = 'mse'
+  # Weight of a hole's pixels in the loss; that of known pixels is 1. The nets
+  # must copy what is known: beyond 1 they spend less of themselves on that.
+  config.hole_weight = 1.0
+  # What training starts from: a model of the zoo, such as unet-landscapes, or
+  # the folder of a run with the same model; '' = weights drawn from the seed.
+  config.init_from = ''
   # Pictures a step, over all devices together.
   config.batch_size = 8
   config.num_epochs = 3

@@ -18,12 +18,12 @@ from inpaint_jax import (
   data,
   errors,
   images,
-  inference,
   losses,
   lpips,
   masks,
   metrics,
   sharding,
+  trained,
   workdir as workdirs,
 )
 from inpaint_jax.train_state import count_parameters
@@ -47,7 +47,7 @@ def make_eval_step(
   model: nn.Module,
   loss: losses.Loss,
   sampler: masks.Sampler,
-  eval_seed: int,
+  config: ml_collections.ConfigDict,
 ) -> EvalStep:
   """Returns the jitted function (variables, batch) -> (values, pictures).
 
@@ -58,7 +58,7 @@ def make_eval_step(
     model: a net of models.MODELS.
     loss: an entry of losses.LOSSES.
     sampler: draws the masks, see masks.create_sampler.
-    eval_seed: with an example's index, determines its mask.
+    config: the run; here eval_seed and hole_weight are read.
   """
 
   @jax.jit
@@ -66,13 +66,13 @@ def make_eval_step(
     image = images.to_float(batch['image'])
     _, height, width, _ = image.shape
     mask = masks.evaluation_masks(
-      sampler, eval_seed, batch['index'], height, width
+      sampler, config.eval_seed, batch['index'], height, width
     )
     outputs = model.apply(variables, image * (1 - mask), mask, train=False)
     loss_map = loss.fn(outputs, image)
     output = loss.to_image(outputs)
     values = {
-      'loss': jnp.mean(loss_map.reshape(len(image), -1), axis=1),
+      'loss': losses.mean(loss_map, mask, config.hole_weight),
       **metrics.compute(output, image, mask),
     }
     return values, {'image': image, 'mask': mask, 'output': output}
@@ -155,31 +155,31 @@ def evaluate(
         f'--config.{name} is part of what was trained and cannot be changed in '
         'an evaluation; what can: batch_size, eval_seed, data.*, masks.*'
       )
-  trained = inference.load_trained(workdir, sharding.replicated(mesh))
-  config = trained.config.copy_and_resolve_references()
+  net = trained.load_run(workdir, sharding.replicated(mesh))
+  config = net.config.copy_and_resolve_references()
   config.update_from_flattened_dict(overrides)
   config_checks.check_numbers(config)
   # Found before the work, not after.
-  workdirs.check_writable(trained.workdir)
+  workdirs.check_writable(net.workdir)
   # Other pictures than those of the training are another dataset.
   elsewhere = ('data.data_dir', 'data.num_threads')
   same_data = not any(
     name.startswith('data.') and name not in elsewhere for name in overrides
   )
-  record = trained.workdir / 'dataset.json' if same_data else None
+  record = net.workdir / 'dataset.json' if same_data else None
   source = data.load(config.data, record).splits['test']
 
   eval_step = make_eval_step(
-    trained.model,
-    trained.loss,
+    net.model,
+    net.loss,
     masks.create_sampler(config.masks),
-    config.eval_seed,
+    config,
   )
-  measured = _measure(eval_step, trained, source, config, mesh)
+  measured = _measure(eval_step, net, source, config, mesh)
   report = {
-    'step': trained.step,
-    'epoch': trained.info['epoch'],
-    'parameters': count_parameters(trained.variables['params']),
+    'step': net.step,
+    'epoch': net.info['epoch'],
+    'parameters': count_parameters(net.variables['params']),
     'pictures': len(source),
     'config': config.to_dict(),
     'metrics': {
@@ -194,8 +194,8 @@ def evaluate(
   print(format_report(report), flush=True)
   # What the run itself was tested on stays its test.
   name = 'test_other.json' if overrides else 'test_metrics.json'
-  with workdirs.room(trained.workdir):
-    workdirs.write_json(trained.workdir / name, report)
+  with workdirs.room(net.workdir):
+    workdirs.write_json(net.workdir / name, report)
   return report
 
 
@@ -234,7 +234,7 @@ def format_report(report: Mapping[str, Any]) -> str:
 
 def _measure(
   eval_step: EvalStep,
-  trained: 'inference.Trained',
+  net: trained.Trained,
   source: data.Source,
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
@@ -261,7 +261,7 @@ def _measure(
     )
     for batch in batches:
       values, pictures = eval_step(
-        trained.variables, sharding.put_batch(batch, mesh)
+        net.variables, sharding.put_batch(batch, mesh)
       )
       image, mask = pictures['image'], pictures['mask']
       outputs = {config.model.name: (values, pictures['output'])}

@@ -9,90 +9,12 @@ Imports neither training nor datasets.
 
 import functools
 import os
-import pathlib
-from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
-from inpaint_jax import (
-  checkpoints,
-  errors,
-  losses,
-  models,
-  windows,
-  workdir as workdirs,
-)
-from inpaint_jax.train_state import init_variables
-
-
-class Trained(NamedTuple):
-  """The best checkpoint of a run, and what is needed to use it.
-
-  Attributes:
-    workdir: the folder of the run.
-    config: the run's fields.
-    model: the net.
-    loss: what it was trained with; its to_image makes pictures of outputs.
-    variables: parameters and running statistics.
-    step: of the checkpoint.
-    info: the checkpoint's epoch and validation metrics.
-  """
-
-  workdir: pathlib.Path
-  config: ml_collections.ConfigDict
-  model: nn.Module
-  loss: losses.Loss
-  variables: Any
-  step: int
-  info: dict[str, Any]
-
-
-def load_trained(
-  workdir: str | os.PathLike[str],
-  sharding: jax.sharding.Sharding | None = None,
-) -> Trained:
-  """Restores the best checkpoint of a run.
-
-  Args:
-    workdir: the folder of the run.
-    sharding: where the variables go; the first device unless named.
-
-  Raises:
-    errors.UserError: no run, or no checkpoint that can be read.
-  """
-  workdir = pathlib.Path(workdir).expanduser()
-  config = workdirs.load_config(workdir)
-  model = models.create_model(config.model)
-  shapes = jax.eval_shape(
-    lambda key: init_variables(model, key, config.data.image_size),
-    jax.random.key(0),
-  )
-  if sharding is None:
-    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-  restored = None
-  if (workdir / 'checkpoints' / 'best').is_dir():
-    with checkpoints.open_manager(workdir, 'best', create=False) as manager:
-      restored = checkpoints.restore(
-        manager, checkpoints.abstract_like(shapes, sharding)
-      )
-  if restored is None:
-    raise errors.UserError(
-      f'--workdir={workdir} has no checkpoint yet: the first is written as the '
-      'first epoch ends; train on with the same command'
-    )
-  return Trained(
-    workdir=workdir,
-    config=config,
-    model=model,
-    loss=losses.get_loss(config.loss),
-    variables=restored.tree,
-    step=restored.step,
-    info=restored.info,
-  )
+from inpaint_jax import errors, trained, windows
 
 
 def load(workdir: str | os.PathLike[str]) -> 'Inpainter':
@@ -104,28 +26,28 @@ def load(workdir: str | os.PathLike[str]) -> 'Inpainter':
   Raises:
     errors.UserError: no run, or no checkpoint that can be read.
   """
-  return Inpainter(load_trained(workdir))
+  return Inpainter(trained.load_run(workdir))
 
 
 class Inpainter:
   """Fills the holes of pictures of any size."""
 
-  def __init__(self, trained: Trained):
+  def __init__(self, net: trained.Trained):
     """Prepares a net for use.
 
     Args:
-      trained: what load_trained returned.
+      net: what trained.load_run returned.
     """
-    self._size = trained.config.data.image_size
+    self._size = net.config.data.image_size
 
     # The variables are an argument: as constants they would be compiled in.
     @jax.jit
     def fill(variables, image, mask):
-      outputs = trained.model.apply(variables, image, mask, train=False)
-      output = jnp.clip(trained.loss.to_image(outputs), 0, 1)
+      outputs = net.model.apply(variables, image, mask, train=False)
+      output = jnp.clip(net.loss.to_image(outputs), 0, 1)
       return mask * output + (1 - mask) * image
 
-    self._fill = functools.partial(fill, trained.variables)
+    self._fill = functools.partial(fill, net.variables)
 
   def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Fills the holes of one picture.

@@ -243,6 +243,26 @@ LOSSES: dict[str, Loss] = {
 }
 
 
+def mean(loss_map: jax.Array, mask: jax.Array, hole_weight: float) -> jax.Array:
+  """Returns the weighted mean of each picture's loss map, [B].
+
+  This is the one place where a loss map becomes a number. With a weight of 1
+  it is the plain mean over the whole picture, holes and known pixels alike, as
+  in the reference. A weight of 6 is that of Liu et al., 2018, "Image inpainting
+  for irregular holes using partial convolutions".
+
+  Args:
+    loss_map: what Loss.fn returned, [B, H, W, 3] or [B, H, W].
+    mask: [B, H, W, 1], 1 = hole.
+    hole_weight: weight of a pixel of a hole; that of a known one is 1.
+  """
+  if loss_map.ndim == 3:
+    loss_map = loss_map[..., None]
+  weights = 1 + (hole_weight - 1) * mask
+  axes = (1, 2, 3)
+  return jnp.mean(loss_map * weights, axes) / jnp.mean(weights, axes)
+
+
 def get_loss(name: str) -> Loss:
   """Returns `LOSSES[name]`, or raises a UserError that lists the names."""
   return errors.choose(LOSSES, name, '--config.loss')

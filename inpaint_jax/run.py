@@ -94,7 +94,7 @@ def create_run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Run:
       donate_argnums=0,
       out_shardings=sharding.replicated(mesh),
     ),
-    eval_step=evaluate.make_eval_step(model, loss, sampler, config.eval_seed),
+    eval_step=evaluate.make_eval_step(model, loss, sampler, config),
   )
 
 

@@ -24,6 +24,7 @@ from inpaint_jax import (
   interrupts,
   run as runs,
   sharding,
+  trained,
   workdir as workdirs,
 )
 from inpaint_jax.train_state import count_parameters, TrainState
@@ -136,9 +137,24 @@ class _Loop:
     checkpoints.delete_after(self._best, restored.step if restored else 0)
     if restored is None:
       state = jax.jit(run.create_state, out_shardings=sharded)()
+      if run.config.init_from:
+        state = self._with_variables_of(run.config.init_from, state)
       return state, Progress()
     print(f'going on from the checkpoint of step {restored.step}')
     return restored.tree, Progress(**restored.info)
+
+  def _with_variables_of(self, source: str, state: TrainState) -> TrainState:
+    """Returns a first state with the parameters of another training."""
+    net = trained.load_run(source, sharding.replicated(self._run.mesh))
+    for field in ('name', 'features'):
+      found, wanted = net.config.model[field], self._run.config.model[field]
+      if found != wanted:
+        raise errors.UserError(
+          f'--config.init_from={source} has model.{field}={found}, this run '
+          f'has {wanted}; name a source of the same model'
+        )
+    print(f'starting from the parameters of {source}, step {net.step}')
+    return state.with_variables(net.variables)
 
   def to_end(self) -> TrainState:
     """Trains to the last step or an early stop; a signal exits."""

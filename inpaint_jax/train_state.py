@@ -1,5 +1,6 @@
 """All that training changes, in one pytree."""
 
+from collections.abc import Mapping
 import math
 from typing import Any
 
@@ -32,6 +33,18 @@ class TrainState:
     """Returns what validation and inference use, the mean if there is one."""
     params = self.params if self.ema_params is None else self.ema_params
     return {'params': params, 'batch_stats': self.batch_stats}
+
+  def with_variables(self, variables: Mapping[str, Any]) -> 'TrainState':
+    """Returns this state with other parameters and running statistics."""
+    ema_params = self.ema_params
+    if ema_params is not None:
+      # A copy: the step donates its state, and no buffer can be donated twice.
+      ema_params = jax.tree.map(jnp.copy, variables['params'])
+    return self.replace(
+      params=variables['params'],
+      batch_stats=variables['batch_stats'],
+      ema_params=ema_params,
+    )
 
 
 def init_variables(

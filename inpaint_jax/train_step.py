@@ -30,7 +30,7 @@ def make_train_step(
     tx: the optimizer.
     loss: an entry of losses.LOSSES.
     sampler: draws the masks, see masks.create_sampler.
-    config: the run; here seed and ema_decay are read.
+    config: the run; here seed, hole_weight and ema_decay are read.
   """
 
   def train_step(state, batch):
@@ -48,9 +48,8 @@ def make_train_step(
         train=True,
         mutable=['batch_stats'],
       )
-      # The one place where the loss map becomes a number: the mean over the
-      # whole picture, holes and known pixels alike, as in the reference.
-      return jnp.mean(loss.fn(outputs, image)), mutated
+      loss_map = loss.fn(outputs, image)
+      return jnp.mean(losses.mean(loss_map, mask, config.hole_weight)), mutated
 
     grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
     (value, mutated), grads = grad_fn(state.params)

@@ -29,6 +29,9 @@ from inpaint_jax import errors
 # What the source holds is checked by the dataset's name, see data.load.
 FREE_FIELDS = ('data.data_dir', 'data.num_threads', 'data.source')
 
+# Fields that came after the first version, with what they were in its runs.
+_ADDED = {'hole_weight': 1.0, 'init_from': ''}
+
 Path = str | os.PathLike[str]
 
 
@@ -117,7 +120,7 @@ def load_config(workdir: Path) -> ml_collections.ConfigDict:
       '--workdir of a training run'
     )
   fields = read_json(path)
-  return ml_collections.ConfigDict(_tuples(fields))
+  return ml_collections.ConfigDict({**_ADDED, **_tuples(fields)})
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

@@ -23,6 +23,8 @@ def test_the_defaults_pass():
     ('early_stopping_patience', -1),
     ('checkpoint_every_steps', -5),
     ('num_samples', -1),
+    ('hole_weight', 0.0),
+    ('hole_weight', float('inf')),
     ('ema_decay', 1.0),
     ('ema_decay', float('nan')),
   ],

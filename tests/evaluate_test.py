@@ -10,20 +10,23 @@ from inpaint_jax import (
   data,
   errors,
   evaluate,
-  inference,
   masks,
   sharding,
+  trained as nets,
 )
 
 
 @pytest.fixture
 def measure(trained):
   """Measures the validation split in batches of some size."""
-  found = inference.load_trained(trained)
+  found = nets.load_run(trained)
   source = data.load(found.config.data).splits['val']
   mesh = sharding.create_mesh()
   step = evaluate.make_eval_step(
-    found.model, found.loss, masks.create_sampler(found.config.masks), 0
+    found.model,
+    found.loss,
+    masks.create_sampler(found.config.masks),
+    found.config,
   )
 
   def measure(batch_size):

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from inpaint_jax import errors, inference, windows
+from inpaint_jax import errors, inference, trained as nets, windows
 
 
 @pytest.fixture(scope='module')
@@ -75,7 +75,7 @@ def test_the_whole_net_is_used(inpainter, trained):
   """At the working size the result is the net's composite, to rounding."""
   image, mask = _picture(32, 32), np.zeros((32, 32, 1), np.float32)
   mask[8:20, 8:20] = 1
-  found = inference.load_trained(trained)
+  found = nets.load_run(trained)
   masked = image.astype(np.float32) / 255 * (1 - mask)
   with jax.numpy_rank_promotion('allow'):
     outputs = found.model.apply(

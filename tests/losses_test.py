@@ -85,6 +85,18 @@ def test_cross_entropy_needs_classes():
     losses.cross_entropy(jnp.float32(0), jnp.float32(1))
 
 
+def test_mean_over_the_picture_weighs_the_hole():
+  """Loss 1 in one pixel of four, a hole, and 3 in the others."""
+  mask = jnp.array([1.0, 0, 0, 0]).reshape(1, 2, 2, 1)
+  loss_map = jnp.where(mask == 1, 1.0, 3.0)
+  rgb = jnp.concatenate([loss_map] * 3, axis=-1)
+  for weight, wanted in ((1.0, 10 / 4), (5.0, (5 + 9) / 8)):
+    for x in (rgb, loss_map[..., 0]):
+      np.testing.assert_allclose(
+        losses.mean(x, mask, weight), [wanted], rtol=1e-6
+      )
+
+
 def test_get_loss():
   assert losses.get_loss('l1') is losses.LOSSES['l1']
   with pytest.raises(errors.UserError, match=r'--config\.loss=.*kl_div.*mse'):

@@ -92,6 +92,13 @@ def test_every_choice_of_the_config_reaches_the_step(config):
       assert difference > 1e-6, f'{a}={b} and {a}={d} make the same step'
 
 
+def test_the_weight_of_holes_reaches_the_step(config):
+  _, ours = _first_step(config)
+  config.hole_weight = 6.0
+  _, theirs = _first_step(config)
+  assert float(theirs['loss']) > float(ours['loss'])
+
+
 def test_the_seed_draws_weights_and_masks(config):
   _, ours = _first_step(config)
   config.seed = 1

@@ -14,6 +14,7 @@ from inpaint_jax import (
   evaluate,
   train,
   train_step,
+  trained as nets,
 )
 
 
@@ -143,3 +144,27 @@ def test_early_stop_and_best_checkpoint(config, tmp_path, monkeypatch):
   assert (report['epoch'], report['step']) == (2, 10)
   # Started again, it knows that it is over.
   assert int(train.train_and_evaluate(config, tmp_path).step) == 20
+
+
+def test_training_goes_on_from_another_run(trained, config, tmp_path, capsys):
+  """With a learning rate of nearly nothing the net stays what it was."""
+  config.init_from = str(trained)
+  config.optimizer.learning_rate = 1e-12
+  config.num_epochs = 1
+  state = train.train_and_evaluate(config, tmp_path)
+  assert 'starting from the parameters of' in capsys.readouterr().out
+  wanted = nets.load_run(trained).variables['params']
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+    state.params,
+    wanted,
+  )
+
+
+def test_training_goes_on_from_the_same_model_only(trained, config, tmp_path):
+  config.init_from = str(trained)
+  config.model.features = (4, 4, 8)
+  with pytest.raises(
+    errors.UserError, match=r'init_from=.* has model\.features'
+  ):
+    train.train_and_evaluate(config, tmp_path)

@@ -1,0 +1,84 @@
+"""A net that was trained, with all that is needed to use it."""
+
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import ml_collections
+
+from inpaint_jax import (
+  checkpoints,
+  errors,
+  losses,
+  models,
+  workdir as workdirs,
+)
+from inpaint_jax.train_state import init_variables
+
+
+class Trained(NamedTuple):
+  """The best checkpoint of a run, and what is needed to use it.
+
+  Attributes:
+    workdir: the folder of the run.
+    config: the run's fields.
+    model: the net.
+    loss: what it was trained with; its to_image makes pictures of outputs.
+    variables: parameters and running statistics.
+    step: of the checkpoint.
+    info: the checkpoint's epoch and validation metrics.
+  """
+
+  workdir: pathlib.Path
+  config: ml_collections.ConfigDict
+  model: nn.Module
+  loss: losses.Loss
+  variables: Any
+  step: int
+  info: dict[str, Any]
+
+
+def load_run(
+  workdir: str | os.PathLike[str],
+  sharding: jax.sharding.Sharding | None = None,
+) -> Trained:
+  """Restores the best checkpoint of a run.
+
+  Args:
+    workdir: the folder of the run.
+    sharding: where the variables go; the first device unless named.
+
+  Raises:
+    errors.UserError: no run, or no checkpoint that can be read.
+  """
+  workdir = pathlib.Path(workdir).expanduser()
+  config = workdirs.load_config(workdir)
+  model = models.create_model(config.model)
+  shapes = jax.eval_shape(
+    lambda key: init_variables(model, key, config.data.image_size),
+    jax.random.key(0),
+  )
+  if sharding is None:
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  restored = None
+  if (workdir / 'checkpoints' / 'best').is_dir():
+    with checkpoints.open_manager(workdir, 'best', create=False) as manager:
+      restored = checkpoints.restore(
+        manager, checkpoints.abstract_like(shapes, sharding)
+      )
+  if restored is None:
+    raise errors.UserError(
+      f'--workdir={workdir} has no checkpoint yet: the first is written as the '
+      'first epoch ends; train on with the same command'
+    )
+  return Trained(
+    workdir=workdir,
+    config=config,
+    model=model,
+    loss=losses.get_loss(config.loss),
+    variables=restored.tree,
+    step=restored.step,
+    info=restored.info,
+  )
