@@ -6,6 +6,7 @@ import functools
 import io
 import os
 import stat
+from typing import BinaryIO
 import warnings
 
 import numpy as np
@@ -18,6 +19,11 @@ MAX_PIXELS = 150_000_000
 _NOT_PHOTOS = frozenset(
   ('BUFR', 'EPS', 'FITS', 'GRIB', 'HDF5', 'MPEG', 'PDF', 'WMF')
 )
+# Tags of TIFF files.
+_BITS, _PLANES = 258, 284
+
+# What a photo is read from: a path, the bytes of a file, or an open file.
+Source = str | os.PathLike[str] | bytes | BinaryIO
 
 
 class UnreadableError(Exception):
@@ -52,7 +58,7 @@ def size(path: str) -> tuple[int, int]:
   Raises:
     UnreadableError: see `read`.
   """
-  with _open(path) as image:
+  with opened(path) as image:
     width, height = image.size
     if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
       return width, height
@@ -80,7 +86,7 @@ def read(
     UnreadableError: the file is empty, damaged, no photo, too large, or may not
       be read. Other exceptions do not leave, whatever the file.
   """
-  with _open(path) as image:
+  with opened(path) as image:
     if at_least:
       image.draft('RGB', (at_least, at_least))
     return to_rgb(ImageOps.exif_transpose(image), background)
@@ -131,21 +137,43 @@ def encode_png(image: Image.Image) -> bytes:
 
 
 @contextlib.contextmanager
-def _open(path: str) -> Iterator[Image.Image]:
+def opened(
+  source: Source, max_pixels: int | None = None, max_bytes: int | None = None
+) -> Iterator[Image.Image]:
+  """Opens a photo as Pillow has it, with its header read and no pixels yet.
+
+  Args:
+    source: a path, the bytes of a file, or a binary file, read from its start.
+    max_pixels: more are refused; MAX_PIXELS unless given.
+    max_bytes: larger files are refused; any size will do unless given.
+
+  Raises:
+    UnreadableError: see `read`; also for what goes wrong within the context.
+  """
+  max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
+  if isinstance(source, bytes):
+    source = io.BytesIO(source)
   try:
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-      raise UnreadableError('not a regular file')
-    if not status.st_size:
+    num_bytes = _num_bytes(source)
+    if not num_bytes:
       raise UnreadableError('empty file')
-    with Image.open(path, formats=formats()) as image:
-      if image.width * image.height > MAX_PIXELS:
-        raise UnreadableError(_too_large())
+    if max_bytes is not None and num_bytes > max_bytes:
+      raise UnreadableError(f'more than {max_bytes / 1e6:g} megabytes')
+    with Image.open(source, formats=formats()) as image:
+      if image.width * image.height > max_pixels:
+        raise UnreadableError(_too_large(max_pixels))
+      tags = getattr(image, 'tag_v2', {})
+      if tags.get(_PLANES) == 2 and 16 in tags.get(_BITS, ()):
+        # Pillow mixes their channels up, and does not notice.
+        raise UnreadableError(
+          'a TIFF file of 16 bits with a plane for each colour; save it with '
+          'interleaved colours'
+        )
       yield image
   except UnreadableError:
     raise
   except Image.DecompressionBombError as error:
-    raise UnreadableError(_too_large()) from error
+    raise UnreadableError(_too_large(max_pixels)) from error
   except Image.UnidentifiedImageError as error:
     raise UnreadableError('not a picture, or its header is damaged') from error
   except Exception as error:
@@ -156,5 +184,17 @@ def _open(path: str) -> Iterator[Image.Image]:
     raise UnreadableError(reason[:120]) from error
 
 
-def _too_large() -> str:
-  return f'more than {MAX_PIXELS // 1_000_000} megapixels'
+def _num_bytes(source: str | os.PathLike[str] | BinaryIO) -> int:
+  """Returns the size of a file; an open one is then at its start."""
+  if isinstance(source, (str, os.PathLike)):
+    status = os.stat(source)
+    if not stat.S_ISREG(status.st_mode):
+      raise UnreadableError('not a regular file')
+    return status.st_size
+  num_bytes = source.seek(0, os.SEEK_END)
+  source.seek(0)
+  return num_bytes
+
+
+def _too_large(max_pixels: int) -> str:
+  return f'more than {max_pixels / 1e6:g} megapixels'

@@ -24,8 +24,8 @@ from inpaint_jax import (
   interrupts,
   run as runs,
   sharding,
-  trained,
   workdir as workdirs,
+  zoo,
 )
 from inpaint_jax.train_state import count_parameters, TrainState
 from inpaint_jax.writer import Writer
@@ -145,7 +145,7 @@ class _Loop:
 
   def _with_variables_of(self, source: str, state: TrainState) -> TrainState:
     """Returns a first state with the parameters of another training."""
-    net = trained.load_run(source, sharding.replicated(self._run.mesh))
+    net = zoo.load(source, sharding.replicated(self._run.mesh))
     for field in ('name', 'features'):
       found, wanted = net.config.model[field], self._run.config.model[field]
       if found != wanted:

@@ -22,7 +22,8 @@ class Trained(NamedTuple):
   """The best checkpoint of a run, and what is needed to use it.
 
   Attributes:
-    workdir: the folder of the run.
+    workdir: the folder of the run; None if it was read from a released file,
+      see zoo.py.
     config: the run's fields.
     model: the net.
     loss: what it was trained with; its to_image makes pictures of outputs.
@@ -31,7 +32,7 @@ class Trained(NamedTuple):
     info: the checkpoint's epoch and validation metrics.
   """
 
-  workdir: pathlib.Path
+  workdir: pathlib.Path | None
   config: ml_collections.ConfigDict
   model: nn.Module
   loss: losses.Loss
@@ -56,18 +57,11 @@ def load_run(
   workdir = pathlib.Path(workdir).expanduser()
   config = workdirs.load_config(workdir)
   model = models.create_model(config.model)
-  shapes = jax.eval_shape(
-    lambda key: init_variables(model, key, config.data.image_size),
-    jax.random.key(0),
-  )
-  if sharding is None:
-    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  shapes = abstract_variables(model, config.data.image_size, sharding)
   restored = None
   if (workdir / 'checkpoints' / 'best').is_dir():
     with checkpoints.open_manager(workdir, 'best', create=False) as manager:
-      restored = checkpoints.restore(
-        manager, checkpoints.abstract_like(shapes, sharding)
-      )
+      restored = checkpoints.restore(manager, shapes)
   if restored is None:
     raise errors.UserError(
       f'--workdir={workdir} has no checkpoint yet: the first is written as the '
@@ -82,3 +76,23 @@ def load_run(
     step=restored.step,
     info=restored.info,
   )
+
+
+def abstract_variables(
+  model: nn.Module,
+  image_size: int,
+  sharding: jax.sharding.Sharding | None = None,
+) -> Any:
+  """Returns the variables of a net as jax.ShapeDtypeStructs.
+
+  Args:
+    model: the net.
+    image_size: side of the pictures in pixels.
+    sharding: where variables of these shapes go; the first device unless named.
+  """
+  shapes = jax.eval_shape(
+    lambda key: init_variables(model, key, image_size), jax.random.key(0)
+  )
+  if sharding is None:
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  return checkpoints.abstract_like(shapes, sharding)

@@ -1,7 +1,9 @@
 """baselines.py: what fills the hole, and what stays as it was."""
 
+from concurrent import futures
 import importlib.util
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +13,15 @@ from inpaint_jax import baselines, errors
 needs_opencv = pytest.mark.skipif(
   importlib.util.find_spec('cv2') is None, reason='OpenCV is not installed'
 )
-ALL = ['mean_fill', pytest.param('telea', marks=needs_opencv)]
+needs_patchmatch = pytest.mark.skipif(
+  importlib.util.find_spec('patchmatch') is None,
+  reason='PyPatchMatch is not installed',
+)
+ALL = [
+  'mean_fill',
+  pytest.param('telea', marks=needs_opencv),
+  pytest.param('patchmatch', marks=needs_patchmatch),
+]
 
 
 def random_picture():
@@ -73,6 +83,29 @@ def test_telea_goes_on_with_a_ramp():
   assert error.mean() < 0.6 * mean_error.mean()
 
 
+@needs_patchmatch
+def test_patchmatch_goes_on_with_stripes():
+  image = np.zeros((64, 64, 3), np.uint8)
+  image[:, np.arange(64) % 6 < 3] = [250, 120, 60]
+  hole = np.zeros((64, 64), bool)
+  hole[24:40, 24:40] = True
+  error, mean_error = (
+    np.abs(fill(image, hole).astype(int) - image)[hole].mean()
+    for fill in (baselines.patchmatch, baselines.mean_fill)
+  )
+  assert error < 0.5 * mean_error
+
+
+@needs_patchmatch
+def test_patchmatch_repeats_itself_in_several_threads(capfd):
+  image, hole = random_picture()
+  once = baselines.patchmatch(image, hole)
+  with futures.ThreadPoolExecutor(4) as pool:
+    many = list(pool.map(baselines.patchmatch, [image] * 8, [hole] * 8))
+  np.testing.assert_array_equal(many, [once] * 8)
+  assert capfd.readouterr() == ('', '')
+
+
 @pytest.mark.parametrize('name', ALL)
 def test_nothing_known_is_refused(name):
   image, _ = random_picture()
@@ -81,14 +114,31 @@ def test_nothing_known_is_refused(name):
 
 
 @needs_opencv
+@needs_patchmatch
 def test_available():
   assert baselines.available() == baselines.BASELINES
 
 
-def test_without_opencv_only_telea_is_left_out(monkeypatch):
-  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
-  assert set(baselines.available()) == {'mean_fill'}
-  monkeypatch.setitem(sys.modules, 'cv2', None)
+@pytest.mark.parametrize(
+  ('name', 'module'), [('telea', 'cv2'), ('patchmatch', 'patchmatch')]
+)
+def test_what_is_not_installed_is_left_out(monkeypatch, name, module):
+  find_spec = importlib.util.find_spec
+  monkeypatch.setattr(
+    importlib.util,
+    'find_spec',
+    lambda other: None if other == module else find_spec(other),
+  )
+  assert name not in baselines.available()
+  assert 'mean_fill' in baselines.available()
+  monkeypatch.setitem(sys.modules, module, None)
   image, hole = random_picture()
   with pytest.raises(errors.UserError, match='pip install'):
-    baselines.telea(image, hole)
+    baselines.BASELINES[name](image, hole)
+
+
+def test_patchmatch_without_its_library(monkeypatch):
+  broken = types.SimpleNamespace(patchmatch_available=False)
+  monkeypatch.setitem(sys.modules, 'patchmatch', broken)
+  with pytest.raises(errors.UserError, match='without its compiled library'):
+    baselines.patchmatch(*random_picture())

@@ -12,6 +12,7 @@ from inpaint_jax import (
   checkpoints,
   errors,
   evaluate,
+  released_file,
   train,
   train_step,
   trained as nets,
@@ -146,19 +147,32 @@ def test_early_stop_and_best_checkpoint(config, tmp_path, monkeypatch):
   assert int(train.train_and_evaluate(config, tmp_path).step) == 20
 
 
-def test_training_goes_on_from_another_run(trained, config, tmp_path, capsys):
+@pytest.mark.parametrize('kind', ['a workdir', 'a released file'])
+def test_training_goes_on_from_another(trained, config, tmp_path, capsys, kind):
   """With a learning rate of nearly nothing the net stays what it was."""
-  config.init_from = str(trained)
+  source, rtol = trained, 0
+  if kind == 'a released file':
+    source, rtol = tmp_path / 'net.safetensors', 2**-11
+    released_file.write(source, nets.load_run(trained), {})
+  config.init_from = str(source)
   config.optimizer.learning_rate = 1e-12
   config.num_epochs = 1
-  state = train.train_and_evaluate(config, tmp_path)
-  assert 'starting from the parameters of' in capsys.readouterr().out
+  state = train.train_and_evaluate(config, tmp_path / 'run')
+  assert f'starting from the parameters of {source}' in capsys.readouterr().out
   wanted = nets.load_run(trained).variables['params']
   jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-6),
     state.params,
     wanted,
   )
+
+
+def test_training_goes_on_from_nothing(config, tmp_path):
+  config.init_from = 'nothing'
+  with pytest.raises(
+    errors.UserError, match=r"'nothing' holds no run .*choose"
+  ):
+    train.train_and_evaluate(config, tmp_path)
 
 
 def test_training_goes_on_from_the_same_model_only(trained, config, tmp_path):

@@ -3,7 +3,8 @@
 All take and return channels-last pictures [B, H, W, C]. Pooling and upsampling
 are written as reshapes, slices and sums, because XLA on the CPU is slow with
 the backward pass of `nn.max_pool` (over four times slower than here) and with
-`jax.image.resize`, forward and backward.
+`jax.image.resize`, forward and backward. They are jitted for their names, by
+which onnx_graph.py knows what the reshapes stand for; XLA inlines them.
 """
 
 import math
@@ -52,6 +53,7 @@ def conv(
   )(x)
 
 
+@jax.jit
 def max_pool(x: jax.Array) -> jax.Array:
   """Takes the largest value of each 2x2 square.
 
@@ -74,6 +76,7 @@ def max_pool(x: jax.Array) -> jax.Array:
   return x.reshape(B, H // 2, 2, W // 2, 2, C).max(axis=(2, 4))
 
 
+@jax.jit
 def upsample_nearest(x: jax.Array) -> jax.Array:
   """Repeats each pixel as a 2x2 square: [B, H, W, C] to [B, 2H, 2W, C]."""
   B, H, W, C = x.shape
@@ -81,6 +84,7 @@ def upsample_nearest(x: jax.Array) -> jax.Array:
   return x.reshape(B, 2 * H, 2 * W, C)
 
 
+@jax.jit
 def upsample_bilinear(x: jax.Array) -> jax.Array:
   """Doubles height and width: [B, H, W, C] to [B, 2H, 2W, C].
 

@@ -1,0 +1,282 @@
+"""What a picture file says besides its pixels.
+
+It is kept as the bytes that stand in files, so that nothing is lost in between.
+What describes the file rather than the photo is left out, and so is EXIF's
+thumbnail, which would go on showing what was painted over.
+"""
+
+import dataclasses
+import io
+import re
+import struct
+from typing import Any
+
+from PIL import ExifTags, Image
+
+# TIFF tags of what the photo is; the others are of how the file is laid out,
+# or have a place of their own here.
+_DESCRIPTIVE = frozenset(
+  (269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 18246, 18249)
+  + (33432, 40091, 40092, 40093, 40094, 40095)
+)
+# Tags of a file's layout that some cameras write into EXIF as well.
+_LAYOUT = frozenset(
+  (254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 320, 322)
+  + (323, 324, 325, 330, 338, 339, 347, 513, 514, 529, 530, 531, 532, 700)
+  + (33723, 34377, 34675, 37724)
+)
+_ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 274, 282, 283, 296
+_GPS, _INTEROP = ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop
+_WIDTH, _HEIGHT = 40962, 40963
+_IPTC_TAG, _IPTC_RESOURCE = 33723, 0x0404
+# Chunks of a PNG file on what its numbers mean as colours.
+_PNG_COLOUR = (b'cHRM', b'cICP', b'gAMA', b'sRGB')
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+  """What a picture file says besides its pixels; empty is not there.
+
+  Attributes:
+    exif: with the six bytes 'Exif' and two zeros in front; orientation 1.
+    icc: the colour profile.
+    xmp: the XML packet.
+    iptc: IPTC-IIM records.
+    dpi: pixels an inch, across and down.
+    comment: of a JPEG file.
+    text: keys and values of a PNG file.
+    png_colour: chunks of a PNG file, name and content, on what its numbers
+      mean.
+  """
+
+  exif: bytes = b''
+  icc: bytes = b''
+  xmp: bytes = b''
+  iptc: bytes = b''
+  dpi: tuple[float, float] | None = None
+  comment: bytes = b''
+  text: tuple[tuple[str, str], ...] = ()
+  png_colour: tuple[tuple[bytes, bytes], ...] = ()
+
+
+# By kind of file, what it has room for.
+_HOLDS = {
+  'JPEG': ('exif', 'icc', 'xmp', 'dpi', 'iptc', 'comment'),
+  'PNG': ('exif', 'icc', 'xmp', 'dpi', 'text', 'png_colour'),
+  'TIFF': ('exif', 'icc', 'xmp', 'dpi', 'iptc'),
+  # The resolution goes into EXIF.
+  'WEBP': ('exif', 'icc', 'xmp', 'dpi'),
+}
+_NAMES = {
+  'exif': 'EXIF data',
+  'xmp': 'XMP data',
+  'iptc': 'IPTC records',
+  'comment': 'the comment',
+  'text': 'the text of PNG files',
+  'png_colour': 'the colour chunks of PNG files',
+}
+_SRGB_GAMMA = struct.pack('>I', 45455)
+# A segment of a JPEG file, in bytes, less what stands in front.
+_JPEG_ROOM = {'exif': 65533, 'xmp': 65533 - 29, 'iptc': 65533 - 28}
+
+
+def without_room(said: Metadata, kind: str) -> dict[str, str]:
+  """Returns the names of fields that a kind of file cannot hold, with a word.
+
+  Args:
+    said: what there is.
+    kind: 'JPEG', 'PNG', 'TIFF' or 'WEBP'.
+  """
+  found = {}
+  for name, value in dataclasses.asdict(said).items():
+    if value and name not in _HOLDS[kind]:
+      if name != 'png_colour' or not _is_srgb(dict(said.png_colour)):
+        found[name] = _NAMES[name]
+    elif value and kind == 'JPEG' and len(value) > _JPEG_ROOM.get(name, 2**24):
+      found[name] = f'{_NAMES[name]} of more than 64 KB'
+  return found
+
+
+def _is_srgb(chunks: dict[bytes, bytes]) -> bool:
+  """Returns whether chunks on colour say what is meant without them, too."""
+  gamma = chunks.get(b'gAMA', _SRGB_GAMMA)
+  return b'cICP' not in chunks and (b'sRGB' in chunks or gamma == _SRGB_GAMMA)
+
+
+def read(image: Image.Image) -> tuple[Metadata, list[str]]:
+  """Returns what an open file says, and lines on what could not be read.
+
+  Args:
+    image: as Pillow opened it, not loaded yet: once it is, Pillow lets go of
+      the file. That of a PNG file is loaded here, since there may be more to
+      read behind the pixels.
+  """
+  notes = []
+  png_colour = _png_colour(image) if image.format == 'PNG' else ()
+  try:
+    exif = _exif(image)
+  except Exception:
+    # Pillow meets damaged EXIF with exceptions of many kinds.
+    exif = b''
+    notes.append('its EXIF data are damaged and were left out')
+  info = image.info
+  text = ()
+  if image.format == 'PNG':
+    text = tuple(
+      (key, str(value))
+      for key, value in getattr(image, 'text', {}).items()
+      if key != 'XML:com.adobe.xmp' and not key.startswith('Raw profile type ')
+    )
+  metadata = Metadata(
+    exif=exif,
+    icc=info.get('icc_profile') or b'',
+    xmp=_upright(info.get('xmp') or b''),
+    iptc=_iptc(image),
+    dpi=_dpi(image),
+    comment=_bytes(info.get('comment')) if image.format == 'JPEG' else b'',
+    text=text,
+    png_colour=png_colour,
+  )
+  return metadata, notes
+
+
+def orientation(image: Image.Image) -> int:
+  """Returns EXIF's orientation, 1 to 8; 1 where it is damaged."""
+  try:
+    value = image.getexif().get(_ORIENTATION, 1)
+  except Exception:
+    return 1
+  return value if value in range(1, 9) else 1
+
+
+def exif_for(metadata: Metadata, width: int, height: int, kind: str) -> bytes:
+  """Returns EXIF data for a file of a size in pixels, b'' for none.
+
+  Args:
+    metadata: what there is.
+    width, height: of the picture, which may have grown or been turned.
+    kind: 'WEBP' has no other place for the resolution.
+  """
+  exif = Image.Exif()
+  if metadata.exif:
+    exif.load(metadata.exif)
+  elif kind != 'WEBP' or not metadata.dpi:
+    return b''
+  result = _copy(exif)
+  details = result.get_ifd(ExifTags.IFD.Exif)
+  if _WIDTH in details or _HEIGHT in details:
+    details[_WIDTH], details[_HEIGHT] = width, height
+  if kind == 'WEBP' and metadata.dpi:
+    result[_X_RESOLUTION], result[_Y_RESOLUTION] = metadata.dpi
+    result[_UNIT] = 2
+  return result.tobytes()
+
+
+def exif_tags(exif: bytes) -> dict[int, Any]:
+  """Returns EXIF data as tags and values, groups of tags as dicts of them."""
+  source = Image.Exif()
+  source.load(exif)
+  copy = _copy(source)
+  groups = {tag: copy.get_ifd(tag) for tag in (ExifTags.IFD.Exif, _GPS)}
+  return dict(copy) | {tag: group for tag, group in groups.items() if group}
+
+
+def profile_fits(icc: bytes, grey: bool) -> bool:
+  """Returns whether a colour profile is one of grey or colour, as asked."""
+  return (icc[16:20] == b'GRAY') == grey
+
+
+def iptc_segment(iptc: bytes) -> bytes:
+  """Returns IPTC records as a JPEG segment, marker included."""
+  resource = b'8BIM' + struct.pack('>HHI', _IPTC_RESOURCE, 0, len(iptc)) + iptc
+  content = b'Photoshop 3.0\0' + resource + b'\0' * (len(iptc) % 2)
+  return b'\xff\xed' + struct.pack('>H', len(content) + 2) + content
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+  """Returns a resolution that stands in the file; Pillow makes some up."""
+  said = 'dpi' in image.info
+  if image.format in ('JPEG', 'MPO') and not image.info.get('jfif_unit'):
+    said = said and _X_RESOLUTION in image.getexif()
+  elif image.format == 'TIFF':
+    said = _X_RESOLUTION in image.tag_v2
+  if not said:
+    return None
+  # PNG counts in metres: 300 an inch come back as 299.9994.
+  across, down = (round(float(value), 2) for value in image.info['dpi'])
+  # Some programs write a resolution of nothing, or of 0/0.
+  return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
+
+
+def _exif(image: Image.Image) -> bytes:
+  source = image.getexif()
+  kept = None if image.format != 'TIFF' else _DESCRIPTIVE
+  exif = _copy(source, kept)
+  resolution = {_X_RESOLUTION, _Y_RESOLUTION, _UNIT}
+  details = any(exif.get_ifd(tag) for tag in (ExifTags.IFD.Exif, _GPS))
+  if not details and (not exif or (kept and set(exif) <= resolution)):
+    return b''
+  return exif.tobytes()
+
+
+def _copy(source: Image.Exif, kept: frozenset[int] | None = None) -> Image.Exif:
+  """Returns EXIF data upright, without layout and thumbnail."""
+  exif = Image.Exif()
+  exif.endian = source.endian or '<'
+  for tag, value in source.items():
+    if tag in _LAYOUT or tag in (ExifTags.IFD.Exif, _GPS):
+      continue
+    if kept is None or tag in kept:
+      exif[tag] = 1 if tag == _ORIENTATION else value
+  for tag in (ExifTags.IFD.Exif, _GPS):
+    # A copy: what is asked for is kept by the source, and its own.
+    exif.get_ifd(tag).update(source.get_ifd(tag))
+  details = exif.get_ifd(ExifTags.IFD.Exif)
+  # In place of where it stood, what it says.
+  if details.pop(_INTEROP, None) and source.get_ifd(_INTEROP):
+    details[_INTEROP] = dict(source.get_ifd(_INTEROP))
+  return exif
+
+
+def _upright(xmp: bytes | str) -> bytes:
+  """Returns XMP that says orientation 1, if it says any."""
+  patterns = (
+    rb'(tiff:Orientation=["\'])\d',
+    rb'(<tiff:Orientation>\s*)\d',
+  )
+  xmp = _bytes(xmp)
+  for pattern in patterns:
+    xmp = re.sub(pattern, rb'\g<1>1', xmp)
+  return xmp
+
+
+def _iptc(image: Image.Image) -> bytes:
+  if image.format in ('JPEG', 'MPO'):
+    value = image.info.get('photoshop', {}).get(_IPTC_RESOURCE, b'')
+  elif image.format == 'TIFF':
+    value = getattr(image, 'tag_v2', {}).get(_IPTC_TAG, b'')
+  else:
+    return b''
+  # Some programs write these bytes as words; what order they had is not known.
+  return value if isinstance(value, bytes) else b''
+
+
+def _bytes(value: bytes | str | None) -> bytes:
+  return value.encode() if isinstance(value, str) else bytes(value or b'')
+
+
+def _png_colour(image: Image.Image) -> tuple[tuple[bytes, bytes], ...]:
+  """Returns the chunks on colour, which stand in front of the pixels."""
+  found = []
+  file = image.fp
+  file.seek(8)
+  while len(head := file.read(8)) == 8:
+    length, name = struct.unpack('>I4s', head)
+    if name in (b'IDAT', b'IEND'):
+      break
+    if name in _PNG_COLOUR and length <= 32:
+      found.append((name, file.read(length)))
+      file.seek(4, io.SEEK_CUR)
+    else:
+      file.seek(length + 4, io.SEEK_CUR)
+  return tuple(found)

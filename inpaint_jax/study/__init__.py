@@ -1,0 +1,1 @@
+"""The study: which cells, who runs them, and what came out."""

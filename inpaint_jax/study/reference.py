@@ -1,0 +1,138 @@
+"""The numbers of the reference study, and why ours may differ.
+
+From the README and the public code of istepka/landscape-inpainting: 256x256
+crops, 10,000 to train with, 20 epochs in batches of 32 at a learning rate of
+1e-3. `l1` is that of the whole output on the test split.
+"""
+
+from typing import NamedTuple
+
+# Of all its runs.
+LEARNING_RATE = 1e-3
+# Side of the pictures, and their number in training and test.
+PROTOCOL = (256, 10_000, 10_000)
+
+
+class Number(NamedTuple):
+  """A number of the reference.
+
+  Attributes:
+    what: which one.
+    theirs: as it is written there.
+    name: of the cell it belongs to, as in Cell.names; its learning rate, where
+      it has one, is the reference's.
+    column: of results.csv.
+    unit: of both, '' for none.
+    why: names in REASONS.
+  """
+
+  what: str
+  theirs: str
+  name: str
+  column: str
+  unit: str
+  why: tuple[str, ...]
+
+
+REASONS = {
+  'splits': (
+    'its crops of one photo fall into several splits, so that it is tested on '
+    'photos it has seen parts of; here splits are by photo'
+  ),
+  'masks': (
+    'its test masks are drawn anew in every test; here each test picture has '
+    'one mask, the same in every run'
+  ),
+  'output': (
+    'this is the whole raw output, known pixels included, which a user never '
+    'sees; the tables above have the hole alone'
+  ),
+  'loss': (
+    'its loss flag did not train: all five of its runs were trained with the '
+    'squared error, and the rows differ by chance; here each loss trains, '
+    'through the link that makes it well posed'
+  ),
+  'momentum': ('its SGD had no momentum; here it is run with and without'),
+  'rates': (
+    "one learning rate for all is not each one's best; here each is swept, see "
+    'above'
+  ),
+  'machine': 'another machine',
+  'size': 'another size of pictures, another number of them, other steps',
+}
+
+_L1 = 'test/l1'
+_TEST = ('size', 'splits', 'masks', 'output')
+NUMBERS = (
+  Number('UNet, L1', '0.0156', 'model/unet', _L1, '', _TEST),
+  Number(
+    'encoder-decoder, L1', '0.0514', 'model/encoder_decoder', _L1, '', _TEST
+  ),
+  Number('Adam, L1', '0.0151', 'optimizer/adam', _L1, '', (*_TEST, 'rates')),
+  Number(
+    'Adagrad, L1', '0.0212', 'optimizer/adagrad', _L1, '', (*_TEST, 'rates')
+  ),
+  Number(
+    'SGD, L1', '0.1015', 'optimizer/sgd', _L1, '', (*_TEST, 'rates', 'momentum')
+  ),
+  Number(
+    'RMSprop, L1',
+    'worse than SGD, left out',
+    'optimizer/rmsprop',
+    _L1,
+    '',
+    (*_TEST, 'rates'),
+  ),
+  Number('loss L1, L1', '0.0143', 'loss/l1', _L1, '', (*_TEST, 'loss')),
+  Number(
+    'loss Poisson NLL, L1',
+    '0.0153',
+    'loss/poisson_nll',
+    _L1,
+    '',
+    (*_TEST, 'loss'),
+  ),
+  Number('loss MSE, L1', '0.0154', 'loss/mse', _L1, '', (*_TEST, 'loss')),
+  Number(
+    'loss cross-entropy, L1',
+    '0.0154',
+    'loss/cross_entropy',
+    _L1,
+    '',
+    (*_TEST, 'loss'),
+  ),
+  Number('loss KL, L1', '0.0165', 'loss/kl_div', _L1, '', (*_TEST, 'loss')),
+  Number('UNet, parameters', '2.7 M', 'model/unet', 'parameters', '', ()),
+  Number(
+    'encoder-decoder, parameters',
+    '744 K',
+    'model/encoder_decoder',
+    'parameters',
+    '',
+    (),
+  ),
+  Number(
+    'UNet, a 256x256 picture on a CPU',
+    '0.19 s',
+    'model/unet',
+    'inference_seconds',
+    's',
+    ('machine',),
+  ),
+  Number(
+    'encoder-decoder, a 256x256 picture on a CPU',
+    '0.12 s',
+    'model/encoder_decoder',
+    'inference_seconds',
+    's',
+    ('machine',),
+  ),
+  Number(
+    'UNet, training',
+    'about 6,000 s (RTX A5000)',
+    'model/unet',
+    'seconds',
+    's',
+    ('machine', 'size'),
+  ),
+)
