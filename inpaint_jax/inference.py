@@ -28,7 +28,7 @@ DEFAULT_MODEL = 'unet-landscapes'
 # Pixels around a hole that may change, so that its rim does not show.
 FEATHER = 2
 # Of a net's worth on one trial: so much of its own square counts against it.
-_DOUBT = 0.3
+_DOUBT = 0.5
 
 
 def list_models() -> list[str]:
@@ -155,7 +155,7 @@ class Inpainter:
     result = image.copy()
     for window in windows.find(missing, self._size):
       part, mask = windows.cut(result, missing, window)
-      filled = self._coarse_to_fine(part, mask, window.depth / window.factor)
+      filled, _ = self._coarse_to_fine(part, mask, window.depth / window.factor)
       near = windows.closer(window)
       if near is not window:
         part, mask = windows.cut(result, missing, near)
@@ -170,24 +170,35 @@ class Inpainter:
 
   def _coarse_to_fine(
     self, picture: np.ndarray, mask: np.ndarray, depth: float
-  ) -> np.ndarray:
-    """Returns a window with its holes filled, float32 [S, S, 3].
+  ) -> tuple[np.ndarray, float]:
+    """Returns a window with its holes filled, and how much of it is the net's.
 
     It starts from the smoothest picture that meets what is known. For a hole
     deeper than a net can see, that is the same window, filled at half the
-    resolution, and the net then works near the known pixels only.
+    resolution, and the net then works near the known pixels only. It is trusted
+    no more at one resolution than at the one below.
+
+    Args:
+      picture: float32 [S, S, 3], black in the holes.
+      mask: float32 [S, S, 1], 1 = hole.
+      depth: of the hole, in pixels of these.
+
+    Returns:
+      float32 [S, S, 3], known pixels as they are, and from 0 to 1.
     """
     reach, guess = windows.reach(self._size), np.zeros_like(picture)
+    limit = 1.0
     deep = depth > reach
     if deep and len(picture) > self._size:
       half, half_mask = _halve(picture, mask)
-      guess = self._coarse_to_fine(half, half_mask, depth / 2)
+      guess, limit = self._coarse_to_fine(half, half_mask, depth / 2)
       guess = windows.resize(guess, len(picture), len(picture))
     smooth = _smooth(guess, picture, mask)
-    trust = self._trust(picture, mask, deep)
-    if trust > 0:
-      smooth = smooth + trust * self._detail(picture, mask, smooth, deep)
-    return np.clip(smooth, 0, 1)
+    if limit > 0:
+      limit = min(limit, self._trust(picture, mask, deep))
+    if limit > 0:
+      smooth = smooth + limit * self._detail(picture, mask, smooth, deep)
+    return np.clip(smooth, 0, 1), limit
 
   def _detail(
     self, picture: np.ndarray, mask: np.ndarray, smooth: np.ndarray, deep: bool

@@ -68,7 +68,13 @@ def main(argv: list[str]) -> None:
     protocol.check(workdir, study)
     _list(workdir, runs)
     return
-  _run(workdir, study, runs)
+  try:
+    _run(workdir, study, runs)
+  except SystemExit as ended:
+    # A compilation that is under way crashes as Python winds up.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ended.code)
 
 
 def _run(workdir: pathlib.Path, study: plan.Plan, runs: list[plan.Run]) -> None:

@@ -394,6 +394,7 @@ def test_time_left(smoke):
   assert runner.time_left(rows, runs[:3], 1) == 120
   assert runner.time_left(rows, runs[:3], 2) == 60
   assert runner.time_left(rows[2:], runs[:3], 1) == 12
+  assert runner.time_left(rows, runs[:1], 2) == 40
   assert runner.time_left([], runs, 1) is None
   formatted = [runner.format_seconds(x) for x in (None, 40, 720, 12_240)]
   assert formatted == ['an unknown time', '40 s', '12 min', '3.4 h']

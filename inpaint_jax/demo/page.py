@@ -32,7 +32,8 @@ The photo stays on the computer that runs this page and is deleted when you
 close the page. Pixels away from the painted places are those of your file.
 """
 _SHOW_RESULTS = """
-() => document.querySelector('#results').scrollIntoView({behavior: 'smooth'})
+() => setTimeout(() => document.querySelector('#results').scrollIntoView(
+  {behavior: 'smooth'}), 300)
 """
 _NAME_EXAMPLES = f"""
 () => document.querySelectorAll('#examples button').forEach((button, i) =>

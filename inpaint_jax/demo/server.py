@@ -18,6 +18,8 @@ from inpaint_jax.demo.workers import Workers
 _LOOPBACK = ('127.0.0.1', 'localhost', '[::1]')
 # Of the requests that send no file.
 _SLACK = 2_000_000
+# Of the copies that the editor uploads, RGBA, with nothing to compress.
+_COPY = 6 * work.EDITOR_SIDE**2
 # Visitors who may wait for a picture to be filled.
 _MAX_WAITING = 20
 # Width of an example's little picture.
@@ -81,7 +83,8 @@ def _launch(
   host: str,
   port: int | None,
 ) -> None:
-  max_bytes = int(limits.megabytes * 1e6)
+  # What is too large for a photo but not for a copy is refused when it is read.
+  max_bytes = max(int(limits.megabytes * 1e6), _COPY)
   middleware = Middleware(
     guard.Guard,
     sessions=sessions,

@@ -46,6 +46,18 @@ class Session:
   mask: pathlib.Path | None = None
   shown: np.ndarray | None = None
 
+  def fresh_folder(self, kind: str) -> pathlib.Path:
+    """Returns an empty folder in place of the last one of its kind.
+
+    Its name is new each time: a browser takes what has the same address for the
+    same picture.
+    """
+    for old in self.folder.glob(f'{kind}_*'):
+      shutil.rmtree(old, ignore_errors=True)
+    folder = self.folder / f'{kind}_{secrets.token_hex(4)}'
+    folder.mkdir()
+    return folder
+
 
 class Sessions:
   """All that is kept of those who have the page open. Threads may share it."""

@@ -89,7 +89,8 @@ def _open(session: Session, limits: Limits) -> str:
   picture = _read(session.photo, session.name, limits)
   height, width = picture.pixels.shape[:2]
   session.size = height, width
-  write_copy(session.folder / 'editor.png', picture, EDITOR_SIDE)
+  copy = session.folder / 'editor.png'
+  write_copy(copy, picture, editor_size(session.size))
   lines = [f'{session.name}, {width} x {height} pixels.', *picture.notes]
   if picture.pixels.dtype == np.uint16:
     lines.append('It has 16 bits; the result has, too, the page shows 8.')
@@ -123,7 +124,7 @@ def editor_value(session: Session) -> dict[str, object]:
   if session.shown is not None:
     layer = np.zeros((*session.shown.shape, 4), np.uint8)
     layer[session.shown] = (*MASK_COLOUR, MASK_ALPHA)
-    path = session.folder / 'layer.png'
+    path = session.fresh_folder('layer') / 'layer.png'
     PIL.Image.fromarray(layer).save(path, compress_level=1)
     layers = [str(path)]
   return {'background': photo, 'layers': layers, 'composite': None}
@@ -135,10 +136,9 @@ def read_layer(session: Session, path: pathlib.Path) -> np.ndarray:
   Raises:
     errors.UserError: it is no picture of the size of the copy in the editor.
   """
-  height, width = session.size
   try:
     with PIL.Image.open(path, formats=('PNG', 'WEBP')) as image:
-      if image.size != copy_size(width, height, EDITOR_SIDE):
+      if image.size[::-1] != editor_size(session.size):
         raise ValueError('another size')
       return np.asarray(image.convert('RGBA'))
   except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
@@ -186,11 +186,11 @@ def inpaint(
     alpha=None if alpha is None else np.where(hole, _opaque(alpha), alpha),
   )
   stem = pathlib.Path(session.name).stem or 'photo'
-  before = session.folder / 'before.jpg'
-  after = session.folder / 'after.jpg'
-  full = session.folder / f'{stem}_inpainted.png'
-  write_copy(before, picture, SLIDER_SIDE)
-  write_copy(after, filled, SLIDER_SIDE)
+  folder = session.fresh_folder('result')
+  before, after = folder / 'before.jpg', folder / 'after.jpg'
+  full = folder / f'{stem}_inpainted.png'
+  for path, shown in ((before, picture), (after, filled)):
+    write_copy(path, shown, slider_size(session.size))
   lines = picture_files.write(full, filled)
   height, width = hole.shape
   note = (
@@ -228,30 +228,42 @@ def find_hole(session: Session, layers: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def write_copy(
-  path: pathlib.Path, picture: picture_files.Picture, side: int
+  path: pathlib.Path, picture: picture_files.Picture, size: tuple[int, int]
 ) -> None:
-  """Writes a copy for the screen, no side of it longer than `side`."""
-  pixels = picture.pixels
-  if pixels.dtype == np.uint16:
-    pixels = (pixels >> 8).astype(np.uint8)
+  """Writes a copy for the screen, of a size (height, width) in pixels."""
+  pixels, alpha = _eight_bits(picture.pixels), _eight_bits(picture.alpha)
   image = PIL.Image.fromarray(pixels)
-  if picture.alpha is not None:
-    alpha = picture.alpha
-    if alpha.dtype == np.uint16:
-      alpha = (alpha >> 8).astype(np.uint8)
+  if alpha is not None:
     below = PIL.Image.new('RGB', image.size, 'white')
     image = PIL.Image.composite(image, below, PIL.Image.fromarray(alpha))
-  image = image.resize(copy_size(*image.size, side), PIL.Image.Resampling.BOX)
-  # A profile tells the browser what the colours are; one of grey does not fit.
-  icc = picture.metadata.icc
-  icc = None if picture.grey else icc or None
-  image.save(path, icc_profile=icc, quality=92)
+  image = image.resize(size[::-1], PIL.Image.Resampling.BICUBIC)
+  # The profile tells the browser what the colours are; one of grey does not.
+  icc = b'' if picture.grey else picture.metadata.icc
+  image.save(path, icc_profile=icc or None, quality=92)
 
 
-def copy_size(width: int, height: int, side: int) -> tuple[int, int]:
-  """Returns (width, height) of a copy whose sides are `side` at most."""
-  scale = min(1, side / max(width, height))
-  return max(1, round(width * scale)), max(1, round(height * scale))
+def editor_size(size: tuple[int, int]) -> tuple[int, int]:
+  """Returns (height, width) of the editor's copy of a photo of `size`.
+
+  Small photos are enlarged, so that a brush does not cover half of them.
+  """
+  return _scaled(size, EDITOR_SIDE / max(size))
+
+
+def slider_size(size: tuple[int, int]) -> tuple[int, int]:
+  """Returns (height, width) of the copies under the slider."""
+  return _scaled(size, min(1, SLIDER_SIDE / max(size)))
+
+
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+  height, width = size
+  return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _eight_bits(array: np.ndarray | None) -> np.ndarray | None:
+  if array is None or array.dtype == np.uint8:
+    return array
+  return (array >> 8).astype(np.uint8)
 
 
 def _read(
@@ -272,9 +284,7 @@ def _show_mask(session: Session, hole: np.ndarray) -> None:
   """Has the editor show a mask, bool [H, W], that is kept at full size."""
   session.mask = session.folder / 'mask.npy'
   np.save(session.mask, hole)
-  height, width = hole.shape
-  width, height = copy_size(width, height, EDITOR_SIDE)
-  session.shown = _resize(hole, (height, width))
+  session.shown = _resize(hole, editor_size(hole.shape))
 
 
 def _resize(hole: np.ndarray, size: tuple[int, int]) -> np.ndarray:

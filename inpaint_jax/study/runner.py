@@ -105,7 +105,7 @@ def time_left(
     alike = [r for r in timed if r['model'] == run.cell.config.model.name]
     return float(np.mean([r['total_seconds'] for r in alike or timed]))
 
-  return sum(map(seconds, left)) / processes
+  return sum(map(seconds, left)) / max(1, min(processes, len(left)))
 
 
 def end_with(parent: int) -> None:
