@@ -109,12 +109,14 @@ def feather(hole: np.ndarray, width: int) -> np.ndarray:
   Returns:
     float32 [h, w], zero from more than `width` pixels from the hole on.
   """
-  if not width or not hole.any():
-    return hole.astype(np.float32)
-  distance = ndimage.distance_transform_edt(~hole)
-  x = np.clip(1 - distance / (width + 1), 0, 1)
-  x = np.where(distance > width, 0, x)
-  return (x * x * (3 - 2 * x)).astype(np.float32)
+  # Pixel by pixel outwards: a distance transform of all would take longer.
+  weight, reached = hole.astype(np.float32), hole
+  for distance in range(1, width + 1):
+    grown = ndimage.maximum_filter(reached, 3)
+    x = 1 - distance / (width + 1)
+    weight[grown & ~reached] = x * x * (3 - 2 * x)
+    reached = grown
+  return weight
 
 
 def _halve(x: np.ndarray) -> np.ndarray:

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
   from inpaint_jax import trained
 
+# ONNX Runtime counts its uses and reports them, unless told not to before its
+# first import.
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
+
 Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 BACKENDS = ('auto', 'jax', 'onnx')

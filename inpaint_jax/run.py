@@ -34,7 +34,8 @@ class Run:
     steps_per_epoch: whole batches in the training split.
     num_steps: steps of the whole training.
     schedule: learning rate as a function of the updates made so far.
-    create_state: makes the state before the first step.
+    create_state: makes the state before the first step; takes the seed where
+      it is to be an argument, see train_step.make_train_step.
     train_step: jitted, donates its state.
     eval_step: jitted, see evaluate.make_eval_step.
   """
@@ -46,7 +47,7 @@ class Run:
   steps_per_epoch: int
   num_steps: int
   schedule: optax.Schedule
-  create_state: Callable[[], TrainState]
+  create_state: Callable[..., TrainState]
   train_step: train_step.TrainStep
   eval_step: evaluate.EvalStep
 
@@ -70,11 +71,11 @@ def create_run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Run:
   num_steps = steps * config.num_epochs
   tx = optimizers.create_optimizer(config.optimizer, num_steps)
 
-  def create_state() -> TrainState:
+  def create_state(seed: jax.typing.ArrayLike = config.seed) -> TrainState:
     return create_train_state(
       model,
       tx,
-      seed=config.seed,
+      seed=seed,
       image_size=config.data.image_size,
       ema_decay=config.ema_decay,
     )

@@ -19,6 +19,7 @@ the guide to a sharp one); Kaspar et al., Self Tuning Texture Optimization,
 Computer Graphics Forum 34(2), 2015 (a price on patches that are used often).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -203,7 +204,7 @@ def _create_features(
   variance = np.mean(sample**2) + 1e-6
   _, vectors = np.linalg.eigh(sample.T @ sample)
   # The square of a distance is then a mean over the values of a patch.
-  basis = vectors[:, -_COMPONENTS:] / np.sqrt(len(vectors))
+  basis = vectors[:, -_COMPONENTS:] / math.sqrt(len(vectors))
   context = _context(scale, step, np.sqrt(variance))
   blank = np.zeros((len(context), _COMPONENTS), np.float32)
   points = np.concatenate([blank, context], axis=1)
@@ -223,7 +224,7 @@ def _context(scale: _Scale, step: int, deviation: float) -> np.ndarray:
     padded[step + y : step + y + height, step + x : step + x + width]
     for y, x in sides
   ]
-  low = np.concatenate(low, axis=-1) * np.sqrt(_LOW_WEIGHT / (3 * len(sides)))
+  low = np.concatenate(low, axis=-1) * math.sqrt(_LOW_WEIGHT / (3 * len(sides)))
   # The contrast of the hole is that of its rim, continued.
   known = ~scale.hole.reshape(height, width, 1)
   power = np.mean(scale.detail**2, axis=1).reshape(height, width, 1) * known
@@ -322,8 +323,9 @@ def _average(scale: _Scale, field: np.ndarray, cost: np.ndarray) -> None:
   values = np.ones((len(coarse), 2, 4), np.float32)
   values[:, 0, :3], values[:, 1, :3] = coarse, scale.detail - coarse
   total = np.zeros_like(values)
+  deviations = np.array([_WIDE, _NARROW], np.float32)
   for y, x in _OFFSETS:
-    focus = np.exp(-(y * y + x * x) / (2 * np.square([_WIDE, _NARROW])))
+    focus = np.exp(-(y * y + x * x) / (2 * deviations**2))
     shift = y * width + x
     weight = say[:, None, None] * focus[:, None]
     total[scale.wanted + shift] += weight * values[field + shift]

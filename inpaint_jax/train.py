@@ -9,10 +9,13 @@ from collections.abc import Mapping
 import dataclasses
 import math
 import os
+import pathlib
+import statistics
 import sys
 
 import jax
 import ml_collections
+import numpy as np
 
 from inpaint_jax import (
   checkpoints,
@@ -35,6 +38,26 @@ TRAIN_METRICS = ('loss', 'grad_norm', 'param_norm', 'learning_rate')
 COLUMNS = tuple(f'train/{name}' for name in TRAIN_METRICS) + tuple(
   f'val/{name}' for name in evaluate.NAMES
 )
+
+
+class DivergedError(errors.UserError):
+  """A loss or a gradient is not finite."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+  """A training that came to its end.
+
+  Attributes:
+    state: after the last step.
+    seconds: time spent in training and validation, over all starts.
+    pictures_per_second: median of what this start logged, None if it trained
+      too little to tell.
+  """
+
+  state: TrainState
+  seconds: float
+  pictures_per_second: float | None
 
 
 @dataclasses.dataclass
@@ -88,14 +111,31 @@ def train_and_evaluate(
   Raises:
     errors.UserError: something the user can mend; what was saved is whole.
   """
+  finished = train(config, workdir)
+  workdir = pathlib.Path(workdir).expanduser()
+  report = evaluate.evaluate(workdir)
+  console.show_end(workdir, report, finished.seconds)
+  return finished.state
+
+
+def train(
+  config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
+) -> Finished:
+  """Trains a run to its end, or goes on with it, without the test.
+
+  Args:
+    config: the fields of configs/default.py.
+    workdir: the folder of the run, see workdir.py.
+
+  Raises:
+    DivergedError: a loss or a gradient is not finite.
+    errors.UserError: anything else that the user can mend; what was saved is
+      whole.
+  """
   # Names and numbers first: a mistake in them leaves no folder behind.
   runs.check(config)
   with workdirs.room(workdir), workdirs.opened(workdir, config) as workdir:
-    loop = _Loop(runs.create_run(config, workdir))
-    state = loop.to_end()
-    report = evaluate.evaluate(workdir)
-  console.show_end(workdir, report, loop.seconds)
-  return state
+    return _Loop(runs.create_run(config, workdir)).to_end()
 
 
 class _Loop:
@@ -103,6 +143,8 @@ class _Loop:
 
   def __init__(self, run: runs.Run):
     self._run = run
+    # An argument of what is compiled, which seeds then share.
+    self._seed = np.uint32(run.config.seed)
     self._latest = checkpoints.open_manager(run.workdir, 'latest')
     self._best = checkpoints.open_manager(run.workdir, 'best')
     self._state, self._progress = self._start()
@@ -115,6 +157,8 @@ class _Loop:
     self._unread: dict[str, jax.Array] = {}
     # The same once they were read.
     self._values: dict[str, float] = {}
+    # Pictures/s, as logged.
+    self._rates: list[float] = []
 
   def _start(self) -> tuple[TrainState, Progress]:
     """Returns the latest checkpoint of the run, or its first state."""
@@ -136,7 +180,8 @@ class _Loop:
     # or, where devices round by chance, another.
     checkpoints.delete_after(self._best, restored.step if restored else 0)
     if restored is None:
-      state = jax.jit(run.create_state, out_shardings=sharded)()
+      create_state = jax.jit(run.create_state, out_shardings=sharded)
+      state = create_state(self._seed)
       if run.config.init_from:
         state = self._with_variables_of(run.config.init_from, state)
       return state, Progress()
@@ -156,7 +201,7 @@ class _Loop:
     print(f'starting from the parameters of {source}, step {net.step}')
     return state.with_variables(net.variables)
 
-  def to_end(self) -> TrainState:
+  def to_end(self) -> Finished:
     """Trains to the last step or an early stop; a signal exits."""
     try:
       with interrupts.deferred() as stop, self._console:
@@ -165,7 +210,13 @@ class _Loop:
       self._writer.close()
       self._latest.close()
       self._best.close()
-    return self._state
+    # The first rate has the compilation in it.
+    rates = self._rates[1:]
+    return Finished(
+      self._state,
+      self._progress.seconds,
+      statistics.median(rates) if rates else None,
+    )
 
   def _train(self, stop: interrupts.Stop) -> None:
     run, config = self._run, self._run.config
@@ -178,7 +229,7 @@ class _Loop:
     )
     while self._step < run.num_steps and not self._is_stale():
       batch = sharding.put_batch(next(batches), run.mesh)
-      self._state, values = run.train_step(self._state, batch)
+      self._state, values = run.train_step(self._state, batch, self._seed)
       # The devices are at work on this step while the one before it is read.
       self._read()
       self._unread, self._step = values, self._step + 1
@@ -200,11 +251,6 @@ class _Loop:
         )
         sys.exit(128 + stop.signal)
 
-  @property
-  def seconds(self) -> float:
-    """Time spent in training and validation, over all starts."""
-    return self._progress.seconds
-
   def _is_stale(self) -> bool:
     patience = self._run.config.early_stopping_patience
     return 0 < patience <= self._progress.stale_epochs
@@ -222,7 +268,7 @@ class _Loop:
     for name, value in values.items():
       if not math.isfinite(value):
         kept = self._latest.latest_step()
-        raise errors.UserError(
+        raise DivergedError(
           f'{name} is {value} at step {self._step}; lower '
           '--config.optimizer.learning_rate or set '
           '--config.optimizer.clip_norm in a new --workdir; '
@@ -241,6 +287,7 @@ class _Loop:
       'train/learning_rate': float(self._run.schedule(self._step - 1)),
     }
     rate = self._console.log_train(self._step, row)
+    self._rates.append(rate)
     self._writer.scalars(self._step, {'train/pictures_per_second': rate})
     if ends_epoch:
       row |= self._validate()

@@ -1,6 +1,6 @@
 """One step of training, as a pure function."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -11,9 +11,7 @@ import optax
 from inpaint_jax import images, losses, masks
 from inpaint_jax.train_state import TrainState
 
-TrainStep = Callable[
-  [TrainState, Mapping[str, jax.Array]], tuple[TrainState, dict[str, jax.Array]]
-]
+TrainStep = Callable[..., tuple[TrainState, dict[str, jax.Array]]]
 
 
 def make_train_step(
@@ -23,7 +21,10 @@ def make_train_step(
   sampler: masks.Sampler,
   config: ml_collections.ConfigDict,
 ) -> TrainStep:
-  """Returns the pure function (state, batch) -> (state, metrics).
+  """Returns the pure function (state, batch, seed) -> (state, metrics).
+
+  The seed is the run's unless it is given. Given as an array it is no part of
+  the compiled program, and runs that differ in nothing else share one.
 
   Args:
     model: a net of models.MODELS.
@@ -33,11 +34,11 @@ def make_train_step(
     config: the run; here seed, hole_weight and ema_decay are read.
   """
 
-  def train_step(state, batch):
+  def train_step(state, batch, seed=config.seed):
     image = images.to_float(batch['image'])
     batch_size, height, width, _ = image.shape
     step = state.step + 1
-    key = jax.random.fold_in(jax.random.key(config.seed), step)
+    key = jax.random.fold_in(jax.random.key(seed), step)
     mask = sampler(jax.random.split(key, batch_size), height, width)
 
     def loss_fn(params):

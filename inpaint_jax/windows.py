@@ -25,8 +25,8 @@ _LARGEST = 512
 # Pixels of a picture that are looked at together.
 _STRIP = 2**20
 # What a hole is brought to after the net: up to so many pixels a side, and so
-# many around it.
-_FINE = 1024
+# many around it, or as many as it is deep.
+_FINE = 768
 _AROUND = 128
 
 
@@ -182,9 +182,9 @@ def cut(
 def closer(window: Window) -> Window:
   """Returns a window on the same hole that is less reduced, if there is one.
 
-  It holds the hole and little around it, lies within the other, and is reduced
-  by a power of two only where the hole has more than 1024 pixels a side. Its
-  size need not be a working size: it is not for the net.
+  It holds the hole and as much around it as the hole is deep, lies within the
+  other, and is reduced by a power of two only where the hole has more than 768
+  pixels a side. Its size need not be a working size: it is not for the net.
   """
   top, left, bottom, right = window.box
   extent = max(bottom - top, right - left)
@@ -194,7 +194,8 @@ def closer(window: Window) -> Window:
   if factor >= window.factor:
     return window
   # Both are a whole number of reduced pixels.
-  size = min(-(-extent // factor) + 2 * _AROUND, window.side // factor)
+  around = max(_AROUND, round(window.depth / factor))
+  size = min(-(-extent // factor) + 2 * around, window.side // factor)
   side = size * factor
 
   def start(first: int, last: int, begin: int) -> int:

@@ -27,7 +27,13 @@ ROOT = pathlib.Path(__file__).parents[1]
 # Of the grid of samples.
 MAX_JPEG_BYTES = 200_000
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of the training run.')
+_WORKDIR = flags.DEFINE_string(
+  'workdir',
+  None,
+  'Folder of the training run.',
+  # Tests import several scripts into one process.
+  allow_override=True,
+)
 _NAME = flags.DEFINE_string('name', None, 'Of the model: unet-landscapes.')
 _OUTPUT = flags.DEFINE_string(
   'output', '', "Folder to write to; '' = that of the package's models."

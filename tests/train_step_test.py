@@ -35,7 +35,7 @@ def _batch():
   }
 
 
-def _first_step(config):
+def _first_step(config, *seed):
   """Returns the state after one step on _batch(), and its metrics."""
   model = models.create_model(config.model)
   tx = optimizers.create_optimizer(config.optimizer, 10)
@@ -53,7 +53,7 @@ def _first_step(config):
     masks.create_sampler(config.masks),
     config,
   )
-  return jax.jit(step)(state, _batch())
+  return jax.jit(step)(state, _batch(), *seed)
 
 
 @pytest.mark.parametrize('name', models.MODELS)
@@ -103,6 +103,15 @@ def test_the_seed_draws_weights_and_masks(config):
   _, ours = _first_step(config)
   config.seed = 1
   _, theirs = _first_step(config)
+  assert float(ours['loss']) != float(theirs['loss'])
+
+
+def test_a_seed_that_is_an_argument_is_as_good_as_the_configs(config):
+  config.model.features = (2, 2, 4)
+  seeds = [np.uint32(x) for x in (0, 1)]
+  ours, theirs = (_first_step(config, seed)[1] for seed in seeds)
+  assert float(_first_step(config)[1]['loss']) == float(ours['loss'])
+  # The weights are the same, the masks are not.
   assert float(ours['loss']) != float(theirs['loss'])
 
 

@@ -80,10 +80,22 @@ def test_a_finished_run_is_not_trained_again(trained, config, capsys):
   assert (trained / 'metrics.csv').read_bytes() == before
 
 
+def test_training_without_a_test(config, tmp_path):
+  finished = train.train(config, tmp_path)
+  assert int(finished.state.step) == 10
+  assert finished.seconds > 0
+  assert finished.pictures_per_second > 0
+  assert not (tmp_path / 'test_metrics.json').exists()
+  # Started again it has nothing to do, and nothing to time.
+  again = train.train(config, tmp_path)
+  assert again.seconds == finished.seconds
+  assert again.pictures_per_second is None
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
   config.optimizer.name = 'sgd'
   config.optimizer.learning_rate = 1e30
-  with pytest.raises(errors.UserError, match=r'is (nan|inf) at step [12]; '):
+  with pytest.raises(train.DivergedError, match=r'is (nan|inf) at step [12]; '):
     train.train_and_evaluate(config, tmp_path)
   with checkpoints.open_manager(tmp_path, 'latest', create=False) as manager:
     assert not manager.all_steps()
@@ -97,8 +109,8 @@ def test_the_checkpoint_before_a_loss_that_is_not_finite_stays(
   def poisoned(*args):
     step_fn = real(*args)
 
-    def step(state, batch):
-      state, values = step_fn(state, batch)
+    def step(state, *args):
+      state, values = step_fn(state, *args)
       loss = jax.numpy.where(state.step == 8, jax.numpy.nan, values['loss'])
       return state, {**values, 'loss': loss}
 

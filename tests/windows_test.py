@@ -219,7 +219,8 @@ def test_the_closer_window_lies_within_and_is_bounded(box):
   (window,) = windows.find(hole, 64)
   near = windows.closer(window)
   assert near.factor < window.factor
-  assert near.size <= 1024 + 2 * 128
+  assert near.size <= 2 * 768
+  assert near.size * 2 > 768
   assert window.top <= near.top
   assert window.left <= near.left
   assert near.top + near.side <= window.top + window.side
