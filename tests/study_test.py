@@ -1,5 +1,6 @@
 """The study: its plan, claims, runs, and scripts/benchmark.py as a process."""
 
+import glob
 import json
 import os
 import pathlib
@@ -484,10 +485,12 @@ def test_two_processes_killed_and_started_again(studied, data_dir, tmp_path):
   # As in `studied`, whose compiled programs are at hand.
   env = {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'}
   process = _start(*flags, **env)
+  # Not rglob: it raises where a folder goes while it looks.
   held = lambda: {
     holder.pid
-    for path in (tmp_path / 'runs').rglob('claim.1')
-    if (holder := claims.holder(path.parent)) and not holder.is_stale
+    for path in glob.glob(f'{tmp_path}/runs/**/claim.1', recursive=True)
+    if (holder := claims.holder(pathlib.Path(path).parent))
+    and not holder.is_stale
   }
   _until(lambda: len(held()) == 2 or process.poll() is not None)
   pids = held()
