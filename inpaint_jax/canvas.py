@@ -2,10 +2,7 @@
 
 import numpy as np
 
-from inpaint_jax import errors
-
-# As many as a photo may have, see photos.MAX_PIXELS.
-_MAX_PIXELS = 150_000_000
+from inpaint_jax import errors, photos
 
 
 def expand(
@@ -57,10 +54,10 @@ def expand(
     )
   height = top + image.shape[0] + bottom
   width = left + image.shape[1] + right
-  if height * width > _MAX_PIXELS:
+  if height * width > photos.MAX_PIXELS:
     raise errors.UserError(
       f'the extended picture would be {width}x{height} pixels; wanted at most '
-      f'{_MAX_PIXELS // 10**6} megapixels: extend it by less'
+      f'{photos.MAX_PIXELS // 10**6} megapixels: extend it by less'
     )
   inner = np.s_[top : top + image.shape[0], left : left + image.shape[1]]
   canvas = np.zeros((height, width) + image.shape[2:], image.dtype)

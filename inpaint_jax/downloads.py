@@ -17,7 +17,7 @@ import urllib.request
 
 import tqdm
 
-from inpaint_jax import __version__, errors
+from inpaint_jax import __version__, cache, errors
 
 MAX_BYTES = 500_000_000
 # Seconds without a byte after which a server is given up.
@@ -39,11 +39,7 @@ def cache_dir() -> pathlib.Path:
   It is $INPAINT_JAX_MODELS or, without it, inpaint_jax/models in the user's
   cache folder.
   """
-  setting = os.environ.get('INPAINT_JAX_MODELS', '')
-  if setting:
-    return pathlib.Path(setting).expanduser().absolute()
-  cache = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-  return pathlib.Path(cache) / 'inpaint_jax' / 'models'
+  return cache.folder('INPAINT_JAX_MODELS', 'models')
 
 
 def fetch(

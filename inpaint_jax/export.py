@@ -16,9 +16,7 @@ of it, are stored in half precision; all is computed in float32.
 from collections.abc import Callable, Sequence
 import functools
 import importlib.util
-import os
 import pathlib
-import tempfile
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -26,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from inpaint_jax import __version__, errors, trained
+from inpaint_jax import __version__, errors, trained, whole_files
 
 # Channels of the inputs, and names of the outputs.
 INPUTS = {'image': 3, 'mask': 1}
@@ -208,20 +206,6 @@ class Report(NamedTuple):
   rounding: float
 
 
-def check_output(path: pathlib.Path) -> None:
-  """Raises a UserError unless a file can be written to `path`."""
-  if path.is_dir():
-    raise errors.UserError(f'--output={path} is a folder; name a file')
-  try:
-    with tempfile.TemporaryFile(dir=path.parent):
-      pass
-  except OSError as error:
-    raise errors.UserError(
-      f'--output={path} cannot be written: {error.strerror}; name a file in a '
-      'folder that can be written to'
-    ) from error
-
-
 def check_packages(kind: str) -> None:
   """Raises a UserError if a package is missing that a format needs.
 
@@ -260,20 +244,16 @@ def export(
   form = errors.choose(FORMATS, kind, '--format')
   stored = errors.choose(DTYPES, dtype, '--dtype')
   check_packages(kind)
-  check_output(path)
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+  whole_files.check_writable(path, f'--output={path}')
   try:
-    temporary.write_bytes(form.write(net, stored))
-    num_bytes = temporary.stat().st_size
-    report = check(net, form.read(temporary), stored, num_bytes, shapes)
-    temporary.replace(path)
+    with whole_files.replacing(path) as temporary:
+      temporary.write_bytes(form.write(net, stored))
+      num_bytes = temporary.stat().st_size
+      return check(net, form.read(temporary), stored, num_bytes, shapes)
   except OSError as error:
     raise errors.UserError(
       f'--output={path} cannot be written: {error.strerror or error}'
     ) from error
-  finally:
-    temporary.unlink(missing_ok=True)
-  return report
 
 
 def check(

@@ -9,6 +9,8 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
+from inpaint_jax import whole_files
+
 
 def to_float(image: jax.Array) -> jax.Array:
   """Returns uint8 pictures as float32 in [0, 1]."""
@@ -23,9 +25,8 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 def write(path: pathlib.Path, image: np.ndarray) -> None:
   """Writes uint8 [H, W, 3] to a PNG file, whole or not at all."""
   path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(path.name + '.tmp')
-  PIL.Image.fromarray(image).save(temporary, format='PNG')
-  temporary.replace(path)
+  with whole_files.replacing(path) as temporary:
+    PIL.Image.fromarray(image).save(temporary, format='PNG')
 
 
 def grid(

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from inpaint_jax import blend, errors, trained, windows
+from inpaint_jax import blend, errors, mask_files, trained, windows
 from inpaint_jax.texture import synthesize
 
 # A net's picture of a batch of masked pictures: image float32 [B, S, S, 3] in
@@ -45,8 +45,8 @@ def load(
 
   Args:
     source: a name from `list_models`, the folder of a training run, of which
-      the best checkpoint is used, the path of a released file, or an https://
-      or hf:// address.
+      the best checkpoint is used, the path of a released file, an https:// or
+      hf:// address, or an .onnx file that scripts/export.py wrote.
     backend: 'jax', 'onnx' (ONNX Runtime), or 'auto', the faster one of those
       that are installed.
 
@@ -56,6 +56,14 @@ def load(
   """
   from inpaint_jax import onnx_backend, zoo
 
+  if os.fspath(source).endswith('.onnx'):
+    if backend == 'jax':
+      raise errors.UserError(
+        f'--model={source} is run by ONNX Runtime, not by --backend=jax'
+      )
+    errors.choose(dict.fromkeys(onnx_backend.BACKENDS), backend, '--backend')
+    fill = onnx_backend.create_fill(source)
+    return Inpainter(fill, fill.size)
   net = zoo.load(source)
   fill = onnx_backend.choose(net, backend) or create_fill(net)
   return Inpainter(fill, net.config.data.image_size)
@@ -262,16 +270,7 @@ def check(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
       'picture'
     )
   hole = mask.copy() if mask.dtype == bool else mask >= 128
-  if not hole.any():
-    raise errors.UserError(
-      'the mask has no hole, so there is nothing to fill; paint it white (255) '
-      'where the hole is'
-    )
-  if hole.all():
-    raise errors.UserError(
-      'the mask is nothing but hole, so there is nothing to go by; white is '
-      'hole and black is known'
-    )
+  mask_files.check(hole)
   return hole
 
 

@@ -10,7 +10,6 @@ file and how fast it is, and says which of the two to use.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import contextlib
 import hashlib
 import importlib.util
@@ -24,18 +23,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inpaint_jax import __version__, errors
+from inpaint_jax import __version__, cache, errors
 
 if TYPE_CHECKING:
   import onnxruntime
 
   from inpaint_jax import trained
+  from inpaint_jax.inference import Fill
 
 # ONNX Runtime counts its uses and reports them, unless told not to before its
 # first import.
 os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
-
-Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 BACKENDS = ('auto', 'jax', 'onnx')
 # Fills that are timed, after one that is not.
@@ -197,11 +195,7 @@ def cache_dir() -> pathlib.Path:
   It is $INPAINT_JAX_ONNX or, without it, inpaint_jax/onnx in the user's cache
   folder.
   """
-  setting = os.environ.get('INPAINT_JAX_ONNX', '')
-  if setting:
-    return pathlib.Path(setting).expanduser().absolute()
-  cache = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-  return pathlib.Path(cache) / 'inpaint_jax' / 'onnx'
+  return cache.folder('INPAINT_JAX_ONNX', 'onnx')
 
 
 def _installed() -> bool:
@@ -262,14 +256,15 @@ def measure(
     fill: the same net, exported.
     shape: B, H and W; one picture of the working size unless given.
   """
-  from inpaint_jax import export
+  from inpaint_jax import export, inference
 
   size = net.config.data.image_size
   image, mask = export.example(shape or (1, size, size), seed=0)
-  run = export.create_function(net)
+  image = image * (1 - mask)
+  run = inference.create_fill(net)
   fills = {
     'onnx': lambda: fill(image, mask),
-    'jax': lambda: np.asarray(run(image, mask)[1]),
+    'jax': lambda: np.asarray(run(image, mask)),
   }
   times = {name: [] for name in fills}
   for repeat in range(1 + _REPEATS):

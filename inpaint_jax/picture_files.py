@@ -14,13 +14,19 @@ from collections.abc import Sequence
 import dataclasses
 import os
 import pathlib
-import tempfile
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, JpegImagePlugin
 
-from inpaint_jax import decoders, encoders, errors, metadata, photos
+from inpaint_jax import (
+  decoders,
+  encoders,
+  errors,
+  metadata,
+  photos,
+  whole_files,
+)
 from inpaint_jax.picture import JpegSettings, Picture, turned
 
 # File name endings that can be written, with the kind of file each stands for.
@@ -98,16 +104,7 @@ def check_output(
       raise errors.UserError(
         f'the result {path} would overwrite an input; give it another name'
       )
-  if path.is_dir():
-    raise errors.UserError(f'the result {path} is a folder; name a file')
-  try:
-    with tempfile.TemporaryFile(dir=path.parent):
-      pass
-  except OSError as error:
-    raise errors.UserError(
-      f'the result {path} cannot be written: {error.strerror}; name a file in '
-      'a folder that can be written to'
-    ) from error
+  whole_files.check_writable(path, f'the result {path}')
 
 
 def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:
@@ -121,18 +118,16 @@ def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:
   """
   path = pathlib.Path(path)
   kind = kind_of(path)
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
   try:
-    with open(temporary, 'wb') as file:
-      lines = encode(file, picture, kind)
-    temporary.replace(path)
+    with (
+      whole_files.replacing(path) as temporary,
+      open(temporary, 'wb') as file,
+    ):
+      return encode(file, picture, kind)
   except OSError as error:
     raise errors.UserError(
       f'the result {path} cannot be written: {error.strerror or error}'
     ) from error
-  finally:
-    temporary.unlink(missing_ok=True)
-  return lines
 
 
 def encode(file: BinaryIO, picture: Picture, kind: str) -> list[str]:

@@ -27,7 +27,15 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from inpaint_jax import __version__, downloads, errors, losses, models, trained
+from inpaint_jax import (
+  __version__,
+  downloads,
+  errors,
+  losses,
+  models,
+  trained,
+  whole_files,
+)
 
 SUFFIX = '.safetensors'
 
@@ -118,9 +126,7 @@ def write(
     'config': _without_paths(net.config).to_dict(),
   }
   data = safetensors.numpy.save(tensors, {_KEY: json.dumps(fields)})
-  temporary = path.with_name(path.name + '.tmp')
-  temporary.write_bytes(data)
-  temporary.replace(path)
+  whole_files.write(path, data)
 
 
 def _to_half(name: str, x: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from typing import Any
 
 import ml_collections
 
-from inpaint_jax import errors
+from inpaint_jax import errors, whole_files
 
 # Fields that say where and how fast, not what: a run may go on with others.
 # What the source holds is checked by the dataset's name, see data.load.
@@ -125,11 +125,9 @@ def load_config(workdir: Path) -> ml_collections.ConfigDict:
 
 def write_json(path: pathlib.Path, value: Any) -> None:
   """Writes a value; a kill leaves the old file or the new, never half."""
-  temporary = path.with_name(path.name + '.tmp')
   # Infinity and NaN are not JSON.
   text = json.dumps(_finite(value), indent=2, allow_nan=False)
-  temporary.write_text(text + '\n')
-  temporary.replace(path)
+  whole_files.write(path, f'{text}\n'.encode())
 
 
 def read_json(path: pathlib.Path) -> Any:

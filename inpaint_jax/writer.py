@@ -10,6 +10,8 @@ import numpy as np
 from tensorboardX import event_file_writer, summary
 from tensorboardX.proto import event_pb2
 
+from inpaint_jax import whole_files
+
 
 class Writer:
   """Writes metrics.csv and TensorBoard events.
@@ -31,10 +33,11 @@ class Writer:
     self._columns = ['step', *columns]
     path = workdir / 'metrics.csv'
     rows = _rows_until(path, self._columns, start_step)
-    temporary = path.with_name('metrics.csv.tmp')
-    with temporary.open('w', newline='') as file:
+    with (
+      whole_files.replacing(path) as temporary,
+      temporary.open('w', newline='') as file,
+    ):
       csv.writer(file, lineterminator='\n').writerows([self._columns, *rows])
-    temporary.replace(path)
     self._file = path.open('a', newline='')
     self._csv = csv.DictWriter(self._file, self._columns, lineterminator='\n')
     # Not tensorboardX.SummaryWriter: its thread would meet a full disk alone,

@@ -17,7 +17,7 @@ import re
 
 import jax
 
-from inpaint_jax import downloads, errors, released_file, trained
+from inpaint_jax import downloads, errors, released_file, trained, whole_files
 from inpaint_jax.released_file import SUFFIX
 
 # Where the models lie that come with the package.
@@ -117,6 +117,4 @@ def write_checksums(folder: pathlib.Path) -> None:
     f'{downloads.sha256(path)}  {path.name}\n'
     for path in sorted(folder.glob(f'*{SUFFIX}'))
   ]
-  temporary = folder / f'{CHECKSUMS}.tmp'
-  temporary.write_text(''.join(lines))
-  temporary.replace(folder / CHECKSUMS)
+  whole_files.write(folder / CHECKSUMS, ''.join(lines).encode())

@@ -40,7 +40,8 @@ _MODEL = flags.DEFINE_string(
   'model',
   None,
   'What fills: a name of --list_models (unet-landscapes unless given), the '
-  'folder of a training run, or the path or address of a released file.',
+  'folder of a training run, the path or address of a released file, or an '
+  '.onnx file of scripts/export.py.',
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'The same as --model, for the folder of a training run.'

@@ -13,7 +13,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from inpaint_jax import errors, export, onnx_backend
+from inpaint_jax import errors, export, inference, onnx_backend
 from inpaint_jax.datasets import landscape
 
 pytest.importorskip('onnx')
@@ -53,6 +53,23 @@ def test_fill_returns_the_net_s_whole_picture(net, path):
   fill = onnx_backend.create_fill(path)
   check_fill(fill, net)
   assert fill.size == net.config.data.image_size
+
+
+def test_an_exported_file_is_a_model(net, path):
+  image = landscape.render(0, 64)
+  hole = np.zeros((64, 64), bool)
+  hole[20:36, 24:44] = True
+  found = inference.load(path)(image, hole)
+  ours = inference.Inpainter(
+    inference.create_fill(net), net.config.data.image_size
+  )(image, hole)
+  # A rounding may fall on another side.
+  np.testing.assert_allclose(found, ours, atol=1)
+  assert np.any(found != image)
+  with pytest.raises(errors.UserError, match='not by --backend=jax'):
+    inference.load(path, backend='jax')
+  with pytest.raises(errors.UserError, match='--backend'):
+    inference.load(path, backend='torch')
 
 
 def test_threads_share_a_fill(path):

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 import tensorflow_datasets as tfds
 
-from inpaint_jax import errors, photos
+from inpaint_jax import cache, errors, photos
 
 FLAG = '--config.data.data_dir'
 _WRITE_ERRORS = frozenset(
@@ -79,11 +79,9 @@ def data_dir(setting: str) -> pathlib.Path:
     setting: `config.data.data_dir`; '' means $INPAINT_JAX_DATA or, without it,
       inpaint_jax/datasets in the user's cache folder.
   """
-  setting = setting or os.environ.get('INPAINT_JAX_DATA', '')
   if setting:
     return pathlib.Path(setting).expanduser().absolute()
-  cache = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-  return pathlib.Path(cache) / 'inpaint_jax' / 'datasets'
+  return cache.folder('INPAINT_JAX_DATA', 'datasets')
 
 
 def dataset_info(

@@ -2,8 +2,7 @@
 
 Its settings are flags. Gradio's own, variables of the environment that could
 share the page, open folders or count visits, are taken away before it is
-imported. ONNX Runtime, which may be what runs the net, reports to its maker
-unless it is told not to, and asks when it is imported.
+imported.
 """
 
 import os
@@ -11,4 +10,3 @@ import os
 for _name in [name for name in os.environ if name.startswith('GRADIO_')]:
   del os.environ[_name]
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
-os.environ['ORT_DISABLE_TELEMETRY'] = '1'

@@ -94,9 +94,11 @@ def _open(session: Session, limits: Limits) -> str:
   lines = [f'{session.name}, {width} x {height} pixels.', *picture.notes]
   if picture.pixels.dtype == np.uint16:
     lines.append('It has 16 bits; the result has, too, the page shows 8.')
-  if picture.alpha is not None and not picture.alpha.all():
-    _show_mask(session, picture.alpha == 0)
-    lines.append('Its transparent pixels are marked to be filled.')
+  if picture.alpha is not None:
+    hole = mask_files.find_transparent(picture.alpha)
+    if hole.any():
+      _show_mask(session, hole)
+      lines.append('Its transparent pixels are marked to be filled.')
   return ' '.join(lines)
 
 

@@ -16,7 +16,7 @@ from matplotlib import axes as mpl_axes, pyplot as plt, ticker
 import numpy as np
 import PIL.Image
 
-from inpaint_jax import images
+from inpaint_jax import images, whole_files
 from inpaint_jax.study import comparisons, reference, results
 
 _COLOURS = (
@@ -224,11 +224,10 @@ def picture_grid(
     )
     for column in columns
   ]
-  temporary = path.with_name(f'.{path.name}.tmp')
-  PIL.Image.fromarray(np.concatenate(padded, axis=1)).save(
-    temporary, format='JPEG', quality=88
-  )
-  temporary.replace(path)
+  with whole_files.replacing(path) as temporary:
+    PIL.Image.fromarray(np.concatenate(padded, axis=1)).save(
+      temporary, format='JPEG', quality=88
+    )
 
 
 def _bar_panel(
@@ -350,7 +349,8 @@ def _log_if_wide(axes: mpl_axes.Axes) -> None:
 
 
 def _save(figure: plt.Figure, path: pathlib.Path) -> None:
-  temporary = path.with_name(f'.{path.name}.tmp')
-  figure.savefig(temporary, dpi=_DPI, format='png', metadata={'Software': None})
+  with whole_files.replacing(path) as temporary:
+    figure.savefig(
+      temporary, dpi=_DPI, format='png', metadata={'Software': None}
+    )
   plt.close(figure)
-  temporary.replace(path)

@@ -7,7 +7,7 @@ import json
 import pathlib
 from typing import Any
 
-from inpaint_jax import errors, workdir as workdirs
+from inpaint_jax import errors, whole_files, workdir as workdirs
 from inpaint_jax.study import plan, results
 
 _NAME = 'study.json'
@@ -36,7 +36,7 @@ def open_folder(workdir: pathlib.Path, study: plan.Plan, command: str) -> None:
     'seeds': list(study.seeds),
   }
   text = json.dumps(content, indent=2) + '\n'
-  results.replace(workdir / _NAME, text.encode())
+  whole_files.write(workdir / _NAME, text.encode())
 
 
 def check(workdir: pathlib.Path, study: plan.Plan) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from inpaint_jax import errors, workdir as workdirs
+from inpaint_jax import errors, whole_files, workdir as workdirs
 from inpaint_jax.study import (
   comparisons,
   plan,
@@ -80,7 +80,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       _method(rows, found),
     ]
     text = '\n\n'.join(x.strip() for x in sections if x) + '\n'
-    results.replace(workdir / 'report.md', text.encode())
+    whole_files.write(workdir / 'report.md', text.encode())
   return workdir / 'report.md'
 
 

@@ -17,13 +17,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import csv
 import io
 import math
-import os
 import pathlib
 from typing import Any
 
 import numpy as np
 
-from inpaint_jax import errors, workdir as workdirs
+from inpaint_jax import errors, whole_files, workdir as workdirs
 from inpaint_jax.study import plan
 
 # Raised when columns change their meaning.
@@ -133,14 +132,7 @@ def write(path: pathlib.Path, rows: Sequence[Row]) -> None:
   writer = csv.writer(text, lineterminator='\n')
   writer.writerow(header)
   writer.writerows([_text(row.get(name)) for name in header] for row in rows)
-  replace(path, text.getvalue().encode())
-
-
-def replace(path: pathlib.Path, content: bytes) -> None:
-  """Writes a file whole or not at all, whoever else writes it, too."""
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-  temporary.write_bytes(content)
-  temporary.replace(path)
+  whole_files.write(path, text.getvalue().encode())
 
 
 def result_path(workdir: pathlib.Path, name: str) -> pathlib.Path:
@@ -312,6 +304,7 @@ def _as_columns(rows: Iterable[Sequence[float]]) -> dict[str, np.ndarray]:
 
 
 def write_curves(workdir: pathlib.Path, curves: Curves) -> None:
+  """Writes curves.csv, a line for each logged step of each run."""
   text = io.StringIO()
   writer = csv.writer(text, lineterminator='\n')
   writer.writerow(['run', 'step', *CURVES])
@@ -319,12 +312,19 @@ def write_curves(workdir: pathlib.Path, curves: Curves) -> None:
     for step, *values in zip(*columns.values(), strict=True):
       numbers = ['' if math.isnan(x) else f'{x:.6g}' for x in values]
       writer.writerow([name, int(step), *numbers])
-  replace(workdir / 'curves.csv', text.getvalue().encode())
+  whole_files.write(workdir / 'curves.csv', text.getvalue().encode())
 
 
 def write_per_picture(
   workdir: pathlib.Path, pictures: Mapping[str, Mapping[str, np.ndarray]]
 ) -> None:
+  """Writes per_picture.npz.
+
+  Args:
+    workdir: the study's folder.
+    pictures: {run: {metric: [N]}} over the test pictures, which become float32
+      arrays named run:metric.
+  """
   content = io.BytesIO()
   arrays = {
     f'{name}:{metric}': values.astype(np.float32)
@@ -332,4 +332,4 @@ def write_per_picture(
     for metric, values in metrics.items()
   }
   np.savez_compressed(content, **arrays)
-  replace(workdir / 'per_picture.npz', content.getvalue())
+  whole_files.write(workdir / 'per_picture.npz', content.getvalue())

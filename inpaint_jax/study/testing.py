@@ -4,7 +4,7 @@ from concurrent import futures
 import hashlib
 import statistics
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ from inpaint_jax import (
   datasets,
   evaluate,
   images,
+  inference,
   masks,
   metrics,
   sharding,
@@ -84,19 +85,14 @@ def test(net: trained.Trained, source: data.Source) -> Tested:
 
 def inference_seconds(net: trained.Trained, repeats: int = 5) -> float:
   """Returns the median time of filling one picture of INFERENCE_SIZE."""
-
-  @jax.jit
-  def fill(variables: Any, image: jax.Array, mask: jax.Array) -> jax.Array:
-    outputs = net.model.apply(variables, image * (1 - mask), mask, train=False)
-    return net.loss.to_image(outputs)
-
+  fill = inference.create_fill(net)
   image = jnp.full((1, INFERENCE_SIZE, INFERENCE_SIZE, 3), 0.5)
   mask = jnp.zeros_like(image[..., :1])
   seconds = []
   # The first compiles.
   for _ in range(1 + repeats):
     start = time.perf_counter()
-    fill(net.variables, image, mask).block_until_ready()
+    fill(image, mask).block_until_ready()
     seconds.append(time.perf_counter() - start)
   return statistics.median(seconds[1:])
 
