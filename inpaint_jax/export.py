@@ -216,7 +216,7 @@ def check_packages(kind: str) -> None:
     if importlib.util.find_spec(module) is None:
       raise errors.UserError(
         f'{kind} needs the package {module}, which is not installed: pip '
-        "install 'inpaint_jax[onnx]'"
+        "install -e '.[onnx]'"
       )
 
 

@@ -91,11 +91,7 @@ def create_session(
   path: str | os.PathLike[str],
 ) -> onnxruntime.InferenceSession:
   """Returns an ONNX Runtime session on all the cores this process may use."""
-  if not _installed():
-    raise errors.UserError(
-      'the onnx backend needs the package onnxruntime, which is not installed: '
-      "pip install 'inpaint_jax[onnx]'"
-    )
+  _check_installed()
   import onnxruntime
 
   path = pathlib.Path(path).expanduser()
@@ -131,6 +127,7 @@ def create_fill_for(net: trained.Trained) -> OnnxFill:
   """
   from inpaint_jax import export
 
+  _check_installed()
   folder, key = cache_dir(), _key(net)
   for path in folder.glob(f'{key}.*.onnx'):
     # The file has its own checksum in its name: damage shows.
@@ -200,6 +197,14 @@ def cache_dir() -> pathlib.Path:
 
 def _installed() -> bool:
   return importlib.util.find_spec('onnxruntime') is not None
+
+
+def _check_installed() -> None:
+  if not _installed():
+    raise errors.UserError(
+      'the onnx backend needs the package onnxruntime, which is not installed: '
+      "pip install -e '.[onnx]'"
+    )
 
 
 def _num_cores() -> int:

@@ -5,7 +5,7 @@
 
 The file takes pictures of any number and of any size that is a multiple of 8.
 It is compared with the net in JAX before it is kept. ONNX needs
-pip install 'inpaint_jax[onnx]'; StableHLO nothing more.
+pip install -e '.[onnx]'; StableHLO nothing more.
 """
 
 from collections.abc import Sequence

@@ -121,6 +121,27 @@ def test_files_that_cannot_be_run(tmp_path):
     onnx_backend.create_fill(tmp_path / 'other.onnx')
 
 
+def test_without_onnx_runtime_one_line_says_so():
+  """As a process, where nothing else has imported it before."""
+  code = (
+    'import sys\n'
+    "sys.modules['onnxruntime'] = None\n"
+    'from inpaint_jax import errors, inference, onnx_backend\n'
+    'onnx_backend._installed = lambda: False\n'
+    'try:\n'
+    "  inference.load('unet-landscapes', backend='onnx')\n"
+    'except errors.UserError as error:\n'
+    '  print(error)\n'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True
+  )
+  assert result.stdout == (
+    'the onnx backend needs the package onnxruntime, which is not installed: '
+    "pip install -e '.[onnx]'\n"
+  ), result.stderr
+
+
 def test_jax_is_chosen_by_name_and_unknown_names_are_refused(net):
   assert onnx_backend.choose(net, 'jax') is None
   with pytest.raises(errors.UserError, match='auto, jax, onnx'):
@@ -190,7 +211,7 @@ def test_auto_does_without_what_is_missing(net, cache, monkeypatch):
   cache.unlink()
   monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
   assert onnx_backend.choose(net) is None
-  with pytest.raises(errors.UserError, match=r'inpaint_jax\[onnx\]'):
+  with pytest.raises(errors.UserError, match=r'\.\[onnx\]'):
     onnx_backend.choose(net, 'onnx')
 
 
