@@ -219,8 +219,9 @@ def _limits(facts: Facts) -> str:
     if names
   )
   lines = [
-    f'It works at {size}x{size} pixels: what it makes of a larger hole is '
-    'enlarged from that size.',
+    f'It was trained at {size}x{size} pixels, with holes of about half of '
+    'that: the inside of a larger one is filled at a reduced size, and '
+    'enlarged.',
     *([f'Better on the test above: {better}.'] if better else []),
     'It was measured on no other pictures and holes than those. Subjects '
     'unlike its data, such as faces, text and rooms, have to be tried.',

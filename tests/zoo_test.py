@@ -75,6 +75,11 @@ def _assert_is(found, net):
 # The models that come with the package.
 
 
+def test_the_models_that_readme_names_come_along():
+  names = ['encoder-decoder-landscapes', 'unet-landscapes']
+  assert zoo.list_models() == names
+
+
 @pytest.mark.parametrize('name', zoo.list_models())
 def test_a_model_of_the_package_is_whole_and_has_its_card(name):
   net = zoo.load(name)

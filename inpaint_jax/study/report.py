@@ -27,6 +27,8 @@ _TABLE = {
   'test/l1': ('whole output L1 ↓', 4),
   'test/ssim': ('SSIM ↑', 4),
   'test/seam_ratio': ('seam ratio', 2),
+  # Only where it was installed.
+  'test/lpips': ('LPIPS ↓', 4),
 }
 # Those in which differences are told.
 _TOLD = {'hole_psnr': ('hole PSNR', ' dB', 2), 'l1': ('whole L1', '', 4)}

@@ -16,6 +16,7 @@ from inpaint_jax import (
   evaluate,
   images,
   inference,
+  lpips,
   masks,
   metrics,
   sharding,
@@ -32,7 +33,8 @@ class Tested(NamedTuple):
   """What a test found.
 
   Attributes:
-    values: {metric: [N]} of the test pictures.
+    values: {metric: [N]} of the test pictures; with LPIPS where it is
+      installed.
     mask_hash: of their masks.
     shown: truth, masked and composite of some, uint8 [NUM_SHOWN, S, S, 3].
   """
@@ -48,6 +50,7 @@ def test(net: trained.Trained, source: data.Source) -> Tested:
   sampler = masks.create_sampler(config.masks)
   eval_step = evaluate.make_eval_step(net.model, net.loss, sampler, config)
   composite = jax.jit(metrics.composite)
+  perceptual = lpips.load()
   chosen = set(np.linspace(0, len(source) - 1, NUM_SHOWN).round().astype(int))
   digest, collected, shown = hashlib.sha256(), [], []
   # Padding makes a batch of any size fit any number of devices.
@@ -55,6 +58,9 @@ def test(net: trained.Trained, source: data.Source) -> Tested:
   for batch in data.eval_batches(source, config.data, batch_size=batch_size):
     values, pictures = eval_step(net.variables, sharding.put_batch(batch, mesh))
     whole = batch['valid'] > 0
+    filled = composite(pictures['output'], pictures['image'], pictures['mask'])
+    if perceptual:
+      values = {**values, 'lpips': perceptual(filled, pictures['image'])}
     collected.append({k: np.asarray(v)[whole] for k, v in values.items()})
     mask = np.asarray(pictures['mask'])
     digest.update(np.packbits(mask[whole] > 0).tobytes())
@@ -62,7 +68,6 @@ def test(net: trained.Trained, source: data.Source) -> Tested:
       i for i, x in enumerate(batch['index']) if whole[i] and int(x) in chosen
     ]
     if rows:
-      filled = composite(pictures['output'], pictures['image'], mask)
       image = np.asarray(pictures['image'])
       for name, x in (
         ('truth', image),
@@ -73,7 +78,7 @@ def test(net: trained.Trained, source: data.Source) -> Tested:
   return Tested(
     values={
       name: np.concatenate([values[name] for values in collected])
-      for name in evaluate.NAMES
+      for name in (*evaluate.NAMES, *(['lpips'] if perceptual else []))
     },
     mask_hash=digest.hexdigest()[:16],
     shown={
