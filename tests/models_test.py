@@ -1,5 +1,6 @@
 """Tests of models/; golden/models.npz tells how its values were made."""
 
+import functools
 import pathlib
 
 import flax
@@ -311,3 +312,50 @@ def test_max_pool_refuses_odd_sizes():
 def test_layers_keep_bfloat16(name):
   x = jnp.ones((1, 2, 2, 1), jnp.bfloat16)
   assert LAYERS[name][0](x).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize(
+  ('shape', 'features'),
+  # More channels in than out and the reverse; rows of one block and of many.
+  [((2, 16, 24, 5), 8), ((1, 64, 32, 8), 3), ((1, 6, 10, 4), 4)],
+)
+def test_convolve_and_its_gradients_equal_xlas(shape, features, dtype):
+  stream = np.random.RandomState(0)
+  x, gradient = (
+    jnp.asarray(stream.standard_normal(s), dtype)
+    for s in (shape, (*shape[:-1], features))
+  )
+  kernel = jnp.asarray(
+    stream.standard_normal((3, 3, shape[-1], features)), dtype
+  )
+
+  def slow(x, kernel):
+    dimensions = ('NHWC', 'HWIO', 'NHWC')
+    return jax.lax.conv_general_dilated(
+      x, kernel, (1, 1), 'SAME', dimension_numbers=dimensions
+    )
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def all_of(fn, x, kernel, gradient):
+    y, pull = jax.vjp(fn, x, kernel)
+    return y, *pull(gradient)
+
+  wanted = all_of(slow, x, kernel, gradient)
+  found = all_of(layers.convolve, x, kernel, gradient)
+  tolerance = 1e-5 if dtype == jnp.float32 else 1e-2
+  for ours, theirs in zip(found, wanted, strict=True):
+    assert ours.dtype == theirs.dtype
+    ours, theirs = (np.asarray(a, np.float32) for a in (ours, theirs))
+    scale = np.abs(theirs).max()
+    np.testing.assert_allclose(ours / scale, theirs / scale, atol=tolerance)
+
+
+def test_the_nets_use_it_on_a_single_cpu(monkeypatch):
+  used = []
+  monkeypatch.setattr(
+    layers, 'convolve', lambda x, kernel: used.append(x.shape) or x[..., :1]
+  )
+  x = jnp.zeros((1, 8, 8, 2))
+  layers._convolve_for_flax(x, jnp.zeros((3, 3, 2, 1)))
+  assert used == [(1, 8, 8, 2)]
