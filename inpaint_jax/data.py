@@ -13,6 +13,7 @@ import pathlib
 from typing import Any, Protocol
 
 import grain
+import jax
 import ml_collections
 import numpy as np
 
@@ -65,9 +66,7 @@ class _Padded(_Indexed):
     place = batch * self._batch_size + self._rows[row]
     if place < len(self._source):
       return super().__getitem__(place)
-    return {
-      name: np.zeros_like(x) for name, x in super().__getitem__(0).items()
-    }
+    return jax.tree.map(np.zeros_like, super().__getitem__(0))
 
 
 class _Rows(grain.MapDataset):

@@ -172,7 +172,7 @@ def _start(
   # Of many types: an unknown cluster, a port in use, a host without a name.
   except Exception as error:
     reason = ' '.join(str(error).split())[:200]
-    if not named and 'should be defined' in reason or 'Number of' in reason:
+    if not named and re.search('(should|must) be defined', reason):
       raise errors.UserError(
         '--distributed found no Slurm, Open MPI, GKE or Cloud TPU around it; '
         'give --coordinator_address, --num_processes and --process_id'
