@@ -57,10 +57,10 @@ def main(argv: list[str]) -> None:
   # JAX takes a second to import: --help and wrong flags need not wait for it.
   with contextlib.ExitStack() as stack:
     if _DISTRIBUTED.value or named != (None, None, None):
-      from inpaint_jax import processes
+      from inpaint_jax import distributed
 
-      processes.check_flags(_DISTRIBUTED.value, *named)
-      stack.enter_context(processes.joined(*named))
+      distributed.check_flags(_DISTRIBUTED.value, *named)
+      stack.enter_context(distributed.joined(*named))
     if _MODE.value == 'train':
       from inpaint_jax import train
 

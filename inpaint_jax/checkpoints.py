@@ -24,7 +24,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from inpaint_jax import errors, processes
+from inpaint_jax import distributed, errors
 
 # How many checkpoints each manager keeps: the second is there for the day on
 # which the first is damaged, or read while training replaces it.
@@ -59,7 +59,7 @@ def open_manager(
     enable_async_checkpointing=False,
   )
   folder = (workdir / 'checkpoints' / kind).absolute()
-  if create and processes.is_first():
+  if create and distributed.is_first():
     _remove_halves(folder)
   return ocp.CheckpointManager(folder, options=options)
 
@@ -89,7 +89,7 @@ def save(
     manager.wait_until_finished()
   # TensorStore reports a full disk as a ValueError, Orbax by other types.
   except Exception as error:
-    if processes.is_first():
+    if distributed.is_first():
       _remove_halves(pathlib.Path(manager.directory))
     raise errors.UserError(
       f'the checkpoint of step {step} could not be written to '
@@ -133,10 +133,10 @@ def restore(
       )
     if set_aside and damaged:
       # All have read what is damaged before the first one renames it.
-      processes.barrier('read')
-      if processes.is_first():
+      distributed.barrier('read')
+      if distributed.is_first():
         _set_aside(pathlib.Path(manager.directory), damaged)
-      processes.barrier('set aside')
+      distributed.barrier('set aside')
       manager.reload()
     return restored
   if damaged:

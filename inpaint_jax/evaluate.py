@@ -16,13 +16,13 @@ from inpaint_jax import (
   baselines,
   config_checks,
   data,
+  distributed,
   errors,
   images,
   losses,
   lpips,
   masks,
   metrics,
-  processes,
   sharding,
   trained,
   workdir as workdirs,
@@ -163,7 +163,7 @@ def evaluate(
   config.update_from_flattened_dict(overrides)
   config_checks.check_numbers(config)
   # Found before the work, not after.
-  if processes.is_first():
+  if distributed.is_first():
     workdirs.check_writable(net.workdir)
   # Other pictures than those of the training are another dataset.
   elsewhere = ('data.data_dir', 'data.num_threads')
@@ -171,7 +171,7 @@ def evaluate(
     name.startswith('data.') and name not in elsewhere for name in overrides
   )
   record = net.workdir / 'dataset.json' if same_data else None
-  with processes.first_before_others('dataset'):
+  with distributed.first_before_others('dataset'):
     source = data.load(config.data, record).splits['test']
 
   eval_step = make_eval_step(
@@ -199,7 +199,7 @@ def evaluate(
   print(format_report(report), flush=True)
   # What the run itself was tested on stays its test.
   name = 'test_other.json' if overrides else 'test_metrics.json'
-  if processes.is_first():
+  if distributed.is_first():
     with workdirs.room(net.workdir):
       workdirs.write_json(net.workdir / name, report)
   return report
@@ -263,7 +263,7 @@ def _measure(
       total=-(-len(source) // sharding.round_up(config.batch_size, mesh)),
       desc='testing',
       unit='batch',
-      disable=None if processes.is_first() else True,
+      disable=None if distributed.is_first() else True,
     )
     for batch in batches:
       placed = sharding.put_batch(batch, mesh)

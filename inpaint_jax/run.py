@@ -11,12 +11,12 @@ import optax
 from inpaint_jax import (
   config_checks,
   data,
+  distributed,
   evaluate,
   losses,
   masks,
   models,
   optimizers,
-  processes,
   sharding,
   train_step,
 )
@@ -67,7 +67,7 @@ def create_run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Run:
   loss = losses.get_loss(config.loss)
   sampler = masks.create_sampler(config.masks)
   model = models.create_model(config.model)
-  with processes.first_before_others('dataset'):
+  with distributed.first_before_others('dataset'):
     dataset = data.load(config.data, workdir / 'dataset.json')
   steps = data.steps_per_epoch(dataset.splits['train'], config.batch_size)
   num_steps = steps * config.num_epochs

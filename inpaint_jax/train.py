@@ -22,11 +22,11 @@ from inpaint_jax import (
   checkpoints,
   console,
   data,
+  distributed,
   errors,
   evaluate,
   images,
   interrupts,
-  processes,
   run as runs,
   sharding,
   workdir as workdirs,
@@ -154,7 +154,7 @@ class _Loop:
     # All processes go through the same steps; the first one tells of them.
     self._writer = (
       Writer(run.workdir, COLUMNS, self._step)
-      if processes.is_first()
+      if distributed.is_first()
       else NoWriter()
     )
     self._console = console.Console(
@@ -354,7 +354,7 @@ class _Loop:
         run.mesh,
         count,
       )
-      if processes.is_first():
+      if distributed.is_first():
         images.write(run.workdir / 'samples' / f'epoch_{epoch:03d}.png', grid)
       self._writer.image(self._step, 'val/samples', grid)
 

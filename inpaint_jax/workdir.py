@@ -23,7 +23,7 @@ from typing import Any
 
 import ml_collections
 
-from inpaint_jax import errors, processes, whole_files
+from inpaint_jax import distributed, errors, whole_files
 
 # Fields that say where and how fast, not what: a run may go on with others.
 # What the source holds is checked by the dataset's name, see data.load.
@@ -56,8 +56,8 @@ def opened(
       checkpoints of another run, or is not the first process's.
   """
   workdir = pathlib.Path(workdir).expanduser()
-  if not processes.is_first():
-    processes.barrier('workdir')
+  if not distributed.is_first():
+    distributed.barrier('workdir')
     _check_shared(workdir, config)
     yield workdir
     return
@@ -72,7 +72,7 @@ def opened(
         'wait for its end, or name another --workdir'
       ) from error
     _claim(workdir, config)
-    processes.barrier('workdir')
+    distributed.barrier('workdir')
     yield workdir
 
 
