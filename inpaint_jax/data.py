@@ -13,7 +13,6 @@ import pathlib
 from typing import Any, Protocol
 
 import grain
-import jax
 import ml_collections
 import numpy as np
 
@@ -66,7 +65,8 @@ class _Padded(_Indexed):
     place = batch * self._batch_size + self._rows[row]
     if place < len(self._source):
       return super().__getitem__(place)
-    return jax.tree.map(np.zeros_like, super().__getitem__(0))
+    example = super().__getitem__(0)
+    return {name: np.zeros_like(x) for name, x in example.items()}
 
 
 class _Rows(grain.MapDataset):

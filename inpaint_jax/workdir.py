@@ -23,7 +23,7 @@ from typing import Any
 
 import ml_collections
 
-from inpaint_jax import distributed, errors, whole_files
+from inpaint_jax import errors, whole_files
 
 # Fields that say where and how fast, not what: a run may go on with others.
 # What the source holds is checked by the dataset's name, see data.load.
@@ -55,6 +55,9 @@ def opened(
     errors.UserError: the folder cannot be written to, is in use, holds
       checkpoints of another run, or is not the first process's.
   """
+  # JAX takes a second to import: only training needs it here.
+  from inpaint_jax import distributed
+
   workdir = pathlib.Path(workdir).expanduser()
   if not distributed.is_first():
     distributed.barrier('workdir')

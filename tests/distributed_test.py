@@ -164,8 +164,19 @@ import os, sys
 from inpaint_jax import distributed, errors
 
 address, number, act = sys.argv[1:]
+named = (address, 2, int(number))
+if act == 'slurm':
+  # What srun sets, as far as JAX looks at it.
+  os.environ |= {
+    'SLURM_JOB_ID': address.rpartition(':')[2],
+    'SLURM_STEP_NODELIST': 'localhost',
+    'SLURM_NTASKS': '2',
+    'SLURM_PROCID': number,
+    'SLURM_LOCALID': number,
+  }
+  named = ()
 distributed.HEARTBEAT_SECONDS = 5
-with distributed.joined(address, 2, int(number)):
+with distributed.joined(*named):
   distributed.barrier('start')
   if act == 'die':
     os.kill(os.getpid(), 9)
@@ -184,8 +195,9 @@ def _script(*acts):
   )
 
 
-def test_processes_part_without_a_word():
-  for code, _, stderr in _script('wait', 'wait'):
+@pytest.mark.parametrize('act', ['wait', 'slurm'])
+def test_processes_part_without_a_word(act):
+  for code, _, stderr in _script(act, act):
     assert (code, stderr) == (0, '')
 
 
