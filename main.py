@@ -7,6 +7,7 @@ Kept short on purpose: training is in inpaint_jax/train.py, evaluation in
 inpaint_jax/evaluate.py, the fields of --config in configs/default.py.
 """
 
+import contextlib
 import os
 
 from absl import flags
@@ -27,6 +28,22 @@ _WORKDIR = flags.DEFINE_string(
 )
 _MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate'], 'What to do.')
 
+_DISTRIBUTED = flags.DEFINE_bool(
+  'distributed',
+  False,
+  'Start as one of several processes, which Slurm, Open MPI, GKE or Cloud TPU '
+  'has started; anywhere else the three flags below take its place.',
+)
+_COORDINATOR_ADDRESS = flags.DEFINE_string(
+  'coordinator_address', None, 'HOST:PORT of process 0.'
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  'num_processes', None, 'How many processes train together.'
+)
+_PROCESS_ID = flags.DEFINE_integer(
+  'process_id', None, 'Which of them this is, counted from 0.'
+)
+
 
 def main(argv: list[str]) -> None:
   if argv[1:]:
@@ -36,16 +53,23 @@ def main(argv: list[str]) -> None:
       'no --workdir; name a folder, as --workdir=runs/unet'
     )
 
+  named = _COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value
   # JAX takes a second to import: --help and wrong flags need not wait for it.
-  if _MODE.value == 'train':
-    from inpaint_jax import train
+  with contextlib.ExitStack() as stack:
+    if _DISTRIBUTED.value or named != (None, None, None):
+      from inpaint_jax import distributed
 
-    train.train_and_evaluate(_CONFIG.value, _WORKDIR.value)
-  else:
-    from inpaint_jax import evaluate
+      distributed.check_flags(_DISTRIBUTED.value, *named)
+      stack.enter_context(distributed.joined(*named))
+    if _MODE.value == 'train':
+      from inpaint_jax import train
 
-    overrides = config_flags.get_override_values(flags.FLAGS['config'])
-    evaluate.evaluate(_WORKDIR.value, overrides)
+      train.train_and_evaluate(_CONFIG.value, _WORKDIR.value)
+    else:
+      from inpaint_jax import evaluate
+
+      overrides = config_flags.get_override_values(flags.FLAGS['config'])
+      evaluate.evaluate(_WORKDIR.value, overrides)
 
 
 if __name__ == '__main__':

@@ -5,7 +5,8 @@ A run keeps two managers: `latest` holds the whole train state, to go on from;
 let the best one evict the latest.
 
 Orbax writes a checkpoint beside its place and renames it when it is whole, so a
-kill leaves the earlier ones. It does not notice a flipped byte; the checksum
+kill leaves the earlier ones. Of several processes all write, and each calls the
+functions that are here. Orbax does not notice a flipped byte; the checksum
 that is kept with each checkpoint does.
 """
 
@@ -23,7 +24,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from inpaint_jax import errors
+from inpaint_jax import distributed, errors
 
 # How many checkpoints each manager keeps: the second is there for the day on
 # which the first is damaged, or read while training replaces it.
@@ -58,7 +59,7 @@ def open_manager(
     enable_async_checkpointing=False,
   )
   folder = (workdir / 'checkpoints' / kind).absolute()
-  if create:
+  if create and distributed.is_first():
     _remove_halves(folder)
   return ocp.CheckpointManager(folder, options=options)
 
@@ -88,7 +89,8 @@ def save(
     manager.wait_until_finished()
   # TensorStore reports a full disk as a ValueError, Orbax by other types.
   except Exception as error:
-    _remove_halves(pathlib.Path(manager.directory))
+    if distributed.is_first():
+      _remove_halves(pathlib.Path(manager.directory))
     raise errors.UserError(
       f'the checkpoint of step {step} could not be written to '
       f'{manager.directory}: {_one_line(error)}; free some space there and '
@@ -130,7 +132,11 @@ def restore(
         file=sys.stderr,
       )
     if set_aside and damaged:
-      _set_aside(pathlib.Path(manager.directory), damaged)
+      # All have read what is damaged before the first one renames it.
+      distributed.barrier('read')
+      if distributed.is_first():
+        _set_aside(pathlib.Path(manager.directory), damaged)
+      distributed.barrier('set aside')
       manager.reload()
     return restored
   if damaged:

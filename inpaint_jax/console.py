@@ -10,6 +10,8 @@ from typing import Any
 
 import tqdm
 
+from inpaint_jax import distributed
+
 
 class Console:
   """A progress bar, lines above it, and the time they need."""
@@ -31,6 +33,7 @@ class Console:
       bar_format='{desc} {percentage:3.0f}% |{bar}| step {n_fmt}/{total_fmt}'
       '{postfix} [{elapsed} gone, {remaining} left]',
       dynamic_ncols=True,
+      disable=not distributed.is_first(),
       # A log file gets a line now and then, not ten a second.
       mininterval=0.2 if sys.stderr.isatty() else 10,
     )

@@ -46,6 +46,48 @@ class _Indexed:
     }
 
 
+class _Padded(_Indexed):
+  """A source brought to whole batches, and of each of them some rows.
+
+  What is missing in the last batch is black and not valid.
+  """
+
+  def __init__(self, source: Source, batch_size: int, rows: slice):
+    super().__init__(source)
+    self._batch_size = batch_size
+    self._rows = range(batch_size)[rows]
+
+  def __len__(self) -> int:
+    return -(-len(self._source) // self._batch_size) * len(self._rows)
+
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    batch, row = divmod(index, len(self._rows))
+    place = batch * self._batch_size + self._rows[row]
+    if place < len(self._source):
+      return super().__getitem__(place)
+    example = super().__getitem__(0)
+    return {name: np.zeros_like(x) for name, x in example.items()}
+
+
+class _Rows(grain.MapDataset):
+  """Of every `batch_size` examples of a dataset some rows, without end."""
+
+  def __init__(self, parent: grain.MapDataset, batch_size: int, rows: slice):
+    super().__init__(parent)
+    self._batch_size = batch_size
+    self._rows = range(batch_size)[rows]
+
+  def __len__(self) -> int:
+    return len(self._parent) // self._batch_size * len(self._rows)
+
+  def __getitem__(self, index: int) -> Any:
+    # Grain counts on from epoch to epoch.
+    epoch, index = divmod(index, len(self))
+    batch, row = divmod(index, len(self._rows))
+    start = epoch * len(self._parent) + batch * self._batch_size
+    return self._parent[start + self._rows[row]]
+
+
 def load(
   config: ml_collections.ConfigDict, record: pathlib.Path | None = None
 ) -> datasets.Dataset:
@@ -124,6 +166,7 @@ def train_batches(
   seed: int,
   batch_size: int,
   start_step: int = 0,
+  rows: slice | None = None,
 ) -> Iterator[Batch]:
   """Yields training batches without end, from `start_step` on.
 
@@ -137,6 +180,8 @@ def train_batches(
     seed: of order and augmentation.
     batch_size: pictures a batch.
     start_step: batches to pass over, without reading them.
+    rows: those of each batch that are read, all unless named; what they hold
+      does not depend on it.
   """
 
   def augment_example(example, rng):
@@ -145,12 +190,16 @@ def train_batches(
     )
     return {**example, 'image': image}
 
-  dataset = (
+  rows = rows or slice(batch_size)
+  examples = (
     grain.MapDataset.source(_Indexed(source))
     .seed(seed)
     .shuffle()
     .random_map(augment_example)
-    .batch(batch_size, drop_remainder=True)
+  )
+  dataset = (
+    _Rows(examples, batch_size, rows)
+    .batch(len(range(batch_size)[rows]), drop_remainder=True)
     .repeat()
   )
   options = grain.ReadOptions(
@@ -160,7 +209,11 @@ def train_batches(
 
 
 def eval_batches(
-  source: Source, config: ml_collections.ConfigDict, *, batch_size: int
+  source: Source,
+  config: ml_collections.ConfigDict,
+  *,
+  batch_size: int,
+  rows: slice | None = None,
 ) -> Iterator[Batch]:
   """Yields the whole split once, in order, the last batch padded with black.
 
@@ -168,20 +221,13 @@ def eval_batches(
     source: a validation or test split.
     config: the section `data` of the config.
     batch_size: pictures a batch.
+    rows: those of each batch that are read, all unless named.
   """
-  dataset = grain.MapDataset.source(_Indexed(source)).batch(batch_size)
+  rows = rows or slice(batch_size)
+  dataset = grain.MapDataset.source(_Padded(source, batch_size, rows)).batch(
+    len(range(batch_size)[rows])
+  )
   options = grain.ReadOptions(
     num_threads=config.num_threads, prefetch_buffer_size=8
   )
-  for batch in dataset.to_iter_dataset(options):
-    yield pad(batch, batch_size)
-
-
-def pad(batch: Batch, batch_size: int) -> Batch:
-  """Appends examples of zeros, which are not valid, up to `batch_size`."""
-
-  def pad_array(array: np.ndarray) -> np.ndarray:
-    missing = batch_size - len(array)
-    return np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1))
-
-  return {name: pad_array(array) for name, array in batch.items()}
+  yield from dataset.to_iter_dataset(options)

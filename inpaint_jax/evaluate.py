@@ -16,6 +16,7 @@ from inpaint_jax import (
   baselines,
   config_checks,
   data,
+  distributed,
   errors,
   images,
   losses,
@@ -91,12 +92,13 @@ def evaluate_split(
   collected = []
   waiting = None
   for batch in _batches(source, config, mesh):
-    values, _ = eval_step(variables, sharding.put_batch(batch, mesh))
+    placed = sharding.put_batch(batch, mesh)
+    values, _ = eval_step(variables, placed)
     # The devices are at work on this batch while the one before it is read.
     if waiting:
-      collected.append(_without_padding(*waiting))
-    waiting = values, batch['valid']
-  collected.append(_without_padding(*waiting))
+      collected.append(_without_padding(*waiting, mesh))
+    waiting = values, placed['valid']
+  collected.append(_without_padding(*waiting, mesh))
   return _concatenate(collected)
 
 
@@ -111,8 +113,9 @@ def sample_grid(
   """Returns the grid of a split's first pictures as uint8 [H, W, 3]."""
   collected, found = [], 0
   for batch in _batches(source, config, mesh):
-    _, pictures = eval_step(variables, sharding.put_batch(batch, mesh))
-    collected.append(_without_padding(pictures, batch['valid']))
+    placed = sharding.put_batch(batch, mesh)
+    _, pictures = eval_step(variables, placed)
+    collected.append(_without_padding(pictures, placed['valid'], mesh))
     found += len(collected[-1]['image'])
     if found >= count:
       break
@@ -160,14 +163,16 @@ def evaluate(
   config.update_from_flattened_dict(overrides)
   config_checks.check_numbers(config)
   # Found before the work, not after.
-  workdirs.check_writable(net.workdir)
+  if distributed.is_first():
+    workdirs.check_writable(net.workdir)
   # Other pictures than those of the training are another dataset.
   elsewhere = ('data.data_dir', 'data.num_threads')
   same_data = not any(
     name.startswith('data.') and name not in elsewhere for name in overrides
   )
   record = net.workdir / 'dataset.json' if same_data else None
-  source = data.load(config.data, record).splits['test']
+  with distributed.first_before_others('dataset'):
+    source = data.load(config.data, record).splits['test']
 
   eval_step = make_eval_step(
     net.model,
@@ -194,8 +199,9 @@ def evaluate(
   print(format_report(report), flush=True)
   # What the run itself was tested on stays its test.
   name = 'test_other.json' if overrides else 'test_metrics.json'
-  with workdirs.room(net.workdir):
-    workdirs.write_json(net.workdir / name, report)
+  if distributed.is_first():
+    with workdirs.room(net.workdir):
+      workdirs.write_json(net.workdir / name, report)
   return report
 
 
@@ -240,7 +246,7 @@ def _measure(
   mesh: jax.sharding.Mesh,
 ) -> dict[str, dict[str, np.ndarray]]:
   """Returns {method: {metric: [N]}} for the net, then the baselines."""
-  perceptual = lpips.load()
+  perceptual = lpips.load(sharding.replicated(mesh))
   if perceptual is None:
     print("no LPIPS: pip install -e '.[metrics]' adds it")
   fills = baselines.available()
@@ -257,16 +263,17 @@ def _measure(
       total=-(-len(source) // sharding.round_up(config.batch_size, mesh)),
       desc='testing',
       unit='batch',
-      disable=None,
+      disable=None if distributed.is_first() else True,
     )
     for batch in batches:
-      values, pictures = eval_step(
-        net.variables, sharding.put_batch(batch, mesh)
-      )
+      placed = sharding.put_batch(batch, mesh)
+      values, pictures = eval_step(net.variables, placed)
       image, mask = pictures['image'], pictures['mask']
       outputs = {config.model.name: (values, pictures['output'])}
+      # Each process fills the pictures that it has read.
+      rows = sharding.local_rows(len(mask), mesh)
+      mask_uint8 = sharding.gather(mask, mesh)[rows, ..., 0].astype(np.uint8)
       for name, fill in fills.items():
-        mask_uint8 = np.asarray(mask[..., 0], np.uint8)
         filled = np.stack(list(pool.map(fill, batch['image'], mask_uint8)))
         output = sharding.put_batch(filled, mesh).astype(jnp.float32) / 255
         outputs[name] = compute(output, image, mask), output
@@ -274,7 +281,7 @@ def _measure(
         values = {**values, 'hole_area': area(mask)}
         if perceptual:
           values['lpips'] = perceptual(composite(output, image, mask), image)
-        collected[name].append(_without_padding(values, batch['valid']))
+        collected[name].append(_without_padding(values, placed['valid'], mesh))
   return {name: _concatenate(rows) for name, rows in collected.items()}
 
 
@@ -285,13 +292,19 @@ def _batches(
 ) -> Iterator[data.Batch]:
   # Padding makes a batch of any size fit any number of devices.
   batch_size = sharding.round_up(config.batch_size, mesh)
-  return data.eval_batches(source, config.data, batch_size=batch_size)
+  return data.eval_batches(
+    source,
+    config.data,
+    batch_size=batch_size,
+    rows=sharding.local_rows(batch_size, mesh),
+  )
 
 
 def _without_padding(
-  values: Mapping[str, jax.Array], valid: np.ndarray
+  values: Mapping[str, jax.Array], valid: jax.Array, mesh: jax.sharding.Mesh
 ) -> dict[str, np.ndarray]:
-  return {name: np.asarray(x)[valid > 0] for name, x in values.items()}
+  values, valid = sharding.gather((dict(values), valid), mesh)
+  return {name: x[valid > 0] for name, x in values.items()}
 
 
 def _concatenate(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

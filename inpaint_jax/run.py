@@ -11,6 +11,7 @@ import optax
 from inpaint_jax import (
   config_checks,
   data,
+  distributed,
   evaluate,
   losses,
   masks,
@@ -66,7 +67,8 @@ def create_run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Run:
   loss = losses.get_loss(config.loss)
   sampler = masks.create_sampler(config.masks)
   model = models.create_model(config.model)
-  dataset = data.load(config.data, workdir / 'dataset.json')
+  with distributed.first_before_others('dataset'):
+    dataset = data.load(config.data, workdir / 'dataset.json')
   steps = data.steps_per_epoch(dataset.splits['train'], config.batch_size)
   num_steps = steps * config.num_epochs
   tx = optimizers.create_optimizer(config.optimizer, num_steps)

@@ -1,20 +1,24 @@
 """Where arrays lie: one mesh over all devices, named ('data',).
 
 States are replicated, batches are split along their first axis. One device and
-many are the same code.
+many are the same code, as are one process and many: each has the rows of its
+own devices, `local_rows`, which lie beside each other.
 """
 
+import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from inpaint_jax import errors
 
 
 def create_mesh(devices: list[jax.Device] | None = None) -> jax.sharding.Mesh:
-  """Returns the mesh over `devices`, all of them unless named."""
+  """Returns the mesh over `devices`, those of all processes unless named."""
   devices = jax.devices() if devices is None else devices
+  devices = sorted(devices, key=lambda x: (x.process_index, x.id))
   return jax.sharding.Mesh(np.array(devices), ('data',))
 
 
@@ -28,9 +32,59 @@ def split(mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
   return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec('data'))
 
 
+def local_rows(batch_size: int, mesh: jax.sharding.Mesh) -> slice:
+  """Returns the rows of a batch that this process reads."""
+  own = [
+    place
+    for place, device in enumerate(mesh.devices.flat)
+    if device.process_index == jax.process_index()
+  ]
+  each = batch_size // mesh.size
+  return slice(own[0] * each, (own[-1] + 1) * each)
+
+
 def put_batch(batch: Any, mesh: jax.sharding.Mesh) -> Any:
-  """Moves a batch of NumPy arrays to the devices, split along axis 0."""
-  return jax.device_put(batch, split(mesh))
+  """Moves a batch of NumPy arrays to the devices, split along axis 0.
+
+  Args:
+    batch: arrays of the rows of this process.
+    mesh: where to.
+
+  Returns:
+    Arrays of the whole batch.
+  """
+  if jax.process_count() == 1:
+    return jax.device_put(batch, split(mesh))
+  return jax.tree.map(
+    lambda x: jax.make_array_from_process_local_data(split(mesh), x), batch
+  )
+
+
+def gather(tree: Any, mesh: jax.sharding.Mesh) -> Any:
+  """Returns arrays whole as NumPy's, in every process.
+
+  Args:
+    tree: arrays of the whole batch.
+    mesh: where they lie.
+  """
+  if jax.process_count() > 1:
+    tree = _replicate(mesh)(tree)
+  return jax.tree.map(np.asarray, tree)
+
+
+def largest(value: int, mesh: jax.sharding.Mesh) -> jax.Array:
+  """Returns the largest `value` of any process; does not wait for it."""
+  return _max(mesh)(put_batch(np.full(len(mesh.local_devices), value), mesh))
+
+
+@functools.cache
+def _replicate(mesh):
+  return jax.jit(lambda tree: tree, out_shardings=replicated(mesh))
+
+
+@functools.cache
+def _max(mesh):
+  return jax.jit(jnp.max, out_shardings=replicated(mesh))
 
 
 def check_batch_size(batch_size: int, mesh: jax.sharding.Mesh) -> None:

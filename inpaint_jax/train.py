@@ -10,6 +10,7 @@ import dataclasses
 import math
 import os
 import pathlib
+import signal
 import statistics
 import sys
 
@@ -21,6 +22,7 @@ from inpaint_jax import (
   checkpoints,
   console,
   data,
+  distributed,
   errors,
   evaluate,
   images,
@@ -31,7 +33,7 @@ from inpaint_jax import (
   zoo,
 )
 from inpaint_jax.train_state import count_parameters, TrainState
-from inpaint_jax.writer import Writer
+from inpaint_jax.writer import NoWriter, Writer
 
 TRAIN_METRICS = ('loss', 'grad_norm', 'param_norm', 'learning_rate')
 # Of metrics.csv, after `step`.
@@ -149,10 +151,17 @@ class _Loop:
     self._best = checkpoints.open_manager(run.workdir, 'best')
     self._state, self._progress = self._start()
     self._step = int(self._state.step)
-    self._writer = Writer(run.workdir, COLUMNS, self._step)
+    # All processes go through the same steps; the first one tells of them.
+    self._writer = (
+      Writer(run.workdir, COLUMNS, self._step)
+      if distributed.is_first()
+      else NoWriter()
+    )
     self._console = console.Console(
       self._step, run.num_steps, run.config.batch_size
     )
+    # The signal that came to any process, as of the newest step that was read.
+    self._signal = 0
     # Metrics of the newest step, still on the device.
     self._unread: dict[str, jax.Array] = {}
     # The same once they were read.
@@ -169,16 +178,23 @@ class _Loop:
       f'{run.config.model.name}: {count:,} parameters, '
       f'{count * 4 / 1e6:.1f} MB; {run.num_steps} steps of '
       f'{run.config.batch_size} pictures, {run.steps_per_epoch} an epoch, on '
-      f'{run.mesh.size} {jax.default_backend()} device(s)'
+      f'{run.mesh.size} {jax.default_backend()} device(s) of '
+      f'{jax.process_count()} process(es)'
     )
     restored = checkpoints.restore(
       self._latest,
       checkpoints.abstract_like(shapes, sharded),
       set_aside=True,
     )
+    step = restored.step if restored else 0
+    if int(sharding.largest(step, run.mesh)) != step:
+      raise errors.UserError(
+        f'--workdir={run.workdir} has other checkpoints on another host; name '
+        'a folder on a file system that all hosts share'
+      )
     # A best epoch that this start has yet to come to. It will find it again,
     # or, where devices round by chance, another.
-    checkpoints.delete_after(self._best, restored.step if restored else 0)
+    checkpoints.delete_after(self._best, step)
     if restored is None:
       create_state = jax.jit(run.create_state, out_shardings=sharded)
       state = create_state(self._seed)
@@ -226,6 +242,7 @@ class _Loop:
       seed=config.seed,
       batch_size=config.batch_size,
       start_step=self._step,
+      rows=sharding.local_rows(config.batch_size, run.mesh),
     )
     while self._step < run.num_steps and not self._is_stale():
       batch = sharding.put_batch(next(batches), run.mesh)
@@ -234,22 +251,29 @@ class _Loop:
       self._read()
       self._unread, self._step = values, self._step + 1
       self._console.advance()
+      if jax.process_count() > 1:
+        # Read with the metrics, a step later, so that nobody waits for it, and
+        # all processes stop after the same step.
+        asked = int(stop.signal or 0)
+        self._unread['signal'] = sharding.largest(asked, run.mesh)
 
       ends_epoch = self._step % run.steps_per_epoch == 0
       if ends_epoch or is_time(self._step, config.log_every_steps, first=True):
         self._log(ends_epoch)
+      if jax.process_count() == 1:
+        self._signal = int(stop.signal or 0)
       if (
         ends_epoch
-        or stop.signal
+        or self._signal
         or is_time(self._step, config.checkpoint_every_steps)
       ):
         self._save()
-      if stop.signal:
+      if self._signal:
         self._console.print(
-          f'{stop.signal.name}: saved step {self._step}; the same command goes '
-          'on from there'
+          f'{signal.Signals(self._signal).name}: saved step {self._step}; the '
+          'same command goes on from there'
         )
-        sys.exit(128 + stop.signal)
+        sys.exit(128 + self._signal)
 
   def _is_stale(self) -> bool:
     patience = self._run.config.early_stopping_patience
@@ -261,6 +285,7 @@ class _Loop:
       return
     self._values = {name: float(x) for name, x in self._unread.items()}
     self._unread = {}
+    self._signal = int(self._values.pop('signal', self._signal))
     self._check_finite(self._values)
     self._progress.window.append(self._values['loss'])
 
@@ -329,7 +354,8 @@ class _Loop:
         run.mesh,
         count,
       )
-      images.write(run.workdir / 'samples' / f'epoch_{epoch:03d}.png', grid)
+      if distributed.is_first():
+        images.write(run.workdir / 'samples' / f'epoch_{epoch:03d}.png', grid)
       self._writer.image(self._step, 'val/samples', grid)
 
   def _save(self) -> None:

@@ -41,7 +41,8 @@ def opened(
 ) -> Iterator[pathlib.Path]:
   """Makes the folder, or takes the one of an earlier start of the same run.
 
-  Within the block no other process can train there.
+  Within the block no other process can train there. Of several that train
+  together the first one does all that is written.
 
   Args:
     workdir: the folder.
@@ -51,10 +52,18 @@ def opened(
     `workdir` as a path.
 
   Raises:
-    errors.UserError: the folder cannot be written to, is in use, or holds
-      checkpoints of another run.
+    errors.UserError: the folder cannot be written to, is in use, holds
+      checkpoints of another run, or is not the first process's.
   """
+  # JAX takes a second to import: only training needs it here.
+  from inpaint_jax import distributed
+
   workdir = pathlib.Path(workdir).expanduser()
+  if not distributed.is_first():
+    distributed.barrier('workdir')
+    _check_shared(workdir, config)
+    yield workdir
+    return
   check_writable(workdir)
   with (workdir / '.lock').open('w') as lock:
     try:
@@ -66,6 +75,7 @@ def opened(
         'wait for its end, or name another --workdir'
       ) from error
     _claim(workdir, config)
+    distributed.barrier('workdir')
     yield workdir
 
 
@@ -110,6 +120,20 @@ def _claim(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> None:
   write_json(workdir / 'config.json', config.to_dict())
 
 
+def _check_shared(
+  workdir: pathlib.Path, config: ml_collections.ConfigDict
+) -> None:
+  """Raises a UserError unless the first process's config.json is here."""
+  path = workdir / 'config.json'
+  # Fields that may differ from host to host are not compared.
+  if not path.exists() or _differences(load_config(workdir), config):
+    raise errors.UserError(
+      f'--workdir={workdir} is not the same folder, or --config not the same '
+      'run, as in process 0; name a folder on a file system that all hosts '
+      'share, and the same config everywhere'
+    )
+
+
 def load_config(workdir: Path) -> ml_collections.ConfigDict:
   """Returns the config of the run in `workdir`."""
   workdir = pathlib.Path(workdir).expanduser()
@@ -144,18 +168,25 @@ def _check_same(
   here: ml_collections.ConfigDict,
 ) -> None:
   """Raises a UserError that names the fields in which two configs differ."""
-  old, new = _flatten(there.to_dict()), _flatten(here.to_dict())
-  differences = [
-    f'{name} ({old.get(name, "absent")} there, {new.get(name, "absent")} here)'
-    for name in sorted(old.keys() | new.keys())
-    if name not in FREE_FIELDS and old.get(name) != new.get(name)
-  ]
+  differences = _differences(there, here)
   if differences:
     raise errors.UserError(
       f'--workdir={workdir} holds a run of another config: '
       f'{", ".join(differences)}; name another --workdir, or give the same '
       'fields to go on with that run'
     )
+
+
+def _differences(
+  there: ml_collections.ConfigDict, here: ml_collections.ConfigDict
+) -> list[str]:
+  """Returns a text for each field in which two configs differ."""
+  old, new = _flatten(there.to_dict()), _flatten(here.to_dict())
+  return [
+    f'{name} ({old.get(name, "absent")} there, {new.get(name, "absent")} here)'
+    for name in sorted(old.keys() | new.keys())
+    if name not in FREE_FIELDS and old.get(name) != new.get(name)
+  ]
 
 
 def _flatten(fields: dict[str, Any], prefix: str = '') -> dict[str, Any]:

@@ -75,6 +75,22 @@ class Writer:
     self._events.close()
 
 
+class NoWriter:
+  """Takes the place of Writer in processes that write nothing."""
+
+  def row(self, step: int, values: Mapping[str, float]) -> None:
+    """See Writer."""
+
+  def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    """See Writer."""
+
+  def image(self, step: int, name: str, image: np.ndarray) -> None:
+    """See Writer."""
+
+  def close(self) -> None:
+    """See Writer."""
+
+
 def _rows_until(
   path: pathlib.Path, columns: list[str], last_step: int
 ) -> list[list[str]]:
