@@ -32,6 +32,10 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.init_from = ''
   # Pictures a step, over all devices together.
   config.batch_size = 8
+  # Parts in which a batch is gone through, one after the other, for batches
+  # that do not fit into memory. The update is that of the whole batch, but for
+  # batch normalisation, which sees the parts.
+  config.accumulate_steps = 1
   config.num_epochs = 3
   # Epochs without a better val/loss after which training stops; 0 = never.
   config.early_stopping_patience = 3
@@ -66,6 +70,9 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.data.rotate = True
   # Threads that read and decode pictures ahead of the step.
   config.data.num_threads = 4
+  # Where pictures are kept once they were read: device, host, none, or auto,
+  # which takes the first of them that has room. Batches are the same in all.
+  config.data.cache = 'auto'
 
   config.masks = ml_collections.ConfigDict()
   # A name in masks.MASKS: stamps, strokes, box, border, mixture.

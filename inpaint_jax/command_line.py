@@ -13,7 +13,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from inpaint_jax import errors
+from inpaint_jax import cache, errors
 
 
 def run(
@@ -30,6 +30,9 @@ def run(
       here, not to DEFINE_config_file, which would apply the overrides to it
       while flags are still being defined, and let their errors through.
   """
+  # Before JAX is imported, which reads these then.
+  for variable, value in cache.compilation().items():
+    os.environ.setdefault(variable, value)
   # Orbax and tensorflow-datasets narrate each step they take, and log errors
   # that they raise as well.
   logging.set_verbosity(logging.FATAL)

@@ -12,6 +12,7 @@ LEAST = {
   'seed': 0,
   'eval_seed': 0,
   'batch_size': 1,
+  'accumulate_steps': 1,
   'num_epochs': 1,
   'early_stopping_patience': 0,
   'log_every_steps': 1,

@@ -66,16 +66,31 @@ class Console:
     before, self._lap = self._lap, time.monotonic()
     return self._lap - before
 
-  def log_train(self, step: int, row: Mapping[str, float]) -> float:
-    """Prints train metrics; returns pictures/s since the last logging."""
-    elapsed = time.monotonic() - self._since
-    rate = self._steps * self._batch_size / max(elapsed, 1e-9)
+  def log_train(
+    self, step: int, row: Mapping[str, float], waited: float
+  ) -> dict[str, float]:
+    """Prints train metrics.
+
+    Args:
+      step: that ended.
+      row: its metrics.
+      waited: seconds since the last logging in which the loop had no batch.
+
+    Returns:
+      What depends on the clock: pictures/s since the last logging, and the
+      share of that time in which the loop waited for its input.
+    """
+    elapsed = max(time.monotonic() - self._since, 1e-9)
+    rate = self._steps * self._batch_size / elapsed
     self._bar.set_postfix_str(
       f'loss {row["train/loss"]:.4g}, {rate:.1f} pictures/s', refresh=False
     )
     self.print(f'step {step}/{self._num_steps}  {_values(row)}')
     self._restart()
-    return rate
+    return {
+      'train/pictures_per_second': rate,
+      'train/input_wait': waited / elapsed,
+    }
 
   def log_epoch(
     self, epoch: int, num_epochs: int, row: Mapping[str, float], is_best: bool

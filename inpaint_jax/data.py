@@ -9,6 +9,7 @@ Masks are not here: they are drawn on the device, see masks.py.
 """
 
 from collections.abc import Iterator
+import functools
 import pathlib
 from typing import Any, Protocol
 
@@ -32,18 +33,18 @@ class Source(Protocol):
 class _Indexed:
   """A source whose examples know their index and carry nothing else."""
 
-  def __init__(self, source: Source):
+  def __init__(self, source: Source, with_images: bool = True):
     self._source = source
+    self._with_images = with_images
 
   def __len__(self) -> int:
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    return {
-      'image': self._source[index]['image'],
-      'index': np.int32(index),
-      'valid': np.float32(1),
-    }
+    image = {}
+    if self._with_images:
+      image = {'image': self._source[index]['image']}
+    return {**image, 'index': np.int32(index), 'valid': np.float32(1)}
 
 
 class _Padded(_Indexed):
@@ -65,6 +66,10 @@ class _Padded(_Indexed):
     place = batch * self._batch_size + self._rows[row]
     if place < len(self._source):
       return super().__getitem__(place)
+    return self._black
+
+  @functools.cached_property
+  def _black(self) -> dict[str, Any]:
     example = super().__getitem__(0)
     return {name: np.zeros_like(x) for name, x in example.items()}
 
@@ -124,28 +129,32 @@ def load(
   return datasets.load(config)
 
 
-def augment(
-  image: np.ndarray,
-  rng: np.random.Generator,
-  *,
-  flip: bool,
-  rotate: bool,
-) -> np.ndarray:
-  """Returns a square picture flipped and turned at random.
+def draw_augmentation(
+  rng: np.random.Generator, *, flip: bool, rotate: bool
+) -> dict[str, np.ndarray]:
+  """Draws how a picture is flipped and turned.
 
   Args:
-    image: [S, S, 3].
     rng: where chance comes from.
     flip: whether to flip left and right, with probability 1/2.
     rotate: whether to rotate by 0, 90, 180 or 270 degrees, equally likely.
+
+  Returns:
+    `flipped`, 0 or 1, and `turns`, quarters to the left after that; int8.
   """
   # Both are drawn in any case: a switch does not move the other's chance.
   flipped, turns = rng.integers(2), rng.integers(4)
-  if flip and flipped:
+  return {
+    'flipped': np.int8(flipped if flip else 0),
+    'turns': np.int8(turns if rotate else 0),
+  }
+
+
+def augment(image: np.ndarray, flipped: int, turns: int) -> np.ndarray:
+  """Returns a square picture [S, S, 3] flipped and turned."""
+  if flipped:
     image = np.fliplr(image)
-  if rotate:
-    image = np.rot90(image, turns)
-  return np.ascontiguousarray(image)
+  return np.ascontiguousarray(np.rot90(image, turns))
 
 
 def steps_per_epoch(source: Source, batch_size: int) -> int:
@@ -167,6 +176,7 @@ def train_batches(
   batch_size: int,
   start_step: int = 0,
   rows: slice | None = None,
+  with_images: bool = True,
 ) -> Iterator[Batch]:
   """Yields training batches without end, from `start_step` on.
 
@@ -182,17 +192,19 @@ def train_batches(
     start_step: batches to pass over, without reading them.
     rows: those of each batch that are read, all unless named; what they hold
       does not depend on it.
+    with_images: whether to read them; else batches have what was drawn for
+      their augmentation, see draw_augmentation.
   """
 
   def augment_example(example, rng):
-    image = augment(
-      example['image'], rng, flip=config.flip, rotate=config.rotate
-    )
-    return {**example, 'image': image}
+    drawn = draw_augmentation(rng, flip=config.flip, rotate=config.rotate)
+    if not with_images:
+      return {**example, **drawn}
+    return {**example, 'image': augment(example['image'], **drawn)}
 
   rows = rows or slice(batch_size)
   examples = (
-    grain.MapDataset.source(_Indexed(source))
+    grain.MapDataset.source(_Indexed(source, with_images))
     .seed(seed)
     .shuffle()
     .random_map(augment_example)

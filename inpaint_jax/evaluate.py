@@ -166,7 +166,7 @@ def evaluate(
   if distributed.is_first():
     workdirs.check_writable(net.workdir)
   # Other pictures than those of the training are another dataset.
-  elsewhere = ('data.data_dir', 'data.num_threads')
+  elsewhere = set(workdirs.FREE_FIELDS) - {'data.source'}
   same_data = not any(
     name.startswith('data.') and name not in elsewhere for name in overrides
   )

@@ -212,7 +212,9 @@ def _kl_div(outputs: jax.Array, image: jax.Array) -> jax.Array:
   outputs, image = _check(outputs, image)
   # log(1 - sigmoid(x)) = log_sigmoid(-x), which no rounding turns into log 0.
   on = kl_div(jax.nn.log_sigmoid(outputs), image)
-  off = kl_div(jax.nn.log_sigmoid(-outputs), 1 - image)
+  # XLA may make of x / 255 a product, by which white comes out above 1.
+  dark = jnp.maximum(1 - image, 0)
+  off = kl_div(jax.nn.log_sigmoid(-outputs), dark)
   return on + off
 
 

@@ -13,6 +13,7 @@ from inpaint_jax import (
   data,
   distributed,
   evaluate,
+  feed,
   losses,
   masks,
   models,
@@ -32,6 +33,7 @@ class Run:
     workdir: the folder of the run.
     mesh: the devices.
     splits: train, val and test pictures.
+    cache: where training pictures are kept, see feed.choose.
     steps_per_epoch: whole batches in the training split.
     num_steps: steps of the whole training.
     schedule: learning rate as a function of the updates made so far.
@@ -45,6 +47,7 @@ class Run:
   workdir: pathlib.Path
   mesh: jax.sharding.Mesh
   splits: Mapping[str, data.Source]
+  cache: str
   steps_per_epoch: int
   num_steps: int
   schedule: optax.Schedule
@@ -69,7 +72,13 @@ def create_run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Run:
   model = models.create_model(config.model)
   with distributed.first_before_others('dataset'):
     dataset = data.load(config.data, workdir / 'dataset.json')
-  steps = data.steps_per_epoch(dataset.splits['train'], config.batch_size)
+  splits = dict(dataset.splits)
+  steps = data.steps_per_epoch(splits['train'], config.batch_size)
+  count = len(splits['train']) + len(splits['val'])
+  cache = feed.choose(config.data, count, mesh)
+  # What is on the devices is read from disk once; the test is in any case.
+  for name in ('train', 'val') if cache == 'host' else ('val',):
+    splits[name] = feed.keep(splits[name], config.data, cache)
   num_steps = steps * config.num_epochs
   tx = optimizers.create_optimizer(config.optimizer, num_steps)
 
@@ -86,7 +95,8 @@ def create_run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Run:
     config=config,
     workdir=workdir,
     mesh=mesh,
-    splits=dataset.splits,
+    splits=splits,
+    cache=cache,
     steps_per_epoch=steps,
     num_steps=num_steps,
     schedule=optimizers.create_schedule(config.optimizer, num_steps),
@@ -104,7 +114,10 @@ def create_run(config: ml_collections.ConfigDict, workdir: pathlib.Path) -> Run:
 def check(config: ml_collections.ConfigDict) -> None:
   """Raises a UserError on what no run can have; writes and builds nothing."""
   config_checks.check_numbers(config)
-  sharding.check_batch_size(config.batch_size, sharding.create_mesh())
+  sharding.check_batch_size(
+    config.batch_size, sharding.create_mesh(), config.accumulate_steps
+  )
+  feed.check(config.data)
   losses.get_loss(config.loss)
   masks.create_sampler(config.masks)
   models.create_model(config.model)

@@ -87,12 +87,24 @@ def _max(mesh):
   return jax.jit(jnp.max, out_shardings=replicated(mesh))
 
 
-def check_batch_size(batch_size: int, mesh: jax.sharding.Mesh) -> None:
-  """Raises a UserError unless the devices can share the batch evenly."""
-  if batch_size < 1 or batch_size % mesh.size:
+def check_batch_size(
+  batch_size: int, mesh: jax.sharding.Mesh, accumulate_steps: int = 1
+) -> None:
+  """Raises a UserError unless the devices can share the batch evenly.
+
+  Args:
+    batch_size: pictures an update, over all devices.
+    mesh: the devices.
+    accumulate_steps: parts that it is gone through in.
+  """
+  parts = mesh.size * accumulate_steps
+  if batch_size < 1 or batch_size % parts:
+    shared = f'{mesh.size} device(s)'
+    if accumulate_steps > 1:
+      shared += f' in --config.accumulate_steps={accumulate_steps} parts'
     raise errors.UserError(
-      f'--config.batch_size={batch_size} cannot be shared evenly by '
-      f'{mesh.size} device(s); choose a multiple of {mesh.size}'
+      f'--config.batch_size={batch_size} cannot be shared evenly by {shared}; '
+      f'choose a multiple of {parts}'
     )
 
 

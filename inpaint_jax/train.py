@@ -21,10 +21,10 @@ import numpy as np
 from inpaint_jax import (
   checkpoints,
   console,
-  data,
   distributed,
   errors,
   evaluate,
+  feed,
   images,
   interrupts,
   run as runs,
@@ -236,16 +236,17 @@ class _Loop:
 
   def _train(self, stop: interrupts.Stop) -> None:
     run, config = self._run, self._run.config
-    batches = data.train_batches(
+    self._feed = feed.Feed(
       run.splits['train'],
       config.data,
+      run.mesh,
       seed=config.seed,
       batch_size=config.batch_size,
       start_step=self._step,
-      rows=sharding.local_rows(config.batch_size, run.mesh),
+      cache=run.cache,
     )
     while self._step < run.num_steps and not self._is_stale():
-      batch = sharding.put_batch(next(batches), run.mesh)
+      batch = self._feed.next()
       self._state, values = run.train_step(self._state, batch, self._seed)
       # The devices are at work on this step while the one before it is read.
       self._read()
@@ -311,9 +312,10 @@ class _Loop:
       'train/param_norm': self._values['param_norm'],
       'train/learning_rate': float(self._run.schedule(self._step - 1)),
     }
-    rate = self._console.log_train(self._step, row)
-    self._rates.append(rate)
-    self._writer.scalars(self._step, {'train/pictures_per_second': rate})
+    waited, self._feed.waited = self._feed.waited, 0.0
+    timed = self._console.log_train(self._step, row, waited)
+    self._rates.append(timed['train/pictures_per_second'])
+    self._writer.scalars(self._step, timed)
     if ends_epoch:
       row |= self._validate()
     self._writer.row(self._step, row)

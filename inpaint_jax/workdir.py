@@ -27,10 +27,15 @@ from inpaint_jax import errors, whole_files
 
 # Fields that say where and how fast, not what: a run may go on with others.
 # What the source holds is checked by the dataset's name, see data.load.
-FREE_FIELDS = ('data.data_dir', 'data.num_threads', 'data.source')
+FREE_FIELDS = (
+  'data.cache',
+  'data.data_dir',
+  'data.num_threads',
+  'data.source',
+)
 
 # Fields that came after the first version, with what they were in its runs.
-_ADDED = {'hole_weight': 1.0, 'init_from': ''}
+_ADDED = {'accumulate_steps': 1, 'hole_weight': 1.0, 'init_from': ''}
 
 Path = str | os.PathLike[str]
 

@@ -18,7 +18,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 from absl import flags
@@ -82,13 +81,6 @@ def _run(workdir: pathlib.Path, study: plan.Plan, runs: list[plan.Run]) -> None:
   protocol.check(workdir, study)
   table = workdir / 'results.csv'
   results.check(table, results.read(table), study)
-  # Compiled programs are shared by runs that differ in the seed alone. On this
-  # machine's disk: another machine's may have other instructions.
-  os.environ.setdefault(
-    'JAX_COMPILATION_CACHE_DIR',
-    os.path.join(tempfile.gettempdir(), f'inpaint_jax_study_{os.getuid()}'),
-  )
-  os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.3')
   # JAX takes seconds to import, which --list and wrong flags need not wait for.
   from inpaint_jax import data, datasets
   from inpaint_jax.study import report, runner

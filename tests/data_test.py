@@ -83,10 +83,10 @@ def test_augment_makes_each_turn_and_flip_and_no_other(flip, rotate, count):
     for turns in (range(4) if rotate else [0])
   }
   rng = np.random.default_rng(0)
-  found = [
-    data.augment(image, rng, flip=flip, rotate=rotate).tobytes()
-    for _ in range(400)
-  ]
+  found = []
+  for _ in range(400):
+    drawn = data.draw_augmentation(rng, flip=flip, rotate=rotate)
+    found.append(data.augment(image, **drawn).tobytes())
   assert set(found) == wanted
   assert len(wanted) == count
   # Each is as likely as any other: a deviation of five sigma fails.

@@ -10,7 +10,8 @@ import optax
 from PIL import Image
 import pytest
 
-from inpaint_jax import errors, losses, models
+from inpaint_jax import errors, losses, masks, models, optimizers, train_step
+from inpaint_jax.train_state import create_train_state
 
 TESTS = pathlib.Path(__file__).parent
 PHOTOS = TESTS.parents[1] / 'shared/landscapes/photos'
@@ -274,3 +275,20 @@ def test_overfits(name):
   psnr = hole_psnr(params)
   print(f'{name}: hole PSNR {psnr:.2f} dB')
   assert psnr >= 24
+
+
+def test_white_is_finite_in_a_whole_training_step():
+  """Compiled with the division by 255, 1 - image may come out below 0."""
+  from configs import smoke
+
+  config = smoke.get_config()
+  config.model.features = (2, 2, 4)
+  white = np.full((4, 32, 32, 3), 255, np.uint8)
+  for name, loss in losses.LOSSES.items():
+    model = models.create_model(config.model)
+    tx = optimizers.create_optimizer(config.optimizer, 10)
+    state = create_train_state(model, tx, seed=0, image_size=32, ema_decay=0)
+    sampler = masks.create_sampler(config.masks)
+    step = train_step.make_train_step(model, tx, loss, sampler, config)
+    _, values = jax.jit(step)(state, {'image': white})
+    assert np.isfinite(values['loss']), name

@@ -155,3 +155,36 @@ def test_ema_is_the_running_mean_and_is_what_is_used(config):
     state.variables()['params'],
     wanted,
   )
+
+
+@pytest.mark.parametrize('unrolled', [True, False])
+def test_accumulated_parts_make_the_step_of_the_whole(
+  config, monkeypatch, unrolled
+):
+  """With and without a loop, which accelerators get."""
+  config.model.features = (2, 2, 4)
+  config.optimizer.name = 'sgd'
+  state, whole = _first_step(config)
+  if not unrolled:
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+  config.accumulate_steps = 2
+  parts_state, parts = _first_step(config)
+  for name in whole:
+    np.testing.assert_allclose(parts[name], whole[name], rtol=1e-5)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6),
+    parts_state.params,
+    state.params,
+  )
+
+
+def test_accumulated_parts_move_batch_statistics_one_by_one(config):
+  config.model.name = 'encoder_decoder'
+  state, _ = _first_step(config)
+  config.accumulate_steps = 4
+  parts_state, _ = _first_step(config)
+  ours, theirs = (
+    jax.tree.leaves(x.batch_stats)[0] for x in (parts_state, state)
+  )
+  # Four updates of 0.1 each come nearer to the batch's than one.
+  assert np.abs(ours).sum() > 2 * np.abs(theirs).sum()
