@@ -180,6 +180,11 @@ with distributed.joined(*named):
   distributed.barrier('start')
   if act == 'die':
     os.kill(os.getpid(), 9)
+  if act == 'work':
+    # Other threads of Python wait for a second.
+    sys.setswitchinterval(1)
+    while True:
+      pass
   if act == 'fail':
     raise errors.UserError('no room')
   if act == 'break':
@@ -202,8 +207,10 @@ def test_processes_part_without_a_word(act):
 
 
 @pytest.mark.parametrize('victim', [0, 1])
-def test_waiting_for_a_dead_process_ends(victim):
-  acts = ['wait', 'wait']
+@pytest.mark.parametrize('act', ['wait', 'work'])
+def test_the_death_of_a_process_is_noticed(act, victim):
+  """By one that waits for it, and by one that does something else."""
+  acts = [act, act]
   acts[victim] = 'die'
   code, _, stderr = _script(*acts)[1 - victim]
   assert code == 1
@@ -298,7 +305,8 @@ def test_a_process_reads_the_rows_of_its_devices():
       self.process_index = process_index
 
   class Mesh:
-    devices = np.array([Device(x) for x in (0, 0, 0, 1)])
+    # This process is number 0.
+    devices = np.array([Device(x) for x in (-1, 0, 0, 1)])
     size = 4
 
-  assert sharding.local_rows(8, Mesh) == slice(0, 6)
+  assert sharding.local_rows(8, Mesh) == slice(2, 6)

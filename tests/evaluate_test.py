@@ -89,7 +89,7 @@ def test_masks_can_be_changed_and_the_net_cannot(trained, capsys):
 def test_without_the_extra_its_columns_are_left_out(
   trained, monkeypatch, capsys
 ):
-  monkeypatch.setattr(evaluate.lpips, 'load', lambda: None)
+  monkeypatch.setattr(evaluate.lpips, 'load', lambda _: None)
   monkeypatch.setattr(
     evaluate.baselines,
     'available',
