@@ -1,6 +1,6 @@
 """Makes the golden values of this folder with PyTorch, which no test needs.
 
-  python tests/golden/make_golden.py    (needs torch and numpy, nothing else)
+  python tests/golden/make_golden.py    (needs torch, see the extra [speed])
 
 The command and the version of PyTorch are written into each file. The tests
 import this module too, for its NumPy part: weights and inputs of the nets are
@@ -57,55 +57,7 @@ def net_golden() -> dict[str, np.ndarray]:
   import torch
   from torch import nn
 
-  def conv(inputs, outputs):
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
-
-  class EncoderDecoder(nn.Module):
-    def __init__(self):
-      super().__init__()
-      plan = [
-        ('encoder1', 6, 64, nn.MaxPool2d(2)),
-        ('encoder2', 64, 128, nn.MaxPool2d(2)),
-        ('encoder3', 128, 256, nn.Identity()),
-        ('decoder1', 256, 128, nn.UpsamplingNearest2d(scale_factor=2)),
-        ('decoder2', 128, 64, nn.UpsamplingNearest2d(scale_factor=2)),
-      ]
-      self.last = []
-      for name, inputs, outputs, resize in plan:
-        self.add_module(f'{name}_conv', conv(inputs, outputs))
-        self.add_module(f'{name}_norm', nn.BatchNorm2d(outputs))
-        self.last.append((name, resize))
-      self.decoder3_conv = conv(64, 3)
-
-    def forward(self, x):
-      for name, resize in self.last:
-        x = getattr(self, f'{name}_norm')(getattr(self, f'{name}_conv')(x))
-        x = resize(torch.relu(x))
-      return torch.tanh(self.decoder3_conv(x))
-
-  class UNet(nn.Module):
-    def __init__(self):
-      super().__init__()
-      self.encoder1_conv1, self.encoder1_conv2 = conv(6, 64), conv(64, 64)
-      self.encoder2_conv1, self.encoder2_conv2 = conv(64, 128), conv(128, 128)
-      self.encoder3_conv1, self.encoder3_conv2 = conv(128, 256), conv(256, 256)
-      self.bottleneck_conv = conv(256, 256)
-      self.decoder1_conv1, self.decoder1_conv2 = conv(512, 128), conv(128, 128)
-      self.decoder2_conv1, self.decoder2_conv2 = conv(256, 64), conv(64, 64)
-      self.decoder3_conv = conv(128, 3)
-
-    def forward(self, x):
-      relu, pool = torch.relu, nn.MaxPool2d(2)
-      up = nn.Upsample(scale_factor=2, mode='bilinear', align_corners=False)
-      e1 = self.encoder1_conv2(relu(self.encoder1_conv1(x)))
-      e2 = self.encoder2_conv2(relu(self.encoder2_conv1(relu(pool(e1)))))
-      e3 = self.encoder3_conv2(relu(self.encoder3_conv1(relu(pool(e2)))))
-      b = self.bottleneck_conv(relu(pool(e3)))
-      d1 = self.decoder1_conv1(relu(torch.cat([up(b), e3], 1)))
-      d1 = self.decoder1_conv2(relu(d1))
-      d2 = self.decoder2_conv1(relu(torch.cat([up(d1), e2], 1)))
-      d2 = self.decoder2_conv2(relu(d2))
-      return torch.tanh(self.decoder3_conv(relu(torch.cat([up(d2), e1], 1))))
+  from inpaint_jax.speed import torch_nets
 
   def fill(net, net_name):
     """Sets every parameter and running statistic from its named stream."""
@@ -131,7 +83,8 @@ def net_golden() -> dict[str, np.ndarray]:
     return y.numpy().transpose(0, 2, 3, 1)
 
   golden = {}
-  for name, net in (('encoder_decoder', EncoderDecoder()), ('unet', UNet())):
+  for name, create in torch_nets.NETS.items():
+    net = create()
     fill(net, name)
     golden[f'{name}/count'] = np.array(sum(p.numel() for p in net.parameters()))
     for size_name, size in SIZES.items():

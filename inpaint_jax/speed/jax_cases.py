@@ -1,0 +1,159 @@
+"""Our nets, as inference and main.py run them."""
+
+from collections.abc import Callable
+import contextlib
+import functools
+import io
+import pathlib
+import tempfile
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from inpaint_jax import (
+  datasets,
+  export,
+  inference,
+  losses,
+  masks,
+  models,
+  run as runs,
+  sharding,
+  trained,
+)
+from inpaint_jax.speed import cases
+from inpaint_jax.train_state import init_variables
+
+
+def create_net(case: cases.Case, dtype: str = 'float32') -> trained.Trained:
+  """Returns the net of a case with the weights that its seed draws."""
+  config = _config(case, dtype)
+  model = models.create_model(config.model)
+  # The key of create_train_state: inference and training start alike.
+  key = jax.random.fold_in(jax.random.key(config.seed), 0)
+  return trained.Trained(
+    workdir=None,
+    config=config,
+    model=model,
+    loss=losses.get_loss(config.loss),
+    variables=jax.jit(
+      functools.partial(init_variables, model, image_size=case.size)
+    )(key),
+    step=0,
+    info={},
+  )
+
+
+def create_inference(case: cases.Case, dtype: str) -> cases.Work:
+  """Returns a call of what an Inpainter calls, from and to NumPy."""
+  fill = inference.create_fill(create_net(case, dtype))
+  image, mask = cases.masked_example(case)
+
+  def count() -> float | None:
+    # A partial of the jitted function and the net's variables.
+    return count_flops(fill.func.lower(*fill.args, image, mask).compile())
+
+  return cases.Work(lambda: np.asarray(fill(image, mask)), count)
+
+
+def create_training(case: cases.Case, dtype: str) -> cases.Work:
+  """Returns a step of main.py, with pictures that lie in memory."""
+  config = _config(case, dtype)
+  with tempfile.TemporaryDirectory() as folder:
+    # What main.py builds, of a dataset that is as small as it can be.
+    config.data.update(
+      dataset='synthetic',
+      source='',
+      data_dir=f'{folder}/data',
+      image_size=min(case.size, max(datasets.IMAGE_SIZES)),
+      num_train=case.batch,
+      num_val=1,
+      num_test=1,
+    )
+    with contextlib.redirect_stderr(io.StringIO()):
+      run = runs.create_run(config, pathlib.Path(folder))
+  seed = np.uint32(config.seed)
+  create_state = jax.jit(
+    run.create_state, out_shardings=sharding.replicated(run.mesh)
+  )
+  state = create_state(seed)
+  image, _ = cases.example(case)
+  batch = {
+    'image': image,
+    'index': np.arange(case.batch, dtype=np.int32),
+    'valid': np.ones(case.batch, np.float32),
+  }
+
+  def step() -> float:
+    nonlocal state
+    put = sharding.put_batch(batch, run.mesh)
+    state, values = run.train_step(state, put, seed)
+    # The new parameters, too, and not only the loss.
+    jax.block_until_ready(state)
+    return float(values['loss'])
+
+  def count() -> float | None:
+    # Forwards, and as much again for the gradients of the inputs and of the
+    # kernels. XLA counts the body of a loop once, and ours have loops.
+    forward = create_inference(case, dtype).count_flops()
+    return 3 * forward if forward else None
+
+  return cases.Work(step, count)
+
+
+CREATE = {'inference': create_inference, 'training': create_training}
+
+
+def first_masks(case: cases.Case) -> np.ndarray:
+  """Returns the masks of step 1, [B, S, S, 1], so that PyTorch can have them.
+
+  Its first loss is then ours, which shows that both make the same step.
+  """
+  config = _config(case, 'float32')
+  sampler = masks.create_sampler(config.masks)
+  key = jax.random.fold_in(jax.random.key(np.uint32(config.seed)), 1)
+  keys = jax.random.split(key, case.batch)
+  draw = jax.jit(functools.partial(sampler, height=case.size, width=case.size))
+  return np.array(draw(keys))  # A copy, which PyTorch may write to.
+
+
+def export_onnx(case: cases.Case, path: pathlib.Path) -> None:
+  """Writes the net of a case to an ONNX file."""
+  path.write_bytes(export.to_onnx(create_net(case), export.DTYPES['float32']))
+
+
+def create_product(size: int, dtype: str) -> Callable[[], Any]:
+  """Returns a call that multiplies two square matrices."""
+  key = jax.random.key(0)
+  a = jax.random.normal(key, (size, size), dtype)
+  product = jax.jit(jax.numpy.dot)
+  return lambda: product(a, a).block_until_ready()
+
+
+def count_flops(compiled: jax.stages.Compiled) -> float | None:
+  """Returns the operations of a compiled program, None if it does not tell.
+
+  A multiplication and an addition are two. The body of a loop counts once.
+  """
+  cost = compiled.cost_analysis() or {}
+  return cost.get('flops') or None
+
+
+def peak_bytes() -> int | None:
+  """Returns the most memory that arrays had on an accelerator, None on a CPU.
+
+  Of the device that had most.
+  """
+  stats = [device.memory_stats() or {} for device in jax.local_devices()]
+  return max((x.get('peak_bytes_in_use', 0) for x in stats), default=0) or None
+
+
+def _config(case: cases.Case, dtype: str) -> ml_collections.ConfigDict:
+  # Of its dict, not a copy: a locked or referring field would stay one.
+  config = ml_collections.ConfigDict(case.config.to_dict())
+  config.batch_size = case.batch
+  config.data.image_size = case.size
+  config.model.dtype = dtype
+  return config

@@ -1,0 +1,124 @@
+"""Rows of measurements as tables and as JSON."""
+
+from collections.abc import Callable, Mapping, Sequence
+import pathlib
+from typing import Any
+
+from inpaint_jax import workdir as workdirs
+from inpaint_jax.speed import timing
+
+Row = dict[str, Any]
+
+
+def _ms(seconds: float) -> str:
+  return f'{seconds * 1e3:.4g}' if seconds < 1 else f'{seconds * 1e3:.0f}'
+
+
+def _mb(count: float) -> str:
+  return f'{count / 1e6:.1f}' if count < 1e8 else f'{count / 1e6:.0f}'
+
+
+# Keys of a row, with their headings and how a value is written. A table has the
+# columns that one of its rows has.
+COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+  'what': ('what', str),
+  'mode': ('mode', str),
+  'seconds': ('median ms', _ms),
+  'quartiles': ('quartiles', lambda x: f'{_ms(x[0])} to {_ms(x[1])}'),
+  'runs': ('runs', str),
+  'seconds_per_picture': ('ms/picture', _ms),
+  'pictures_per_second': ('pictures/s', '{:.4g}'.format),
+  'flops_per_second': ('GFLOP/s', lambda x: f'{x / 1e9:.4g}'),
+  'share': ('of product rate', '{:.0%}'.format),
+  'ratio': ('ratio', '{:.3f}'.format),
+  'difference': ('differs by', '{:.1g}'.format),
+  'cores': ('cores busy', '{:.2f}'.format),
+  'peak_bytes': ('peak MB', _mb),
+  'bytes_per_picture': ('MB/picture', _mb),
+}
+
+
+def create_row(what: str, mode: str, times: timing.Times, **fields: Any) -> Row:
+  """Returns a row on the times of something.
+
+  Args:
+    what: was done.
+    mode: in which it was done.
+    times: of it.
+    **fields: further keys of COLUMNS; None leaves a cell empty.
+  """
+  return {
+    'what': what,
+    'mode': mode,
+    'seconds': times.median,
+    'quartiles': times.quartiles,
+    'runs': len(times.seconds),
+    **fields,
+  }
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+  """Returns rows as a Markdown table whose columns stand straight."""
+  keys = [k for k in COLUMNS if any(row.get(k) is not None for row in rows)]
+  lines = [[COLUMNS[key][0] for key in keys]]
+  for row in rows:
+    values = [(key, row.get(key)) for key in keys]
+    lines.append(['' if x is None else COLUMNS[k][1](x) for k, x in values])
+  widths = [max(len(line[i]) for line in lines) for i in range(len(keys))]
+  lines.insert(1, ['-' * width for width in widths])
+  return '\n'.join(
+    '| '
+    + ' | '.join(x.ljust(w) for x, w in zip(line, widths, strict=True))
+    + ' |'
+    for line in lines
+  )
+
+
+class Report:
+  """What was measured so far; printed as it comes, and kept as JSON.
+
+  Attributes:
+    rates: from float32 and bfloat16 to the operations a second that the
+      fastest matrix product reached.
+  """
+
+  def __init__(self, about: Mapping[str, Any], path: pathlib.Path | None):
+    """Begins a report.
+
+    Args:
+      about: what was measured with, of JSON's types.
+      path: of the JSON file; None = none.
+    """
+    self.rates: dict[str, float] = {}
+    self._about = dict(about)
+    self._path = path
+    self._sections: dict[str, list[Row]] = {}
+    self._left_out: list[str] = []
+
+  def add_about(self, **fields: Any) -> None:
+    """Adds to what was measured with."""
+    self._about.update(fields)
+
+  def add(self, section: str, title: str, rows: Sequence[Row]) -> None:
+    """Prints a table and writes all that there is to the file."""
+    self._sections.setdefault(section, []).extend(rows)
+    self._write()
+    if rows:
+      print(f'\n{title}\n\n{table(rows)}', flush=True)
+
+  def leave_out(self, line: str) -> None:
+    """Says, once, what is not measured and why."""
+    if line not in self._left_out:
+      self._left_out.append(line)
+      self._write()
+      print(f'left out: {line}', flush=True)
+
+  def _write(self) -> None:
+    if self._path is not None:
+      content = {
+        'about': self._about,
+        'product_flops_per_second': self.rates,
+        'left_out': self._left_out,
+        **self._sections,
+      }
+      workdirs.write_json(self._path, content)
