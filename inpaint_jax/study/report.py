@@ -27,7 +27,7 @@ _TABLE = {
   'test/l1': ('whole output L1 ↓', 4),
   'test/ssim': ('SSIM ↑', 4),
   'test/seam_ratio': ('seam ratio', 2),
-  # Only where it was installed.
+  # Empty where it was not installed.
   'test/lpips': ('LPIPS ↓', 4),
 }
 # Those in which differences are told.
@@ -363,8 +363,11 @@ def _baseline_section(baselines: Mapping[str, Mapping[str, float]]) -> str:
   ]
   for name, means in baselines.items():
     cells = [
-      f'{means[column.removeprefix("test/")]:.{decimals}f}'
-      for column, (_, decimals) in _TABLE.items()
+      f'{means[name]:.{decimals}f}' if name in means else ''
+      for name, decimals in (
+        (column.removeprefix('test/'), decimals)
+        for column, (_, decimals) in _TABLE.items()
+      )
     ]
     lines.append(_line([name, *cells]))
   return '\n'.join(lines)
