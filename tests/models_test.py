@@ -351,11 +351,17 @@ def test_convolve_and_its_gradients_equal_xlas(shape, features, dtype):
     np.testing.assert_allclose(ours / scale, theirs / scale, atol=tolerance)
 
 
-def test_the_nets_use_it_on_a_single_cpu(monkeypatch):
+def test_it_is_used_where_it_is_faster(monkeypatch):
   used = []
   monkeypatch.setattr(
-    layers, 'convolve', lambda x, kernel: used.append(x.shape) or x[..., :1]
+    layers, 'convolve', lambda x, kernel: used.append(x.shape) or x
   )
-  x = jnp.zeros((1, 8, 8, 2))
-  layers._convolve_for_flax(x, jnp.zeros((3, 3, 2, 1)))
-  assert used == [(1, 8, 8, 2)]
+  kernel = jnp.zeros((3, 3, 2, 2))
+  arguments = (1, 1), 'SAME', None, None, ('NHWC', 'HWIO', 'NHWC')
+  small, large = jnp.zeros((1, 16, 16, 2)), jnp.zeros((1, 24, 16, 2))
+  for x in (small, large):
+    layers._convolve_for_flax(x, kernel, *arguments)
+  assert used == [large.shape]
+  monkeypatch.setattr(jax, 'device_count', lambda: 2)
+  layers._convolve_for_flax(large, kernel, *arguments)
+  assert used == [large.shape]
