@@ -15,7 +15,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-
 # Pixels of a block in kernel_gradient.
 _BLOCK = 2048
 
