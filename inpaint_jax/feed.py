@@ -81,7 +81,9 @@ def choose(
     )
   if wanted != 'auto':
     return wanted
-  if size <= _DEVICE_SHARE * there:
+  # Several processes upload together or not at all, and one host may have
+  # other devices than the next.
+  if size <= _DEVICE_SHARE * there and jax.process_count() == 1:
     return 'device'
   return 'host' if size <= _HOST_LIMIT else 'none'
 

@@ -3,13 +3,15 @@
 import pathlib
 import re
 
+import pytest
+
 from inpaint_jax import console
 
 
 def test_lines_stand_above_a_bar_with_step_loss_speed_and_time(capsys):
   with console.Console(step=4, num_steps=10, batch_size=8) as shown:
     shown.advance()
-    rate = shown.log_train(5, {'train/loss': 0.12341})
+    timed = shown.log_train(5, {'train/loss': 0.12341}, waited=2.0)
     shown.log_epoch(1, 2, {'val/loss': 0.5}, is_best=True)
     shown.log_epoch(2, 2, {'val/loss': 0.6}, is_best=False)
   out, bar = capsys.readouterr()
@@ -18,7 +20,10 @@ def test_lines_stand_above_a_bar_with_step_loss_speed_and_time(capsys):
     'epoch 1/2  val/loss 0.5  (best so far)',
     'epoch 2/2  val/loss 0.6',
   ]
+  rate, share = timed['train/pictures_per_second'], timed['train/input_wait']
+  # One step of 8 pictures in 8 / rate seconds, 2 of which it waited.
   assert rate > 0
+  assert share == pytest.approx(2 * rate / 8)
   last = bar.split('\r')[-1]
   assert re.search(
     r'50%.*step 5/10, loss 0\.1234, [\d.]+ pictures/s \[.* gone, .* left\]',

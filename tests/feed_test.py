@@ -119,6 +119,11 @@ def test_auto_takes_the_first_that_has_room(memory, count, wanted):
   assert feed.choose(_config(), count, _Mesh(memory)) == wanted
 
 
+def test_several_processes_do_not_choose_devices(monkeypatch):
+  monkeypatch.setattr(jax, 'process_count', lambda: 2)
+  assert feed.choose(_config(), 1000, _Mesh(10**9)) == 'host'
+
+
 def test_what_is_named_is_taken_if_it_can_be():
   config = _config(cache='device')
   assert feed.choose(config, 1000, _Mesh(None)) == 'device'

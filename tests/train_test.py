@@ -92,6 +92,31 @@ def test_training_without_a_test(config, tmp_path):
   assert again.pictures_per_second is None
 
 
+def test_waiting_for_input_is_logged(config, tmp_path, monkeypatch):
+  logged = []
+  scalars = train.Writer.scalars
+
+  def note(self, step, values):
+    logged.append(values.get('train/input_wait'))
+    scalars(self, step, values)
+
+  monkeypatch.setattr(train.Writer, 'scalars', note)
+  # As if each batch took half a second to come.
+  next_batch = train.feed.Feed.next
+
+  def slow(self):
+    self.waited += 0.5
+    return next_batch(self)
+
+  monkeypatch.setattr(train.feed.Feed, 'next', slow)
+  train.train(config, tmp_path)
+  shares = [x for x in logged if x is not None]
+  assert shares
+  # These steps take milliseconds.
+  assert shares[-1] > 1
+  assert 'input_wait' not in (tmp_path / 'metrics.csv').read_text()
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
   config.optimizer.name = 'sgd'
   config.optimizer.learning_rate = 1e30
