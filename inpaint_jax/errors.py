@@ -33,12 +33,26 @@ def choose(registry: Mapping[str, T], name: str, flag: str) -> T:
 def exit_with_line(main: Callable[..., Any], *args: Any) -> Any:
   """Calls `main(*args)`; a UserError becomes one line and exit code 1.
 
-  Ctrl-C becomes one line and exit code 130.
+  So does an end of memory. Ctrl-C becomes one line and exit code 130.
   """
   try:
     return main(*args)
   except UserError as error:
     print(f'error: {error}', file=sys.stderr)
+    sys.exit(1)
+  except (MemoryError, RuntimeError) as error:
+    # XLA's errors are RuntimeErrors that begin with a code.
+    reason = ' '.join(str(error).split())[:200]
+    if not (
+      isinstance(error, MemoryError) or reason.startswith('RESOURCE_EXHAUSTED')
+    ):
+      raise
+    print(
+      f'error: memory ran out ({reason or "no more from the system"}); close '
+      'other programs, or ask for less, see "When memory or patience runs out" '
+      'in README.md',
+      file=sys.stderr,
+    )
     sys.exit(1)
   except KeyboardInterrupt:
     print('interrupted', file=sys.stderr)

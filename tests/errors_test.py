@@ -27,11 +27,35 @@ def test_a_user_error_becomes_one_line_and_exit_code_1(capsys):
   assert capsys.readouterr().err == 'error: mend this\n'
 
 
-def test_another_error_keeps_its_traceback():
+@pytest.mark.parametrize(
+  ('error', 'reason'),
+  [
+    (MemoryError(), 'no more from the system'),
+    (MemoryError('Unable to allocate 9 GiB'), 'Unable to allocate 9 GiB'),
+    (
+      RuntimeError('RESOURCE_EXHAUSTED: Out of memory\nallocating 9 bytes.'),
+      'RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.',
+    ),
+  ],
+)
+def test_an_end_of_memory_is_one_line(capsys, error, reason):
   def main():
-    raise ZeroDivisionError
+    raise error
 
-  with pytest.raises(ZeroDivisionError):
+  with pytest.raises(SystemExit) as exit_info:
+    errors.exit_with_line(main)
+  assert exit_info.value.code == 1
+  shown = capsys.readouterr().err
+  assert shown.startswith(f'error: memory ran out ({reason}); close other')
+  assert shown.count('\n') == 1
+
+
+@pytest.mark.parametrize('error', [ZeroDivisionError, RuntimeError('INTERNAL')])
+def test_another_error_keeps_its_traceback(error):
+  def main():
+    raise error
+
+  with pytest.raises(error if isinstance(error, type) else RuntimeError):
     errors.exit_with_line(main)
 
 
