@@ -55,7 +55,7 @@ def test_a_misspelt_field_names_the_choices(config):
   result = _run(*config, '--config.los=l1')
   assert result.returncode == 2
   assert result.stderr.count('\n') == 1
-  assert 'the fields of --config are: batch_size' in result.stderr
+  assert 'the fields of --config are: accumulate_steps' in result.stderr
 
 
 def test_a_user_error_is_one_line():

@@ -211,7 +211,7 @@ def _report(*command, **env):
     ([], 1, 'no --workdir'),
     (['--workdir=W', 'stray'], 1, "'stray' is no flag"),
     (['--config.optimizer.nam=sgd'], 2, 'are: clip_norm, learning_rate'),
-    (['--config.nonsense=1'], 2, 'of --config are: batch_size'),
+    (['--config.nonsense=1'], 2, 'of --config are: accumulate_steps'),
     (['--config.num_epochs=two'], 2, 'num_epochs=two: wanted int'),
     (['--config.num_epochs=2.5'], 2, 'num_epochs=2.5: wanted int'),
     (['--config.data.flip=maybe'], 2, 'wanted true or false'),
