@@ -5,6 +5,8 @@ import os
 import pathlib
 import platform
 
+from inpaint_jax import machine
+
 
 def folder(variable: str, name: str) -> pathlib.Path:
   """Returns a folder of the user's cache, which need not exist yet.
@@ -48,10 +50,6 @@ def compilation() -> dict[str, str]:
 
 def _processor() -> str:
   """Returns a few digits that tell apart processors of other instructions."""
-  text = f'{platform.machine()} {platform.processor()}'
-  try:
-    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
-  except OSError:
-    lines = []
-  text += next((x for x in lines if x.startswith(('flags', 'Features'))), '')
-  return hashlib.sha256(text.encode()).hexdigest()[:8]
+  # Named so on x86, and on Arm.
+  parts = platform.machine(), *map(machine.cpu_field, ('flags', 'Features'))
+  return hashlib.sha256(' '.join(parts).encode()).hexdigest()[:8]

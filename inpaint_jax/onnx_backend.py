@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inpaint_jax import __version__, cache, errors
+from inpaint_jax import __version__, cache, errors, machine
 
 if TYPE_CHECKING:
   import onnxruntime
@@ -100,7 +100,7 @@ def create_session(
       f'{path} does not exist; write it with scripts/export.py --format=onnx'
     )
   options = onnxruntime.SessionOptions()
-  options.intra_op_num_threads = num_cores()
+  options.intra_op_num_threads = machine.num_cores()
   # Else its threads keep the cores busy while they wait for the next picture.
   options.add_session_config_entry('session.intra_op.allow_spinning', '0')
   options.log_severity_level = 3  # Errors; a warning is nothing to act on.
@@ -207,13 +207,6 @@ def _check_installed() -> None:
     )
 
 
-def num_cores() -> int:
-  """Returns how many cores this process may use."""
-  if hasattr(os, 'sched_getaffinity'):
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1  # macOS.
-
-
 def _sha256(content: bytes) -> str:
   return hashlib.sha256(content).hexdigest()[:16]
 
@@ -225,7 +218,7 @@ def _key(net: trained.Trained) -> str:
 
   fields = [
     (__version__, jax.__version__, onnxruntime.__version__),
-    (platform.node(), num_cores()),
+    (platform.node(), machine.num_cores()),
     net.config.model.to_dict(),
     (net.config.loss, net.config.data.image_size),
   ]

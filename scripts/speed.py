@@ -32,7 +32,7 @@ from typing import Any
 
 from absl import flags
 
-from inpaint_jax import command_line, errors, whole_files
+from inpaint_jax import command_line, errors, machine, whole_files
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Configs import each other as configs.NAME.
@@ -134,14 +134,13 @@ def main(argv: Sequence[str]) -> None:
   # Two libraries share an accelerator: JAX must not take most of its memory.
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
   # JAX takes a second to import: --help and wrong flags need not wait for it.
-  from inpaint_jax import onnx_backend
   from inpaint_jax.speed import report as reports, sections as all_sections
 
   on_cpu = all_sections.on_cpu()
   if on_cpu:
     # PyTorch is to compute where JAX does, which may have been told not to.
     os.environ['CUDA_VISIBLE_DEVICES'] = ''
-  num_threads = onnx_backend.num_cores()
+  num_threads = machine.num_cores()
   report = reports.Report(_about(num_threads), path)
   settings = all_sections.Settings(
     config=_config(features),
@@ -244,7 +243,7 @@ def _about(num_threads: int) -> dict[str, Any]:
 
   about = {
     'device': f'{len(jax.devices())} x {jax.devices()[0].device_kind}',
-    'cpu': _cpu(),
+    'cpu': machine.cpu_name(),
     'cores': num_threads,
     'python': platform.python_version(),
     'jax': jax.__version__,
@@ -257,16 +256,6 @@ def _about(num_threads: int) -> dict[str, Any]:
     about['load'] = round(os.getloadavg()[0], 2)
   print(', '.join(f'{name} {value}' for name, value in about.items()))
   return about
-
-
-def _cpu() -> str:
-  """Returns the name of the processor, as far as the system tells."""
-  try:
-    text = pathlib.Path('/proc/cpuinfo').read_text()
-  except OSError:
-    return platform.processor() or platform.machine()
-  names = [x for x in text.splitlines() if x.startswith('model name')]
-  return names[0].partition(':')[2].strip() if names else platform.machine()
 
 
 if __name__ == '__main__':

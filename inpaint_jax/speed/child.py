@@ -14,6 +14,7 @@ from inpaint_jax.speed import cases, memory, timing
 
 
 def main(argv: list[str]) -> None:
+  """Measures what argv[1] asks for, and prints the answer."""
   request = json.loads(argv[1])
   mode = request['mode']
   case = cases.Case(

@@ -18,6 +18,7 @@ import inpaint_jax
 from inpaint_jax import (
   data,
   evaluate,
+  machine,
   run as run_configs,
   train,
   trained,
@@ -172,7 +173,7 @@ def _run(
     'batch_size': config.batch_size,
     'image_size': config.data.image_size,
     'device': _device(),
-    'cores': _cores(),
+    'cores': machine.num_cores(),
     'versions': _versions(),
     'data_hash': data_hash,
     'config_hash': plan.fingerprint(run.cell.config),
@@ -263,17 +264,7 @@ def _device() -> str:
   device = jax.devices()[0]
   if device.platform != 'cpu':
     return f'{len(jax.devices())} x {device.device_kind}'
-  with contextlib.suppress(OSError):
-    for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
-      if line.startswith('model name'):
-        return line.partition(':')[2].strip()
-  return platform.machine()
-
-
-def _cores() -> int:
-  if hasattr(os, 'sched_getaffinity'):
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1
+  return machine.cpu_name()
 
 
 def _versions() -> str:
