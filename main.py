@@ -13,7 +13,7 @@ import os
 from absl import flags
 from ml_collections import config_flags
 
-from inpaint_jax import command_line, errors
+from inpaint_jax import command_line, errors, machine
 
 _DEFAULT = os.path.join(os.path.dirname(__file__), 'configs', 'unet.py')
 
@@ -54,6 +54,7 @@ def main(argv: list[str]) -> None:
     )
 
   named = _COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+  machine.keep_memory()
   # JAX takes a second to import: --help and wrong flags need not wait for it.
   with contextlib.ExitStack() as stack:
     if _DISTRIBUTED.value or named != (None, None, None):

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from inpaint_jax import blend, errors, mask_files, trained, windows
+from inpaint_jax.models import layers
 from inpaint_jax.texture import synthesize
 
 # A net's picture of a batch of masked pictures: image float32 [B, S, S, 3] in
@@ -69,16 +70,31 @@ def load(
   return Inpainter(fill, net.config.data.image_size)
 
 
-def create_fill(net: trained.Trained) -> Fill:
-  """Returns a net's function from masked pictures to whole ones, in JAX."""
+def create_fill(net: trained.Trained, *, optimize: bool = False) -> Fill:
+  """Returns a net's function from masked pictures to whole ones, in JAX.
 
-  # The variables are an argument: as constants they would be compiled in.
-  @jax.jit
+  Args:
+    net: the net.
+    optimize: for many pictures of one size. On a CPU the program then takes up
+      to 1.8 times less time for each, and about five seconds more to compile
+      for each size.
+  """
+
   def fill(variables, image, mask):
     outputs = net.model.apply(variables, image, mask, train=False)
     return jnp.clip(net.loss.to_image(outputs), 0, 1)
 
-  return functools.partial(fill, net.variables)
+  if optimize:
+    # As constants, weights are brought into the form that the convolutions
+    # want while the program is compiled.
+    return jax.jit(functools.partial(fill, net.variables))
+
+  @jax.jit
+  def fill_soon(variables, image, mask):
+    with layers.quick_compilation():
+      return fill(variables, image, mask)
+
+  return functools.partial(fill_soon, net.variables)
 
 
 class Inpainter:

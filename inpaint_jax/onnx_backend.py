@@ -101,8 +101,6 @@ def create_session(
     )
   options = onnxruntime.SessionOptions()
   options.intra_op_num_threads = machine.num_cores()
-  # Else its threads keep the cores busy while they wait for the next picture.
-  options.add_session_config_entry('session.intra_op.allow_spinning', '0')
   options.log_severity_level = 3  # Errors; a warning is nothing to act on.
   try:
     return onnxruntime.InferenceSession(

@@ -23,7 +23,7 @@ import time
 from absl import flags
 from ml_collections import config_flags
 
-from inpaint_jax import command_line, errors, workdir as workdirs
+from inpaint_jax import command_line, errors, machine, workdir as workdirs
 from inpaint_jax.study import claims, plan, protocol, results
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -81,6 +81,7 @@ def _run(workdir: pathlib.Path, study: plan.Plan, runs: list[plan.Run]) -> None:
   protocol.check(workdir, study)
   table = workdir / 'results.csv'
   results.check(table, results.read(table), study)
+  machine.keep_memory()
   # JAX takes seconds to import, which --list and wrong flags need not wait for.
   from inpaint_jax import data, datasets
   from inpaint_jax.study import report, runner

@@ -16,8 +16,9 @@ scaling    time and memory as pictures grow and become more
 datasets   scripts/prepare_data.py on --photos photos
 
 PyTorch's nets are the same ones, with the same weights; GFLOP/s are the
-operations that XLA counts in our float32 program of inference, three times as
-many for a step, in the time of each mode.
+operations of the nets as they are defined, as XLA counts them in float32
+inference, three times as many for a step, in the time of each mode: more than
+the rate of products is possible where a mode saves operations.
 What is not installed or does not work is left out, with a line that says so.
 The machine should have nothing else to do.
 """
@@ -133,6 +134,8 @@ def main(argv: Sequence[str]) -> None:
 
   # Two libraries share an accelerator: JAX must not take most of its memory.
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
+  # As main.py does; PyTorch gains by it as well.
+  machine.keep_memory()
   # JAX takes a second to import: --help and wrong flags need not wait for it.
   from inpaint_jax.speed import report as reports, sections as all_sections
 

@@ -357,7 +357,8 @@ def test_only_what_is_near_a_hole_is_cut(quick, monkeypatch):
   assert max(sides) <= 64
 
 
-def test_the_net_sees_what_it_was_trained_on(trained):
+@pytest.mark.parametrize('optimize', [False, True])
+def test_the_net_sees_what_it_was_trained_on(trained, optimize):
   """Black holes, the mask beside them, and its picture as the loss has it."""
   image, mask = _picture(32, 32), np.zeros((1, 32, 32, 1), np.float32)
   mask[:, 8:20, 8:20] = 1
@@ -366,7 +367,7 @@ def test_the_net_sees_what_it_was_trained_on(trained):
   with jax.numpy_rank_promotion('allow'):
     outputs = found.model.apply(found.variables, masked, mask, train=False)
     output = np.clip(found.loss.to_image(outputs), 0, 1)
-  filled = inference.create_fill(found)(masked, mask)
+  filled = inference.create_fill(found, optimize=optimize)(masked, mask)
   np.testing.assert_allclose(filled, output, atol=1e-5)
 
 

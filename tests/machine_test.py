@@ -1,6 +1,9 @@
 """What the machine is."""
 
 import os
+import platform
+import subprocess
+import sys
 
 import pytest
 
@@ -31,3 +34,62 @@ def test_a_processor_has_a_name_even_if_linux_says_none(monkeypatch):
   monkeypatch.setattr(machine.pathlib.Path, 'read_text', fail)
   assert machine.cpu_field('flags') == ''
   assert machine.cpu_name()
+
+
+# Prints whether memory is kept, and the pages that a second array of 64 MB has
+# come to.
+_PROGRAM = """
+import resource
+import numpy as np
+from inpaint_jax import machine
+kept = machine.keep_memory()
+for _ in range(2):
+  before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+  x = np.ones(2**23)
+  pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+  del x
+print(kept, pages)
+"""
+
+
+def _keep(**env):
+  kept = {
+    name: value
+    for name, value in os.environ.items()
+    if name not in ('LD_PRELOAD', 'GLIBC_TUNABLES')
+    and not name.startswith('MALLOC_')
+  }
+  result = subprocess.run(
+    [sys.executable, '-c', _PROGRAM],
+    env=kept | env,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  kept, pages = result.stdout.split()
+  return kept == 'True', int(pages)
+
+
+_needs_glibc = pytest.mark.skipif(
+  platform.libc_ver()[0] != 'glibc', reason='needs glibc'
+)
+
+
+@_needs_glibc
+def test_kept_memory_is_not_fetched_again():
+  kept, pages = _keep()
+  assert kept
+  assert pages < 100
+
+
+@_needs_glibc
+def test_an_allocator_that_the_user_has_set_is_left_alone():
+  kept, pages = _keep(MALLOC_ARENA_MAX='2')
+  assert not kept
+  # 64 MB in pages of 4 KB, or some of 2 MB.
+  assert pages >= 32
+
+
+def test_other_libraries_are_left_alone(monkeypatch):
+  monkeypatch.setattr(machine.platform, 'libc_ver', lambda: ('', ''))
+  assert not machine.keep_memory()

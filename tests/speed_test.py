@@ -84,6 +84,18 @@ def test_functions_are_called_in_turns(budget, made):
   assert rounds == [['quick', 'slow']] * made
 
 
+def test_short_calls_are_timed_with_their_threads_awake():
+  clock, called = _Clock(), []
+
+  def call():
+    called.append(clock.now)
+    clock.now += 0.01 * len(called)
+
+  times = timing.interleave({'x': call}, seconds=0, pause=0, clock=clock)
+  # The first is timed before it is known to be short.
+  assert times['x'].seconds == pytest.approx((0.01, 0.03, 0.05))
+
+
 def test_median_and_quartiles():
   times = timing.Times((5.0, 1.0, 3.0, 2.0, 40.0))
   assert (times.median, times.quartiles) == (3.0, (2.0, 5.0))
@@ -316,6 +328,7 @@ def test_the_script_without_pytorch(tmp_path):
   assert found['about']['features'] == '4,8,16'
   assert [row['mode'] for row in found['inference']] == [
     'JAX float32',
+    'JAX float32, quick to compile',
     'JAX bfloat16',
     'ONNX Runtime',
   ] * 2

@@ -5,9 +5,13 @@ are written as reshapes, slices and sums, because XLA on the CPU is slow with
 the backward pass of `nn.max_pool` (over four times slower than here) and with
 `jax.image.resize`, forward and backward. They are jitted for their names, by
 which onnx_graph.py knows what the reshapes stand for; XLA inlines them.
-Convolutions are XLA's own, but for the gradient of their kernels on a CPU.
+Convolutions are XLA's own, but on a CPU: there winograd.py does the wide ones,
+and `kernel_gradient` the gradient of the kernels of the narrow ones.
 """
 
+from collections.abc import Iterator
+import contextlib
+import contextvars
 import math
 from typing import Any
 
@@ -15,8 +19,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from inpaint_jax.models import winograd
+
 # Pixels of a block in kernel_gradient.
 _BLOCK = 2048
+
+_is_quick = contextvars.ContextVar('_is_quick', default=False)
 
 
 def _uniform(bound: float) -> nn.initializers.Initializer:
@@ -59,27 +67,43 @@ def conv(
   )(x)
 
 
+@contextlib.contextmanager
+def quick_compilation() -> Iterator[None]:
+  """Lets nets that are traced within it use XLA's convolutions alone.
+
+  What takes seconds less to compile may take twice the time to run: it is for
+  programs that run a few times. To be entered in the traced function.
+  """
+  token = _is_quick.set(True)
+  try:
+    yield
+  finally:
+    _is_quick.reset(token)
+
+
 def _convolve_for_flax(
   x: jax.Array, kernel: jax.Array, *args: Any, **kwargs: Any
 ) -> jax.Array:
   """Takes what nn.Conv gives to lax.conv_general_dilated."""
   # Several devices have a share of the batch each: XLA divides its own
-  # gradient among them, and would gather the batch for the blocks of ours.
+  # convolutions among them, and would gather the batch for ours.
   is_one_cpu = jax.default_backend() == 'cpu' and jax.device_count() == 1
-  # At 16x16 and below, XLA's is the faster one. Exports leave the size open.
-  sizes = x.shape[1:3]
-  is_large = all(isinstance(n, int) for n in sizes) and math.prod(sizes) > 256
-  if is_one_cpu and is_large:
-    return convolve(x, kernel)
+  # Exports leave the size open.
+  is_known = all(isinstance(n, int) for n in x.shape)
+  if is_one_cpu and is_known and not _is_quick.get():
+    # At 16x16 and below, XLA's gradient of narrow kernels is the faster one.
+    is_large = math.prod(x.shape[1:3]) > 256
+    if is_large or winograd.suits(x, kernel.shape[-1]):
+      return convolve(x, kernel)
   return jax.lax.conv_general_dilated(x, kernel, *args, **kwargs)
 
 
 @jax.custom_vjp
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Convolves as XLA does, with a gradient of the kernel made for CPUs.
+  """Convolves in the way that is fastest on a CPU.
 
   Equals `lax.conv_general_dilated` with a border of zeros, and so do its
-  gradients to rounding. Forward-mode derivatives (`jax.jvp`) are not there.
+  gradients, to rounding. Forward-mode derivatives (`jax.jvp`) are not there.
 
   Args:
     x: pictures [B, H, W, C].
@@ -88,6 +112,8 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
   Returns:
     Pictures [B, H, W, F].
   """
+  if winograd.suits(x, kernel.shape[-1]):
+    return winograd.convolve(x, kernel)
   return jax.lax.conv_general_dilated(
     x, kernel, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')
   )
@@ -99,9 +125,13 @@ def _convolve_fwd(x, kernel):
 
 def _convolve_bwd(residuals, gradient):
   x, kernel = residuals
-  # The convolution with the kernel turned around, at which XLA is fast.
+  # The gradient of the input is a convolution with the kernel turned around.
   turned = kernel[::-1, ::-1].swapaxes(2, 3)
-  return convolve(gradient, turned), kernel_gradient(x, gradient)
+  if winograd.suits(x, kernel.shape[-1]):
+    gradient_kernel = winograd.kernel_gradient(x, gradient)
+  else:
+    gradient_kernel = kernel_gradient(x, gradient)
+  return convolve(gradient, turned), gradient_kernel
 
 
 convolve.defvjp(_convolve_fwd, _convolve_bwd)

@@ -26,6 +26,9 @@ from inpaint_jax import (
 from inpaint_jax.speed import cases
 from inpaint_jax.train_state import init_variables
 
+# How inference is compiled where a size may come once.
+QUICK = 'quick to compile'
+
 
 def create_net(case: cases.Case, dtype: str = 'float32') -> trained.Trained:
   """Returns the net of a case with the weights that its seed draws."""
@@ -46,13 +49,23 @@ def create_net(case: cases.Case, dtype: str = 'float32') -> trained.Trained:
   )
 
 
-def create_inference(case: cases.Case, dtype: str) -> cases.Work:
-  """Returns a call of what an Inpainter calls, from and to NumPy."""
-  fill = inference.create_fill(create_net(case, dtype))
+def create_inference(case: cases.Case, mode: str) -> cases.Work:
+  """Returns a call that fills holes, from and to NumPy.
+
+  Args:
+    case: what to do.
+    mode: a dtype, behind which `, QUICK` stands for what an Inpainter calls;
+      else the program is optimized, as for many pictures of one size.
+  """
+  dtype, _, how = mode.partition(', ')
+  net = create_net(case, dtype)
+  fill = inference.create_fill(net, optimize=how != QUICK)
   image, mask = cases.masked_example(case)
 
   def count() -> float | None:
-    # A partial of the jitted function and the net's variables.
+    # Of the convolutions as they are defined, whatever ours save of them: a
+    # partial of the jitted function and the net's variables.
+    fill = inference.create_fill(net)
     return count_flops(fill.func.lower(*fill.args, image, mask).compile())
 
   return cases.Work(lambda: np.asarray(fill(image, mask)), count)
@@ -97,7 +110,7 @@ def create_training(case: cases.Case, dtype: str) -> cases.Work:
   def count() -> float | None:
     # Forwards, and as much again for the gradients of the inputs and of the
     # kernels. XLA counts the body of a loop once, and ours have loops.
-    forward = create_inference(case, dtype).count_flops()
+    forward = create_inference(case, f'{dtype}, {QUICK}').count_flops()
     return 3 * forward if forward else None
 
   return cases.Work(step, count)

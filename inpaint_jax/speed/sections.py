@@ -308,9 +308,12 @@ def _case(settings: Settings, kind: str, size: int, batch: int) -> cases.Case:
 
 def _modes(settings: Settings, kind: str) -> list[str]:
   """Returns the names of all modes, ours in float32 first."""
+  ours = ['JAX float32', 'JAX bfloat16']
+  if kind == 'inference' and on_cpu():
+    ours.insert(1, f'JAX float32, {jax_cases.QUICK}')
   onnx = [_ONNX] if settings.onnx and kind == 'inference' else []
   torch = [f'PyTorch {mode}' for mode in settings.torch]
-  return ['JAX float32', 'JAX bfloat16', *onnx, *torch]
+  return [*ours, *onnx, *torch]
 
 
 def _compare(settings: Settings, report: Report, case: cases.Case) -> None:
