@@ -75,9 +75,13 @@ def create_fill(net: trained.Trained, *, optimize: bool = False) -> Fill:
 
   Args:
     net: the net.
-    optimize: for many pictures of one size. On a CPU the program then takes up
-      to 1.8 times less time for each, and about five seconds more to compile
-      for each size.
+    optimize: for many pictures of one size. On a CPU the UNet then takes 0.54
+      (8 pictures of 64x64) to 0.8 of the time (of 256x256), and some five
+      seconds more to compile for each size and number. The weights become part
+      of the program, also of the one that is kept in the cache.
+
+  Returns:
+    A `Fill`.
   """
 
   def fill(variables, image, mask):

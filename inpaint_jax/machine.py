@@ -1,4 +1,4 @@
-"""What the machine at hand is."""
+"""What the machine at hand is, and how a program uses its memory."""
 
 import ctypes
 import os
@@ -40,8 +40,8 @@ def cpu_field(name: str) -> str:
 def keep_memory() -> bool:
   """Lets a program keep the memory that it frees, for its next allocation.
 
-  For programs that allocate the same large arrays again and again, before they
-  start threads. XLA takes the memory of a step anew in each, on a CPU; as glibc
+  For programs that allocate the same large arrays again and again, before JAX
+  is imported. XLA takes the memory of a step anew in each, on a CPU; as glibc
   has it, gigabytes go back to the system and come again page by page, which
   took a quarter of the time of a training step. With one heap, from which
   nothing is mapped apart and nothing is returned, it takes none. The price is
@@ -51,7 +51,7 @@ def keep_memory() -> bool:
   works (MALLOC_..., GLIBC_TUNABLES), or without glibc.
 
   Returns:
-    Whether it is so.
+    Whether memory is kept.
   """
   if any(
     name.startswith('MALLOC_') or name in ('GLIBC_TUNABLES', 'LD_PRELOAD')

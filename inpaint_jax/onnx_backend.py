@@ -38,6 +38,8 @@ os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
 BACKENDS = ('auto', 'jax', 'onnx')
 # Fills that are timed, after one that is not.
 _REPEATS = 5
+# Seconds after which its threads no longer spin.
+_PAUSE = 0.05
 
 
 class OnnxFill:
@@ -101,6 +103,8 @@ def create_session(
     )
   options = onnxruntime.SessionOptions()
   options.intra_op_num_threads = machine.num_cores()
+  # Its threads may spin, for some 30 ms after a call: put to sleep, they are
+  # woken on one core, where a small picture takes twice the time.
   options.log_severity_level = 3  # Errors; a warning is nothing to act on.
   try:
     return onnxruntime.InferenceSession(
@@ -153,7 +157,7 @@ def choose(net: trained.Trained, backend: str = 'auto') -> Fill | None:
 
   'auto' takes ONNX Runtime if JAX would run on the CPU, the extra [onnx] is
   installed, and ONNX Runtime fills a picture of the working size faster: by the
-  median of five fills each, taken in turns, after the first, so that
+  median of five fills each, one after the other, after the first, so that
   compilation does not count. The exported file and the two times are kept in
   the user's cache folder, so that this is done once for each net and machine.
 
@@ -263,8 +267,10 @@ def measure(
     'jax': lambda: np.asarray(run(image, mask)),
   }
   times = {name: [] for name in fills}
-  for repeat in range(1 + _REPEATS):
-    for name, call in fills.items():
+  for name, call in fills.items():
+    # While the threads of one spin, the other has a core less.
+    time.sleep(_PAUSE)
+    for repeat in range(1 + _REPEATS):
       start = time.perf_counter()
       call()
       if repeat:

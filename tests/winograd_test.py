@@ -125,7 +125,7 @@ def test_suits_wide_layers_of_even_sides():
   assert not suits((1, 16, 16, 64), 64, jnp.bfloat16)
 
 
-def _primitives(function, *args):
+def _jaxpr(function, *args):
   return str(jax.make_jaxpr(function)(*args))
 
 
@@ -149,10 +149,10 @@ def test_layers_take_it_unless_compilation_is_to_be_quick():
     with layers.quick_compilation():
       return convolve(x, kernel)
 
-  assert 'conv_general_dilated' not in _primitives(convolve, x, kernel)
-  assert 'conv_general_dilated' in _primitives(convolve_quick, x, kernel)
+  assert 'conv_general_dilated' not in _jaxpr(convolve, x, kernel)
+  assert 'conv_general_dilated' in _jaxpr(convolve_quick, x, kernel)
   # It ends where the block ends.
-  assert 'conv_general_dilated' not in _primitives(convolve, x, kernel)
+  assert 'conv_general_dilated' not in _jaxpr(convolve, x, kernel)
   assert _far(convolve(x, kernel), convolve_quick(x, kernel)) < 3e-6
 
 

@@ -5,8 +5,9 @@ are written as reshapes, slices and sums, because XLA on the CPU is slow with
 the backward pass of `nn.max_pool` (over four times slower than here) and with
 `jax.image.resize`, forward and backward. They are jitted for their names, by
 which onnx_graph.py knows what the reshapes stand for; XLA inlines them.
-Convolutions are XLA's own, but on a CPU: there winograd.py does the wide ones,
-and `kernel_gradient` the gradient of the kernels of the narrow ones.
+Convolutions are XLA's own, but on a single CPU device: there winograd.py does
+the wide ones in float32, and `kernel_gradient` the kernels' gradients of the
+others.
 """
 
 from collections.abc import Iterator
@@ -72,7 +73,8 @@ def quick_compilation() -> Iterator[None]:
   """Lets nets that are traced within it use XLA's convolutions alone.
 
   What takes seconds less to compile may take twice the time to run: it is for
-  programs that run a few times. To be entered in the traced function.
+  programs that run a few times. To be entered in the function that is jitted:
+  what JAX has traced before, or in another thread, stays as it is.
   """
   token = _is_quick.set(True)
   try:
@@ -100,13 +102,13 @@ def _convolve_for_flax(
 
 @jax.custom_vjp
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Convolves in the way that is fastest on a CPU.
+  """Convolves by Winograd's products or by XLA, and so for gradients.
 
   Equals `lax.conv_general_dilated` with a border of zeros, and so do its
   gradients, to rounding. Forward-mode derivatives (`jax.jvp`) are not there.
 
   Args:
-    x: pictures [B, H, W, C].
+    x: pictures [B, H, W, C] of known size.
     kernel: [3, 3, C, F] of the same type.
 
   Returns:

@@ -26,8 +26,9 @@ import jax.numpy as jnp
 # Below these, what is saved does not pay for the sums around it.
 _LEAST_CHANNELS = 64
 _LEAST_PIXELS = 256
-# Values of the pictures gone through at once: 64 MB, and four times that in
-# between. Smaller parts take less memory, but loops cost time.
+# Values of the pictures gone through at once, 64 MB, unless one picture has
+# more; in between, up to four times as much of the inputs and of the outputs.
+# Smaller parts take less memory, but loops cost time.
 _PART = 2**24
 
 # 16 arrays, [row][column] of a square of 4x4.
@@ -95,7 +96,7 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
   F = gradient.shape[-1]
 
   def product(squares: jax.Array, gradients: jax.Array) -> jax.Array:
-    # XLA takes up to three times as long for the same as an einsum.
+    # The same as an einsum takes XLA up to three times as long.
     return squares.reshape(-1, C).T @ gradients.reshape(-1, F)
 
   def products(x: jax.Array, gradient: jax.Array) -> _Square:
@@ -120,7 +121,10 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
 
 
 def _part_size(B: int, values: int) -> int:
-  """Returns how many pictures of so many values to go through at once."""
+  """Returns how many pictures of so many values to go through at once.
+
+  The largest divisor of B that fits: 1 of a prime B that does not.
+  """
   few = max(1, min(B, _PART // values))
   return max(n for n in range(1, few + 1) if B % n == 0)
 

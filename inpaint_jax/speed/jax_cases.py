@@ -54,8 +54,8 @@ def create_inference(case: cases.Case, mode: str) -> cases.Work:
 
   Args:
     case: what to do.
-    mode: a dtype, behind which `, QUICK` stands for what an Inpainter calls;
-      else the program is optimized, as for many pictures of one size.
+    mode: a dtype, and after a comma QUICK for what an Inpainter calls; else the
+      program is optimized, as for many pictures of one size.
   """
   dtype, _, how = mode.partition(', ')
   net = create_net(case, dtype)
@@ -63,10 +63,10 @@ def create_inference(case: cases.Case, mode: str) -> cases.Work:
   image, mask = cases.masked_example(case)
 
   def count() -> float | None:
-    # Of the convolutions as they are defined, whatever ours save of them: a
-    # partial of the jitted function and the net's variables.
-    fill = inference.create_fill(net)
-    return count_flops(fill.func.lower(*fill.args, image, mask).compile())
+    # Of XLA's convolutions, whatever ours save of them.
+    quick = inference.create_fill(net)
+    # A partial of the jitted function and the net's variables.
+    return count_flops(quick.func.lower(*quick.args, image, mask).compile())
 
   return cases.Work(lambda: np.asarray(fill(image, mask)), count)
 

@@ -14,8 +14,8 @@ WARM_CALLS = 2
 # Fewer times have no quartiles; more than the last number say nothing new.
 _LEAST_ROUNDS, _MOST_ROUNDS = 3, 1000
 # Thread pools keep the cores busy for a while after a call, waiting for another
-# one; in these seconds they fall asleep.
-_PAUSE = 0.02
+# one; in these seconds they fall asleep (ONNX Runtime's after some 30 ms).
+_PAUSE = 0.05
 # After it, the system may wake both threads of a library on one core, and take
 # tens of milliseconds to part them: where a call is shorter than these seconds,
 # one that is not timed comes first.
@@ -58,14 +58,15 @@ def interleave(
   for a while slows all alike, and none has always the same one before it. They
   have to be warm, see WARM_CALLS, and must wait for their results. Short calls
   are made twice in a row, and the second is timed: it has its library's threads
-  awake, as with one picture after the other.
+  awake, as with one picture after the other. The first call of each tells which
+  are short, and is not counted.
 
   Args:
     calls: the functions, by name.
-    seconds: to spend on each function, on average; there are three rounds at
-      least.
+    seconds: of timed calls of each function, on average; there are three rounds
+      at least.
     rounds: this many instead, if it is not 0.
-    pause: seconds between two calls.
+    pause: seconds before a function's turn.
     clock: what tells the time.
   """
   times: dict[str, list[float]] = {name: [] for name in calls}
@@ -79,15 +80,19 @@ def interleave(
     long = made >= _LEAST_ROUNDS and spent >= seconds * len(calls)
     return long or made >= _MOST_ROUNDS
 
+  def seconds_of(name: str) -> float:
+    start = clock()
+    calls[name]()
+    return clock() - start
+
+  is_short = {name: seconds_of(name) < _SHORT for name in names}
   made = 0
   while calls and not is_enough(made):
     order.shuffle(names)
     for name in names:
       time.sleep(pause)
-      if times[name] and times[name][-1] < _SHORT:
+      if is_short[name]:
         calls[name]()
-      start = clock()
-      calls[name]()
-      times[name].append(clock() - start)
+      times[name].append(seconds_of(name))
     made += 1
   return {name: Times(tuple(values)) for name, values in times.items()}

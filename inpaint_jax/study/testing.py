@@ -90,7 +90,7 @@ def test(net: trained.Trained, source: data.Source) -> Tested:
 
 def inference_seconds(net: trained.Trained, repeats: int = 5) -> float:
   """Returns the median time of filling one picture of INFERENCE_SIZE."""
-  fill = inference.create_fill(net)
+  fill = inference.create_fill(net, optimize=True)
   image = jnp.full((1, INFERENCE_SIZE, INFERENCE_SIZE, 3), 0.5)
   mask = jnp.zeros_like(image[..., :1])
   seconds = []
