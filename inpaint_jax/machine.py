@@ -8,6 +8,8 @@ import platform
 # Of mallopt, from glibc's malloc.h.
 _M_MXFAST, _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = 1, -1, -4, -8
 
+_DEVICES = pathlib.Path('/dev')
+
 
 def num_cores() -> int:
   """Returns how many cores this process may use."""
@@ -37,6 +39,12 @@ def cpu_field(name: str) -> str:
   )
 
 
+def has_accelerator() -> bool:
+  """Returns whether Linux has a device of NVIDIA, AMD or Google TPU."""
+  names = ('nvidia[0-9]*', 'kfd', 'accel[0-9]*', 'vfio/[0-9]*')
+  return any(any(_DEVICES.glob(name)) for name in names)
+
+
 def keep_memory() -> bool:
   """Lets a program keep the memory that it frees, for its next allocation.
 
@@ -45,10 +53,13 @@ def keep_memory() -> bool:
   has it, gigabytes go back to the system and come again page by page, which
   took a quarter of the time of a training step. With one heap, from which
   nothing is mapped apart and nothing is returned, it takes none. The price is
-  that a process stays as large as it once was.
+  that a process stays as large as it once was, with holes between what the
+  threads that read pictures have freed: 4.3 GB instead of 2.1 with 4,500 crops
+  of 256x256 and a tiny net.
 
   Does nothing where the environment sets an allocator (LD_PRELOAD) or how it
-  works (MALLOC_..., GLIBC_TUNABLES), or without glibc.
+  works (MALLOC_..., GLIBC_TUNABLES), without glibc, or beside an accelerator,
+  whose memory is what a step then takes.
 
   Returns:
     Whether memory is kept.
@@ -58,7 +69,7 @@ def keep_memory() -> bool:
     for name in os.environ
   ):
     return False
-  if platform.libc_ver()[0] != 'glibc':
+  if platform.libc_ver()[0] != 'glibc' or has_accelerator():
     return False
   libc = ctypes.CDLL(None)
   options = {

@@ -71,7 +71,8 @@ def _keep(**env):
 
 
 _needs_glibc = pytest.mark.skipif(
-  platform.libc_ver()[0] != 'glibc', reason='needs glibc'
+  platform.libc_ver()[0] != 'glibc' or machine.has_accelerator(),
+  reason='needs glibc, and no accelerator',
 )
 
 
@@ -92,4 +93,16 @@ def test_an_allocator_that_the_user_has_set_is_left_alone():
 
 def test_other_libraries_are_left_alone(monkeypatch):
   monkeypatch.setattr(machine.platform, 'libc_ver', lambda: ('', ''))
+  assert not machine.keep_memory()
+
+
+@pytest.mark.parametrize('name', ['nvidia0', 'kfd', 'accel3', 'vfio/0'])
+def test_beside_an_accelerator_nothing_is_kept(monkeypatch, tmp_path, name):
+  monkeypatch.setattr(machine, '_DEVICES', tmp_path)
+  (tmp_path / 'nvidiactl').touch()
+  (tmp_path / 'vfio').mkdir()
+  (tmp_path / 'vfio' / 'vfio').touch()
+  assert not machine.has_accelerator()
+  (tmp_path / name).touch()
+  assert machine.has_accelerator()
   assert not machine.keep_memory()
