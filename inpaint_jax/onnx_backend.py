@@ -103,7 +103,7 @@ def create_session(
     )
   options = onnxruntime.SessionOptions()
   options.intra_op_num_threads = machine.num_cores()
-  # Its threads may spin, for some 30 ms after a call: put to sleep, they are
+  # Its threads may spin, for some 40 ms after a call: put to sleep, they are
   # woken on one core, where a small picture takes twice the time.
   options.log_severity_level = 3  # Errors; a warning is nothing to act on.
   try:

@@ -14,7 +14,7 @@ WARM_CALLS = 2
 # Fewer times have no quartiles; more than the last number say nothing new.
 _LEAST_ROUNDS, _MOST_ROUNDS = 3, 1000
 # Thread pools keep the cores busy for a while after a call, waiting for another
-# one; in these seconds they fall asleep (ONNX Runtime's after some 30 ms).
+# one; in these seconds they fall asleep (ONNX Runtime's after some 40 ms).
 _PAUSE = 0.05
 # After it, the system may wake both threads of a library on one core, and take
 # tens of milliseconds to part them: where a call is shorter than these seconds,
