@@ -70,7 +70,7 @@ def test_rounds_as_the_definition_does():
   wanted = _convolve_doubles(x, kernel)
   far = _far(winograd.convolve(x, kernel), wanted)
   assert far < 2e-6
-  # Measured: 0.8 times that of XLA's.
+  # Measured: 4.6e-7, and 7.8e-7 of XLA's.
   assert far < 3 * _far(_convolve(x, kernel), wanted)
 
 
