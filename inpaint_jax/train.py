@@ -13,6 +13,7 @@ import pathlib
 import signal
 import statistics
 import sys
+from typing import NoReturn
 
 import jax
 import ml_collections
@@ -226,6 +227,10 @@ class _Loop:
       self._writer.close()
       self._latest.close()
       self._best.close()
+    # One that came when no step was left to look for it.
+    self._signal = int(sharding.largest(int(stop.signal or 0), self._run.mesh))
+    if self._signal:
+      self._exit()
     # The first rate has the compilation in it.
     rates = self._rates[1:]
     return Finished(
@@ -270,11 +275,14 @@ class _Loop:
       ):
         self._save()
       if self._signal:
-        self._console.print(
-          f'{signal.Signals(self._signal).name}: saved step {self._step}; the '
-          'same command goes on from there'
-        )
-        sys.exit(128 + self._signal)
+        self._exit()
+
+  def _exit(self) -> NoReturn:
+    self._console.print(
+      f'{signal.Signals(self._signal).name}: saved step {self._step}; the '
+      'same command goes on from there'
+    )
+    sys.exit(128 + self._signal)
 
   def _is_stale(self) -> bool:
     patience = self._run.config.early_stopping_patience

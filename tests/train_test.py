@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import shutil
+import signal
 
 import jax
 import numpy as np
@@ -68,6 +70,25 @@ def test_a_run_leaves_what_it_promises(trained):
       assert manager.all_steps()
   report = json.loads((trained / 'test_metrics.json').read_text())
   assert report['pictures'] == 7
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_after_the_last_step_ends_the_run(
+  trained, config, tmp_path, monkeypatch, capsys, number
+):
+  shutil.copytree(trained, tmp_path / 'run')
+  create = train.feed.Feed
+
+  def create_and_signal(*args, **kwargs):
+    os.kill(os.getpid(), number)
+    return create(*args, **kwargs)
+
+  monkeypatch.setattr(train.feed, 'Feed', create_and_signal)
+  with pytest.raises(SystemExit) as ended:
+    train.train(config, tmp_path / 'run')
+  assert ended.value.code == 128 + number
+  out = capsys.readouterr().out
+  assert f'{number.name}: saved step 10; the same command goes on' in out
 
 
 def test_a_finished_run_is_not_trained_again(trained, config, capsys):
