@@ -54,7 +54,6 @@ def main(argv: list[str]) -> None:
     )
 
   named = _COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value
-  machine.keep_memory()
   # JAX takes a second to import: --help and wrong flags need not wait for it.
   with contextlib.ExitStack() as stack:
     if _DISTRIBUTED.value or named != (None, None, None):
@@ -74,4 +73,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
+  machine.use_huge_pages()
   command_line.run(main, _DEFAULT)

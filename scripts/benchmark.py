@@ -81,7 +81,6 @@ def _run(workdir: pathlib.Path, study: plan.Plan, runs: list[plan.Run]) -> None:
   protocol.check(workdir, study)
   table = workdir / 'results.csv'
   results.check(table, results.read(table), study)
-  machine.keep_memory()
   # JAX takes seconds to import, which --list and wrong flags need not wait for.
   from inpaint_jax import data, datasets
   from inpaint_jax.study import report, runner
@@ -213,4 +212,5 @@ def _command() -> str:
 
 
 if __name__ == '__main__':
+  machine.use_huge_pages()
   command_line.run(main, str(_ROOT / 'configs' / 'study.py:small'))

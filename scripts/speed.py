@@ -134,8 +134,6 @@ def main(argv: Sequence[str]) -> None:
 
   # Two libraries share an accelerator: JAX must not take most of its memory.
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
-  # As main.py does; PyTorch gains by it as well.
-  machine.keep_memory()
   # JAX takes a second to import: --help and wrong flags need not wait for it.
   from inpaint_jax.speed import report as reports, sections as all_sections
 
@@ -262,4 +260,6 @@ def _about(num_threads: int) -> dict[str, Any]:
 
 
 if __name__ == '__main__':
+  # As main.py does; PyTorch gains by it as well.
+  machine.use_huge_pages()
   command_line.run(main)

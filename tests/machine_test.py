@@ -36,73 +36,71 @@ def test_a_processor_has_a_name_even_if_linux_says_none(monkeypatch):
   assert machine.cpu_name()
 
 
-# Prints whether memory is kept, and the pages that a second array of 64 MB has
-# come to.
+# Prints its id, its arguments, and what glibc reads of the environment.
 _PROGRAM = """
-import resource
-import numpy as np
+import os
+import sys
 from inpaint_jax import machine
-kept = machine.keep_memory()
-for _ in range(2):
-  before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-  x = np.ones(2**23)
-  pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-  del x
-print(kept, pages)
+print('started', flush=True)
+machine.use_huge_pages()
+tunables = os.environ.get('GLIBC_TUNABLES', '')
+print(os.getpid(), tunables, sys.flags.optimize, *sys.argv[1:])
 """
 
 
-def _keep(**env):
-  kept = {
-    name: value
-    for name, value in os.environ.items()
-    if name not in ('LD_PRELOAD', 'GLIBC_TUNABLES')
-    and not name.startswith('MALLOC_')
-  }
-  result = subprocess.run(
-    [sys.executable, '-c', _PROGRAM],
+def _start(program, **env):
+  kept = {k: v for k, v in os.environ.items() if k != 'GLIBC_TUNABLES'}
+  process = subprocess.Popen(
+    [sys.executable, '-O', '-c', program, '--flag', 'a b'],
     env=kept | env,
-    capture_output=True,
+    stdout=subprocess.PIPE,
     text=True,
-    check=True,
   )
-  kept, pages = result.stdout.split()
-  return kept == 'True', int(pages)
+  out, _ = process.communicate()
+  assert process.returncode == 0
+  *starts, last = out.splitlines()
+  return process.pid, len(starts), last
 
 
 _needs_glibc = pytest.mark.skipif(
-  platform.libc_ver()[0] != 'glibc' or machine.has_accelerator(),
-  reason='needs glibc, and no accelerator',
+  platform.libc_ver()[0] != 'glibc', reason='needs glibc'
 )
 
 
 @_needs_glibc
-def test_kept_memory_is_not_fetched_again():
-  kept, pages = _keep()
-  assert kept
-  assert pages < 100
+def test_large_pages_start_the_same_program_once_more():
+  pid, starts, last = _start(_PROGRAM)
+  assert starts == 2
+  assert last == f'{pid} glibc.malloc.hugetlb=1 1 --flag a b'
 
 
 @_needs_glibc
-def test_an_allocator_that_the_user_has_set_is_left_alone():
-  kept, pages = _keep(MALLOC_ARENA_MAX='2')
-  assert not kept
-  # 64 MB in pages of 4 KB, or some of 2 MB.
-  assert pages >= 32
+def test_what_the_user_has_set_is_left_alone():
+  pid, starts, last = _start(_PROGRAM, GLIBC_TUNABLES='glibc.malloc.check=0')
+  assert starts == 1
+  assert last == f'{pid} glibc.malloc.check=0 1 --flag a b'
 
 
-def test_other_libraries_are_left_alone(monkeypatch):
-  monkeypatch.setattr(machine.platform, 'libc_ver', lambda: ('', ''))
-  assert not machine.keep_memory()
+@pytest.mark.parametrize(
+  'setting',
+  [
+    "machine.platform.libc_ver = lambda: ('', '')",
+    "sys.executable = ''",
+    'sys.settrace(lambda *args: None)',
+  ],
+  ids=['no glibc', 'no interpreter', 'debugger'],
+)
+def test_where_it_cannot_be_it_goes_on(setting):
+  program = _PROGRAM.replace('\nmachine.use', f'\n{setting}\nmachine.use')
+  pid, starts, last = _start(program)
+  assert starts == 1
+  assert last == f'{pid}  1 --flag a b'
 
 
-@pytest.mark.parametrize('name', ['nvidia0', 'kfd', 'accel3', 'vfio/0'])
-def test_beside_an_accelerator_nothing_is_kept(monkeypatch, tmp_path, name):
-  monkeypatch.setattr(machine, '_DEVICES', tmp_path)
-  (tmp_path / 'nvidiactl').touch()
-  (tmp_path / 'vfio').mkdir()
-  (tmp_path / 'vfio' / 'vfio').touch()
-  assert not machine.has_accelerator()
-  (tmp_path / name).touch()
-  assert machine.has_accelerator()
-  assert not machine.keep_memory()
+@_needs_glibc
+def test_an_interpreter_that_does_not_start_is_done_without():
+  setting = "sys.executable = '/nowhere/python'"
+  program = _PROGRAM.replace('\nmachine.use', f'\n{setting}\nmachine.use')
+  _, starts, last = _start(program)
+  assert starts == 1
+  assert last.endswith(' 1 --flag a b')

@@ -10,13 +10,11 @@ import sys
 
 import ml_collections
 
-from inpaint_jax import machine
 from inpaint_jax.speed import cases, memory, timing
 
 
 def main(argv: list[str]) -> None:
   """Measures what argv[1] asks for, and prints the answer."""
-  machine.keep_memory()  # As main.py does, and scripts/speed.py.
   request = json.loads(argv[1])
   mode = request['mode']
   case = cases.Case(
