@@ -16,10 +16,6 @@ _LEAST_ROUNDS, _MOST_ROUNDS = 3, 1000
 # Thread pools keep the cores busy for a while after a call, waiting for another
 # one; in these seconds they fall asleep (ONNX Runtime's after some 40 ms).
 _PAUSE = 0.05
-# After it, the system may wake both threads of a library on one core, and take
-# tens of milliseconds to part them: where a call is shorter than these seconds,
-# one that is not timed comes first.
-_SHORT = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +52,12 @@ def interleave(
 
   Each round calls all of them, in an order of its own: what slows the machine
   for a while slows all alike, and none has always the same one before it. They
-  have to be warm, see WARM_CALLS, and must wait for their results. Short calls
-  are made twice in a row, and the second is timed: it has its library's threads
-  awake, as with one picture after the other. The first call of each tells which
-  are short, and is not counted.
+  have to be warm, see WARM_CALLS, and must wait for their results. In its turn
+  each is called twice, and the second call is timed: as with one picture after
+  the other, its library's threads are awake, on cores of their own, and the
+  memory that the call before has freed is at hand. A virtual machine may hand
+  memory to its host when it was free for two seconds, and to get it back took
+  longer than half a training step.
 
   Args:
     calls: the functions, by name.
@@ -80,19 +78,14 @@ def interleave(
     long = made >= _LEAST_ROUNDS and spent >= seconds * len(calls)
     return long or made >= _MOST_ROUNDS
 
-  def seconds_of(name: str) -> float:
-    start = clock()
-    calls[name]()
-    return clock() - start
-
-  is_short = {name: seconds_of(name) < _SHORT for name in names}
   made = 0
   while calls and not is_enough(made):
     order.shuffle(names)
     for name in names:
       time.sleep(pause)
-      if is_short[name]:
-        calls[name]()
-      times[name].append(seconds_of(name))
+      calls[name]()
+      start = clock()
+      calls[name]()
+      times[name].append(clock() - start)
     made += 1
   return {name: Times(tuple(values)) for name, values in times.items()}
