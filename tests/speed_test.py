@@ -85,15 +85,27 @@ def test_functions_are_called_in_turns(budget, made):
   assert rounds == [['quick', 'slow']] * made
 
 
-def test_the_second_of_two_calls_is_timed():
+@pytest.mark.parametrize(('seconds', 'calls'), [(0.3, 2), (0.1, 2), (0.03, 5)])
+def test_what_is_timed_comes_after_a_tenth_of_a_second_of_calls(seconds, calls):
+  clock, made = _Clock(), []
+
+  def call():
+    made.append(clock.now)
+    clock.now += seconds
+
+  timing.interleave({'x': call}, seconds=0, rounds=3, pause=0, clock=clock)
+  assert len(made) == 3 * calls
+
+
+def test_the_last_of_them_is_timed():
   clock, called = _Clock(), []
 
   def call():
     called.append(clock.now)
-    clock.now += 0.01 * len(called)
+    clock.now += 1.0 * len(called)
 
   times = timing.interleave({'x': call}, seconds=0, pause=0, clock=clock)
-  assert times['x'].seconds == pytest.approx((0.02, 0.04, 0.06))
+  assert times['x'].seconds == (2.0, 4.0, 6.0)
 
 
 def test_median_and_quartiles():

@@ -16,6 +16,9 @@ _LEAST_ROUNDS, _MOST_ROUNDS = 3, 1000
 # Thread pools keep the cores busy for a while after a call, waiting for another
 # one; in these seconds they fall asleep (ONNX Runtime's after some 40 ms).
 _PAUSE = 0.05
+# After it, the system may wake both threads of a library on one core, and take
+# tens of milliseconds to part them: calls of so many seconds come first.
+_AWAKE = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +56,11 @@ def interleave(
   Each round calls all of them, in an order of its own: what slows the machine
   for a while slows all alike, and none has always the same one before it. They
   have to be warm, see WARM_CALLS, and must wait for their results. In its turn
-  each is called twice, and the second call is timed: as with one picture after
-  the other, its library's threads are awake, on cores of their own, and the
-  memory that the call before has freed is at hand. A virtual machine may hand
-  memory to its host when it was free for two seconds, and to get it back took
-  longer than half a training step.
+  each is called for 0.1 s, once at least, and once more: this call is timed. As
+  with one picture after the other, its library's threads are then awake, on
+  cores of their own, and the memory that the call before has freed is at hand.
+  A virtual machine may hand memory to its host when it was free for two
+  seconds, and to get it back took half as long as a training step.
 
   Args:
     calls: the functions, by name.
@@ -83,7 +86,10 @@ def interleave(
     order.shuffle(names)
     for name in names:
       time.sleep(pause)
+      turn = clock()
       calls[name]()
+      while clock() - turn < _AWAKE:
+        calls[name]()
       start = clock()
       calls[name]()
       times[name].append(clock() - start)
