@@ -85,7 +85,9 @@ def test_functions_are_called_in_turns(budget, made):
   assert rounds == [['quick', 'slow']] * made
 
 
-@pytest.mark.parametrize(('seconds', 'calls'), [(0.25, 2), (0.125, 2), (1 / 32, 5)])
+@pytest.mark.parametrize(
+  ('seconds', 'calls'), [(0.25, 2), (0.125, 2), (1 / 32, 5)]
+)
 def test_what_is_timed_comes_after_a_tenth_of_a_second_of_calls(seconds, calls):
   clock, made = _Clock(), []
 
