@@ -102,9 +102,9 @@ def create_session(
       f'{path} does not exist; write it with scripts/export.py --format=onnx'
     )
   options = onnxruntime.SessionOptions()
-  options.intra_op_num_threads = machine.num_cores()
   # Its threads may spin, for some 40 ms after a call: put to sleep, they are
   # woken on one core, where a small picture takes twice the time.
+  options.intra_op_num_threads = machine.num_cores()
   options.log_severity_level = 3  # Errors; a warning is nothing to act on.
   try:
     return onnxruntime.InferenceSession(
