@@ -10,7 +10,7 @@ import importlib.util
 
 import numpy as np
 
-from inpaint_jax import errors
+from inpaint_jax.system import errors
 
 Baseline = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

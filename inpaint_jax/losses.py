@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
 
-from inpaint_jax import errors
+from inpaint_jax.system import errors
 
 
 def _check(

@@ -32,7 +32,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from inpaint_jax import errors
+from inpaint_jax.system import errors
 
 # (keys [B], height, width) -> masks [B, height, width, 1].
 Sampler = Callable[[jax.Array, int, int], jax.Array]

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from inpaint_jax import errors
+from inpaint_jax.system import errors
 
 _FLAG = '--config.optimizer'
 

@@ -8,7 +8,8 @@ import types
 import numpy as np
 import pytest
 
-from inpaint_jax import baselines, errors
+from inpaint_jax import baselines
+from inpaint_jax.system import errors
 
 needs_opencv = pytest.mark.skipif(
   importlib.util.find_spec('cv2') is None, reason='OpenCV is not installed'

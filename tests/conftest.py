@@ -45,7 +45,7 @@ def config(data_dir):
 def trained(data_dir, tmp_path_factory):
   """The folder of a run of configs/smoke.py that went to its end."""
   from configs import smoke
-  from inpaint_jax import train
+  from inpaint_jax.training import train
 
   config = smoke.get_config()
   config.data.data_dir = str(data_dir)

@@ -17,7 +17,8 @@ import runpy
 import signal
 import sys
 
-from inpaint_jax import checkpoints, console, evaluate, writer
+from inpaint_jax.runs import checkpoints
+from inpaint_jax.training import console, evaluate, writer
 
 ROOT = pathlib.Path(__file__).parents[1]
 

@@ -10,8 +10,10 @@ import optax
 from PIL import Image
 import pytest
 
-from inpaint_jax import errors, losses, masks, models, optimizers, train_step
-from inpaint_jax.train_state import create_train_state
+from inpaint_jax import losses, masks, models, optimizers
+from inpaint_jax.system import errors
+from inpaint_jax.training import train_step
+from inpaint_jax.training.train_state import create_train_state
 
 TESTS = pathlib.Path(__file__).parent
 PHOTOS = TESTS.parents[1] / 'shared/landscapes/photos'

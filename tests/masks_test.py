@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from inpaint_jax import errors, masks
+from inpaint_jax import masks
+from inpaint_jax.system import errors
 
 # Kind, brush, and the smallest and largest area promised when the shorter
 # side is s pixels, and r times the longer.

@@ -9,7 +9,8 @@ import optax
 import pytest
 
 from configs import default
-from inpaint_jax import errors, optimizers
+from inpaint_jax import optimizers
+from inpaint_jax.system import errors
 
 GOLDEN = np.load(pathlib.Path(__file__).parent / 'golden/optimizers.npz')
 CASES = {

@@ -11,10 +11,10 @@ import pathlib
 import ml_collections
 import tensorflow_datasets as tfds
 
-from inpaint_jax import errors
 from inpaint_jax.datasets import other_datasets, storage
 from inpaint_jax.datasets.photo_crops import PhotoCrops
 from inpaint_jax.datasets.synthetic import Synthetic
+from inpaint_jax.system import errors
 
 # A dataset is a builder with `from_config(config.data)`, which returns its
 # BuilderConfig, and with the splits train, val and test.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from inpaint_jax import photos
+from inpaint_jax.photos import reading
 
 # Crops are cut at this side and then shrunk, so that smaller pictures show the
 # same scenes at lower resolution.
@@ -43,7 +43,7 @@ def cut(
   """
   corners = crop_corners(photo.height, photo.width)
   if not corners:
-    return [photos.square(photo, side) for _ in indices]
+    return [reading.square(photo, side) for _ in indices]
   crops = []
   for index in indices:
     left, top = corners[index]

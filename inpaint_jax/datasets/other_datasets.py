@@ -5,8 +5,8 @@ import pathlib
 import ml_collections
 import tensorflow_datasets as tfds
 
-from inpaint_jax import errors
 from inpaint_jax.datasets import storage
+from inpaint_jax.system import errors
 
 FLAG = '--config.data.dataset'
 # What the splits are called by those who made the datasets.

@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from inpaint_jax import errors, photos
 from inpaint_jax.datasets import (
   crops,
   near_duplicates,
@@ -22,6 +21,8 @@ from inpaint_jax.datasets import (
   photo_report,
   storage,
 )
+from inpaint_jax.photos import reading
+from inpaint_jax.system import errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,15 +151,15 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     def encode(item: tuple[Photo, list[int]]) -> list[bytes]:
       photo, indices = item
       try:
-        image = photos.read(os.path.join(root, photo.path))
-      except photos.UnreadableError as error:
+        image = reading.read(os.path.join(root, photo.path))
+      except reading.UnreadableError as error:
         raise errors.UserError(
           f'{photo.path} changed while the dataset was built ({error}); start '
           'again'
         ) from error
-      return [photos.encode_png(c) for c in crops.cut(image, indices, side)]
+      return [reading.encode_png(c) for c in crops.cut(image, indices, side)]
 
-    with photos.quiet():
+    with reading.quiet():
       encoded = _parallel_map(encode, used)
       for (photo, indices), images in zip(used, encoded, strict=True):
         for index, image in zip(indices, images, strict=True):
@@ -170,9 +171,9 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
 
 
 def _inspect(path: str) -> tuple[int, int, str, np.ndarray]:
-  height, width = photos.size(path)
+  height, width = reading.size(path)
   # Twice the side of the hash's pixels is enough, and far faster for JPEG.
-  bits = near_duplicates.perceptual_hash(photos.read(path, at_least=128))
+  bits = near_duplicates.perceptual_hash(reading.read(path, at_least=128))
   with open(path, 'rb') as file:
     digest = hashlib.file_digest(file, 'sha256').hexdigest()
   return height, width, digest, bits
@@ -186,11 +187,11 @@ def _inspect_all(
   def inspect(path: str) -> Photo | str:
     try:
       return Photo(path, *_inspect(os.path.join(listing.root, path)))
-    except (photos.UnreadableError, OSError) as error:
+    except (reading.UnreadableError, OSError) as error:
       return str(error)
 
   found, unreadable = [], list(listing.unreadable)
-  with photos.quiet():
+  with reading.quiet():
     results = tqdm(
       _parallel_map(inspect, listing.paths),
       total=len(listing.paths),

@@ -5,7 +5,8 @@ import dataclasses
 import hashlib
 import os
 
-from inpaint_jax import errors, photos
+from inpaint_jax.photos import reading
+from inpaint_jax.system import errors
 
 FLAG = '--config.data.source'
 
@@ -79,7 +80,7 @@ def find(root: str) -> Listing:
       if name.startswith('.'):
         continue
       ending = os.path.splitext(name)[1].lower()
-      if ending not in photos.extensions():
+      if ending not in reading.extensions():
         other[ending or 'no ending'] += 1
         continue
       path = os.path.join(folder, name)

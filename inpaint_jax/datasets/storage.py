@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 import tensorflow_datasets as tfds
 
-from inpaint_jax import cache, errors, photos
+from inpaint_jax.photos import reading
+from inpaint_jax.system import cache, errors
 
 FLAG = '--config.data.data_dir'
 _WRITE_ERRORS = frozenset(
@@ -65,7 +66,7 @@ class Split:
     try:
       record = self._source[self._range[index]]
       with Image.open(io.BytesIO(record[self._key])) as image:
-        picture = photos.square(photos.to_rgb(image), self._side)
+        picture = reading.square(reading.to_rgb(image), self._side)
     except Exception as error:
       # ArrayRecord notices a flipped byte as it reads the record, not before.
       raise damaged(self._path, error) from error

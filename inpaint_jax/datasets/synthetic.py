@@ -9,8 +9,8 @@ from PIL import Image
 import tensorflow_datasets as tfds
 from tqdm import tqdm
 
-from inpaint_jax import photos
 from inpaint_jax.datasets import landscape, storage
+from inpaint_jax.photos import reading
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -70,7 +70,7 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
     config = self.builder_config
     for index in range(start, stop):
       picture = landscape.render(index, config.image_size)
-      image = photos.encode_png(Image.fromarray(picture))
+      image = reading.encode_png(Image.fromarray(picture))
       yield index, {'image': image, 'photo': str(index)}
       bar.update()
       if bar.n == bar.total:

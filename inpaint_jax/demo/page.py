@@ -10,10 +10,10 @@ from typing import Any
 
 import gradio as gr
 
-from inpaint_jax import errors
 from inpaint_jax.demo import examples, work
 from inpaint_jax.demo.sessions import Session, Sessions
 from inpaint_jax.demo.workers import Workers
+from inpaint_jax.system import errors
 
 TITLE = 'Inpaint a photo'
 _INTRO = """

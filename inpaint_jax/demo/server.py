@@ -10,10 +10,10 @@ import gradio as gr
 import PIL.Image
 from starlette.middleware import Middleware
 
-from inpaint_jax import errors
 from inpaint_jax.demo import examples, guard, page, work
 from inpaint_jax.demo.sessions import Sessions
 from inpaint_jax.demo.workers import Workers
+from inpaint_jax.system import errors
 
 _LOOPBACK = ('127.0.0.1', 'localhost', '[::1]')
 # Of the requests that send no file.

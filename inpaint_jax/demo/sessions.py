@@ -18,7 +18,7 @@ import threading
 
 import numpy as np
 
-from inpaint_jax import errors
+from inpaint_jax.system import errors
 
 # Of a browser; an editor sends three files a stroke and needs the last three.
 MAX_UPLOADS = 64

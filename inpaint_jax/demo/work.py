@@ -14,9 +14,10 @@ import numpy as np
 import PIL.Image
 import PIL.ImageFilter
 
-from inpaint_jax import errors, mask_files, picture_files
 from inpaint_jax.demo import examples
 from inpaint_jax.demo.sessions import Session
+from inpaint_jax.photos import mask_files, picture_files
+from inpaint_jax.system import errors
 
 # The longer side of the copies in the editor and under the slider.
 EDITOR_SIDE = 1024

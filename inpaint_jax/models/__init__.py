@@ -12,9 +12,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 import ml_collections
 
-from inpaint_jax import errors
 from inpaint_jax.models.encoder_decoder import EncoderDecoder
 from inpaint_jax.models.unet import UNet
+from inpaint_jax.system import errors
 
 MODELS: dict[str, type[nn.Module]] = {
   'encoder_decoder': EncoderDecoder,

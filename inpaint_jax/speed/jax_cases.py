@@ -12,19 +12,14 @@ import jax
 import ml_collections
 import numpy as np
 
-from inpaint_jax import (
-  datasets,
-  export,
-  inference,
-  losses,
-  masks,
-  models,
-  run as runs,
-  sharding,
-  trained,
-)
+from inpaint_jax import datasets, losses, masks, models
+from inpaint_jax.inpainting import inpainter
+from inpaint_jax.release import export
+from inpaint_jax.runs import trained
 from inpaint_jax.speed import cases
-from inpaint_jax.train_state import init_variables
+from inpaint_jax.system import sharding
+from inpaint_jax.training import run as runs
+from inpaint_jax.training.train_state import init_variables
 
 # How inference is compiled where a size may come once.
 QUICK = 'quick to compile'
@@ -59,12 +54,12 @@ def create_inference(case: cases.Case, mode: str) -> cases.Work:
   """
   dtype, _, how = mode.partition(', ')
   net = create_net(case, dtype)
-  fill = inference.create_fill(net, optimize=how != QUICK)
+  fill = inpainter.create_fill(net, optimize=how != QUICK)
   image, mask = cases.masked_example(case)
 
   def count() -> float | None:
     # Of XLA's convolutions, whatever ours save of them.
-    quick = inference.create_fill(net)
+    quick = inpainter.create_fill(net)
     # A partial of the jitted function and the net's variables.
     return count_flops(quick.func.lower(*quick.args, image, mask).compile())
 

@@ -5,8 +5,8 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from inpaint_jax import errors
 from inpaint_jax.datasets import landscape, photo_folder
+from inpaint_jax.system import errors
 
 _SIZE = (768, 512)
 

@@ -10,8 +10,8 @@ import tempfile
 import time
 from typing import Any, IO, NamedTuple
 
-from inpaint_jax import errors
 from inpaint_jax.speed import cases, memory
+from inpaint_jax.system import errors
 
 
 class Lines(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pathlib
 from typing import Any
 
-from inpaint_jax import workdir as workdirs
+from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.speed import timing
 
 Row = dict[str, Any]

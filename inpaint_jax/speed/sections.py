@@ -16,7 +16,6 @@ import jax
 import ml_collections
 import numpy as np
 
-from inpaint_jax import errors
 from inpaint_jax.speed import (
   cases,
   jax_cases,
@@ -25,6 +24,7 @@ from inpaint_jax.speed import (
   timing,
 )
 from inpaint_jax.speed.report import create_row, Report, Row
+from inpaint_jax.system import errors
 
 # What a float32 mode may differ from ours, of a range of 1. On accelerators
 # float32 is computed with the ten bits of TF32.

@@ -14,7 +14,8 @@ from typing import Any
 
 import ml_collections
 
-from inpaint_jax import errors, workdir as workdirs
+from inpaint_jax.runs import workdir as workdirs
+from inpaint_jax.system import errors
 
 BASE = 'base'
 _FLAG = '--config.study'

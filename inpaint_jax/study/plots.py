@@ -16,8 +16,9 @@ from matplotlib import axes as mpl_axes, pyplot as plt, ticker
 import numpy as np
 import PIL.Image
 
-from inpaint_jax import images, whole_files
 from inpaint_jax.study import comparisons, reference, results
+from inpaint_jax.system import whole_files
+from inpaint_jax.training import images
 
 _COLOURS = (
   '#0072B2',

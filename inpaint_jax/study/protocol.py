@@ -7,8 +7,9 @@ import json
 import pathlib
 from typing import Any
 
-from inpaint_jax import errors, whole_files, workdir as workdirs
+from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import plan, results
+from inpaint_jax.system import errors, whole_files
 
 _NAME = 'study.json'
 

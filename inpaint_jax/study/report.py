@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from inpaint_jax import errors, whole_files, workdir as workdirs
+from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import (
   comparisons,
   plan,
@@ -19,6 +19,7 @@ from inpaint_jax.study import (
   results,
   statistics,
 )
+from inpaint_jax.system import errors, whole_files
 
 # Of the tables, with their headings and the number of decimals.
 _TABLE = {

@@ -22,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from inpaint_jax import errors, whole_files, workdir as workdirs
+from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import plan
+from inpaint_jax.system import errors, whole_files
 
 # Raised when columns change their meaning.
 SCHEMA = 1

@@ -15,17 +15,16 @@ import jax
 import numpy as np
 
 import inpaint_jax
-from inpaint_jax import (
-  data,
+from inpaint_jax.runs import trained, workdir as workdirs
+from inpaint_jax.study import claims, plan, results, testing
+from inpaint_jax.system import machine
+from inpaint_jax.training import (
   evaluate,
-  machine,
+  input_pipeline,
   run as run_configs,
   train,
-  trained,
-  workdir as workdirs,
 )
-from inpaint_jax.study import claims, plan, results, testing
-from inpaint_jax.train_state import count_parameters
+from inpaint_jax.training.train_state import count_parameters
 
 
 def work(
@@ -43,7 +42,7 @@ def work(
   """
   for cell in study.cells:
     run_configs.check(cell.config)
-  dataset = data.load(study.base.data, workdir / 'dataset.json')
+  dataset = input_pipeline.load(study.base.data, workdir / 'dataset.json')
   data_hash = testing.data_hash(dataset)
   rows = results.gather(workdir, study)
   while taken := _take_next(workdir, runs, rows):
@@ -195,7 +194,7 @@ def _run(
         'pictures_per_second': finished.pictures_per_second,
       }
       row |= _test(run, folder, is_first=run.seed == study.seeds[0])
-  dataset = data.load(config.data, folder / 'dataset.json')
+  dataset = input_pipeline.load(config.data, folder / 'dataset.json')
   row['dataset'] = dataset.name
   row |= {f'num_{k}': len(split) for k, split in dataset.splits.items()}
   row['total_seconds'] = time.monotonic() - start
@@ -207,7 +206,7 @@ def _test(
 ) -> results.Row:
   """Tests the best epoch of a run; keeps each picture's metrics beside it."""
   net = trained.load_run(folder)
-  dataset = data.load(run.config.data, folder / 'dataset.json')
+  dataset = input_pipeline.load(run.config.data, folder / 'dataset.json')
   tested = testing.test(net, dataset.splits['test'])
   with workdirs.room(folder):
     np.savez_compressed(folder / 'per_picture.npz', **tested.values)

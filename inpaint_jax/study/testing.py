@@ -10,18 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from inpaint_jax import (
-  data,
-  datasets,
-  evaluate,
-  images,
-  inference,
-  lpips,
-  masks,
-  metrics,
-  sharding,
-  trained,
-)
+from inpaint_jax import datasets, lpips, masks, metrics
+from inpaint_jax.inpainting import inpainter
+from inpaint_jax.runs import trained
+from inpaint_jax.system import sharding
+from inpaint_jax.training import evaluate, images, input_pipeline
 
 # Pictures that the report shows, spread over the test split.
 NUM_SHOWN = 6
@@ -44,7 +37,7 @@ class Tested(NamedTuple):
   shown: dict[str, np.ndarray]
 
 
-def test(net: trained.Trained, source: data.Source) -> Tested:
+def test(net: trained.Trained, source: input_pipeline.Source) -> Tested:
   """Tests a net on a split, with the evaluation masks of its run."""
   config, mesh = net.config, sharding.create_mesh()
   sampler = masks.create_sampler(config.masks)
@@ -55,7 +48,9 @@ def test(net: trained.Trained, source: data.Source) -> Tested:
   digest, collected, shown = hashlib.sha256(), [], []
   # Padding makes a batch of any size fit any number of devices.
   batch_size = sharding.round_up(config.batch_size, mesh)
-  for batch in data.eval_batches(source, config.data, batch_size=batch_size):
+  for batch in input_pipeline.eval_batches(
+    source, config.data, batch_size=batch_size
+  ):
     values, pictures = eval_step(net.variables, sharding.put_batch(batch, mesh))
     whole = batch['valid'] > 0
     filled = composite(pictures['output'], pictures['image'], pictures['mask'])
@@ -90,7 +85,7 @@ def test(net: trained.Trained, source: data.Source) -> Tested:
 
 def inference_seconds(net: trained.Trained, repeats: int = 5) -> float:
   """Returns the median time of filling one picture of INFERENCE_SIZE."""
-  fill = inference.create_fill(net, optimize=True)
+  fill = inpainter.create_fill(net, optimize=True)
   image = jnp.full((1, INFERENCE_SIZE, INFERENCE_SIZE, 3), 0.5)
   mask = jnp.zeros_like(image[..., :1])
   seconds = []

@@ -1,0 +1,1 @@
+"""The command-line programs; main.py and scripts/ start them."""

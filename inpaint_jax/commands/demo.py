@@ -1,0 +1,80 @@
+"""Opens a web page on which holes are painted into photos, and filled.
+
+  pip install -e '.[demo]'
+  python scripts/demo.py
+
+Then open the address that it prints in a browser. Ctrl-C ends it.
+"""
+
+from collections.abc import Sequence
+import importlib.util
+import signal
+import threading
+
+from absl import flags
+
+from inpaint_jax.system import command_line, errors
+
+_MODEL = flags.DEFINE_string(
+  'model',
+  '',
+  'The model that is chosen at first: the name of one that comes with the '
+  'package, the folder of a training run, a released file or its address.',
+)
+_HOST = flags.DEFINE_string(
+  'host',
+  '127.0.0.1',
+  'Address to listen at. 0.0.0.0 opens the page, without a password, to '
+  'everyone who can reach this computer.',
+)
+_PORT = flags.DEFINE_integer(
+  'port',
+  None,
+  'Port to listen at; the first free one from 7860 unless given.',
+  lower_bound=1,
+  upper_bound=65535,
+)
+_MAX_MEGABYTES = flags.DEFINE_float(
+  'max_megabytes', 50, 'Larger files are refused.', lower_bound=0.1
+)
+_MAX_MEGAPIXELS = flags.DEFINE_float(
+  'max_megapixels',
+  50,
+  'Larger photos are refused.',
+  lower_bound=0.001,
+  upper_bound=150,
+)
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise errors.UserError(
+      f'{argv[1]} is no flag; wanted none but flags, such as --port=7860'
+    )
+  if importlib.util.find_spec('gradio') is None:
+    raise errors.UserError(
+      "gradio is not installed; run: pip install -e '.[demo]'"
+    )
+  # Both take seconds to import: a wrong flag need not wait for them.
+  import jax
+
+  from inpaint_jax.demo import guard, server, work, workers
+
+  models = workers.sources(_MODEL.value)
+  pool = workers.Workers(models, jax.local_devices())
+  # What is wrong with the model is said here, not on the page.
+  pool.load(next(iter(models)))
+  limits = work.Limits(_MAX_MEGABYTES.value, _MAX_MEGAPIXELS.value)
+  stop = threading.Event()
+  for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *_: stop.set())
+  with server.running(
+    pool, list(models), limits=limits, host=_HOST.value, port=_PORT.value
+  ) as address:
+    guard.refuse_connections()
+    print(f'open {address} in a browser; Ctrl-C ends it', flush=True)
+    stop.wait()
+
+
+def run() -> None:
+  command_line.run(main)

@@ -1,0 +1,70 @@
+"""Writes a trained net as one file for other programs.
+
+  python scripts/export.py --model=unet-landscapes --format=onnx \
+    --output=unet.onnx
+
+The file takes pictures of any number and of any size that is a multiple of 8.
+It is compared with the net in JAX before it is kept. ONNX needs
+pip install -e '.[onnx]'; StableHLO nothing more.
+"""
+
+from collections.abc import Sequence
+import pathlib
+
+from absl import flags
+
+from inpaint_jax.system import command_line, errors, whole_files
+
+_MODEL = flags.DEFINE_string(
+  'model',
+  'unet-landscapes',
+  'Name of a released model, folder of a training run, released file or its '
+  'address.',
+)
+_FORMAT = flags.DEFINE_string('format', 'onnx', 'onnx or stablehlo.')
+_OUTPUT = flags.DEFINE_string('output', None, 'File to write.')
+_DTYPE = flags.DEFINE_string(
+  'dtype',
+  'float32',
+  'In which the kernels are stored, float32 or float16; all is computed in '
+  'float32.',
+)
+
+
+def main(argv: Sequence[str]) -> None:
+  if len(argv) > 1:
+    raise errors.UserError(
+      f'found {argv[1]!r}, wanted flags only, as --output={argv[1]}'
+    )
+  if not _OUTPUT.value:
+    raise errors.UserError(
+      'no --output; name the file to write, as --output=net.onnx'
+    )
+  # JAX takes a second to import: --help need not wait for it.
+  from inpaint_jax.release import export, zoo
+
+  # All that can be wrong is found before the work, not after.
+  path = pathlib.Path(_OUTPUT.value).expanduser()
+  errors.choose(export.FORMATS, _FORMAT.value, '--format')
+  errors.choose(export.DTYPES, _DTYPE.value, '--dtype')
+  export.check_packages(_FORMAT.value)
+  whole_files.check_writable(path, f'--output={path}')
+
+  net = zoo.load(_MODEL.value)
+  report = export.export(net, path, _FORMAT.value, _DTYPE.value)
+  print(
+    f'wrote {path}, {report.num_bytes / 1e6:.2f} MB; it differs from the net '
+    f'in JAX by at most {report.difference:.1g}'
+  )
+  if _DTYPE.value == 'float16':
+    print(f'half precision changes pictures by at most {report.rounding:.1g}')
+  usage = export.FORMATS[_FORMAT.value].usage.format(path=str(path))
+  print(
+    'Use it so, with image float32 [B, H, W, 3] and mask float32 [B, H, W, 1] '
+    f'in [0, 1],\nB, H and W of your choice, H and W multiples of '
+    f'{export.MULTIPLE}:\n\n  {usage}'
+  )
+
+
+def run() -> None:
+  command_line.run(main)

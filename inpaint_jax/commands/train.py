@@ -1,0 +1,74 @@
+"""Trains or evaluates a model.
+
+  python main.py --config=configs/unet.py --workdir=runs/unet
+  python main.py --mode=evaluate --workdir=runs/unet
+
+This file has the flags alone: training is in training/train.py, evaluation in
+training/evaluate.py, the fields of --config in configs/default.py.
+"""
+
+import contextlib
+
+from absl import flags
+from ml_collections import config_flags
+
+from inpaint_jax.system import command_line, errors, machine
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config',
+  None,
+  'The run to train, configs/unet.py unless named; --config.FIELD=VALUE '
+  "overrides a field. In evaluation the run's own config takes its place.",
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of checkpoints, metrics and samples.'
+)
+_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate'], 'What to do.')
+
+_DISTRIBUTED = flags.DEFINE_bool(
+  'distributed',
+  False,
+  'Start as one of several processes, which Slurm, Open MPI, GKE or Cloud TPU '
+  'has started; anywhere else the three flags below take its place.',
+)
+_COORDINATOR_ADDRESS = flags.DEFINE_string(
+  'coordinator_address', None, 'HOST:PORT of process 0.'
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  'num_processes', None, 'How many processes train together.'
+)
+_PROCESS_ID = flags.DEFINE_integer(
+  'process_id', None, 'Which of them this is, counted from 0.'
+)
+
+
+def main(argv: list[str]) -> None:
+  if argv[1:]:
+    raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
+  if not _WORKDIR.value:
+    raise errors.UserError(
+      'no --workdir; name a folder, as --workdir=runs/unet'
+    )
+
+  named = _COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value
+  # JAX takes a second to import: --help and wrong flags need not wait for it.
+  with contextlib.ExitStack() as stack:
+    if _DISTRIBUTED.value or named != (None, None, None):
+      from inpaint_jax.system import distributed
+
+      distributed.check_flags(_DISTRIBUTED.value, *named)
+      stack.enter_context(distributed.joined(*named))
+    if _MODE.value == 'train':
+      from inpaint_jax.training import train
+
+      train.train_and_evaluate(_CONFIG.value, _WORKDIR.value)
+    else:
+      from inpaint_jax.training import evaluate
+
+      overrides = config_flags.get_override_values(flags.FLAGS['config'])
+      evaluate.evaluate(_WORKDIR.value, overrides)
+
+
+def run() -> None:
+  machine.use_huge_pages()
+  command_line.run(main, 'configs/unet.py')

@@ -1,0 +1,102 @@
+"""Which photo is filled by which mask, and where the result goes."""
+
+from collections.abc import Sequence
+import pathlib
+from typing import NamedTuple
+
+from inpaint_jax.photos import picture_files, reading
+from inpaint_jax.system import errors
+
+
+class Job(NamedTuple):
+  """A photo to fill.
+
+  Attributes:
+    photo: where it is.
+    mask: where its mask is; None = what is transparent, or added around it.
+    out: where the result goes.
+    problem: why it cannot be done; '' = nothing is known against it.
+  """
+
+  photo: pathlib.Path
+  mask: pathlib.Path | None
+  out: pathlib.Path
+  problem: str = ''
+
+
+def is_done(job: Job) -> bool:
+  """Returns whether a job's result is newer than what it is made of."""
+  inputs = [path for path in (job.photo, job.mask) if path]
+  try:
+    newest = max(path.stat().st_mtime_ns for path in inputs)
+    return not job.problem and job.out.stat().st_mtime_ns > newest
+  except OSError:
+    return False
+
+
+def list_jobs(
+  folder: pathlib.Path, masks: pathlib.Path | None, out: pathlib.Path
+) -> list[Job]:
+  """Returns a job for each photo of a folder, in the order of their names.
+
+  Args:
+    folder: of photos; files with other endings, and hidden ones, are passed by.
+    masks: a folder of masks, of which each photo takes the one of its own name
+      but for the ending; a mask for all; or None.
+    out: a folder, which need not exist. Photos of kinds that cannot be written
+      become PNG files there.
+
+  Raises:
+    errors.UserError: there are no photos, or the results would be among them.
+  """
+  if out.exists() and not out.is_dir():
+    raise errors.UserError(
+      f'{folder} is a folder, and the result {out} is a file; name a folder'
+    )
+  for taken in (folder, masks):
+    if taken and taken.is_dir() and out.exists() and out.samefile(taken):
+      raise errors.UserError(
+        f'the results in {out} would overwrite inputs; name another folder'
+      )
+  found = _list_pictures(folder)
+  if not found:
+    raise errors.UserError(
+      f'the folder {folder} has no photos in it; name one that has'
+    )
+  choices = None
+  if masks and masks.is_dir():
+    choices = _list_pictures(masks)
+  jobs, results = [], set()
+  for photo in found:
+    mask, problem = masks, ''
+    if choices is not None:
+      mask, problem = _find_mask(photo, choices)
+    known = photo.suffix.lower() in picture_files.KINDS
+    result = out / (photo.name if known else f'{photo.stem}.png')
+    if result in results:
+      problem = f'another photo has the result {result}, too; rename one'
+    results.add(result)
+    jobs.append(Job(photo, mask, result, problem))
+  return jobs
+
+
+def _find_mask(
+  photo: pathlib.Path, masks: Sequence[pathlib.Path]
+) -> tuple[pathlib.Path | None, str]:
+  own = [mask for mask in masks if mask.stem == photo.stem]
+  if len(own) == 1:
+    return own[0], ''
+  if not own:
+    return None, f'there is no mask for it, such as {photo.stem}.png'
+  names = ', '.join(mask.name for mask in own)
+  return None, f'there are {len(own)} masks for it: {names}; keep one'
+
+
+def _list_pictures(folder: pathlib.Path) -> list[pathlib.Path]:
+  return sorted(
+    path
+    for path in folder.iterdir()
+    if path.suffix.lower() in reading.extensions()
+    and not path.name.startswith('.')
+    and not path.is_dir()
+  )

@@ -1,0 +1,78 @@
+"""A photo in memory, with all of its file that is to survive."""
+
+from collections.abc import Iterator
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from inpaint_jax.photos.metadata import Metadata
+
+# Pixels that are worked on at a time, so that no second picture is in memory.
+_BAND = 2**20
+
+
+class JpegSettings(NamedTuple):
+  """How a JPEG file was compressed.
+
+  With the same settings, pixels that were not changed fall on the coefficients
+  that they came from, and next to nothing is lost.
+
+  Attributes:
+    tables: quantization tables, 64 numbers each, in rows.
+    subsampling: of the colours, as Pillow counts: 0 = 4:4:4, 1 = 4:2:2,
+      2 = 4:2:0.
+    progressive: whether the picture comes in passes.
+  """
+
+  tables: tuple[tuple[int, ...], ...]
+  subsampling: int
+  progressive: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """A photo, upright.
+
+  Attributes:
+    pixels: uint8 or uint16 [H, W, 3]; three equal channels where `grey`.
+    alpha: of the type of `pixels`, [H, W], 0 = transparent; None = no channel.
+    grey: whether it is written with one channel.
+    metadata: EXIF, colour profile and so on.
+    kind: of the file that it was read from, such as 'JPEG'.
+    jpeg: how that was compressed; None where there is nothing to repeat.
+    lossless: whether that was WebP without loss.
+    notes: lines on what had to be changed in reading.
+  """
+
+  pixels: np.ndarray
+  alpha: np.ndarray | None = None
+  grey: bool = False
+  metadata: Metadata = dataclasses.field(default_factory=Metadata)
+  kind: str = ''
+  jpeg: JpegSettings | None = None
+  lossless: bool = False
+  notes: tuple[str, ...] = ()
+
+
+def bands(height: int, width: int) -> Iterator[slice]:
+  """Yields ranges of rows, of about a megapixel each, that cover a picture."""
+  rows = max(1, _BAND // width)
+  for top in range(0, height, rows):
+    yield slice(top, min(top + rows, height))
+
+
+def turned(array: np.ndarray, turn: int) -> np.ndarray:
+  """Returns a picture upright.
+
+  Args:
+    array: [H, W] or [H, W, C].
+    turn: EXIF's orientation, 1 to 8.
+  """
+  if turn in (5, 6, 7, 8):
+    array = array.swapaxes(0, 1)
+  if turn in (3, 4, 7, 8):
+    array = array[::-1]
+  if turn in (2, 3, 6, 7):
+    array = array[:, ::-1]
+  return np.ascontiguousarray(array)

@@ -1,0 +1,1 @@
+"""Released models: files, cards, downloads, exports."""

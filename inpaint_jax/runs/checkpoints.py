@@ -1,0 +1,211 @@
+"""Orbax checkpoints that survive kills, full disks and damage.
+
+A run keeps two managers: `latest` holds the whole train state, to go on from;
+`best` holds the variables of the best epoch, to use. One manager for both would
+let the best one evict the latest.
+
+Orbax writes a checkpoint beside its place and renames it when it is whole, so a
+kill leaves the earlier ones. Of several processes all write, and each calls the
+functions that are here. Orbax does not notice a flipped byte; the checksum
+that is kept with each checkpoint does.
+"""
+
+from collections.abc import Iterable
+import errno
+import json
+import os
+import pathlib
+import shutil
+import sys
+from typing import Any, NamedTuple
+import zlib
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from inpaint_jax.system import distributed, errors
+
+# How many checkpoints each manager keeps: the second is there for the day on
+# which the first is damaged, or read while training replaces it.
+KEEP = {'latest': 2, 'best': 2}
+
+
+class Restored(NamedTuple):
+  """A checkpoint that was read."""
+
+  step: int
+  tree: Any
+  # What was saved beside the arrays.
+  info: dict[str, Any]
+
+
+def open_manager(
+  workdir: pathlib.Path, kind: str, *, create: bool = True
+) -> ocp.CheckpointManager:
+  """Returns the manager of workdir/checkpoints/`kind`.
+
+  Args:
+    workdir: the folder of the run.
+    kind: latest or best.
+    create: whether to make the folder and to remove what a kill left behind
+      there; without, nothing is written, so that another process can train.
+  """
+  options = ocp.CheckpointManagerOptions(
+    max_to_keep=KEEP[kind],
+    create=create,
+    # States are small: a save takes a fraction of a second, and an error is
+    # raised where it belongs.
+    enable_async_checkpointing=False,
+  )
+  folder = (workdir / 'checkpoints' / kind).absolute()
+  if create and distributed.is_first():
+    _remove_halves(folder)
+  return ocp.CheckpointManager(folder, options=options)
+
+
+def save(
+  manager: ocp.CheckpointManager, step: int, tree: Any, info: dict[str, Any]
+) -> None:
+  """Writes the checkpoint of `step`.
+
+  Args:
+    manager: where to.
+    step: its number, larger than that of any checkpoint there.
+    tree: arrays.
+    info: what else to keep, as JSON holds it.
+
+  Raises:
+    errors.UserError: it could not be written. Earlier checkpoints are whole.
+  """
+  try:
+    written = manager.save(
+      step,
+      args=ocp.args.Composite(
+        tree=ocp.args.StandardSave(tree),
+        info=ocp.args.JsonSave({**info, 'checksum': checksum(tree, info)}),
+      ),
+    )
+    manager.wait_until_finished()
+  # TensorStore reports a full disk as a ValueError, Orbax by other types.
+  except Exception as error:
+    if distributed.is_first():
+      _remove_halves(pathlib.Path(manager.directory))
+    raise errors.UserError(
+      f'the checkpoint of step {step} could not be written to '
+      f'{manager.directory}: {_one_line(error)}; free some space there and '
+      'start the same command again, earlier checkpoints are whole'
+    ) from error
+  if not written:
+    # Orbax passes over, without a word, a step that is not the newest.
+    raise ValueError(f'{manager.directory} has step {step} or a later one')
+
+
+def restore(
+  manager: ocp.CheckpointManager, abstract: Any, *, set_aside: bool = False
+) -> Restored | None:
+  """Returns the newest checkpoint that is whole, None if there is none at all.
+
+  Args:
+    manager: where from.
+    abstract: the tree as jax.ShapeDtypeStructs that carry shardings, so that
+      another number of devices than the one that saved can read it.
+    set_aside: whether to rename damaged ones to STEP.damaged, so that their
+      steps can be saved again. If none can be read they all stay in place: the
+      cause may then lie elsewhere.
+
+  Raises:
+    errors.UserError: there are checkpoints, but none can be read.
+  """
+  damaged = {}
+  for step in sorted(manager.all_steps(), reverse=True):
+    try:
+      restored = _read(manager, step, abstract)
+    # Damage shows in as many types as there are files to damage.
+    except Exception as error:
+      damaged[step] = _one_line(error)
+      continue
+    for other, reason in damaged.items():
+      print(
+        f'the checkpoint of step {other} in {manager.directory} is damaged '
+        f'({reason}); using that of step {step}',
+        file=sys.stderr,
+      )
+    if set_aside and damaged:
+      # All have read what is damaged before the first one renames it.
+      distributed.barrier('read')
+      if distributed.is_first():
+        _set_aside(pathlib.Path(manager.directory), damaged)
+      distributed.barrier('set aside')
+      manager.reload()
+    return restored
+  if damaged:
+    step, reason = next(iter(damaged.items()))
+    raise errors.UserError(
+      f'none of the checkpoints in {manager.directory} can be read (step '
+      f'{step}: {reason}); name another --workdir to start anew'
+    )
+  return None
+
+
+def delete_after(manager: ocp.CheckpointManager, step: int) -> None:
+  """Deletes the checkpoints of later steps than `step`."""
+  for later in manager.all_steps():
+    if later > step:
+      manager.delete(later)
+
+
+def abstract_like(tree: Any, sharding: jax.sharding.Sharding) -> Any:
+  """Returns the shapes and types of a tree, all with one sharding."""
+  return jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree
+  )
+
+
+def checksum(tree: Any, info: dict[str, Any]) -> int:
+  """Returns the CRC-32 of a tree, which each host holds whole, and its info."""
+  value = zlib.crc32(json.dumps(info, sort_keys=True).encode())
+  for leaf in jax.tree.leaves(tree):
+    if isinstance(leaf, jax.Array):
+      leaf = leaf.addressable_data(0)
+    value = zlib.crc32(np.ascontiguousarray(leaf), value)
+  return value
+
+
+def _read(manager: ocp.CheckpointManager, step: int, abstract: Any) -> Restored:
+  """Returns the checkpoint of a step; raises anything if it is not whole."""
+  restored = manager.restore(
+    step,
+    args=ocp.args.Composite(
+      tree=ocp.args.StandardRestore(abstract), info=ocp.args.JsonRestore()
+    ),
+  )
+  tree, info = restored['tree'], dict(restored['info'])
+  if info.pop('checksum') != checksum(tree, info):
+    raise ValueError('its checksum is wrong')
+  return Restored(step, tree, info)
+
+
+def _set_aside(folder: pathlib.Path, steps: Iterable[int]) -> None:
+  for step in steps:
+    target = folder / f'{step}.damaged'
+    shutil.rmtree(target, ignore_errors=True)
+    (folder / str(step)).rename(target)
+
+
+def _remove_halves(folder: pathlib.Path) -> None:
+  """Removes what saves that were killed or failed left behind.
+
+  Orbax can do so itself, but in the background, at a time of its own.
+  """
+  for half in folder.glob('*.orbax-checkpoint-tmp*'):
+    shutil.rmtree(half, ignore_errors=True)
+
+
+def _one_line(error: Exception) -> str:
+  """Returns the beginning of an error's text."""
+  text = ' '.join(str(error).split()) or type(error).__name__
+  for reason in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)):
+    if reason in text:
+      return reason
+  return text if len(text) <= 200 else text[:200] + ' ...'

@@ -1,0 +1,94 @@
+"""A net that was trained, with all that is needed to use it."""
+
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import ml_collections
+
+from inpaint_jax import losses, models
+from inpaint_jax.runs import checkpoints, workdir as workdirs
+from inpaint_jax.system import errors
+from inpaint_jax.training.train_state import init_variables
+
+
+class Trained(NamedTuple):
+  """The best checkpoint of a run, and what is needed to use it.
+
+  Attributes:
+    workdir: the folder of the run; None if it was read from a released file,
+      see zoo.py.
+    config: the run's fields.
+    model: the net.
+    loss: what it was trained with; its to_image makes pictures of outputs.
+    variables: parameters and running statistics.
+    step: of the checkpoint.
+    info: the checkpoint's epoch and validation metrics.
+  """
+
+  workdir: pathlib.Path | None
+  config: ml_collections.ConfigDict
+  model: nn.Module
+  loss: losses.Loss
+  variables: Any
+  step: int
+  info: dict[str, Any]
+
+
+def load_run(
+  workdir: str | os.PathLike[str],
+  sharding: jax.sharding.Sharding | None = None,
+) -> Trained:
+  """Restores the best checkpoint of a run.
+
+  Args:
+    workdir: the folder of the run.
+    sharding: where the variables go; the first device unless named.
+
+  Raises:
+    errors.UserError: no run, or no checkpoint that can be read.
+  """
+  workdir = pathlib.Path(workdir).expanduser()
+  config = workdirs.load_config(workdir)
+  model = models.create_model(config.model)
+  shapes = abstract_variables(model, config.data.image_size, sharding)
+  restored = None
+  if (workdir / 'checkpoints' / 'best').is_dir():
+    with checkpoints.open_manager(workdir, 'best', create=False) as manager:
+      restored = checkpoints.restore(manager, shapes)
+  if restored is None:
+    raise errors.UserError(
+      f'--workdir={workdir} has no checkpoint yet: the first is written as the '
+      'first epoch ends; train on with the same command'
+    )
+  return Trained(
+    workdir=workdir,
+    config=config,
+    model=model,
+    loss=losses.get_loss(config.loss),
+    variables=restored.tree,
+    step=restored.step,
+    info=restored.info,
+  )
+
+
+def abstract_variables(
+  model: nn.Module,
+  image_size: int,
+  sharding: jax.sharding.Sharding | None = None,
+) -> Any:
+  """Returns the variables of a net as jax.ShapeDtypeStructs.
+
+  Args:
+    model: the net.
+    image_size: side of the pictures in pixels.
+    sharding: where variables of these shapes go; the first device unless named.
+  """
+  shapes = jax.eval_shape(
+    lambda key: init_variables(model, key, image_size), jax.random.key(0)
+  )
+  if sharding is None:
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  return checkpoints.abstract_like(shapes, sharding)

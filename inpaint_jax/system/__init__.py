@@ -1,0 +1,1 @@
+"""Errors, flags, files, processes, devices."""

@@ -1,0 +1,1 @@
+"""Training: the loop, its steps, batches, evaluation, logs."""

@@ -1,0 +1,128 @@
+"""What a run shows on the terminal."""
+
+from collections.abc import Mapping
+import pathlib
+import shlex
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+import tqdm
+
+from inpaint_jax.system import distributed
+
+
+class Console:
+  """A progress bar, lines above it, and the time they need."""
+
+  def __init__(self, step: int, num_steps: int, batch_size: int):
+    """Shows the bar.
+
+    Args:
+      step: steps made before this start.
+      num_steps: steps of the whole training.
+      batch_size: pictures a step.
+    """
+    self._num_steps = num_steps
+    self._batch_size = batch_size
+    self._bar = tqdm.tqdm(
+      initial=step,
+      total=num_steps,
+      desc='training',
+      bar_format='{desc} {percentage:3.0f}% |{bar}| step {n_fmt}/{total_fmt}'
+      '{postfix} [{elapsed} gone, {remaining} left]',
+      dynamic_ncols=True,
+      disable=not distributed.is_first(),
+      # A log file gets a line now and then, not ten a second.
+      mininterval=0.2 if sys.stderr.isatty() else 10,
+    )
+    self._lap = self._since = time.monotonic()
+    self._steps = 0
+
+  def __enter__(self) -> 'Console':
+    return self
+
+  def __exit__(
+    self,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    traceback: TracebackType | None,
+  ) -> None:
+    self._bar.close()
+
+  def print(self, line: str) -> None:
+    """Prints a line above the bar."""
+    self._bar.write(line)
+    sys.stdout.flush()
+
+  def advance(self) -> None:
+    """Moves the bar by a step."""
+    self._steps += 1
+    self._bar.update()
+
+  def lap(self) -> float:
+    """Returns the seconds since the last call, or since the start."""
+    before, self._lap = self._lap, time.monotonic()
+    return self._lap - before
+
+  def log_train(
+    self, step: int, row: Mapping[str, float], waited: float
+  ) -> dict[str, float]:
+    """Prints train metrics.
+
+    Args:
+      step: that ended.
+      row: its metrics.
+      waited: seconds since the last logging in which the loop had no batch.
+
+    Returns:
+      What depends on the clock: pictures/s since the last logging, and the
+      share of that time in which the loop waited for its input.
+    """
+    elapsed = max(time.monotonic() - self._since, 1e-9)
+    rate = self._steps * self._batch_size / elapsed
+    self._bar.set_postfix_str(
+      f'loss {row["train/loss"]:.4g}, {rate:.1f} pictures/s', refresh=False
+    )
+    self.print(f'step {step}/{self._num_steps}  {_values(row)}')
+    self._restart()
+    return {
+      'train/pictures_per_second': rate,
+      'train/input_wait': waited / elapsed,
+    }
+
+  def log_epoch(
+    self, epoch: int, num_epochs: int, row: Mapping[str, float], is_best: bool
+  ) -> None:
+    """Prints the validation of an epoch."""
+    best = '  (best so far)' if is_best else ''
+    self.print(f'epoch {epoch}/{num_epochs}  {_values(row)}{best}')
+    self._restart()
+
+  def _restart(self) -> None:
+    self._since, self._steps = time.monotonic(), 0
+
+
+def _values(row: Mapping[str, float]) -> str:
+  return '  '.join(f'{name} {value:.4g}' for name, value in row.items())
+
+
+def show_end(
+  workdir: pathlib.Path, report: Mapping[str, Any], seconds: float
+) -> None:
+  """Prints where the results of a run lie and what to do with them."""
+  best = workdir / 'checkpoints' / 'best' / str(report['step'])
+  flag = shlex.quote(f'--workdir={workdir}')
+  print(
+    f"""
+trained for {seconds:.0f} s; the best epoch is number {report['epoch']}
+  checkpoint  {best}
+  curves      {workdir / 'metrics.csv'}; tensorboard --logdir={workdir}
+  samples     {workdir / 'samples'}
+  metrics     {workdir / 'test_metrics.json'}
+
+To inpaint a photo with it; the mask is white where the hole is:
+  python scripts/inpaint.py {flag} photo.jpg mask.png out.png""",
+    flush=True,
+  )

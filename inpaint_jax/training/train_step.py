@@ -1,0 +1,125 @@
+"""One step of training, as a pure function."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+
+from inpaint_jax import losses, masks
+from inpaint_jax.training import images
+from inpaint_jax.training.train_state import TrainState
+
+TrainStep = Callable[..., tuple[TrainState, dict[str, jax.Array]]]
+
+
+def make_train_step(
+  model: nn.Module,
+  tx: optax.GradientTransformation,
+  loss: losses.Loss,
+  sampler: masks.Sampler,
+  config: ml_collections.ConfigDict,
+) -> TrainStep:
+  """Returns the pure function (state, batch, seed) -> (state, metrics).
+
+  The seed is the run's unless it is given. Given as an array it is no part of
+  the compiled program, and runs that differ in nothing else share one.
+
+  Args:
+    model: a net of models.MODELS.
+    tx: the optimizer.
+    loss: an entry of losses.LOSSES.
+    sampler: draws the masks, see masks.create_sampler.
+    config: the run; here seed, hole_weight, accumulate_steps and ema_decay are
+      read.
+  """
+
+  def loss_fn(params, batch_stats, image, mask):
+    image = images.to_float(image)
+    outputs, mutated = model.apply(
+      {'params': params, 'batch_stats': batch_stats},
+      image * (1 - mask),
+      mask,
+      train=True,
+      mutable=['batch_stats'],
+    )
+    loss_map = loss.fn(outputs, image)
+    value = jnp.mean(losses.mean(loss_map, mask, config.hole_weight))
+    return value, mutated.get('batch_stats', {})
+
+  grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
+
+  def train_step(state, batch, seed=config.seed):
+    image = batch['image']
+    batch_size, height, width, _ = image.shape
+    step = state.step + 1
+    key = jax.random.fold_in(jax.random.key(seed), step)
+    mask = sampler(jax.random.split(key, batch_size), height, width)
+    value, batch_stats, grads = _accumulate(
+      grad_fn, state, (image, mask), config.accumulate_steps
+    )
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    ema_params = state.ema_params
+    if ema_params is not None:
+      ema_params = optax.incremental_update(
+        params, ema_params, 1 - config.ema_decay
+      )
+    state = TrainState(
+      step=step,
+      params=params,
+      batch_stats=batch_stats,
+      opt_state=opt_state,
+      ema_params=ema_params,
+    )
+    return state, {
+      'loss': value,
+      'grad_norm': optax.tree.norm(grads),
+      'param_norm': optax.tree.norm(params),
+    }
+
+  return train_step
+
+
+def _accumulate(
+  grad_fn: Callable[..., Any],
+  state: TrainState,
+  batch: tuple[jax.Array, ...],
+  count: int,
+) -> tuple[jax.Array, Any, Any]:
+  """Returns loss, batch statistics and gradient, the means over the parts.
+
+  Args:
+    grad_fn: (params, batch_stats, *part) -> ((loss, batch_stats), gradient).
+    state: before the step.
+    batch: arrays [B, ...].
+    count: parts that the batch is gone through in, one after the other.
+  """
+  if count == 1:
+    (value, stats), grads = grad_fn(state.params, state.batch_stats, *batch)
+    return value, stats, grads
+
+  def add_part(carry, part):
+    # Holds a part back until the one before is done, and its memory free.
+    (value, stats, grads), part = jax.lax.optimization_barrier((carry, part))
+    (loss, stats), more = grad_fn(state.params, stats, *part)
+    add = lambda total, x: total + x / count
+    return (add(value, loss), stats, jax.tree.map(add, grads, more)), None
+
+  def divide(x):
+    # Every count-th row: each part has rows of all devices.
+    return x.reshape(-1, count, *x.shape[1:]).swapaxes(0, 1)
+
+  zeros = jax.tree.map(jnp.zeros_like, state.params)
+  start = jnp.zeros(()), state.batch_stats, zeros
+  carry, _ = jax.lax.scan(
+    add_part,
+    start,
+    jax.tree.map(divide, batch),
+    # Convolutions in a loop are many times slower on a CPU, see WORKSPACE.md.
+    unroll=count if jax.default_backend() == 'cpu' else 1,
+  )
+  return carry

@@ -1,0 +1,104 @@
+"""Where the numbers of a run go: metrics.csv and TensorBoard."""
+
+from collections.abc import Mapping, Sequence
+import csv
+import pathlib
+import time
+from typing import Any
+
+import numpy as np
+from tensorboardX import event_file_writer, summary
+from tensorboardX.proto import event_pb2
+
+from inpaint_jax.system import whole_files
+
+
+class Writer:
+  """Writes metrics.csv and TensorBoard events.
+
+  metrics.csv holds no clock time: two equal runs have equal files, whether they
+  were interrupted or not.
+  """
+
+  def __init__(
+    self, workdir: pathlib.Path, columns: Sequence[str], start_step: int
+  ):
+    """Opens the files; rows of steps after `start_step` are forgotten.
+
+    Args:
+      workdir: the folder of the run.
+      columns: the names that rows may have, beside `step`.
+      start_step: the step that the run goes on from.
+    """
+    self._columns = ['step', *columns]
+    path = workdir / 'metrics.csv'
+    rows = _rows_until(path, self._columns, start_step)
+    with (
+      whole_files.replacing(path) as temporary,
+      temporary.open('w', newline='') as file,
+    ):
+      csv.writer(file, lineterminator='\n').writerows([self._columns, *rows])
+    self._file = path.open('a', newline='')
+    self._csv = csv.DictWriter(self._file, self._columns, lineterminator='\n')
+    # Not tensorboardX.SummaryWriter: its thread would meet a full disk alone,
+    # where nothing can be made of the error but a traceback.
+    self._events = event_file_writer.EventsWriter(str(workdir / 'events'))
+    # Hides what an interrupted run logged after its checkpoint.
+    start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+    self._event(start_step + 1, session_log=start)
+
+  def row(self, step: int, values: Mapping[str, float]) -> None:
+    """Writes values of a step to both places."""
+    # repr is the shortest text that reads back as the same number.
+    texts = {name: repr(float(value)) for name, value in values.items()}
+    self._csv.writerow({'step': step, **texts})
+    self._file.flush()
+    self.scalars(step, values)
+
+  def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    """Writes values, clock times among them, to TensorBoard alone."""
+    for name, value in values.items():
+      self._event(step, summary=summary.scalar(name, value))
+    self._events.flush()
+
+  def image(self, step: int, name: str, image: np.ndarray) -> None:
+    """Writes a uint8 [H, W, 3] picture to TensorBoard."""
+    self._event(step, summary=summary.image(name, image, dataformats='HWC'))
+
+  def _event(self, step: int, **content: Any) -> None:
+    event = event_pb2.Event(wall_time=time.time(), step=step, **content)
+    self._events.write_event(event)
+
+  def close(self) -> None:
+    """Writes what is still in memory."""
+    self._file.close()
+    self._events.close()
+
+
+class NoWriter:
+  """Takes the place of Writer in processes that write nothing."""
+
+  def row(self, step: int, values: Mapping[str, float]) -> None:
+    """See Writer."""
+
+  def scalars(self, step: int, values: Mapping[str, float]) -> None:
+    """See Writer."""
+
+  def image(self, step: int, name: str, image: np.ndarray) -> None:
+    """See Writer."""
+
+  def close(self) -> None:
+    """See Writer."""
+
+
+def _rows_until(
+  path: pathlib.Path, columns: list[str], last_step: int
+) -> list[list[str]]:
+  """Returns the whole rows of a metrics.csv up to a step."""
+  if not path.exists() or not last_step:
+    return []
+  with path.open(newline='') as file:
+    rows = list(csv.reader(file))[1:]
+  # A kill can leave half a last row; its step is after the last checkpoint.
+  whole = [row for row in rows if len(row) == len(columns) and row[0].isdigit()]
+  return [row for row in whole if int(row[0]) <= last_step]

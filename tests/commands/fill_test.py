@@ -1,0 +1,686 @@
+"""scripts/inpaint.py: what it takes, what it makes of it, what it refuses."""
+
+import contextlib
+import io
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import sys
+import time
+import zlib
+
+from absl import flags
+from absl.testing import flagsaver
+import numpy as np
+from PIL import Image
+import pytest
+
+from inpaint_jax.commands import fill as inpaint
+from inpaint_jax.system import errors
+
+ROOT = pathlib.Path(__file__).parents[2]
+# What the stand-in for a net fills holes with, of the largest value.
+GREY = 0.3
+
+
+class StandIn:
+  """Fills holes with grey, and remembers what it was asked."""
+
+  def __init__(self):
+    self.loaded = []
+    self.calls = []
+
+  def load(self):
+    self.loaded.append((inpaint._MODEL.value, inpaint._BACKEND.value))
+    return self
+
+  def __call__(self, image, mask, **options):
+    assert image.shape[:2] == mask.shape
+    assert mask.dtype == bool
+    self.calls.append(options)
+    result = image.copy()
+    result[mask] = round(GREY * np.iinfo(image.dtype).max)
+    return result
+
+
+@pytest.fixture
+def net(monkeypatch):
+  """Stands in for a net, which would take seconds."""
+  net = StandIn()
+  monkeypatch.setattr(inpaint, 'load', net.load)
+  return net
+
+
+@pytest.fixture
+def run(net):
+  """Calls the script in this process, with a net that only paints grey."""
+  return call
+
+
+def call(*args):
+  with flagsaver.flagsaver():
+    inpaint.main(flags.FLAGS(['inpaint.py', *map(str, args)]))
+
+
+def hole_of(height=40, width=50):
+  hole = np.zeros((height, width), bool)
+  hole[10:20, 10:30] = True
+  return hole
+
+
+def noise(height=40, width=50, channels=3):
+  shape = (height, width, channels)
+  return np.random.RandomState(0).randint(0, 256, shape, np.uint8)
+
+
+def png(array):
+  return Image.fromarray(np.squeeze(array))
+
+
+@pytest.fixture
+def files(tmp_path):
+  """A photo, its mask, and a name for the result, in a folder of its own."""
+  folder = tmp_path / 'my photos \xe9'
+  folder.mkdir()
+  png(noise()).save(folder / 'photo.png')
+  png(np.uint8(hole_of()) * 255).save(folder / 'mask.png')
+  return folder / 'photo.png', folder / 'mask.png', folder / 'out.png'
+
+
+def pixels_of(path):
+  return np.asarray(Image.open(path))
+
+
+def snapshot(folder):
+  return {x: x.read_bytes() for x in folder.rglob('*') if x.is_file()}
+
+
+# One photo.
+
+
+def test_known_pixels_are_kept_and_holes_filled(trained, files, capsys):
+  """With a net in earnest."""
+  photo, mask, out = files
+  call(f'--workdir={trained}', '--feather=0', photo, mask, out)
+  before, after = pixels_of(photo), pixels_of(out)
+  np.testing.assert_array_equal(after[~hole_of()], before[~hole_of()])
+  assert (after[hole_of()] != before[hole_of()]).any()
+  assert capsys.readouterr().out == f'wrote {out}; 10.0% of it was hole\n'
+  assert sorted(os.listdir(out.parent)) == ['mask.png', 'out.png', 'photo.png']
+  # The same by the other flag; what is near the hole may change a little.
+  call(f'--model={trained}', '--backend=jax', photo, mask, out)
+  after = pixels_of(out)
+  np.testing.assert_array_equal(after[:, 45:], before[:, 45:])
+  assert (after[hole_of()] != before[hole_of()]).any()
+
+
+def test_a_run_that_is_none(files, tmp_path):
+  with pytest.raises(errors.UserError, match='holds no run'):
+    call(f'--workdir={tmp_path}', *files)
+
+
+@pytest.mark.parametrize('name', ['out.jpg', 'OUT.WEBP', 'out.tiff', 'o.PNG'])
+def test_the_type_follows_from_the_name(run, files, name):
+  photo, mask, out = files
+  out = out.with_name(name)
+  run(photo, mask, out)
+  with Image.open(out) as image:
+    assert image.size == (50, 40)
+    suffix = out.suffix.lower()
+    assert Image.registered_extensions()[suffix] == image.format
+
+
+def test_flags_reach_the_net_if_they_are_given(run, net, files):
+  run(*files)
+  run('--feather=7', '--notexture', '--seed=3', *files)
+  assert net.calls == [{}, {'feather': 7, 'texture': False, 'seed': 3}]
+  run('--model=encoder-decoder-landscapes', '--backend=onnx', *files)
+  assert net.loaded[-1] == ('encoder-decoder-landscapes', 'onnx')
+
+
+@pytest.mark.parametrize(
+  'flag', ['--invert-mask', '--invert_mask', '--dilate=2']
+)
+def test_what_becomes_of_the_mask(run, files, flag):
+  hole = ~hole_of()
+  if flag == '--dilate=2':
+    hole = hole_of()
+    hole[8:22, 8:32] = True
+  run(flag, *files)
+  after = pixels_of(files[2])
+  np.testing.assert_array_equal(after[~hole], noise()[~hole])
+  assert (after[hole] == round(GREY * 255)).all()
+
+
+def test_transparent_pixels_are_the_hole_without_a_mask(run, files):
+  photo, _, out = files
+  alpha = np.full((40, 50), 255, np.uint8)
+  alpha[hole_of()] = 0
+  alpha[9, 10:30] = 200  # the soft rim of the hole
+  alpha[30, 40] = 180  # and glass, elsewhere
+  png(np.dstack([noise(), alpha])).save(photo)
+  run(photo, out)
+  after = pixels_of(out)
+  np.testing.assert_array_equal(after[~hole_of()][:, :3], noise()[~hole_of()])
+  assert (after[hole_of()][:, :3] == round(GREY * 255)).all()
+  assert (after[..., 3] == 255).sum() == 40 * 50 - 1
+  assert after[30, 40, 3] == 180
+
+
+def test_of_a_mask_only_what_was_hole_becomes_opaque(run, files):
+  photo, mask, out = files
+  alpha = np.full((40, 50), 100, np.uint8)
+  png(np.dstack([noise(), alpha])).save(photo)
+  run(photo, mask, out)
+  after = pixels_of(out)
+  np.testing.assert_array_equal(after[..., 3] == 255, hole_of())
+  assert (after[~hole_of()][:, 3] == 100).all()
+
+
+@pytest.mark.parametrize('with_mask', [False, True])
+@pytest.mark.parametrize('channels', [3, 4])
+def test_the_canvas_is_extended(run, files, channels, with_mask):
+  photo, mask, out = files
+  values = noise(channels=channels)
+  if channels == 4:
+    values[..., 3] = 255
+  png(values).save(photo)
+  names = [photo, mask, out] if with_mask else [photo, out]
+  run('--expand', 'left=8,top=3,bottom=1', *names)
+  after = pixels_of(out)
+  assert after.shape == (44, 58, channels)
+  hole = np.ones((44, 58), bool)
+  hole[3:43, 8:] = hole_of() if with_mask else False
+  inner = values[~hole_of()] if with_mask else values.reshape(-1, channels)
+  np.testing.assert_array_equal(after[~hole], inner)
+  assert (after[hole][:, :3] == round(GREY * 255)).all()
+  if channels == 4:
+    assert (after[..., 3] == 255).all()
+
+
+def test_16_bits_and_metadata_survive(run, files):
+  photo, mask, out = files
+  grey = noise(channels=1).astype(np.uint16) * 251
+  image = Image.frombytes('I;16', (50, 40), grey.tobytes())
+  image.save(photo, dpi=(300, 300))
+  run(photo, mask, out)
+  after = Image.open(out)
+  assert after.mode == 'I;16'
+  assert after.info['dpi'] == pytest.approx((300, 300), abs=0.01)
+  values = np.asarray(after)
+  np.testing.assert_array_equal(values[~hole_of()], grey[..., 0][~hole_of()])
+  assert (values[hole_of()] == round(GREY * 65535)).all()
+
+
+def test_the_photo_is_turned_upright(run, files):
+  photo, mask, out = files
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  Image.open(photo).rotate(90, expand=True).save(photo, exif=exif)
+  run(photo, mask, out)
+  np.testing.assert_array_equal(pixels_of(out)[~hole_of()], noise()[~hole_of()])
+  assert Image.open(out).getexif()[0x0112] == 1
+
+
+def test_a_long_thin_photo(trained, tmp_path):
+  photo = np.full((1, 20000, 3), 90, np.uint8)
+  mask = np.zeros((1, 20000), np.uint8)
+  mask[0, 5000:5003] = mask[0, 15000:15300] = 255
+  # The photo stands on its end.
+  Image.fromarray(photo.swapaxes(0, 1)).save(tmp_path / 'a.png')
+  Image.fromarray(mask.swapaxes(0, 1)).save(tmp_path / 'm.png')
+  call(
+    f'--workdir={trained}',
+    tmp_path / 'a.png',
+    tmp_path / 'm.png',
+    tmp_path / 'out.png',
+  )
+  after = pixels_of(tmp_path / 'out.png')
+  assert after.shape == (20000, 1, 3)
+  assert (after[:4900] == 90).all()
+
+
+@pytest.mark.parametrize(
+  ('name', 'mode', 'save', 'line'),
+  [
+    ('photo.gif', 'RGB', {'save_all': True}, 'it holds 2 pictures'),
+    ('photo.gif', 'P', {}, 'palette'),
+    ('photo.jpg', 'CMYK', {}, 'CMYK'),
+    ('photo.png', '1', {}, 'black and white'),
+    ('photo.jpg', 'RGB', {'format': 'PNG'}, 'it is a PNG file'),
+    ('photo.png', 'RGBA', {'alpha': True}, 'JPEG has no room for transparency'),
+  ],
+)
+def test_what_a_user_may_not_expect_is_a_line(
+  run, files, capsys, name, mode, save, line
+):
+  photo, mask, out = files
+  photo, out = photo.with_name(name), out.with_suffix('.jpg')
+  image = png(noise()).convert(mode)
+  if save.pop('alpha', False):
+    image.putalpha(100)
+  if save.get('save_all'):
+    save['append_images'] = [png(noise()[::-1])]
+  image.save(photo, **save)
+  before = photo.read_bytes()
+  run(photo, mask, out)
+  said = capsys.readouterr().out
+  assert f'{photo}: ' in said
+  assert line in said
+  assert Image.open(out).size == (50, 40)
+  assert photo.read_bytes() == before
+
+
+# What is refused.
+
+
+def bomb(side=60000):
+  """A PNG file of a few bytes that says it is very large."""
+  data = b'\x89PNG\r\n\x1a\n'
+  header = struct.pack('>IIBBBBB', side, side, 8, 2, 0, 0, 0)
+  for kind, content in (
+    (b'IHDR', header),
+    (b'IDAT', zlib.compress(bytes(1000))),
+    (b'IEND', b''),
+  ):
+    data += struct.pack('>I', len(content)) + kind + content
+    data += struct.pack('>I', zlib.crc32(kind + content))
+  return data
+
+
+def jpeg():
+  file = io.BytesIO()
+  png(noise(200, 200)).save(file, 'JPEG')
+  return file.getvalue()
+
+
+def _spoil(kind, photo, mask, out):
+  """Makes one thing wrong; returns the arguments."""
+  if kind.startswith('photo'):
+    target = photo
+  elif kind.startswith('mask'):
+    target = mask
+  what = kind.partition(' ')[2]
+  contents = {
+    'text': b'hello',
+    'empty': b'',
+    'bomb': bomb(),
+    'truncated': jpeg()[:-900],
+    'zip': b'PK\x03\x04' + bytes(500),
+    'svg': b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+  }
+  if what in contents:
+    target.write_bytes(contents[what])
+  elif what == 'gone':
+    target.unlink()
+  elif what == 'folder':
+    target.unlink()
+    target.mkdir()
+  elif what == 'pipe':
+    target.unlink()
+    os.mkfifo(target)
+  return [photo, mask, out]
+
+
+@pytest.mark.parametrize('which', ['photo', 'mask'])
+@pytest.mark.parametrize(
+  ('what', 'message'),
+  [
+    ('text', 'not a picture'),
+    ('empty', 'empty file'),
+    ('bomb', 'more than 150 megapixels'),
+    ('truncated', 'truncated'),
+    ('zip', 'not a picture'),
+    ('svg', 'not a picture'),
+    ('gone', 'No such file'),
+    ('pipe', 'not a regular file'),
+    ('folder', 'folder|not a regular file'),
+  ],
+)
+def test_a_bad_file_is_one_line(run, net, files, which, what, message):
+  args = _spoil(f'{which} {what}', *files)
+  refused(run, net, args, message)
+
+
+def refused(run, net, args, message):
+  """Sees that there is one line, and nothing else in the world changes."""
+  paths = [x for x in args if isinstance(x, pathlib.Path)]
+  folder = paths[0].parent
+  before = snapshot(folder)
+  with pytest.raises(errors.UserError, match=message) as caught:
+    run(*args)
+  assert '\n' not in str(caught.value)
+  assert snapshot(folder) == before
+  assert not net.loaded
+
+
+def _wrong_arguments(kind, photo, mask, out):
+  folder = photo.parent
+  if kind == 'size':
+    png(np.zeros((40, 60), np.uint8)).save(mask)
+  elif kind == 'no hole':
+    png(np.zeros((40, 50), np.uint8)).save(mask)
+  elif kind == 'all hole':
+    png(np.full((40, 50), 255, np.uint8)).save(mask)
+  elif kind == 'one pixel':
+    Image.new('RGB', (1, 1)).save(photo)
+    Image.new('L', (1, 1), 255).save(mask)
+  elif kind == 'too long':
+    Image.new('RGB', (1, 70000)).save(photo)
+    return ['--expand=left=1', photo, folder / 'a.jpg']
+  elif kind == 'no folder':
+    out = folder / 'none' / 'out.png'
+  elif kind == 'a file as folder':
+    out = mask / 'out.png'
+  elif kind == 'folder':
+    out.mkdir()
+  elif kind in ('out', 'out.gif', 'out.txt'):
+    out = folder / kind
+  elif kind == 'photo as result':
+    out = photo
+  elif kind == 'mask as result':
+    out = mask
+  elif kind == 'soft link':
+    out.symlink_to(photo)
+  elif kind == 'hard link':
+    out.hardlink_to(photo)
+  elif kind == 'long name':
+    out = folder / f'{"a" * 300}.png'
+  elif kind == 'opaque':
+    return [photo, out]
+  elif kind.startswith('--'):
+    return [kind, photo, mask, out]
+  elif kind == 'inverted nothing':
+    return ['--invert_mask', photo, out]
+  elif kind == 'two nets':
+    return ['--model=a', '--workdir=b', photo, mask, out]
+  elif kind == 'one name':
+    return [photo]
+  elif kind == 'four names':
+    return [photo, mask, out, out]
+  return [photo, mask, out]
+
+
+@pytest.mark.parametrize(
+  ('kind', 'message'),
+  [
+    ('size', 'the picture is 50x40 pixels, the mask .* 60x40; bring'),
+    ('no hole', 'the mask has no hole'),
+    ('all hole', 'the mask is nothing but hole'),
+    ('one pixel', 'the mask is nothing but hole'),
+    ('too long', 'JPEG has room for 65500 a side'),
+    ('no folder', 'out.png cannot be written: No such file'),
+    ('a file as folder', 'out.png cannot be written: Not a directory'),
+    ('folder', r'out\.png is a folder; name a file'),
+    ('out', 'has no type that can be written; end its name on one of: .jpeg'),
+    ('out.gif', 'has no type that can be written'),
+    ('out.txt', 'has no type that can be written'),
+    ('photo as result', 'would overwrite an input'),
+    ('mask as result', 'would overwrite an input'),
+    ('soft link', 'would overwrite an input'),
+    ('hard link', 'would overwrite an input'),
+    ('long name', 'File name too long'),
+    ('opaque', 'has no transparent pixels to fill; name a mask'),
+    ('--expand=left', "--expand has 'left'; wanted pixels by side"),
+    ('--expand=left=-3', "--expand has 'left=-3'"),
+    ('--expand=front=3', "--expand has 'front=3'"),
+    ('--expand=left=99999999999', 'megapixels: extend it by less'),
+    ('inverted nothing', 'found --invert_mask without a mask'),
+    ('two nets', 'found --model and --workdir'),
+    ('one name', 'found 1 file names, wanted photo, mask and result'),
+    ('four names', 'found 4 file names'),
+  ],
+)
+def test_what_cannot_be_is_one_line(run, net, files, kind, message):
+  refused(run, net, _wrong_arguments(kind, *files), message)
+
+
+# Folders.
+
+
+NAMES = ('a.jpg', 'b \xe9.png', 'c.gif')
+
+
+@pytest.fixture
+def folders(tmp_path):
+  """Photos, masks, and a name for the results."""
+  photos, masks = tmp_path / 'photos', tmp_path / 'masks'
+  photos.mkdir()
+  masks.mkdir()
+  for name in NAMES:
+    png(noise()).save(photos / name)
+  for name in ('a.png', 'b \xe9.jpg', 'c.png', 'other.png'):
+    png(np.uint8(hole_of()) * 255).save(masks / name)
+  (photos / 'notes.txt').write_text('hello')
+  (photos / '.hidden.jpg').write_text('hello')
+  (photos / 'deeper.jpg').mkdir()
+  return photos, masks, tmp_path / 'new' / 'results'
+
+
+def test_a_folder_of_photos_and_one_of_masks(run, net, folders, capsys):
+  photos, _, out = folders
+  before = snapshot(photos.parent)
+  run(*folders)
+  assert sorted(os.listdir(out)) == ['a.jpg', 'b \xe9.png', 'c.png']
+  for name in os.listdir(out):
+    filled = pixels_of(out / name)[10:20, 10:30]
+    assert filled.mean() == pytest.approx(GREY * 255, abs=3)
+  said = capsys.readouterr()
+  assert f'filled 3 photos, results in {out}\n' in said.out
+  assert 'inpainting' in said.err
+  assert f'{photos / "c.gif"}: its palette' in said.out
+  assert before.items() <= snapshot(photos.parent).items()
+  assert len(net.loaded) == 1
+
+
+def test_one_mask_for_all(run, folders):
+  photos, masks, out = folders
+  run(photos, masks / 'other.png', out)
+  assert len(os.listdir(out)) == 3
+
+
+def test_a_folder_without_masks(run, folders):
+  photos, _, out = folders
+  run('--expand=top=4', photos, out)
+  assert Image.open(out / 'a.jpg').size == (50, 44)
+
+
+def test_bad_files_are_named_at_the_end(run, net, folders, capsys):
+  photos, masks, out = folders
+  (photos / 'a.jpg').write_bytes(jpeg()[:-900])
+  (masks / 'c.png').unlink()
+  png(noise()).save(photos / 'd.jpg')
+  for name in ('d.png', 'd.tif'):
+    png(np.uint8(hole_of()) * 255).save(masks / name)
+  png(noise()).save(photos / 'b \xe9.gif')
+  with pytest.raises(SystemExit) as caught:
+    run(*folders)
+  assert caught.value.code == 1
+  said = capsys.readouterr()
+  lines = said.err[said.err.index('error: ') :].splitlines()
+  assert lines[0] == 'error: 4 could not be filled:'
+  assert lines[1].startswith(f'  {photos / "a.jpg"} cannot be read: ')
+  assert lines[2].startswith(f'  {photos / NAMES[1]}: another photo has')
+  assert lines[3] == (
+    f'  {photos / "c.gif"}: there is no mask for it, such as c.png'
+  )
+  assert lines[4] == (
+    f'  {photos / "d.jpg"}: there are 2 masks for it: d.png, d.tif; keep one'
+  )
+  assert 'filled 1 photos' in said.out
+  assert os.listdir(out) == ['b \xe9.png']
+
+
+def test_what_is_done_is_skipped(run, net, folders, capsys):
+  _, masks, out = folders
+  run(*folders)
+  first = {x: x.stat().st_mtime_ns for x in out.iterdir()}
+
+  def changed():
+    return {x.name for x in out.iterdir() if x.stat().st_mtime_ns != first[x]}
+
+  capsys.readouterr()
+  run(*folders)
+  assert changed() == set()
+  assert '3 were done before; --overwrite does them' in capsys.readouterr().out
+  assert len(net.loaded) == 1
+  later = time.time_ns() + 10**9
+  os.utime(masks / 'a.png', ns=(later, later))
+  run(*folders)
+  assert changed() == {'a.jpg'}
+  (out / 'c.png').unlink()
+  run(*folders)
+  assert (out / 'c.png').exists()
+  run('--overwrite', *folders)
+  assert changed() == {'a.jpg', 'b \xe9.png', 'c.png'}
+
+
+def test_a_single_photo_is_done_again(run, net, files):
+  run(*files)
+  run(*files)
+  assert len(net.calls) == 2
+
+
+@pytest.mark.parametrize(
+  ('spoil', 'message'),
+  [
+    (lambda p, m, o: (p, m, p), 'would overwrite inputs'),
+    (lambda p, m, o: (p, m, m), 'would overwrite inputs'),
+    (lambda p, m, o: (p, m, linked(o, p)), 'would overwrite inputs'),
+    (lambda p, m, o: (p, m, m / 'a.png'), 'is a file; name a folder'),
+    (lambda p, m, o: (p, m, m / 'a.png' / 'x'), 'Not a directory'),
+    (lambda p, m, o: (p / 'deeper.jpg', m, o), 'has no photos in it'),
+    (lambda p, m, o: (p / 'a.jpg', m, o / 'a.jpg'), 'cannot be written'),
+  ],
+)
+def test_folders_that_cannot_be(run, net, folders, spoil, message):
+  args = spoil(*folders)
+  before = snapshot(folders[0].parent)
+  with pytest.raises(errors.UserError, match=message):
+    run(*args)
+  assert snapshot(folders[0].parent) == before
+  assert not net.loaded
+
+
+def linked(out, target):
+  out.parent.mkdir()
+  out.symlink_to(target, target_is_directory=True)
+  return out
+
+
+def test_a_net_that_is_none_ends_it_all(folders, tmp_path):
+  with pytest.raises(errors.UserError, match='holds no run'):
+    call(f'--workdir={tmp_path / "none"}', *folders)
+
+
+# As a process.
+
+_REPORT_IMPORTS = """
+import atexit, runpy, sys
+heavy = sys.argv[1].split(',')
+sys.argv = ['scripts/inpaint.py', *sys.argv[2:]]
+atexit.register(
+  lambda: print('imported:', *[x for x in heavy if x in sys.modules])
+)
+runpy.run_path('scripts/inpaint.py', run_name='__main__')
+"""
+
+
+def process(code, *args):
+  return subprocess.run(
+    [sys.executable, '-c', code, *map(str, args)],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+  )
+
+
+def test_help_imports_nothing_heavy():
+  heavy = 'jax,flax,scipy,tensorboardX,tensorflow_datasets,matplotlib,cv2'
+  result = process(_REPORT_IMPORTS, heavy, '--help')
+  assert '--expand' in result.stdout
+  assert result.stdout.endswith('imported:\n')
+
+
+def test_a_process_imports_no_training(trained, files):
+  photo, mask, out = files
+  heavy = (
+    'inpaint_jax.training.train,inpaint_jax.datasets,tensorboardX,'
+    'tensorflow_datasets,matplotlib'
+  )
+  result = process(
+    _REPORT_IMPORTS, heavy, f'--workdir={trained}', photo, mask, out
+  )
+  assert result.returncode == 0, result.stderr
+  assert result.stderr == ''
+  assert result.stdout == (f'wrote {out}; 10.0% of it was hole\nimported:\n')
+
+
+def test_errors_of_a_process_are_one_line(files):
+  photo, mask, out = files
+  script = [sys.executable, 'scripts/inpaint.py']
+  for args, code, text in (
+    ([photo, mask, photo], 1, 'error: the result'),
+    (['--backend=tpu', photo, mask, out], 2, 'error: '),
+    (['--dilate=-1', photo, mask, out], 2, 'error: '),
+  ):
+    result = subprocess.run(
+      [*script, *map(str, args)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == code
+    assert result.stderr.startswith(text)
+    assert result.stderr.count('\n') == 1
+
+
+_SLOW_NET = """
+import sys, time
+from inpaint_jax.system import command_line
+from inpaint_jax.commands import fill as inpaint
+def slow(image, mask, **_):
+  print('working', flush=True)
+  time.sleep(60)
+inpaint.load = lambda: slow
+command_line.run(inpaint.main)
+"""
+
+
+def test_ctrl_c_is_one_line(folders):
+  started = subprocess.Popen(
+    [sys.executable, '-c', _SLOW_NET, *map(str, folders)],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  with contextlib.closing(started.stdout):
+    assert started.stdout.readline() == 'working\n'
+    started.send_signal(signal.SIGINT)
+    said = started.stderr.read()
+    started.stderr.close()
+  assert started.wait() == 130
+  assert 'Traceback' not in said
+  assert said.endswith('\ninterrupted\n')
+  assert os.listdir(folders[2]) == []
+
+
+_KILLED_WHILE_WRITING = """
+import os, signal, sys
+from inpaint_jax.photos import encoders, picture_files
+def write_half(file, *_):
+  file.write(b'half')
+  file.flush()
+  os.kill(os.getpid(), signal.SIGKILL)
+picture = picture_files.read(sys.argv[1])
+encoders._ENCODERS['PNG'] = write_half
+picture_files.write(sys.argv[2], picture)
+"""
+
+
+def test_a_kill_leaves_no_half_picture(files):
+  photo, _, out = files
+  out.write_bytes(b'old')
+  result = process(_KILLED_WHILE_WRITING, photo, out)
+  assert result.returncode == -signal.SIGKILL
+  assert out.read_bytes() == b'old'

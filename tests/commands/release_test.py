@@ -1,0 +1,340 @@
+"""scripts/release.py: what it writes, and which runs it refuses."""
+
+import json
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+from absl import flags
+import jax
+from ml_collections import config_flags
+import numpy as np
+import PIL.Image
+import pytest
+
+from configs import default, unet
+from inpaint_jax.commands import release
+from inpaint_jax.release import model_card, zoo
+from inpaint_jax.runs import trained as nets, workdir as workdirs
+from inpaint_jax.system import errors
+
+ROOT = pathlib.Path(__file__).parents[2]
+TEXTS = {'data': 'Drawings, by the *package*.', 'license': 'MIT.'}
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+  """A copy of a run that is there to be spoilt."""
+  return shutil.copytree(trained, tmp_path / 'a run')
+
+
+@pytest.fixture(scope='module')
+def released(trained, tmp_path_factory):
+  """A folder with what the script, as a process, wrote of a run."""
+  folder = tmp_path_factory.mktemp('released') / 'new'
+  result = subprocess.run(
+    [
+      *(sys.executable, 'scripts/release.py', f'--workdir={trained}'),
+      *('--name=tiny-landscapes', f'--output={folder}', '--notes=In seconds.'),
+      *(f'--{name}={text}' for name, text in TEXTS.items()),
+    ],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert result.returncode == 0, result.stderr
+  assert zoo.read_checksums(folder)['tiny-landscapes.safetensors'] in (
+    result.stdout
+  )
+  return folder
+
+
+def test_what_is_written(released, trained):
+  assert sorted(path.name for path in released.iterdir()) == [
+    'SHA256SUMS',
+    'tiny-landscapes.jpg',
+    'tiny-landscapes.md',
+    'tiny-landscapes.safetensors',
+  ]
+  found = zoo.load(released / 'tiny-landscapes.safetensors')
+  net = nets.load_run(trained)
+  assert found.step == net.step
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6),
+    found.variables,
+    net.variables,
+  )
+
+
+def test_the_grid_is_that_of_the_checkpoint(released, trained):
+  epoch = nets.load_run(trained).info['epoch']
+  path = trained / 'samples' / f'epoch_{epoch:03d}.png'
+  with (
+    PIL.Image.open(released / 'tiny-landscapes.jpg') as jpeg,
+    PIL.Image.open(path) as png,
+  ):
+    assert jpeg.size == png.size
+    error = np.asarray(jpeg, float) - np.asarray(png.convert('RGB'), float)
+  assert np.abs(error).mean() < 3
+
+
+def test_the_card_tells_what_was_measured(released, trained):
+  card = (released / 'tiny-landscapes.md').read_text()
+  report = json.loads((trained / 'test_metrics.json').read_text())
+  for values in report['metrics'].values():
+    for name in ('hole_l1', 'hole_psnr', 'seam_ratio', 'lpips'):
+      assert model_card._number(name, values[name]) in card
+  for text in (
+    '# tiny-landscapes\n',
+    '![Photographs',
+    '(tiny-landscapes.jpg)',
+    f'{report["parameters"]:,} parameters',
+    'An epoch was 20 pictures.',
+    'In seconds.',
+    *TEXTS.values(),
+    'the 7 pictures of the test split, 32x32',
+    '| mean fill |',
+    '- Better on the test above: ',
+    '10% to 20%',
+  ):
+    assert text in card
+  digest = zoo.read_checksums(released)['tiny-landscapes.safetensors']
+  assert f'`{digest}`' in card
+  # No path of the machine, nothing that was left open.
+  assert str(trained.parent) not in card
+  assert not re.search(r'\bNone\b|\bnan\b|\{', card)
+  for line in card.splitlines():
+    assert len(line) <= 80 or line.startswith(('|', '![', '  --'))
+
+
+def test_the_card_tells_how_far_half_precision_is(released, trained):
+  card = (released / 'tiny-landscapes.md').read_text()
+  text = ' '.join(card.split())
+  mean, largest = re.search(
+    r'by ([\d.e-]+) of 255 levels in the mean, ([\d.e-]+) at most', text
+  ).groups()
+  # A net of ten steps has small weights: float16 keeps 11 bits of each.
+  assert 0 < float(mean) < float(largest) < 1
+
+
+def test_the_difference_is_that_of_the_variables(trained):
+  net = nets.load_run(trained)
+  same = release.measure_difference(net, net, pictures=2)
+  assert same == model_card.Difference(0, 0, 2)
+  doubled = net._replace(variables=jax.tree.map(lambda x: 2 * x, net.variables))
+  assert release.measure_difference(net, doubled, pictures=2).largest > 1
+
+
+def test_a_second_model_joins_the_first(released, trained, tmp_path):
+  folder = shutil.copytree(released, tmp_path / 'zoo')
+  release.release(trained, 'a-2', output=folder, **TEXTS)
+  assert list(zoo.read_checksums(folder)) == [
+    'a-2.safetensors',
+    'tiny-landscapes.safetensors',
+  ]
+  zoo.load(folder / 'tiny-landscapes.safetensors')
+
+
+def test_a_model_of_the_package_is_used_by_its_name(
+  trained, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(zoo, 'FOLDER', tmp_path)
+  release.release(trained, 'tiny', **TEXTS)
+  assert zoo.list_models() == ['tiny']
+  card = (tmp_path / 'tiny.md').read_text()
+  assert '--model=tiny \\\n' in card
+  assert "inference.load('tiny')" in card
+
+
+def _parse(command):
+  """Returns the config that main.py would get from a command."""
+  words = shlex.split(command)
+  assert words[:2] == ['python', 'main.py']
+  values = flags.FlagValues()
+  config_flags.DEFINE_config_file('config', flag_values=values)
+  flags.DEFINE_string('workdir', None, '', flag_values=values)
+  # The flag looks for overrides in sys.argv, whatever it is given to parse.
+  given, sys.argv = sys.argv, words[1:]
+  try:
+    values(words[1:])
+    return values.config, values.workdir
+  finally:
+    sys.argv = given
+
+
+def _landscapes():
+  config = unet.get_config('landscapes')
+  config.data.source = '/home/someone/photos'
+  config.data.data_dir = '/home/someone/data'
+  config.data.num_threads = 1
+  config.data.image_size = 64
+  config.hole_weight = 6.0
+  config.model.features = (8, 16, 32)
+  config.optimizer.learning_rate = 3e-4
+  config.data.flip = False
+  return config
+
+
+@pytest.mark.parametrize('config', [default.get_config(), _landscapes()])
+def test_the_recipe_is_the_config(config, monkeypatch):
+  """Parsed as main.py parses it, it gives what was trained."""
+  monkeypatch.chdir(ROOT)
+  (command,) = release.recipe(config, 'x')
+  assert 'someone' not in command
+  assert all(len(line) <= 80 for line in command.splitlines())
+  found, workdir = _parse(command)
+  assert workdir == 'runs/x'
+  if config.data.source:
+    assert found.data.source == 'DIR'
+  for name in workdirs.FREE_FIELDS:
+    section, field = name.split('.')
+    found[section][field] = config[section][field]
+  assert found.to_dict() == config.to_dict()
+
+
+def test_the_recipe_leaves_out_what_is_as_it_was():
+  (command,) = release.recipe(unet.get_config('landscapes'), 'x')
+  assert command == (
+    'python main.py --config=configs/unet.py:landscapes --workdir=runs/x'
+  )
+
+
+def test_the_recipe_of_a_run_that_started_from_another(tmp_path):
+  first, second = _landscapes(), _landscapes()
+  first.init_from = 'unet-landscapes'
+  second.init_from = str(tmp_path)
+  workdirs.write_json(tmp_path / 'config.json', first.to_dict())
+  one, two = release.recipe(second, 'x')
+  assert '--config.init_from=unet-landscapes' in one
+  assert '--workdir=runs/x-start1' in one
+  assert '--config.init_from=runs/x-start1' in two
+  assert '--workdir=runs/x\n' in two.replace(' \\', '')
+  # One that is gone keeps its name, and no path.
+  second.init_from = '/home/someone/gone'
+  (command,) = release.recipe(second, 'x')
+  assert '--config.init_from=gone' in command
+
+
+def _facts(config, report, net=None):
+  net = net or nets.Trained(None, config, None, None, None, 1, {'epoch': 1})
+  difference = model_card.Difference(0.0, 0.0, 1)
+  return model_card.Facts(
+    name='x',
+    source='x',
+    net=net,
+    report=report,
+    commands=['python main.py'],
+    data='',
+    license='',
+    notes='',
+    size=1,
+    digest='',
+    difference=difference,
+  )
+
+
+@pytest.mark.parametrize(
+  ('name', 'values', 'texts'),
+  [
+    ('hole_l1', [0.2, 0.1, None], ['0.2000', '**0.1000**', '']),
+    ('hole_psnr', [9.0, 20.0], ['9.00', '**20.00**']),
+    ('seam_ratio', [0.9, 1.05, 2], ['0.9000', '**1.0500**', '2.0000']),
+    ('poisson_nll', [1.0, 2.0], ['1.0000', '2.0000']),
+    ('lpips', [0.10001, 0.1], ['**0.1000**', '**0.1000**']),
+    ('lpips', [0.1, None], ['0.1000', '']),
+  ],
+)
+def test_the_best_of_each_row_is_bold(name, values, texts):
+  assert model_card._marked(name, values) == texts
+
+
+def test_the_limits_name_what_is_better():
+  """By the direction of each metric, and nothing of the net itself."""
+  means = {
+    'unet': {'hole_l1': 0.1, 'psnr': 20.0, 'seam_ratio': 1.2, 'fid': 1.0},
+    'telea': {'hole_l1': 0.2, 'psnr': 21.0, 'seam_ratio': 0.9, 'fid': 0.0},
+    'mean_fill': {'hole_l1': 0.2, 'psnr': 19.0, 'seam_ratio': 4.0, 'fid': 0.0},
+  }
+  facts = _facts(_landscapes(), {'metrics': means})
+  limits = ' '.join(model_card._limits(facts).split())
+  assert 'above: Telea in `psnr`, `seam_ratio`. -' in limits
+  means['telea'] = means['unet']
+  assert 'Better' not in model_card._limits(facts)
+
+
+def test_a_metric_that_the_card_does_not_know_is_shown(trained):
+  net = nets.load_run(trained)
+  report = release.read_report(net)
+  for values in report['metrics'].values():
+    values['fid'] = 1234.5
+  facts = _facts(net.config, report, net)
+  assert '| `fid` |  | 1234.5000 |' in model_card.render(facts)
+
+
+# What is refused.
+
+
+def test_a_run_that_was_not_evaluated(run, tmp_path):
+  path = run / 'test_metrics.json'
+  report = json.loads(path.read_text())
+  path.write_text(json.dumps({**report, 'step': 3}))
+  output = tmp_path / 'out'
+  with pytest.raises(errors.UserError, match='of step 3, the best one is now'):
+    release.release(run, 'x', output=output, **TEXTS)
+  path.unlink()
+  with pytest.raises(
+    errors.UserError, match=r'run first: python main\.py --mode=evaluate'
+  ):
+    release.release(run, 'x', output=output, **TEXTS)
+  assert not output.exists()
+
+
+def test_a_run_without_samples(run, tmp_path):
+  shutil.rmtree(run / 'samples')
+  with pytest.raises(errors.UserError, match=r'--config\.num_samples=8'):
+    release.release(run, 'x', output=tmp_path / 'out', **TEXTS)
+
+
+def test_a_folder_without_a_run(tmp_path):
+  with pytest.raises(errors.UserError, match='holds no run'):
+    release.release(tmp_path, 'x', output=tmp_path, **TEXTS)
+
+
+@pytest.mark.parametrize('name', ['A', 'a/b', '../a', 'a b', 'a-', '', 'a.b'])
+def test_a_name_that_cannot_be(trained, tmp_path, name):
+  with pytest.raises(errors.UserError, match='small letters and digits'):
+    release.release(trained, name, output=tmp_path, **TEXTS)
+
+
+def test_a_folder_that_cannot_be_written(trained, tmp_path):
+  (tmp_path / 'file').write_text('')
+  with pytest.raises(errors.UserError, match='cannot be written to'):
+    release.release(trained, 'x', output=tmp_path / 'file', **TEXTS)
+
+
+def test_a_missing_flag_is_one_line():
+  result = subprocess.run(
+    [sys.executable, 'scripts/release.py', '--workdir=x', '--name=x'],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert result.returncode == 1
+  assert result.stderr.startswith('error: no --data: What the net was trained')
+  assert result.stderr.count('\n') == 1
+
+
+def test_a_large_grid_is_made_small(trained, tmp_path):
+  """Noise does not compress."""
+  net = nets.load_run(trained)
+  path = tmp_path / 'samples' / f'epoch_{net.info["epoch"]:03d}.png'
+  path.parent.mkdir()
+  noise = np.random.RandomState(0).randint(0, 256, (900, 1200, 3), np.uint8)
+  PIL.Image.fromarray(noise).save(path)
+  data = release.grid_as_jpeg(net._replace(workdir=tmp_path))
+  assert 50_000 < len(data) <= release.MAX_JPEG_BYTES

@@ -1,0 +1,368 @@
+"""Tests of models/; golden/models.npz tells how its values were made."""
+
+import functools
+import pathlib
+
+import flax
+import flax.linen as nn
+from golden import make_golden
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import default
+from inpaint_jax import models
+from inpaint_jax.models import layers
+from inpaint_jax.system import errors
+
+pytestmark = pytest.mark.usefixtures('quick_compile')
+
+GOLDEN = np.load(pathlib.Path(__file__).parents[1] / 'golden/models.npz')
+# Trainable parameters of the reference's nets.
+GOLDEN_COUNTS = {'encoder_decoder': 744_387, 'unet': 2_662_659}
+MULTIPLES = {'encoder_decoder': 4, 'unet': 8}
+SMALL = (4, 6, 8)
+
+
+def _init(model, masked_image, mask, seed=0):
+  init = jax.jit(lambda *args: model.init(*args, train=True))
+  return init(jax.random.key(seed), masked_image, mask)
+
+
+def _shapes(name):
+  x = jnp.zeros((1, 16, 16, 3)), jnp.zeros((1, 16, 16, 1))
+
+  def init(*args):
+    return models.MODELS[name]().init(*args, train=True)
+
+  return jax.eval_shape(init, jax.random.key(0), *x)
+
+
+def _golden_variables(name):
+  """Draws what make_golden.py gave the net in PyTorch."""
+
+  def draw(path, leaf):
+    del path[0]  # params or batch_stats
+    return make_golden.draw('/'.join([name, *path]), leaf.shape)
+
+  flat = flax.traverse_util.flatten_dict(_shapes(name))
+  flat = {path: draw(list(path), leaf) for path, leaf in flat.items()}
+  return flax.traverse_util.unflatten_dict(flat)
+
+
+@pytest.mark.parametrize('name', models.MODELS)
+def test_parameter_count(name):
+  assert set(GOLDEN_COUNTS) == set(models.MODELS)
+  params = jax.tree.leaves(_shapes(name)['params'])
+  assert sum(x.size for x in params) == GOLDEN_COUNTS[name]
+  assert all(x.dtype == jnp.float32 for x in params)
+  assert GOLDEN[f'{name}/count'] == GOLDEN_COUNTS[name]
+
+
+@pytest.mark.parametrize('size', make_golden.SIZES)
+@pytest.mark.parametrize('name', models.MODELS)
+def test_equals_torch(name, size):
+  x = make_golden.net_inputs(size, make_golden.SIZES[size])
+  model = models.MODELS[name]()
+  apply = jax.jit(lambda v, *x: model.apply(v, *x, train=False))
+  outputs = apply(_golden_variables(name), *x)
+  wanted = GOLDEN[f'{name}/{size}']
+  assert outputs.shape == wanted.shape
+  assert wanted.std() > 0.3  # Neither flat nor at the ends of tanh.
+  assert np.mean(np.abs(wanted) > 0.99) < 0.5
+  np.testing.assert_allclose(np.tanh(outputs), wanted, rtol=0, atol=1e-5)
+
+
+def test_equals_torch_in_training():
+  """By the statistics of the batch, which the running ones then follow."""
+  x = make_golden.net_inputs('train', make_golden.TRAIN_SIZE)
+  model = models.MODELS['encoder_decoder']()
+  outputs, state = jax.jit(
+    lambda v: model.apply(v, *x, train=True, mutable='batch_stats')
+  )(_golden_variables('encoder_decoder'))
+  wanted = GOLDEN['encoder_decoder/train']
+  np.testing.assert_allclose(np.tanh(outputs), wanted, rtol=0, atol=1e-5)
+  np.testing.assert_allclose(
+    state['batch_stats']['encoder1_norm']['mean'],
+    GOLDEN['encoder_decoder/train/mean'],
+    atol=1e-6,
+  )
+
+
+@pytest.mark.parametrize('name', models.MODELS)
+def test_initial_values(name):
+  """U(-b, b) with b = 1 / sqrt(fan_in), for kernels and biases."""
+  x = jnp.zeros((1, 8, 8, 3)), jnp.zeros((1, 8, 8, 1))
+  params = _init(models.MODELS[name](), *x)['params']
+  convs = {k: v for k, v in params.items() if 'conv' in k}
+  assert len(convs) in (6, 12)
+  for conv in convs.values():
+    bound = 1 / np.sqrt(np.prod(conv['kernel'].shape[:-1]))
+    for values in (conv['kernel'], conv['bias']):
+      assert jnp.max(jnp.abs(values)) <= bound
+      if values.size >= 64:
+        assert jnp.max(jnp.abs(values)) > 0.9 * bound
+    if conv['kernel'].size > 1e4:
+      deviation = float(jnp.std(conv['kernel']))
+      np.testing.assert_allclose(deviation, bound / np.sqrt(3), rtol=0.02)
+
+
+@pytest.mark.parametrize('name', models.MODELS)
+def test_gradient_reaches_every_parameter(name):
+  model = models.MODELS[name](features=SMALL)
+  x = make_golden.net_inputs('square', (2, 16, 16))
+  variables = _init(model, *x)
+  target = jax.random.normal(jax.random.key(1), (2, 16, 16, 3))
+
+  def loss(params):
+    outputs, _ = model.apply(
+      {**variables, 'params': params}, *x, train=True, mutable='batch_stats'
+    )
+    return jnp.sum(outputs * target)
+
+  grads = jax.jit(jax.grad(loss))(variables['params'])
+  for path, grad in jax.tree_util.tree_leaves_with_path(grads):
+    where = jax.tree_util.keystr(path)
+    assert jnp.all(jnp.isfinite(grad)), where
+    if 'kernel' in where:
+      assert jnp.max(jnp.abs(grad)) > 1e-6, where
+    # Batch normalisation takes out the bias of the convolution before it.
+    elif not (name == 'encoder_decoder' and 'conv' in where):
+      assert jnp.any(grad != 0), where
+
+
+@pytest.mark.parametrize('name', models.MODELS)
+def test_bfloat16_is_close_to_float32(name):
+  x = make_golden.net_inputs('square', (1, 16, 16))
+  model = models.MODELS[name](features=(8, 16, 32))
+  variables = _init(model, *x)
+  low = models.MODELS[name](features=(8, 16, 32), dtype=jnp.bfloat16)
+  shapes = jax.eval_shape(lambda: _init(low, *x))
+  assert {v.dtype for v in jax.tree.leaves(shapes)} == {jnp.dtype('float32')}
+  wanted, found = jax.jit(
+    lambda v: [net.apply(v, *x, train=False) for net in (model, low)]
+  )(variables)
+  assert found.dtype == wanted.dtype == jnp.float32
+  # 8 bits of mantissa, relative to the largest output.
+  error = jnp.max(jnp.abs(found - wanted)) / jnp.max(jnp.abs(wanted))
+  assert 0 < error < 0.03
+
+
+def _support(name, size, at):
+  """Returns the rows of the input that move the output's row `at`."""
+  model = models.MODELS[name](features=(2, 2, 2))
+  x = jnp.ones((1, size, 8, 3)) + 0.01 * jax.random.normal(
+    jax.random.key(0), (1, size, 8, 3)
+  )
+  mask = jnp.zeros((1, size, 8, 1))
+  variables = _init(model, x, mask)
+  # Positive weights: no ReLU is closed, and nothing cancels.
+  variables = {
+    **variables,
+    'params': jax.tree.map(lambda v: jnp.abs(v) + 0.1, variables['params']),
+  }
+
+  def outputs(x):
+    return model.apply(variables, x, mask, train=False)
+
+  grad = jax.jit(jax.grad(lambda x: jnp.sum(outputs(x)[0, at])))(x)
+  rows = np.flatnonzero(np.any(np.asarray(grad) != 0, axis=(0, 2, 3)))
+  return rows.min(), rows.max()
+
+
+@pytest.mark.parametrize(
+  ('name', 'at', 'farthest'),
+  [
+    # Convolutions reach 1 + 2 + 4 rows down and 4 + 2 + 1 up; each change of
+    # resolution may add as many rows as it merges.
+    ('encoder_decoder', 60, 14 + 6),
+    # Two a level, 2 * (1 + 2 + 4) down, 8 at the bottom, 2 * (4 + 2) + 1 up,
+    # and one row of each coarser level for bilinear upsampling.
+    ('unet', 60, 14 + 8 + 13 + (8 + 4 + 2) + 14),
+  ],
+)
+def test_receptive_field(name, at, farthest):
+  low, high = _support(name, 136, at)
+  assert at - farthest <= low < at - farthest // 2
+  assert at + farthest // 2 < high <= at + farthest
+
+
+@pytest.mark.parametrize('name', models.MODELS)
+def test_the_mask_is_seen(name):
+  model = models.MODELS[name](features=SMALL)
+  x, mask = make_golden.net_inputs('square', (1, 16, 16))
+  variables = _init(model, x, mask)
+  apply = jax.jit(lambda mask: model.apply(variables, x, mask, train=False))
+  outputs, other = apply(mask), apply(jnp.zeros_like(mask))
+  assert jnp.max(jnp.abs(outputs - other)) > 1e-4
+
+
+@pytest.mark.parametrize('name', models.MODELS)
+def test_sizes(name):
+  model, step = models.MODELS[name](features=SMALL), MULTIPLES[name]
+
+  def init(H, W):
+    return jax.eval_shape(
+      lambda: model.init_with_output(
+        jax.random.key(0),
+        jnp.zeros((1, H, W, 3)),
+        jnp.zeros((1, H, W, 1)),
+        train=True,
+      )
+    )
+
+  assert init(step, 5 * step)[0].shape == (1, step, 5 * step, 3)
+  for H, W in ((step + 1, step), (step, step + step // 2)):
+    with pytest.raises(ValueError, match=f'multiples of {step}, not {H}x{W}'):
+      init(H, W)
+
+
+def test_wrong_shapes_are_refused():
+  model = models.MODELS['unet'](features=SMALL)
+  for image, mask in (
+    ((1, 8, 8, 3), (1, 8, 8, 3)),
+    ((1, 8, 8, 4), (1, 8, 8, 1)),
+    ((2, 8, 8, 3), (1, 8, 8, 1)),
+    ((8, 8, 3), (8, 8, 1)),
+  ):
+    with pytest.raises(ValueError, match='masked_image must be'):
+      model.init(
+        jax.random.key(0), jnp.zeros(image), jnp.zeros(mask), train=True
+      )
+
+
+def test_create_model():
+  config = default.get_config().model
+  assert models.create_model(config) == models.MODELS['unet']()
+  config.update(name='encoder_decoder', features=SMALL, dtype='bfloat16')
+  model = models.create_model(config)
+  assert isinstance(model, models.MODELS['encoder_decoder'])
+  assert model.features == SMALL
+  assert model.dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize(
+  ('fields', 'message'),
+  [
+    ({'name': 'vit'}, r'model\.name=.vit.*encoder_decoder, unet'),
+    ({'dtype': 'float16'}, r'model\.dtype=.float16.*bfloat16, float32'),
+    ({'features': (4, 4)}, r'model\.features=\(4, 4\) .*three'),
+    ({'features': (4, 0, 4)}, r'model\.features=\(4, 0, 4\) .*positive'),
+    ({'features': (4, 4.5, 4)}, r'model\.features=.*positive integers'),
+  ],
+)
+def test_a_wrong_field_is_one_line(fields, message):
+  config = default.get_config().model
+  config.update(fields)
+  with pytest.raises(errors.UserError, match=message) as error:
+    models.create_model(config)
+  assert '\n' not in str(error.value)
+
+
+def _value_and_grad(fn, x):
+  """Returns fn(x) and the gradient of a sum with random weights."""
+  y, vjp = jax.vjp(fn, x)
+  return y, vjp(jax.random.normal(jax.random.key(7), y.shape))[0]
+
+
+def _resize(x, method):
+  B, H, W, C = x.shape
+  return jax.image.resize(x, (B, 2 * H, 2 * W, C), method)
+
+
+LAYERS = {
+  'max_pool': (
+    layers.max_pool,
+    lambda x: nn.max_pool(x, (2, 2), strides=(2, 2)),
+  ),
+  'nearest': (layers.upsample_nearest, lambda x: _resize(x, 'nearest')),
+  'bilinear': (layers.upsample_bilinear, lambda x: _resize(x, 'bilinear')),
+}
+
+
+@pytest.mark.parametrize('name', LAYERS)
+@pytest.mark.parametrize('shape', [(2, 6, 4, 3), (1, 2, 8, 2)])
+def test_layers_equal_the_slow_ones(name, shape):
+  fast, slow = LAYERS[name]
+  x = jax.random.normal(jax.random.key(0), shape)
+  for found, wanted in zip(
+    _value_and_grad(fast, x), _value_and_grad(slow, x), strict=True
+  ):
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_upsampling_one_pixel():
+  x = jnp.full((1, 1, 1, 2), 0.7)
+  for upsample in (layers.upsample_nearest, layers.upsample_bilinear):
+    np.testing.assert_allclose(upsample(x), np.full((1, 2, 2, 2), 0.7))
+
+
+def test_max_pool_at_ties():
+  """The largest values share the gradient; its sum is the same."""
+  grad = jax.grad(lambda x: jnp.sum(layers.max_pool(x)))(jnp.ones((1, 2, 2, 1)))
+  np.testing.assert_allclose(grad, np.full((1, 2, 2, 1), 0.25))
+
+
+def test_max_pool_refuses_odd_sizes():
+  with pytest.raises(ValueError, match='not 3x4'):
+    layers.max_pool(jnp.zeros((1, 3, 4, 1)))
+
+
+@pytest.mark.parametrize('name', LAYERS)
+def test_layers_keep_bfloat16(name):
+  x = jnp.ones((1, 2, 2, 1), jnp.bfloat16)
+  assert LAYERS[name][0](x).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize(
+  ('shape', 'features'),
+  # More channels in than out and the reverse; rows of one block and of many.
+  [((2, 16, 24, 5), 8), ((1, 64, 32, 8), 3), ((1, 6, 10, 4), 4)],
+)
+def test_convolve_and_its_gradients_equal_xlas(shape, features, dtype):
+  stream = np.random.RandomState(0)
+  x, gradient = (
+    jnp.asarray(stream.standard_normal(s), dtype)
+    for s in (shape, (*shape[:-1], features))
+  )
+  kernel = jnp.asarray(
+    stream.standard_normal((3, 3, shape[-1], features)), dtype
+  )
+
+  def slow(x, kernel):
+    dimensions = ('NHWC', 'HWIO', 'NHWC')
+    return jax.lax.conv_general_dilated(
+      x, kernel, (1, 1), 'SAME', dimension_numbers=dimensions
+    )
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def all_of(fn, x, kernel, gradient):
+    y, pull = jax.vjp(fn, x, kernel)
+    return y, *pull(gradient)
+
+  wanted = all_of(slow, x, kernel, gradient)
+  found = all_of(layers.convolve, x, kernel, gradient)
+  tolerance = 1e-5 if dtype == jnp.float32 else 1e-2
+  for ours, theirs in zip(found, wanted, strict=True):
+    assert ours.dtype == theirs.dtype
+    ours, theirs = (np.asarray(a, np.float32) for a in (ours, theirs))
+    scale = np.abs(theirs).max()
+    np.testing.assert_allclose(ours / scale, theirs / scale, atol=tolerance)
+
+
+def test_it_is_used_where_it_is_faster(monkeypatch):
+  used = []
+  monkeypatch.setattr(
+    layers, 'convolve', lambda x, kernel: used.append(x.shape) or x
+  )
+  kernel = jnp.zeros((3, 3, 2, 2))
+  arguments = (1, 1), 'SAME', None, None, ('NHWC', 'HWIO', 'NHWC')
+  small, large = jnp.zeros((1, 16, 16, 2)), jnp.zeros((1, 24, 16, 2))
+  for x in (small, large):
+    layers._convolve_for_flax(x, kernel, *arguments)
+  assert used == [large.shape]
+  monkeypatch.setattr(jax, 'device_count', lambda: 2)
+  layers._convolve_for_flax(large, kernel, *arguments)
+  assert used == [large.shape]

@@ -1,0 +1,168 @@
+"""Masks: what counts as hole, at which size, and what is refused."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw
+import pytest
+
+from inpaint_jax.photos import mask_files
+from inpaint_jax.system import errors
+
+
+def hole_of(height=40, width=50):
+  hole = np.zeros((height, width), bool)
+  hole[10:20, 10:30] = True
+  return hole
+
+
+def file_of(image, kind='PNG', **options):
+  file = io.BytesIO()
+  image.save(file, kind, **options)
+  return file.getvalue()
+
+
+@pytest.mark.parametrize(
+  'mode', ['1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I;16', 'CMYK', 'JPEG', 'layer']
+)
+def test_white_is_hole_in_a_file_of_any_kind(mode):
+  hole = hole_of()
+  image = Image.fromarray(np.uint8(hole) * 255)
+  kind, options = 'PNG', {}
+  if mode == 'layer':
+    # White strokes on a layer that is white and transparent elsewhere.
+    image, alpha = Image.new('RGBA', image.size, 'white'), image
+    image.putalpha(alpha)
+  elif mode == 'I;16':
+    values = np.uint16(hole) * 65535
+    image = Image.frombytes(mode, image.size, values.tobytes())
+  elif mode == 'JPEG':
+    kind, options = 'JPEG', {'quality': 60}
+  else:
+    image = image.convert(mode)
+    kind = 'TIFF' if mode == 'CMYK' else 'PNG'
+  found = mask_files.read(file_of(image, kind, **options), 40, 50)
+  assert found.dtype == bool
+  np.testing.assert_array_equal(found, hole)
+
+
+def test_soft_edges_count_from_half():
+  values = np.uint8([[0, 127, 128, 255]])
+  found = mask_files.read(file_of(Image.fromarray(values)), 1, 4)
+  assert found.tolist() == [[False, False, True, True]]
+
+
+def test_a_mask_is_turned_upright():
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  turned = Image.fromarray(np.uint8(hole_of()) * 255).rotate(90, expand=True)
+  found = mask_files.read(file_of(turned, exif=exif), 40, 50)
+  np.testing.assert_array_equal(found, hole_of())
+
+
+@pytest.mark.parametrize('factor', [2, 3])
+def test_a_mask_of_the_same_aspect_is_brought_to_size(factor):
+  hole = hole_of()
+  large = np.kron(hole, np.ones((factor, factor), bool))
+  for small, wanted in ((hole, large), (large, hole)):
+    data = file_of(Image.fromarray(np.uint8(small) * 255))
+    found = mask_files.read(data, *wanted.shape)
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+  ('mask', 'photo'),
+  [
+    ((2000, 1500), (4000, 3000)),
+    ((512, 341), (6000, 4000)),
+    ((512, 342), (6000, 4000)),
+    ((333, 250), (4000, 3000)),
+    ((1023, 681), (1024, 683)),
+    ((1, 1000), (1, 100000)),
+  ],
+)
+def test_an_aspect_that_was_rounded(mask, photo):
+  width, height = photo
+  image = Image.new('L', mask)
+  draw = ImageDraw.Draw(image)
+  draw.rectangle((0, 0, mask[0] // 2, mask[1] // 2), 'white')
+  found = mask_files.read(file_of(image), height, width)
+  assert found.shape == (height, width)
+  assert found[0, 0]
+
+
+@pytest.mark.parametrize(
+  ('mask', 'photo'),
+  [
+    ((40, 50), (50, 40)),
+    ((512, 344), (6000, 4000)),
+    ((500, 500), (4000, 3000)),
+    ((100, 100), (1, 1000)),
+  ],
+)
+def test_another_aspect_is_refused(mask, photo):
+  width, height = photo
+  with pytest.raises(errors.UserError) as caught:
+    mask_files.read(file_of(Image.new('L', mask)), height, width, name='m.png')
+  assert str(caught.value).startswith(
+    f'the picture is {width}x{height} pixels, the mask m.png '
+    f'{mask[0]}x{mask[1]}; '
+  )
+
+
+def test_what_is_no_mask(tmp_path):
+  path = tmp_path / 'mask.png'
+  path.write_text('hello')
+  with pytest.raises(errors.UserError, match=r'mask\.png cannot be read: not'):
+    mask_files.read(path, 4, 4)
+  with pytest.raises(errors.UserError, match='the mask cannot be read: empty'):
+    mask_files.read(b'', 4, 4)
+  data = file_of(Image.new('L', (4, 4)))
+  with pytest.raises(errors.UserError, match='megapixels'):
+    mask_files.read(data, 4, 4, max_pixels=15)
+  with pytest.raises(errors.UserError, match='megabytes'):
+    mask_files.read(data, 4, 4, max_bytes=len(data) - 1)
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_less_than_half_opaque_is_hole(dtype):
+  most = np.iinfo(dtype).max
+  alpha = np.array([[0, most // 2, most // 2 + 1, most]], dtype)
+  found = mask_files.find_transparent(alpha)
+  assert found.tolist() == [[True, True, False, False]]
+
+
+def test_the_rim_of_a_transparent_hole():
+  alpha = np.full((9, 9), 255, np.uint8)
+  alpha[1:6, 1:6] = 200  # soft, around a hole
+  alpha[2:5, 2:5] = 0
+  alpha[7:9, 7:9] = 200  # glass, somewhere else
+  hole = mask_files.find_transparent(alpha)
+  rim = np.zeros((9, 9), bool)
+  rim[1:6, 1:6] = True
+  rim[2:5, 2:5] = False
+  np.testing.assert_array_equal(mask_files.find_rim(alpha, hole), rim)
+  # A hole that was made larger reaches what is opaque: that is no rim.
+  hole[:6, :6] = True
+  assert not mask_files.find_rim(alpha, hole).any()
+
+
+@pytest.mark.parametrize('pixels', [0, 1, 3])
+def test_dilation_is_by_that_many_pixels(pixels):
+  hole = np.zeros((12, 15), bool)
+  hole[0, 4] = hole[7, 14] = True
+  expected = hole.copy()
+  for y, x in zip(*np.nonzero(hole), strict=True):
+    top, left = max(0, y - pixels), max(0, x - pixels)
+    expected[top : y + pixels + 1, left : x + pixels + 1] = True
+  found = mask_files.dilate(hole, pixels)
+  assert found.dtype == bool
+  np.testing.assert_array_equal(found, expected)
+
+
+def test_nothing_to_fill_and_nothing_to_go_by():
+  mask_files.check(hole_of())
+  with pytest.raises(errors.UserError, match='the mask has no hole'):
+    mask_files.check(np.zeros((4, 4), bool))
+  with pytest.raises(errors.UserError, match='nothing but hole'):
+    mask_files.check(np.ones((4, 4), bool))

@@ -1,0 +1,125 @@
+"""The folder of a run."""
+
+import errno
+
+import pytest
+
+from configs import smoke
+from inpaint_jax.runs import workdir
+from inpaint_jax.system import errors
+
+
+def _start(path, config, checkpoint=True):
+  """What a run does first; a checkpoint is what makes it a run."""
+  with workdir.opened(path, config) as found:
+    if checkpoint:
+      (path / 'checkpoints' / 'latest' / '5').mkdir(parents=True, exist_ok=True)
+  return found
+
+
+def test_a_config_survives_the_way_to_the_file_and_back(tmp_path):
+  config = smoke.get_config()
+  _start(tmp_path / 'a' / 'b', config)
+  loaded = workdir.load_config(tmp_path / 'a' / 'b')
+  assert loaded.to_dict() == config.to_dict()
+
+
+def test_the_same_config_is_taken_again(tmp_path):
+  _start(tmp_path, smoke.get_config())
+  config = smoke.get_config()
+  config.data.data_dir = 'elsewhere'
+  config.data.num_threads = 7
+  config.data.source = 'moved'
+  assert _start(tmp_path, config) == tmp_path
+
+
+def test_another_config_is_refused_and_the_fields_are_named(tmp_path):
+  _start(tmp_path, smoke.get_config())
+  before = (tmp_path / 'config.json').read_text()
+  config = smoke.get_config()
+  config.optimizer.learning_rate = 0.5
+  config.loss = 'l1'
+  with pytest.raises(
+    errors.UserError,
+    match=r'loss \(mse there, l1 here\), '
+    r'optimizer.learning_rate \(0.001 there, 0.5 here\)',
+  ):
+    _start(tmp_path, config)
+  assert (tmp_path / 'config.json').read_text() == before
+
+
+def test_a_field_of_another_version_is_a_difference(tmp_path):
+  config = smoke.get_config()
+  _start(tmp_path, config)
+  with config.unlocked():
+    config.novel = 1
+  with pytest.raises(errors.UserError, match=r'novel \(absent there, 1 here\)'):
+    _start(tmp_path, config)
+
+
+def test_checkpoints_of_an_unknown_run_are_left_alone(tmp_path):
+  (tmp_path / 'checkpoints' / 'best' / '3').mkdir(parents=True)
+  with pytest.raises(errors.UserError, match=r'no config\.json'):
+    _start(tmp_path, smoke.get_config())
+
+
+def test_a_folder_without_a_run(tmp_path):
+  with pytest.raises(errors.UserError, match='holds no run'):
+    workdir.load_config(tmp_path)
+
+
+def test_a_damaged_config(tmp_path):
+  (tmp_path / 'config.json').write_text('{"loss": ')
+  with pytest.raises(errors.UserError, match=r'config\.json cannot be read'):
+    workdir.load_config(tmp_path)
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path):
+  (tmp_path / 'file').touch()
+  with pytest.raises(errors.UserError, match='cannot be written to'):
+    _start(tmp_path / 'file', smoke.get_config())
+
+
+def test_before_the_first_checkpoint_everything_can_still_be_changed(tmp_path):
+  _start(tmp_path, smoke.get_config(), checkpoint=False)
+  (tmp_path / 'dataset.json').write_text('{}')
+  config = smoke.get_config()
+  config.batch_size = 2
+  _start(tmp_path, config)
+  assert workdir.load_config(tmp_path).batch_size == 2
+  assert not (tmp_path / 'dataset.json').exists()
+
+
+def test_what_may_change_is_remembered(tmp_path):
+  _start(tmp_path, smoke.get_config())
+  config = smoke.get_config()
+  config.data.data_dir = 'elsewhere'
+  _start(tmp_path, config)
+  assert workdir.load_config(tmp_path).data.data_dir == 'elsewhere'
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path):
+  """A second open file is what a second process has."""
+  config = smoke.get_config()
+  with (
+    workdir.opened(tmp_path, config),
+    pytest.raises(errors.UserError, match='in use by another process'),
+  ):
+    _start(tmp_path, config)
+  _start(tmp_path, config)
+
+
+def test_json_holds_no_infinity(tmp_path):
+  path = tmp_path / 'a.json'
+  workdir.write_json(path, {'a': [1.5, float('inf')], 'b': float('nan')})
+  assert workdir.read_json(path) == {'a': [1.5, None], 'b': None}
+
+
+def test_a_full_disk_is_one_line():
+  with (
+    pytest.raises(errors.UserError, match='runs/a has no room left'),
+    workdir.room('runs/a'),
+  ):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+  with pytest.raises(FileNotFoundError), workdir.room('runs/a'):
+    raise FileNotFoundError

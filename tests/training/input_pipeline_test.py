@@ -1,0 +1,146 @@
+"""Batches: order, augmentation, padding."""
+
+import itertools
+
+import ml_collections
+import numpy as np
+import pytest
+
+from inpaint_jax import datasets
+from inpaint_jax.runs import workdir as workdirs
+from inpaint_jax.system import errors
+from inpaint_jax.training import input_pipeline
+
+
+class _Source:
+  """Pictures that tell their index by their brightness."""
+
+  def __init__(self, count, size=8):
+    self.images = np.random.RandomState(0).randint(
+      0, 256, (count, size, size, 3), np.uint8
+    )
+
+  def __len__(self):
+    return len(self.images)
+
+  def __getitem__(self, index):
+    return {'image': self.images[index], 'photo': 'a.jpg'}
+
+
+def _config(**fields):
+  return ml_collections.ConfigDict(
+    {'flip': False, 'rotate': False, 'num_threads': 2, **fields}
+  )
+
+
+def _take(count, source, config, seed=0, batch_size=4, start_step=0):
+  batches = input_pipeline.train_batches(
+    source, config, seed=seed, batch_size=batch_size, start_step=start_step
+  )
+  return list(itertools.islice(batches, count))
+
+
+def _indices(batches):
+  return [batch['index'].tolist() for batch in batches]
+
+
+def test_an_epoch_sees_each_picture_at_most_once_and_the_next_another_order():
+  batches = _indices(_take(4, _Source(10), _config()))
+  first, second = batches[0] + batches[1], batches[2] + batches[3]
+  assert len(set(first)) == len(set(second)) == 8
+  assert first != second
+
+
+def test_the_images_are_those_of_the_indices():
+  source = _Source(10)
+  for batch in _take(3, source, _config()):
+    np.testing.assert_array_equal(batch['image'], source.images[batch['index']])
+    assert batch['valid'].tolist() == [1] * 4
+
+
+def test_a_later_start_gives_the_same_batches():
+  source, config = _Source(10), _config(flip=True, rotate=True)
+  whole = _take(7, source, config)
+  rest = _take(4, source, config, start_step=3)
+  for ours, theirs in zip(whole[3:], rest, strict=True):
+    for name in ours:
+      np.testing.assert_array_equal(ours[name], theirs[name])
+
+
+def test_the_seed_changes_order_and_augmentation():
+  source, config = _Source(10), _config()
+  assert _indices(_take(2, source, config)) != _indices(
+    _take(2, source, config, seed=1)
+  )
+
+
+@pytest.mark.parametrize(
+  ('flip', 'rotate', 'count'),
+  [(False, False, 1), (True, False, 2), (False, True, 4), (True, True, 8)],
+)
+def test_augment_makes_each_turn_and_flip_and_no_other(flip, rotate, count):
+  image = _Source(1).images[0]
+  wanted = {
+    np.rot90(x, turns).tobytes()
+    for x in ([image, np.fliplr(image)] if flip else [image])
+    for turns in (range(4) if rotate else [0])
+  }
+  rng = np.random.default_rng(0)
+  found = []
+  for _ in range(400):
+    drawn = input_pipeline.draw_augmentation(rng, flip=flip, rotate=rotate)
+    found.append(input_pipeline.augment(image, **drawn).tobytes())
+  assert set(found) == wanted
+  assert len(wanted) == count
+  # Each is as likely as any other: a deviation of five sigma fails.
+  for picture in wanted:
+    share = found.count(picture) / len(found)
+    assert abs(share - 1 / count) <= 5 * (0.25 / len(found)) ** 0.5
+
+
+def test_evaluation_batches_are_whole_in_order_and_padded():
+  source = _Source(7)
+  batches = list(
+    input_pipeline.eval_batches(
+      source, _config(flip=True, rotate=True), batch_size=4
+    )
+  )
+  assert _indices(batches) == [[0, 1, 2, 3], [4, 5, 6, 0]]
+  assert batches[1]['valid'].tolist() == [1, 1, 1, 0]
+  images = np.concatenate([batch['image'] for batch in batches])
+  np.testing.assert_array_equal(images[:7], source.images)
+  assert not images[7].any()
+
+
+def test_fewer_pictures_than_a_batch_is_refused():
+  assert input_pipeline.steps_per_epoch(_Source(10), 4) == 2
+  with pytest.raises(errors.UserError, match=r'batch_size=16 .* 10 training'):
+    input_pipeline.steps_per_epoch(_Source(10), 16)
+
+
+def test_a_run_keeps_its_dataset(monkeypatch, tmp_path):
+  """A run goes on without its photographs, but not with others."""
+  loaded = []
+
+  def load(config, name=None):
+    loaded.append(name)
+    return datasets.Dataset('photos/1', splits={}, path=tmp_path)
+
+  monkeypatch.setattr(datasets, 'load', load)
+  monkeypatch.setattr(datasets, 'dataset_name', lambda config: 'photos/1')
+  record = tmp_path / 'dataset.json'
+  config = _config(dataset='photo_crops', source=str(tmp_path / 'photos'))
+  (tmp_path / 'photos').mkdir()
+  input_pipeline.load(config, record)
+  assert workdirs.read_json(record) == {'name': 'photos/1'}
+  input_pipeline.load(config, record)
+
+  monkeypatch.setattr(datasets, 'dataset_name', lambda config: 'photos/2')
+  with pytest.raises(
+    errors.UserError, match=r'trained on photos/1.*photos/2: '
+  ):
+    input_pipeline.load(config, record)
+
+  (tmp_path / 'photos').rmdir()
+  input_pipeline.load(config, record)
+  assert loaded == [None, None, 'photos/1']

@@ -1,0 +1,44 @@
+"""All that training changes, in one pytree."""
+
+import jax
+import numpy as np
+
+from inpaint_jax import models, optimizers
+from inpaint_jax.training import train_state
+
+
+def _state(config, **kwargs):
+  settings = {'seed': 0, 'image_size': 32, 'ema_decay': 0.0, **kwargs}
+  return train_state.create_train_state(
+    models.create_model(config.model),
+    optimizers.create_optimizer(config.optimizer, 10),
+    **settings,
+  )
+
+
+def test_the_seed_and_nothing_else_draws_the_weights(config):
+  ours, same = _state(config), _state(config, image_size=64)
+  jax.tree.map(np.testing.assert_array_equal, ours.params, same.params)
+  other = _state(config, seed=1)
+  kernel = ours.params['encoder1_conv1']['kernel']
+  assert (kernel != other.params['encoder1_conv1']['kernel']).any()
+
+
+def test_parameters_are_counted_from_arrays_and_from_shapes(config):
+  state = _state(config)
+  count = sum(x.size for x in jax.tree.leaves(state.params))
+  assert train_state.count_parameters(state.params) == count
+  shapes = jax.eval_shape(lambda: state.params)
+  assert train_state.count_parameters(shapes) == count
+
+
+def test_the_mean_has_buffers_of_its_own(config):
+  """The step donates its state: no buffer can be given away twice."""
+  state = _state(config, ema_decay=0.9)
+  pairs = zip(
+    jax.tree.leaves(state.params),
+    jax.tree.leaves(state.ema_params),
+    strict=True,
+  )
+  for x, mean in pairs:
+    assert x.unsafe_buffer_pointer() != mean.unsafe_buffer_pointer()

@@ -1,0 +1,237 @@
+"""Training: the step, the loop, and what ends it."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from inpaint_jax.release import released_file
+from inpaint_jax.runs import checkpoints, trained as nets
+from inpaint_jax.system import errors
+from inpaint_jax.training import evaluate, train, train_step
+
+
+def _rows(workdir):
+  with (workdir / 'metrics.csv').open() as file:
+    return list(csv.DictReader(file))
+
+
+def test_is_time():
+  times = [step for step in range(1, 13) if train.is_time(step, 5)]
+  assert times == [5, 10]
+  assert not any(train.is_time(step, 0) for step in range(1, 13))
+  first = [step for step in range(1, 13) if train.is_time(step, 5, first=True)]
+  assert first == [1, 5, 10]
+
+
+def test_progress_counts_epochs_without_a_better_loss():
+  progress = train.Progress()
+  assert [progress.note(x) for x in (3.0, 2.0, 2.5, 2.0, 1.0)] == [
+    True,
+    True,
+    False,
+    False,
+    True,
+  ]
+  progress.note(1.5)
+  assert (progress.best_loss, progress.stale_epochs) == (1.0, 1)
+
+
+def test_a_run_leaves_what_it_promises(trained):
+  rows = _rows(trained)
+  assert [row['step'] for row in rows] == ['1', '2', '4', '5', '6', '8', '10']
+  assert all(float(row['train/loss']) > 0 for row in rows)
+  assert [bool(row['val/loss']) for row in rows] == [
+    False,
+    False,
+    False,
+    True,
+    False,
+    False,
+    True,
+  ]
+  assert set(rows[0]) == {'step', *train.COLUMNS}
+  assert sorted(x.name for x in (trained / 'samples').iterdir()) == [
+    'epoch_001.png',
+    'epoch_002.png',
+  ]
+  for kind in ('latest', 'best'):
+    with checkpoints.open_manager(trained, kind, create=False) as manager:
+      assert manager.all_steps()
+  report = json.loads((trained / 'test_metrics.json').read_text())
+  assert report['pictures'] == 7
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_after_the_last_step_ends_the_run(
+  trained, config, tmp_path, monkeypatch, capsys, number
+):
+  shutil.copytree(trained, tmp_path / 'run')
+  create = train.feed.Feed
+
+  def create_and_signal(*args, **kwargs):
+    os.kill(os.getpid(), number)
+    return create(*args, **kwargs)
+
+  monkeypatch.setattr(train.feed, 'Feed', create_and_signal)
+  with pytest.raises(SystemExit) as ended:
+    train.train(config, tmp_path / 'run')
+  assert ended.value.code == 128 + number
+  out = capsys.readouterr().out
+  assert f'{number.name}: saved step 10; the same command goes on' in out
+
+
+def test_a_finished_run_is_not_trained_again(trained, config, capsys):
+  before = (trained / 'metrics.csv').read_bytes()
+  train.train_and_evaluate(config, trained)
+  out = capsys.readouterr().out
+  assert 'going on from the checkpoint of step 10' in out
+  assert 'train/loss' not in out
+  assert 'best epoch' in out
+  assert (trained / 'metrics.csv').read_bytes() == before
+
+
+def test_training_without_a_test(config, tmp_path):
+  finished = train.train(config, tmp_path)
+  assert int(finished.state.step) == 10
+  assert finished.seconds > 0
+  assert finished.pictures_per_second > 0
+  assert not (tmp_path / 'test_metrics.json').exists()
+  # Started again it has nothing to do, and nothing to time.
+  again = train.train(config, tmp_path)
+  assert again.seconds == finished.seconds
+  assert again.pictures_per_second is None
+
+
+def test_waiting_for_input_is_logged(config, tmp_path, monkeypatch):
+  logged = []
+  scalars = train.Writer.scalars
+
+  def note(self, step, values):
+    logged.append(values.get('train/input_wait'))
+    scalars(self, step, values)
+
+  monkeypatch.setattr(train.Writer, 'scalars', note)
+  # As if each batch took half a second to come.
+  next_batch = train.feed.Feed.next
+
+  def slow(self):
+    self.waited += 0.5
+    return next_batch(self)
+
+  monkeypatch.setattr(train.feed.Feed, 'next', slow)
+  train.train(config, tmp_path)
+  shares = [x for x in logged if x is not None]
+  assert shares
+  # These steps take milliseconds.
+  assert shares[-1] > 1
+  assert 'input_wait' not in (tmp_path / 'metrics.csv').read_text()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
+  config.optimizer.name = 'sgd'
+  config.optimizer.learning_rate = 1e30
+  with pytest.raises(train.DivergedError, match=r'is (nan|inf) at step [12]; '):
+    train.train_and_evaluate(config, tmp_path)
+  with checkpoints.open_manager(tmp_path, 'latest', create=False) as manager:
+    assert not manager.all_steps()
+
+
+def test_the_checkpoint_before_a_loss_that_is_not_finite_stays(
+  config, tmp_path, monkeypatch
+):
+  real = train_step.make_train_step
+
+  def poisoned(*args):
+    step_fn = real(*args)
+
+    def step(state, *args):
+      state, values = step_fn(state, *args)
+      loss = jax.numpy.where(state.step == 8, jax.numpy.nan, values['loss'])
+      return state, {**values, 'loss': loss}
+
+    return step
+
+  monkeypatch.setattr(train_step, 'make_train_step', poisoned)
+  with pytest.raises(
+    errors.UserError, match=r'loss is nan at step 8.*checkpoint of step 5 is g'
+  ):
+    train.train_and_evaluate(config, tmp_path)
+  with checkpoints.open_manager(tmp_path, 'latest', create=False) as manager:
+    assert manager.latest_step() == 5
+
+
+def test_a_best_epoch_of_a_lost_future_is_deleted(config, tmp_path):
+  """The latest checkpoint is of step 5, as after damage; best is of 10."""
+  train.train_and_evaluate(config, tmp_path)
+  shutil.rmtree(tmp_path / 'checkpoints' / 'latest' / '10')
+  (tmp_path / 'checkpoints' / 'best' / '10').rename(
+    tmp_path / 'checkpoints' / 'best' / '9'
+  )
+  train.train_and_evaluate(config, tmp_path)
+  with checkpoints.open_manager(tmp_path, 'best', create=False) as manager:
+    assert 9 not in manager.all_steps()
+    assert manager.latest_step() == 10
+
+
+def test_early_stop_and_best_checkpoint(config, tmp_path, monkeypatch):
+  """Of val/loss 3, 2, 4, 5 the second is kept, and the fifth never comes."""
+  scripted = iter([3.0, 2.0, 4.0, 5.0])
+  real = evaluate.evaluate_split
+
+  def evaluate_split(*args):
+    measured = real(*args)
+    return {**measured, 'loss': np.array([next(scripted)])}
+
+  monkeypatch.setattr(evaluate, 'evaluate_split', evaluate_split)
+  config.num_epochs = 9
+  config.num_samples = 0
+  config.early_stopping_patience = 2
+  state = train.train_and_evaluate(config, tmp_path)
+  assert int(state.step) == 20
+  report = json.loads((tmp_path / 'test_metrics.json').read_text())
+  assert (report['epoch'], report['step']) == (2, 10)
+  # Started again, it knows that it is over.
+  assert int(train.train_and_evaluate(config, tmp_path).step) == 20
+
+
+@pytest.mark.parametrize('kind', ['a workdir', 'a released file'])
+def test_training_goes_on_from_another(trained, config, tmp_path, capsys, kind):
+  """With a learning rate of nearly nothing the net stays what it was."""
+  source, rtol = trained, 0
+  if kind == 'a released file':
+    source, rtol = tmp_path / 'net.safetensors', 2**-11
+    released_file.write(source, nets.load_run(trained), {})
+  config.init_from = str(source)
+  config.optimizer.learning_rate = 1e-12
+  config.num_epochs = 1
+  state = train.train_and_evaluate(config, tmp_path / 'run')
+  assert f'starting from the parameters of {source}' in capsys.readouterr().out
+  wanted = nets.load_run(trained).variables['params']
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-6),
+    state.params,
+    wanted,
+  )
+
+
+def test_training_goes_on_from_nothing(config, tmp_path):
+  config.init_from = 'nothing'
+  with pytest.raises(
+    errors.UserError, match=r"'nothing' holds no run .*choose"
+  ):
+    train.train_and_evaluate(config, tmp_path)
+
+
+def test_training_goes_on_from_the_same_model_only(trained, config, tmp_path):
+  config.init_from = str(trained)
+  config.model.features = (4, 4, 8)
+  with pytest.raises(
+    errors.UserError, match=r'init_from=.* has model\.features'
+  ):
+    train.train_and_evaluate(config, tmp_path)

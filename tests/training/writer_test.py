@@ -1,0 +1,49 @@
+"""metrics.csv and TensorBoard events."""
+
+from tensorboardX.proto import event_pb2
+
+from inpaint_jax.training.writer import Writer
+
+
+def _write(workdir, steps, start=0):
+  writer = Writer(workdir, ['train/loss', 'val/loss'], start)
+  for step in steps:
+    writer.row(step, {'train/loss': 1 / step})
+  writer.close()
+
+
+def test_numbers_read_back_exactly(tmp_path):
+  _write(tmp_path, [1, 3])
+  lines = (tmp_path / 'metrics.csv').read_text().splitlines()
+  assert lines == ['step,train/loss,val/loss', '1,1.0,', f'3,{1 / 3!r},']
+  assert float(lines[2].split(',')[1]) == 1 / 3
+
+
+def test_rows_after_the_checkpoint_are_written_again(tmp_path):
+  _write(tmp_path, [1, 2, 3, 4])
+  whole = (tmp_path / 'metrics.csv').read_bytes()
+  with (tmp_path / 'metrics.csv').open('a') as file:
+    file.write('5,0.')
+  _write(tmp_path, [3, 4], start=2)
+  assert (tmp_path / 'metrics.csv').read_bytes() == whole
+
+
+def test_a_new_run_begins_with_an_empty_file(tmp_path):
+  _write(tmp_path, [1, 2])
+  _write(tmp_path, [1])
+  assert len((tmp_path / 'metrics.csv').read_text().splitlines()) == 2
+
+
+def test_the_events_hold_the_scalars(tmp_path):
+  _write(tmp_path, [7])
+  (path,) = tmp_path.glob('events.out.*')
+  data, values = path.read_bytes(), {}
+  while data:
+    # A record: its length in 8 bytes, 4 of checksum, itself, 4 of checksum.
+    length = int.from_bytes(data[:8], 'little')
+    event = event_pb2.Event.FromString(data[12 : 12 + length])
+    values |= {v.tag: (event.step, v.simple_value) for v in event.summary.value}
+    data = data[16 + length :]
+  step, value = values['train/loss']
+  assert step == 7
+  assert abs(value - 1 / 7) < 1e-7
