@@ -1,4 +1,4 @@
-"""Writes a trained model as one file with its card: see inpaint_jax/commands/release.py."""
+"""Writes a trained model as one file: see inpaint_jax/commands/release.py."""
 
 from inpaint_jax.commands import release
 

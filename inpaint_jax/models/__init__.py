@@ -8,7 +8,11 @@ Attributes:
   MODELS: name to module class; called without arguments, the reference's net.
 """
 
+import math
+from typing import Any
+
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import ml_collections
 
@@ -44,3 +48,20 @@ def create_model(config: ml_collections.ConfigDict) -> nn.Module:
       ' such as (64, 128, 256)'
     )
   return model(features=features, dtype=dtype)
+
+
+def init_variables(
+  model: nn.Module, key: jax.Array, image_size: int
+) -> dict[str, Any]:
+  """Returns fresh variables of a model, {'params': ..., 'batch_stats': ...}."""
+  image = jnp.zeros((1, image_size, image_size, 3))
+  variables = model.init(key, image, image[..., :1], train=False)
+  return {
+    'params': variables['params'],
+    'batch_stats': variables.get('batch_stats', {}),
+  }
+
+
+def count_parameters(params: Any) -> int:
+  """Returns the number of trainable values, of arrays or their shapes."""
+  return sum(math.prod(x.shape) for x in jax.tree.leaves(params))

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 import textwrap
 from typing import Any, NamedTuple
 
-from inpaint_jax import __version__
+from inpaint_jax import __version__, models
 from inpaint_jax.runs import trained
-from inpaint_jax.training.train_state import count_parameters
 
 # What a metric says, and where its best value is: 'low', 'high' or 'one'; ''
 # if it is not best where the picture is right.
@@ -93,7 +92,7 @@ def title(method: str) -> str:
 def _top(facts: Facts) -> str:
   net, config = facts.net, facts.net.config
   size = config.data.image_size
-  count = count_parameters(net.variables['params'])
+  count = models.count_parameters(net.variables['params'])
   features = ', '.join(map(str, config.model.features))
   weight = (
     f', pixels of a hole counted {config.hole_weight:g} times'

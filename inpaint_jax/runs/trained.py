@@ -11,7 +11,6 @@ import ml_collections
 from inpaint_jax import losses, models
 from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import errors
-from inpaint_jax.training.train_state import init_variables
 
 
 class Trained(NamedTuple):
@@ -87,7 +86,7 @@ def abstract_variables(
     sharding: where variables of these shapes go; the first device unless named.
   """
   shapes = jax.eval_shape(
-    lambda key: init_variables(model, key, image_size), jax.random.key(0)
+    lambda key: models.init_variables(model, key, image_size), jax.random.key(0)
   )
   if sharding is None:
     sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])

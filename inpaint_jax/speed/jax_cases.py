@@ -19,7 +19,6 @@ from inpaint_jax.runs import trained
 from inpaint_jax.speed import cases
 from inpaint_jax.system import sharding
 from inpaint_jax.training import run as runs
-from inpaint_jax.training.train_state import init_variables
 
 # How inference is compiled where a size may come once.
 QUICK = 'quick to compile'
@@ -37,7 +36,7 @@ def create_net(case: cases.Case, dtype: str = 'float32') -> trained.Trained:
     model=model,
     loss=losses.get_loss(config.loss),
     variables=jax.jit(
-      functools.partial(init_variables, model, image_size=case.size)
+      functools.partial(models.init_variables, model, image_size=case.size)
     )(key),
     step=0,
     info={},

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 import inpaint_jax
+from inpaint_jax import models
 from inpaint_jax.runs import trained, workdir as workdirs
 from inpaint_jax.study import claims, plan, results, testing
 from inpaint_jax.system import machine
@@ -24,7 +25,6 @@ from inpaint_jax.training import (
   run as run_configs,
   train,
 )
-from inpaint_jax.training.train_state import count_parameters
 
 
 def work(
@@ -213,7 +213,7 @@ def _test(
     np.savez_compressed(folder / 'pictures.npz', **tested.shown)
   row = {
     'best_step': net.step,
-    'parameters': count_parameters(net.variables['params']),
+    'parameters': models.count_parameters(net.variables['params']),
     'mask_hash': tested.mask_hash,
   }
   if is_first:

@@ -12,11 +12,10 @@ import ml_collections
 import numpy as np
 import tqdm
 
-from inpaint_jax import baselines, losses, lpips, masks, metrics
+from inpaint_jax import baselines, losses, lpips, masks, metrics, models
 from inpaint_jax.runs import trained, workdir as workdirs
 from inpaint_jax.system import distributed, errors, sharding
 from inpaint_jax.training import config_checks, images, input_pipeline
-from inpaint_jax.training.train_state import count_parameters
 
 # (variables, batch) -> (a dict of [B], a dict of pictures [B, H, W, .]).
 EvalStep = Callable[
@@ -173,7 +172,7 @@ def evaluate(
   report = {
     'step': net.step,
     'epoch': net.info['epoch'],
-    'parameters': count_parameters(net.variables['params']),
+    'parameters': models.count_parameters(net.variables['params']),
     'pictures': len(source),
     'config': config.to_dict(),
     'metrics': {

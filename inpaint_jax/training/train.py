@@ -19,11 +19,12 @@ import jax
 import ml_collections
 import numpy as np
 
+from inpaint_jax import models
 from inpaint_jax.release import zoo
 from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import distributed, errors, interrupts, sharding
 from inpaint_jax.training import console, evaluate, feed, images, run as runs
-from inpaint_jax.training.train_state import count_parameters, TrainState
+from inpaint_jax.training.train_state import TrainState
 from inpaint_jax.training.writer import NoWriter, Writer
 
 TRAIN_METRICS = ('loss', 'grad_norm', 'param_norm', 'learning_rate')
@@ -164,7 +165,7 @@ class _Loop:
     """Returns the latest checkpoint of the run, or its first state."""
     run, sharded = self._run, sharding.replicated(self._run.mesh)
     shapes = jax.eval_shape(run.create_state)
-    count = count_parameters(shapes.params)
+    count = models.count_parameters(shapes.params)
     print(
       f'{run.config.model.name}: {count:,} parameters, '
       f'{count * 4 / 1e6:.1f} MB; {run.num_steps} steps of '

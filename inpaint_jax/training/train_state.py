@@ -1,7 +1,6 @@
 """All that training changes, in one pytree."""
 
 from collections.abc import Mapping
-import math
 from typing import Any
 
 import flax
@@ -9,6 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+
+from inpaint_jax import models
 
 
 @flax.struct.dataclass
@@ -47,18 +48,6 @@ class TrainState:
     )
 
 
-def init_variables(
-  model: nn.Module, key: jax.Array, image_size: int
-) -> dict[str, Any]:
-  """Returns fresh variables of a model, {'params': ..., 'batch_stats': ...}."""
-  image = jnp.zeros((1, image_size, image_size, 3))
-  variables = model.init(key, image, image[..., :1], train=False)
-  return {
-    'params': variables['params'],
-    'batch_stats': variables.get('batch_stats', {}),
-  }
-
-
 def create_train_state(
   model: nn.Module,
   tx: optax.GradientTransformation,
@@ -78,7 +67,7 @@ def create_train_state(
   """
   # Steps count from 1, so number 0 of the seed's keys is free for this.
   key = jax.random.fold_in(jax.random.key(seed), 0)
-  variables = init_variables(model, key, image_size)
+  variables = models.init_variables(model, key, image_size)
   params = variables['params']
   return TrainState(
     step=jnp.zeros((), jnp.int32),
@@ -88,8 +77,3 @@ def create_train_state(
     # A copy: the step donates its state, and no buffer can be donated twice.
     ema_params=jax.tree.map(jnp.copy, params) if ema_decay else None,
   )
-
-
-def count_parameters(params: Any) -> int:
-  """Returns the number of trainable values, of arrays or their shapes."""
-  return sum(math.prod(x.shape) for x in jax.tree.leaves(params))

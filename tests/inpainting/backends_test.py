@@ -87,7 +87,7 @@ def test_threads_share_a_fill(path):
 def test_a_file_is_run_without_jax(path):
   code = (
     'import sys, numpy as np\n'
-    'from inpaint_jax import onnx_backend\n'
+    'from inpaint_jax.inpainting import backends as onnx_backend\n'
     f'fill = backends.create_fill({str(path)!r})\n'
     'x = np.zeros((1, 16, 16, 4), np.float32)\n'
     'print(fill(x[..., :3], x[..., 3:]).shape)\n'

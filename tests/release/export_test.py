@@ -17,7 +17,6 @@ from inpaint_jax import losses, models
 from inpaint_jax.release import export
 from inpaint_jax.runs import trained
 from inpaint_jax.system import errors
-from inpaint_jax.training import train_state
 
 ROOT = pathlib.Path(__file__).parents[2]
 PHOTOS = ROOT.parent / 'shared/landscapes/photos'
@@ -34,7 +33,7 @@ def create_net(
 ):
   """A net with random weights that shows all that a graph can get wrong."""
   model = models.MODELS[name](features=features, dtype=dtype)
-  variables = jax.jit(lambda key: train_state.init_variables(model, key, 32))(
+  variables = jax.jit(lambda key: models.init_variables(model, key, 32))(
     jax.random.key(0)
   )
   r = np.random.default_rng(0)

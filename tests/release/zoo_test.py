@@ -306,7 +306,7 @@ def test_checksums_are_those_of_sha256sum(folder):
 
 def test_the_zoo_imports_neither_training_nor_datasets():
   code = (
-    'import sys; from inpaint_jax import zoo; zoo.list_models(); '
+    'import sys; from inpaint_jax.release import zoo; zoo.list_models(); '
     "print([x for x in ('tensorflow_datasets', 'grain', 'tensorboardX', "
     "'requests', 'inpaint_jax.training.train') if x in sys.modules])"
   )

@@ -61,7 +61,7 @@ def test_another_error_keeps_its_traceback(error):
 
 def test_ctrl_c_is_one_line():
   code = (
-    'from inpaint_jax import errors\n'
+    'from inpaint_jax.system import errors\n'
     'def main(): raise KeyboardInterrupt\n'
     'errors.exit_with_line(main)'
   )

@@ -27,9 +27,9 @@ def test_the_seed_and_nothing_else_draws_the_weights(config):
 def test_parameters_are_counted_from_arrays_and_from_shapes(config):
   state = _state(config)
   count = sum(x.size for x in jax.tree.leaves(state.params))
-  assert train_state.count_parameters(state.params) == count
+  assert models.count_parameters(state.params) == count
   shapes = jax.eval_shape(lambda: state.params)
-  assert train_state.count_parameters(shapes) == count
+  assert models.count_parameters(shapes) == count
 
 
 def test_the_mean_has_buffers_of_its_own(config):
