@@ -267,4 +267,4 @@ def mean(loss_map: jax.Array, mask: jax.Array, hole_weight: float) -> jax.Array:
 
 def get_loss(name: str) -> Loss:
   """Returns `LOSSES[name]`, or raises a UserError that lists the names."""
-  return errors.choose(LOSSES, name, '--config.loss')
+  return errors.choose(LOSSES, name, 'loss')

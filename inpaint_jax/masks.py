@@ -326,9 +326,9 @@ def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
   Raises:
     errors.UserError: if one of the names is unknown.
   """
-  draw = errors.choose(MASKS, config.kind, '--config.masks.kind')
+  draw = errors.choose(MASKS, config.kind, 'masks.kind')
   brush = config.strokes
-  errors.choose(BRUSHES, brush, '--config.masks.strokes')
+  errors.choose(BRUSHES, brush, 'masks.strokes')
 
   def sampler(keys: jax.Array, height: int, width: int) -> jax.Array:
     return jax.vmap(lambda key: draw(key, height, width, brush))(keys)

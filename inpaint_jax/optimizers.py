@@ -22,7 +22,7 @@ import optax
 
 from inpaint_jax.system import errors
 
-_FLAG = '--config.optimizer'
+_FIELD = 'optimizer'
 
 
 def adam(
@@ -103,21 +103,21 @@ def create_schedule(
   lr, warmup = config.learning_rate, config.warmup_steps
   if not (math.isfinite(lr) and lr > 0):
     raise errors.UserError(
-      f'{_FLAG}.learning_rate={lr} must be a positive number, such as 0.001'
+      f'{_FIELD}.learning_rate={lr} must be a positive number, such as 0.001'
     )
 
   def constant() -> optax.Schedule:
     if warmup:
       raise errors.UserError(
-        f'{_FLAG}.warmup_steps={warmup} has no effect with'
-        f' {_FLAG}.schedule=constant; set it to 0 or choose schedule=cosine'
+        f'{_FIELD}.warmup_steps={warmup} has no effect with'
+        f' {_FIELD}.schedule=constant; set it to 0 or choose schedule=cosine'
       )
     return optax.constant_schedule(lr)
 
   def cosine() -> optax.Schedule:
     if not 0 <= warmup < num_steps:
       raise errors.UserError(
-        f'{_FLAG}.warmup_steps={warmup} must be at least 0 and less than the'
+        f'{_FIELD}.warmup_steps={warmup} must be at least 0 and less than the'
         f' {num_steps} steps of the training'
       )
     return optax.warmup_cosine_decay_schedule(
@@ -128,7 +128,7 @@ def create_schedule(
     )
 
   schedules = {'constant': constant, 'cosine': cosine}
-  return errors.choose(schedules, config.schedule, f'{_FLAG}.schedule')()
+  return errors.choose(schedules, config.schedule, f'{_FIELD}.schedule')()
 
 
 def create_optimizer(
@@ -152,16 +152,16 @@ def create_optimizer(
   Raises:
     UserError: if a field has a value it cannot have.
   """
-  create = errors.choose(OPTIMIZERS, config.name, f'{_FLAG}.name')
+  create = errors.choose(OPTIMIZERS, config.name, f'{_FIELD}.name')
   for field in ('clip_norm', 'weight_decay'):
     value = config[field]
     if not (math.isfinite(value) and value >= 0):
       raise errors.UserError(
-        f'{_FLAG}.{field}={value} must be 0 (off) or a positive number'
+        f'{_FIELD}.{field}={value} must be 0 (off) or a positive number'
       )
   if not 0 <= config.momentum < 1:
     raise errors.UserError(
-      f'{_FLAG}.momentum={config.momentum} must be at least 0 and less than 1'
+      f'{_FIELD}.momentum={config.momentum} must be at least 0 and less than 1'
     )
   transforms = [create(create_schedule(config, num_steps), config)]
   if config.weight_decay:
@@ -174,8 +174,8 @@ def create_optimizer(
 def _refuse_momentum(config: ml_collections.ConfigDict) -> None:
   if config.momentum:
     raise errors.UserError(
-      f'{_FLAG}.momentum={config.momentum} has no effect with'
-      f' {_FLAG}.name={config.name}; set it to 0 or choose one of: rmsprop, sgd'
+      f'{_FIELD}.momentum={config.momentum} has no effect with '
+      f'{_FIELD}.name={config.name}; set it to 0 or choose rmsprop or sgd'
     )
 
 

@@ -45,8 +45,8 @@ def main(argv: Sequence[str]) -> None:
 
   # All that can be wrong is found before the work, not after.
   path = pathlib.Path(_OUTPUT.value).expanduser()
-  errors.choose(export.FORMATS, _FORMAT.value, '--format')
-  errors.choose(export.DTYPES, _DTYPE.value, '--dtype')
+  errors.choose(export.FORMATS, _FORMAT.value, 'format')
+  errors.choose(export.DTYPES, _DTYPE.value, 'dtype')
   export.check_packages(_FORMAT.value)
   whole_files.check_writable(path, f'--output={path}')
 

@@ -185,7 +185,7 @@ def fill_folder(jobs: Sequence[Job], sides: dict[str, int]) -> None:
 
 def describe(photo: pathlib.Path, error: Exception) -> str:
   """Returns one line on what is wrong with a photo."""
-  text = ' '.join(str(error).split()) or type(error).__name__
+  text = errors.one_line(error)
   return text if str(photo) in text else f'{photo}: {text}'
 
 

@@ -102,7 +102,7 @@ def main(argv: Sequence[str]) -> None:
     raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
   # All that can be wrong is found before the work, not after.
   sections = [
-    errors.choose({x: x for x in _ALL}, name, '--what') for name in _WHAT.value
+    errors.choose({x: x for x in _ALL}, name, 'what') for name in _WHAT.value
   ]
   features = _numbers(_FEATURES)
   if len(features) != 3:

@@ -99,18 +99,18 @@ def _check(config: ml_collections.ConfigDict) -> None:
   if config.image_size not in IMAGE_SIZES:
     sizes = ', '.join(map(str, IMAGE_SIZES))
     raise errors.UserError(
-      f'--config.data.image_size={config.image_size} is not one of {sizes}; '
+      f'data.image_size={config.image_size} is not one of {sizes}; '
       'choose one of them'
     )
   if config.source and config.dataset != 'photo_crops':
     raise errors.UserError(
-      f'--config.data.source={config.source} has no effect with '
-      f'--config.data.dataset={config.dataset}; add '
-      '--config.data.dataset=photo_crops to use these photos'
+      f'data.source={config.source} has no effect with '
+      f'data.dataset={config.dataset}; add '
+      'data.dataset=photo_crops to use these photos'
     )
   for field in ('num_train', 'num_val', 'num_test'):
     if config[field] < 1:
       raise errors.UserError(
-        f'--config.data.{field}={config[field]} leaves a split empty; set it '
+        f'data.{field}={config[field]} leaves a split empty; set it '
         'to 1 or more'
       )

@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from inpaint_jax.datasets import storage
 from inpaint_jax.system import errors
 
-FLAG = '--config.data.dataset'
+FIELD = 'data.dataset'
 # What the splits are called by those who made the datasets.
 _NAMES = {'val': ('validation', 'val', 'valid', 'dev'), 'test': ('test',)}
 
@@ -30,7 +30,7 @@ def builder(
     return tfds.builder(name, data_dir=folder, file_format='array_record')
   except tfds.core.DatasetNotFoundError as error:
     raise errors.UserError(
-      f'{FLAG}={name!r} is unknown; choose one of: {", ".join(ours)}, or the '
+      f'{FIELD}={name!r} is unknown; choose one of: {", ".join(ours)}, or the '
       'name of any tensorflow-datasets image dataset'
     ) from error
   except Exception as error:
@@ -106,7 +106,7 @@ def _parts(
   stop = sizes.get('train', 0)
   if stop < len(cut):
     raise errors.UserError(
-      f'{FLAG}={builder.name} has {stop} pictures in its split train and '
+      f'{FIELD}={builder.name} has {stop} pictures in its split train and '
       f'{len(cut)} are wanted; choose another dataset'
     )
   # With too few pictures, the splits shrink in proportion.
@@ -121,8 +121,8 @@ def _parts(
 
 
 def _failed(name: str, error: Exception) -> errors.UserError:
-  reason = ' '.join(str(error).split())[:160] or type(error).__name__
+  reason = errors.one_line(error, 160)
   return errors.UserError(
-    f'{FLAG}={name!r} cannot be had from tensorflow-datasets here ({reason}); '
+    f'{FIELD}={name!r} cannot be had from tensorflow-datasets here ({reason}); '
     'check the network, install tensorflow if it is named, or choose another'
   )

@@ -107,7 +107,7 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     counts = [len(crops.crop_corners(p.height, p.width)) or 1 for p in kept]
     splits = crops.assign(counts, wanted)
     if not all(splits.values()):
-      flag = photo_folder.FLAG
+      flag = photo_folder.FIELD
       raise errors.UserError(
         f'{flag}={listing.root} gives {len(kept)} distinct photos '
         f'({len(unreadable)} unreadable, {len(dropped)} near-duplicates), and '

@@ -8,7 +8,7 @@ import os
 from inpaint_jax.photos import reading
 from inpaint_jax.system import errors
 
-FLAG = '--config.data.source'
+FIELD = 'data.source'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,16 +49,16 @@ def find(root: str) -> Listing:
   """
   if not root:
     raise errors.UserError(
-      f"{FLAG} is '', and photo_crops needs photos; set {FLAG}=DIR to a folder"
+      f"{FIELD}='', and photo_crops needs photos; set {FIELD}=DIR to a folder"
     )
   root = os.path.expanduser(root)
   if not os.path.exists(root):
     raise errors.UserError(
-      f'{FLAG}={root} does not exist; set {FLAG} to a folder of photos'
+      f'{FIELD}={root} does not exist; set {FIELD} to a folder of photos'
     )
   if not os.path.isdir(root):
     raise errors.UserError(
-      f'{FLAG}={root} is a file; set {FLAG} to the folder that holds it'
+      f'{FIELD}={root} is a file; set {FIELD} to the folder that holds it'
     )
   files: dict[str, int] = {}
   other: collections.Counter[str] = collections.Counter()
@@ -94,8 +94,8 @@ def find(root: str) -> Listing:
     if unreadable:
       found = f'folders that cannot be read ({unreadable[0][1]}), {found}'
     raise errors.UserError(
-      f'{FLAG}={root} holds {found} and no photo (endings such as .jpg, .png, '
-      f'.webp, .tif); set {FLAG} to a folder of photos'
+      f'{FIELD}={root} holds {found} and no photo (endings such as .jpg, .png, '
+      f'.webp, .tif); set {FIELD} to a folder of photos'
     )
   paths = sorted(files)
   sizes = [files[path] for path in paths]

@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 from inpaint_jax.photos import reading
 from inpaint_jax.system import cache, errors
 
-FLAG = '--config.data.data_dir'
+FIELD = 'data.data_dir'
 _WRITE_ERRORS = frozenset(
   (
     errno.EACCES,
@@ -180,7 +180,7 @@ def open_splits(path: pathlib.Path, side: int) -> dict[str, Split]:
   if shape != (side, side, 3):
     raise errors.UserError(
       f'{path} has pictures of {shape[0]} px and {side} px are wanted; set '
-      f'--config.data.image_size={shape[0]}'
+      f'data.image_size={shape[0]}'
     )
   return splits
 
@@ -195,14 +195,13 @@ def image_key(builder: tfds.core.DatasetBuilder) -> str:
     if isinstance(feature, tfds.features.Image):
       return key
   raise errors.UserError(
-    f'--config.data.dataset={builder.name} has no pictures; choose a dataset '
-    'of pictures'
+    f'data.dataset={builder.name} has no pictures; choose a dataset of pictures'
   )
 
 
 def damaged(path: pathlib.Path, error: Exception) -> errors.UserError:
   """Returns the error for a built dataset that cannot be read."""
-  reason = ' '.join(str(error).split())[:100] or type(error).__name__
+  reason = errors.one_line(error, 100)
   return errors.UserError(
     f'the dataset in {path} is damaged ({reason}); delete that folder and '
     'start again to have it rebuilt'
@@ -235,7 +234,7 @@ def _quiet_tfds(bars: bool = False) -> Iterator[None]:
 
 def _unwritable(folder: pathlib.Path, reason: str) -> errors.UserError:
   return errors.UserError(
-    f'{FLAG}={folder} cannot be written ({reason}); set {FLAG} to a folder '
+    f'{FIELD}={folder} cannot be written ({reason}); set {FIELD} to a folder '
     'with room'
   )
 

@@ -114,8 +114,7 @@ def create_session(
   # Its exceptions have no common base but this.
   except Exception as error:
     raise errors.UserError(
-      f'{path} cannot be read as an ONNX file: '
-      f'{" ".join(str(error).split())[:160]}'
+      f'{path} cannot be read as an ONNX file: {errors.one_line(error, 160)}'
     ) from error
 
 
@@ -170,7 +169,7 @@ def choose(net: trained.Trained, backend: str = 'auto') -> Fill | None:
     errors.UserError: an unknown backend; or, if it is 'onnx', a package that is
       missing, or a net or a cache that makes an export impossible.
   """
-  errors.choose(dict.fromkeys(BACKENDS), backend, '--backend')
+  errors.choose(dict.fromkeys(BACKENDS), backend, 'backend')
   if backend == 'jax':
     return None
   if backend == 'onnx':

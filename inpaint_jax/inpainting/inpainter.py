@@ -64,9 +64,9 @@ def load(
   if os.fspath(source).endswith('.onnx'):
     if backend == 'jax':
       raise errors.UserError(
-        f'--model={source} is run by ONNX Runtime, not by --backend=jax'
+        f'model={source} is run by ONNX Runtime, not by backend=jax'
       )
-    errors.choose(dict.fromkeys(backends.BACKENDS), backend, '--backend')
+    errors.choose(dict.fromkeys(backends.BACKENDS), backend, 'backend')
     fill = backends.create_fill(source)
     return Inpainter(fill, fill.size)
   net = zoo.load(source)

@@ -37,14 +37,14 @@ def create_model(config: ml_collections.ConfigDict) -> nn.Module:
   Raises:
     UserError: if a field has a value it cannot have.
   """
-  model = errors.choose(MODELS, config.name, '--config.model.name')
-  dtype = errors.choose(_DTYPES, config.dtype, '--config.model.dtype')
+  model = errors.choose(MODELS, config.name, 'model.name')
+  dtype = errors.choose(_DTYPES, config.dtype, 'model.dtype')
   features = tuple(config.features)
   if len(features) != 3 or not all(
     isinstance(n, int) and n > 0 for n in features
   ):
     raise errors.UserError(
-      f'--config.model.features={features} must be three positive integers,'
+      f'model.features={features} must be three positive integers,'
       ' such as (64, 128, 256)'
     )
   return model(features=features, dtype=dtype)

@@ -204,7 +204,7 @@ def _chunks(url: str) -> Iterator[bytes]:
     reason = getattr(error, 'reason', None) or error
     reason = getattr(reason, 'strerror', None) or reason
     raise errors.UserError(
-      f'{url} cannot be downloaded ({" ".join(str(reason).split())}); check '
+      f'{url} cannot be downloaded ({errors.one_line(reason)}); check '
       'the network and the address, or use a model that is on this machine'
     ) from error
 

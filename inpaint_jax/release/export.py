@@ -125,7 +125,7 @@ def to_onnx(net: trained.Trained, dtype: np.dtype) -> bytes:
       },
     )
   except NotImplementedError as error:
-    line = ' '.join(str(error).split())[:200]
+    line = errors.one_line(error, 200)
     raise errors.UserError(
       f'this net cannot be exported to ONNX: {line}; add a rule to '
       'onnx_graph.py, or export with --format=stablehlo'
@@ -246,10 +246,10 @@ def export(
       path that cannot be written to, or a file that differs from the net; then
       nothing is written.
   """
-  form = errors.choose(FORMATS, kind, '--format')
-  stored = errors.choose(DTYPES, dtype, '--dtype')
+  form = errors.choose(FORMATS, kind, 'format')
+  stored = errors.choose(DTYPES, dtype, 'dtype')
   check_packages(kind)
-  whole_files.check_writable(path, f'--output={path}')
+  whole_files.check_writable(path, f'output={path}')
   try:
     with whole_files.replacing(path) as temporary:
       temporary.write_bytes(form.write(net, stored))
@@ -257,7 +257,7 @@ def export(
       return check(net, form.read(temporary), stored, num_bytes, shapes)
   except OSError as error:
     raise errors.UserError(
-      f'--output={path} cannot be written: {error.strerror or error}'
+      f'output={path} cannot be written: {error.strerror or error}'
     ) from error
 
 

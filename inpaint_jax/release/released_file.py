@@ -192,5 +192,5 @@ def _to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
 def _one_line(error: Exception) -> str:
   if isinstance(error, KeyError):
     return f'{error} is missing in its metadata'
-  text = ' '.join(str(error).split()) or type(error).__name__
+  text = errors.one_line(error)
   return text if len(text) <= 200 else text[:200] + ' ...'

@@ -76,7 +76,7 @@ def _nothing_there(source: str, path: pathlib.Path) -> str:
   found = 'config.json is missing' if is_folder else 'no such folder'
   return (
     f'{source!r} holds no run ({found}) and is no model; choose one of the '
-    f'models ({known}), or name the --workdir of a training run, a {SUFFIX} '
+    f'models ({known}), or name the workdir of a training run, a {SUFFIX} '
     'file or its https:// address'
   )
 

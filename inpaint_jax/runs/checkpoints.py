@@ -143,7 +143,7 @@ def restore(
     step, reason = next(iter(damaged.items()))
     raise errors.UserError(
       f'none of the checkpoints in {manager.directory} can be read (step '
-      f'{step}: {reason}); name another --workdir to start anew'
+      f'{step}: {reason}); name another workdir to start anew'
     )
   return None
 
@@ -204,7 +204,7 @@ def _remove_halves(folder: pathlib.Path) -> None:
 
 def _one_line(error: Exception) -> str:
   """Returns the beginning of an error's text."""
-  text = ' '.join(str(error).split()) or type(error).__name__
+  text = errors.one_line(error)
   for reason in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)):
     if reason in text:
       return reason

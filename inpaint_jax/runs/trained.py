@@ -59,7 +59,7 @@ def load_run(
       restored = checkpoints.restore(manager, shapes)
   if restored is None:
     raise errors.UserError(
-      f'--workdir={workdir} has no checkpoint yet: the first is written as the '
+      f'workdir={workdir} has no checkpoint yet: the first is written as the '
       'first epoch ends; train on with the same command'
     )
   return Trained(

@@ -76,8 +76,8 @@ def opened(
       fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
       raise errors.UserError(
-        f'--workdir={workdir} is in use by another process that trains there; '
-        'wait for its end, or name another --workdir'
+        f'workdir={workdir} is in use by another process that trains there; '
+        'wait for its end, or name another workdir'
       ) from error
     _claim(workdir, config)
     distributed.barrier('workdir')
@@ -92,7 +92,7 @@ def check_writable(workdir: pathlib.Path) -> None:
       pass
   except OSError as error:
     raise errors.UserError(
-      f'--workdir={workdir} cannot be written to: {error.strerror}'
+      f'workdir={workdir} cannot be written to: {error.strerror}'
     ) from error
 
 
@@ -105,7 +105,7 @@ def room(workdir: Path) -> Iterator[None]:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
       raise
     raise errors.UserError(
-      f'--workdir={workdir} has no room left ({error.strerror}); free some '
+      f'workdir={workdir} has no room left ({error.strerror}); free some '
       'space and start the same command again, earlier checkpoints are whole'
     ) from error
 
@@ -115,7 +115,7 @@ def _claim(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> None:
   if any((workdir / 'checkpoints').glob('*/[0-9]*')):
     if not (workdir / 'config.json').exists():
       raise errors.UserError(
-        f'--workdir={workdir} has checkpoints but no config.json to tell what '
+        f'workdir={workdir} has checkpoints but no config.json to tell what '
         'run they belong to; name another folder'
       )
     _check_same(workdir, load_config(workdir), config)
@@ -133,7 +133,7 @@ def _check_shared(
   # Fields that may differ from host to host are not compared.
   if not path.exists() or _differences(load_config(workdir), config):
     raise errors.UserError(
-      f'--workdir={workdir} is not the same folder, or --config not the same '
+      f'workdir={workdir} is not the same folder, or --config not the same '
       'run, as in process 0; name a folder on a file system that all hosts '
       'share, and the same config everywhere'
     )
@@ -145,7 +145,7 @@ def load_config(workdir: Path) -> ml_collections.ConfigDict:
   path = workdir / 'config.json'
   if not path.exists():
     raise errors.UserError(
-      f'--workdir={workdir} holds no run: {path.name} is missing; name the '
+      f'workdir={workdir} holds no run: {path.name} is missing; name the '
       '--workdir of a training run'
     )
   fields = read_json(path)
@@ -176,8 +176,8 @@ def _check_same(
   differences = _differences(there, here)
   if differences:
     raise errors.UserError(
-      f'--workdir={workdir} holds a run of another config: '
-      f'{", ".join(differences)}; name another --workdir, or give the same '
+      f'workdir={workdir} holds a run of another config: '
+      f'{", ".join(differences)}; name another workdir, or give the same '
       'fields to go on with that run'
     )
 

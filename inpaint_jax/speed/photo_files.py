@@ -27,7 +27,7 @@ def find(source: str, count: int, folder: pathlib.Path) -> list[pathlib.Path]:
     try:
       listing = photo_folder.find(source)
     except errors.UserError as error:
-      text = str(error).replace(photo_folder.FLAG, '--source')
+      text = str(error).replace(photo_folder.FIELD, '--source')
       raise errors.UserError(text) from error
     root = pathlib.Path(listing.root).absolute()
     return [root / path for path in listing.paths[:count]]

@@ -496,7 +496,7 @@ def _memory() -> int:
 
 def _line(error: Exception) -> str:
   """Returns what is wrong, in one line."""
-  text = ' '.join(str(error).split()) or type(error).__name__
+  text = errors.one_line(error)
   return text[:200]
 
 

@@ -18,7 +18,7 @@ from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.system import errors
 
 BASE = 'base'
-_FLAG = '--config.study'
+_FIELD = 'study'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Plan:
         )
       )
       raise errors.UserError(
-        f'--only={only} is no cell of this study; choose one of: {known}; or a '
+        f'only={only} is no cell of this study; choose one of: {known}; or a '
         'factor, or add /lrX and /seedN as --list shows them'
       )
     return chosen if only else self.runs
@@ -122,7 +122,7 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   seeds = tuple(study.seeds)
   if not seeds or len(set(seeds)) < len(seeds):
     raise errors.UserError(
-      f'{_FLAG}.seeds={seeds} must be different numbers, at least one'
+      f'{_FIELD}.seeds={seeds} must be different numbers, at least one'
     )
   base.seed = seeds[0]
 
@@ -131,7 +131,7 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   for name, changes in study.cells.items():
     if not isinstance(changes, ml_collections.ConfigDict):
       raise errors.UserError(
-        f'{_FLAG}.cells: {name} is {changes!r}; give the fields that it '
+        f'{_FIELD}.cells: {name} is {changes!r}; give the fields that it '
         "changes, such as {'loss': 'l1'}"
       )
     for full_name, cell in _variants(base, name, changes.to_dict()):
@@ -180,7 +180,7 @@ def _variants(
   """Returns (name, config) of a cell, or of each learning rate of a sweep."""
   if len(name.split('/')) != 2 or not all(name.split('/')):
     raise errors.UserError(
-      f'{_FLAG}.cells has {name!r}; a cell is named factor/name, as loss/l1'
+      f'{_FIELD}.cells has {name!r}; a cell is named factor/name, as loss/l1'
     )
   swept = changes.get('optimizer', {}).get('learning_rate')
   if not isinstance(swept, tuple | list):
@@ -189,7 +189,7 @@ def _variants(
   for rate in swept:
     if not (isinstance(rate, float | int) and math.isfinite(rate)):
       raise errors.UserError(
-        f'{_FLAG}.cells: {name} has learning_rate={rate!r}, which is no number'
+        f'{_FIELD}.cells: {name} has learning_rate={rate!r}, which is no number'
       )
     optimizer = {**changes['optimizer'], 'learning_rate': float(rate)}
     config = _changed(base, name, {**changes, 'optimizer': optimizer})
@@ -206,6 +206,6 @@ def _changed(
   except (KeyError, TypeError, AttributeError) as error:
     reason = ' '.join(str(error.args[0]).split()).split(' Other fields')[0]
     raise errors.UserError(
-      f'{_FLAG}.cells: {name} changes what no run has: {reason}'
+      f'{_FIELD}.cells: {name} changes what no run has: {reason}'
     ) from error
   return config

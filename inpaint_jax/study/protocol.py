@@ -44,7 +44,7 @@ def check(workdir: pathlib.Path, study: plan.Plan) -> None:
   """Raises a UserError if a folder holds something else; writes nothing."""
   if (workdir / 'config.json').exists():
     raise errors.UserError(
-      f'--workdir={workdir} holds a single run; name another for the study'
+      f'workdir={workdir} holds a single run; name another for the study'
     )
   there = read(workdir)
   if not there:
@@ -57,8 +57,8 @@ def check(workdir: pathlib.Path, study: plan.Plan) -> None:
   ]
   if differences:
     raise errors.UserError(
-      f'--workdir={workdir} holds a study of another protocol: '
-      f'{", ".join(differences)}; name another --workdir, or give the same '
+      f'workdir={workdir} holds a study of another protocol: '
+      f'{", ".join(differences)}; name another workdir, or give the same '
       'fields to go on with that study'
     )
 
@@ -77,6 +77,6 @@ def read(workdir: pathlib.Path) -> dict[str, Any]:
   if schema != results.SCHEMA:
     raise errors.UserError(
       f'{path} was written by another version (schema {schema!r}, wanted '
-      f'{results.SCHEMA}); name another --workdir'
+      f'{results.SCHEMA}); name another workdir'
     )
   return content

@@ -60,7 +60,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
   rows = results.read(workdir / 'results.csv')
   if not any(row['status'] == results.FINISHED for row in rows):
     raise errors.UserError(
-      f'--workdir={workdir} has no results.csv with a finished run; start '
+      f'workdir={workdir} has no results.csv with a finished run; start '
       'without --report-only first'
     )
   about = protocol.read(workdir)

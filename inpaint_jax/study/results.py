@@ -110,7 +110,7 @@ def read(path: pathlib.Path) -> list[Row]:
     found += [f'with {name!r}' for name in unknown[:3]]
     raise errors.UserError(
       f'{path} was not written by this version ({", ".join(found)}); name '
-      'another --workdir, or move that file away'
+      'another workdir, or move that file away'
     )
   rows = []
   for number, line in enumerate(lines, 2):
@@ -154,7 +154,7 @@ def check(path: pathlib.Path, rows: Iterable[Row], study: plan.Plan) -> None:
     if row['config_hash'] != wanted:
       raise errors.UserError(
         f'{path} has {row_name(row)} of another protocol (config '
-        f'{row["config_hash"]} there, {wanted} here); name another --workdir'
+        f'{row["config_hash"]} there, {wanted} here); name another workdir'
       )
 
 
@@ -234,7 +234,7 @@ def _parse(path: pathlib.Path, number: int, texts: dict[str, str]) -> Row:
   if texts['schema'] != str(SCHEMA):
     raise errors.UserError(
       f'{path} was written by another version (schema {texts["schema"]!r}, '
-      f'wanted {SCHEMA}); name another --workdir, or move that file away'
+      f'wanted {SCHEMA}); name another workdir, or move that file away'
     )
   row: Row = {}
   for name, text in texts.items():
@@ -263,7 +263,7 @@ def _read_result(path: pathlib.Path) -> Row:
   if row.get('schema') != SCHEMA:
     raise errors.UserError(
       f'{path} was written by another version (schema {row.get("schema")!r}, '
-      f'wanted {SCHEMA}); name another --workdir'
+      f'wanted {SCHEMA}); name another workdir'
     )
   return row
 
@@ -283,7 +283,7 @@ def _damaged(path: pathlib.Path, number: int, why: str) -> errors.UserError:
 
 
 def _unusable(path: pathlib.Path, error: Exception) -> errors.UserError:
-  reason = ' '.join(str(error).split())[:100] or type(error).__name__
+  reason = errors.one_line(error, 100)
   return errors.UserError(
     f'{path} is damaged ({reason}); delete it, it is made anew of the folders '
     'of the runs'

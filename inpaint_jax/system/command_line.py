@@ -47,7 +47,70 @@ def run(
       argv = [argv[0], f'--config={default_config}', *argv[1:]]
     return parse_flags([_find_config(arg) for arg in argv])
 
-  app.run(lambda argv: errors.exit_with_line(main, argv), flags_parser=parse)
+  app.run(lambda argv: exit_with_line(main, argv), flags_parser=parse)
+
+
+def exit_with_line(main: Callable[..., Any], *args: Any) -> Any:
+  """Calls `main(*args)`; a UserError becomes one line and exit code 1.
+
+  So does an end of memory. Ctrl-C becomes one line and exit code 130.
+  """
+  try:
+    return main(*args)
+  except errors.UserError as error:
+    print(f'error: {add_flags(str(error))}', file=sys.stderr)
+    sys.exit(1)
+  except (MemoryError, RuntimeError) as error:
+    # XLA's errors are RuntimeErrors that begin with a code.
+    reason = errors.one_line(error)
+    if not (
+      isinstance(error, MemoryError) or reason.startswith('RESOURCE_EXHAUSTED')
+    ):
+      raise
+    print(
+      f'error: memory ran out ({reason}); close other '
+      ' programs, or ask for less, see "When memory or patience runs out" '
+      'in README.md',
+      file=sys.stderr,
+    )
+    sys.exit(1)
+  except KeyboardInterrupt:
+    print('interrupted', file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: a compilation that is under way crashes as Python winds up.
+    os._exit(130)
+
+
+def add_flags(message: str) -> str:
+  """Returns a library's message with this program's flags for its fields.
+
+  The library says `loss=x` and `data.source`; a program with --config says
+  --config.loss=x, one with a flag --source says --source. Names that are
+  neither stay as they are.
+  """
+
+  def to_flag(match: re.Match[str]) -> str:
+    name = match[0]
+    if 'config' in flags.FLAGS and _is_field(name):
+      return f'--config.{name}'
+    last = name.rpartition('.')[2]
+    return f'--{last}' if last in flags.FLAGS else name
+
+  # A name before an equals sign, or one with dots that is no part of a path.
+  path = r'[a-z]\w*(?:\.[a-z]\w*)'
+  pattern = rf'(?<![\w./-])(?:{path}*(?==)|{path}+(?!\w|\.\w|/))'
+  return re.sub(pattern, to_flag, message)
+
+
+def _is_field(path: str) -> bool:
+  """Returns whether the config has the field `path`, as `data.source`."""
+  node = flags.FLAGS.config
+  for part in path.split('.'):
+    if not hasattr(node, 'keys') or part not in node:
+      return False
+    node = node[part]
+  return True
 
 
 def configs_folder() -> pathlib.Path:

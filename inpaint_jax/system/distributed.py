@@ -171,7 +171,7 @@ def _start(
     )
   # Of many types: an unknown cluster, a port in use, a host without a name.
   except Exception as error:
-    reason = ' '.join(str(error).split())[:200]
+    reason = errors.one_line(error, 200)
     if not named and re.search('(should|must) be defined', reason):
       raise errors.UserError(
         '--distributed found no Slurm, Open MPI, GKE or Cloud TPU around it; '

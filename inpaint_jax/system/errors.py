@@ -1,62 +1,38 @@
-"""Errors that a user can mend, and how they reach the terminal."""
+"""Errors that a user can fix."""
 
-from collections.abc import Callable, Mapping
-import os
-import sys
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import TypeVar
 
 T = TypeVar('T')
 
 
 class UserError(ValueError):
-  """Something that the user can mend.
+  """Something that the user can fix.
 
-  The message is one line: what was found, what was wanted, what to change. The
-  command-line programs print it without a traceback and exit with 1.
+  The message is one line: what was found, what was wanted, what to change. It
+  names fields, as `loss=x` or `data.source`; the command-line programs put
+  their flags in place of these (see command_line.add_flags), print the line
+  without a traceback and exit with 1.
   """
 
 
-def choose(registry: Mapping[str, T], name: str, flag: str) -> T:
+def choose(registry: Mapping[str, T], name: str, field: str) -> T:
   """Returns `registry[name]`, or raises a UserError that lists the names.
 
   Args:
     registry: what there is to choose from.
     name: the user's choice.
-    flag: what the user sets to choose, such as `--config.loss`.
+    field: the field that holds the choice, such as `loss`.
   """
   if name not in registry:
     known = ', '.join(sorted(registry))
-    raise UserError(f'{flag}={name!r} is unknown; choose one of: {known}')
+    raise UserError(f'{field}={name!r} is unknown; choose one of: {known}')
   return registry[name]
 
 
-def exit_with_line(main: Callable[..., Any], *args: Any) -> Any:
-  """Calls `main(*args)`; a UserError becomes one line and exit code 1.
+def one_line(error: object, limit: int = 200) -> str:
+  """Returns the text of an error as one line of at most `limit` characters.
 
-  So does an end of memory. Ctrl-C becomes one line and exit code 130.
+  An error without a text is named by its type.
   """
-  try:
-    return main(*args)
-  except UserError as error:
-    print(f'error: {error}', file=sys.stderr)
-    sys.exit(1)
-  except (MemoryError, RuntimeError) as error:
-    # XLA's errors are RuntimeErrors that begin with a code.
-    reason = ' '.join(str(error).split())[:200]
-    if not (
-      isinstance(error, MemoryError) or reason.startswith('RESOURCE_EXHAUSTED')
-    ):
-      raise
-    print(
-      f'error: memory ran out ({reason or "no more from the system"}); close '
-      'other programs, or ask for less, see "When memory or patience runs out" '
-      'in README.md',
-      file=sys.stderr,
-    )
-    sys.exit(1)
-  except KeyboardInterrupt:
-    print('interrupted', file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Not sys.exit: a compilation that is under way crashes as Python winds up.
-    os._exit(130)
+  return ' '.join(str(error).split())[:limit] or type(error).__name__

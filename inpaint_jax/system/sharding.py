@@ -101,9 +101,9 @@ def check_batch_size(
   if batch_size < 1 or batch_size % parts:
     shared = f'{mesh.size} device(s)'
     if accumulate_steps > 1:
-      shared += f' in --config.accumulate_steps={accumulate_steps} parts'
+      shared += f' in accumulate_steps={accumulate_steps} parts'
     raise errors.UserError(
-      f'--config.batch_size={batch_size} cannot be shared evenly by {shared}; '
+      f'batch_size={batch_size} cannot be shared evenly by {shared}; '
       f'choose a multiple of {parts}'
     )
 

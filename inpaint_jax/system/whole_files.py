@@ -36,7 +36,7 @@ def check_writable(path: pathlib.Path, name: str) -> None:
 
   Args:
     path: of the file.
-    name: what errors call it, such as `--output=x.png`.
+    name: what errors call it, such as `output=x.png`.
   """
   if path.is_dir():
     raise errors.UserError(f'{name} is a folder; name a file')

@@ -28,13 +28,11 @@ def check_numbers(config: ml_collections.ConfigDict) -> None:
     value = functools.reduce(operator.getitem, field.split('.'), config)
     if not least <= value < 2**31:
       raise errors.UserError(
-        f'--config.{field}={value} must be at least {least} and below 2**31'
+        f'{field}={value} must be at least {least} and below 2**31'
       )
   if not 0 < config.hole_weight < float('inf'):
-    raise errors.UserError(
-      f'--config.hole_weight={config.hole_weight} must be above 0'
-    )
+    raise errors.UserError(f'hole_weight={config.hole_weight} must be above 0')
   if not 0 <= config.ema_decay < 1:
     raise errors.UserError(
-      f'--config.ema_decay={config.ema_decay} must be at least 0 and below 1'
+      f'ema_decay={config.ema_decay} must be at least 0 and below 1'
     )

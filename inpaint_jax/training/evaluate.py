@@ -143,7 +143,7 @@ def evaluate(
   for name in overrides:
     if not name.startswith(OVERRIDABLE):
       raise errors.UserError(
-        f'--config.{name} is part of what was trained and cannot be changed in '
+        f'{name} is part of what was trained and cannot be changed in '
         'an evaluation; what can: batch_size, eval_seed, data.*, masks.*'
       )
   net = trained.load_run(workdir, sharding.replicated(mesh))

@@ -1,6 +1,6 @@
 """From a split to training batches on the devices, and what is kept of it.
 
-`--config.data.cache` says where pictures are kept once they were read: on the
+`data.cache` says where pictures are kept once they were read: on the
 devices, in the memory of the host, or nowhere. Whatever it is, batch s is the
 same, bit for bit; where pictures lie on the devices, their flips and turns are
 drawn on the host as ever, and made there.
@@ -52,8 +52,7 @@ def check(config: ml_collections.ConfigDict) -> None:
   """Raises a UserError if the section `data` names no cache."""
   if config.cache not in CACHES:
     raise errors.UserError(
-      f'--config.data.cache={config.cache} is unknown; choose: '
-      f'{", ".join(CACHES)}'
+      f'data.cache={config.cache} is unknown; choose: {", ".join(CACHES)}'
     )
 
 
@@ -77,7 +76,7 @@ def choose(
   there = (device.memory_stats() or {}).get('bytes_limit', 0)
   if wanted == 'device' and 0 < there < size:
     raise errors.UserError(
-      f'--config.data.cache=device wants {size / 1e9:.1f} GB of a device that '
+      f'data.cache=device wants {size / 1e9:.1f} GB of a device that '
       f'has {there / 1e9:.1f}; choose host or none'
     )
   if wanted != 'auto':

@@ -125,8 +125,8 @@ def load(
   if now != name:
     raise errors.UserError(
       f'the run in {record.parent} was trained on {name}, and now there is '
-      f'{now}: --config.data.source={config.source!r} holds other files, or '
-      'the dataset is of another version; name another --workdir, or undo that'
+      f'{now}: data.source={config.source!r} holds other files, or '
+      'the dataset is of another version; name another workdir, or undo that'
     )
   return datasets.load(config)
 
@@ -164,8 +164,8 @@ def steps_per_epoch(source: Source, batch_size: int) -> int:
   steps = len(source) // batch_size
   if not steps:
     raise errors.UserError(
-      f'--config.batch_size={batch_size} is more than the {len(source)} '
-      'training pictures; lower it, or raise --config.data.num_train'
+      f'batch_size={batch_size} is more than the {len(source)} '
+      'training pictures; lower it, or raise data.num_train'
     )
   return steps
 

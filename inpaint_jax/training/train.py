@@ -181,7 +181,7 @@ class _Loop:
     step = restored.step if restored else 0
     if int(sharding.largest(step, run.mesh)) != step:
       raise errors.UserError(
-        f'--workdir={run.workdir} has other checkpoints on another host; name '
+        f'workdir={run.workdir} has other checkpoints on another host; name '
         'a folder on a file system that all hosts share'
       )
     # A best epoch that this start has yet to come to. It will find it again,
@@ -203,7 +203,7 @@ class _Loop:
       found, wanted = net.config.model[field], self._run.config.model[field]
       if found != wanted:
         raise errors.UserError(
-          f'--config.init_from={source} has model.{field}={found}, this run '
+          f'init_from={source} has model.{field}={found}, this run '
           f'has {wanted}; name a source of the same model'
         )
     print(f'starting from the parameters of {source}, step {net.step}')
@@ -295,8 +295,8 @@ class _Loop:
         kept = self._latest.latest_step()
         raise DivergedError(
           f'{name} is {value} at step {self._step}; lower '
-          '--config.optimizer.learning_rate or set '
-          '--config.optimizer.clip_norm in a new --workdir; '
+          'optimizer.learning_rate or set '
+          'optimizer.clip_norm in a new workdir; '
           + (f'the checkpoint of step {kept} is good' if kept else 'no epoch ')
           + ('' if kept else 'had ended, so nothing was saved')
         )

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from inpaint_jax.system import command_line, errors
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 # A program with a config, which prints what it was given.
@@ -18,7 +20,7 @@ CONFIG = config_flags.DEFINE_config_file('config')
 
 def main(argv):
   if 'fail' in argv:
-    raise errors.UserError('mend this')
+    raise errors.UserError(argv[-1])
   print(CONFIG.value.loss, CONFIG.value.model.features, argv[1:])
 
 command_line.run(main, 'configs/smoke.py')
@@ -58,9 +60,23 @@ def test_a_misspelt_field_names_the_choices(config):
   assert 'the fields of --config are: accumulate_steps' in result.stderr
 
 
-def test_a_user_error_is_one_line():
-  result = _run('fail')
-  assert (result.stderr, result.returncode) == ('error: mend this\n', 1)
+@pytest.mark.parametrize(
+  ('message', 'shown'),
+  [
+    ('mend this', 'mend this'),
+    ("loss='x' is unknown", "--config.loss='x' is unknown"),
+    ('raise data.num_train.', 'raise --config.data.num_train.'),
+    ('data.nothing=1 in data.txt', 'data.nothing=1 in data.txt'),
+    ('verbosity=1, --loss=2', '--verbosity=1, --loss=2'),
+    (
+      'runs/loss=1/data.source/x is no file',
+      'runs/loss=1/data.source/x is no file',
+    ),
+  ],
+)
+def test_a_user_error_is_one_line_with_flags(message, shown):
+  result = _run('fail', message)
+  assert (result.stderr, result.returncode) == (f'error: {shown}\n', 1)
 
 
 def test_help_does_not_wait_for_jax():
@@ -77,3 +93,57 @@ def test_help_does_not_wait_for_jax():
     check=True,
   )
   assert result.stdout.endswith('False\n')
+
+
+def test_a_user_error_becomes_one_line_and_exit_code_1(capsys):
+  def main():
+    raise errors.UserError('mend this')
+
+  with pytest.raises(SystemExit) as exit_info:
+    command_line.exit_with_line(main)
+  assert exit_info.value.code == 1
+  assert capsys.readouterr().err == 'error: mend this\n'
+
+
+@pytest.mark.parametrize(
+  ('error', 'reason'),
+  [
+    (MemoryError(), 'MemoryError'),
+    (MemoryError('Unable to allocate 9 GiB'), 'Unable to allocate 9 GiB'),
+    (
+      RuntimeError('RESOURCE_EXHAUSTED: Out of memory\nallocating 9 bytes.'),
+      'RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.',
+    ),
+  ],
+)
+def test_an_end_of_memory_is_one_line(capsys, error, reason):
+  def main():
+    raise error
+
+  with pytest.raises(SystemExit) as exit_info:
+    command_line.exit_with_line(main)
+  assert exit_info.value.code == 1
+  shown = capsys.readouterr().err
+  assert shown.startswith(f'error: memory ran out ({reason}); close other')
+  assert shown.count('\n') == 1
+
+
+@pytest.mark.parametrize('error', [ZeroDivisionError, RuntimeError('INTERNAL')])
+def test_another_error_keeps_its_traceback(error):
+  def main():
+    raise error
+
+  with pytest.raises(error if isinstance(error, type) else RuntimeError):
+    command_line.exit_with_line(main)
+
+
+def test_ctrl_c_is_one_line():
+  code = (
+    'from inpaint_jax.system import command_line\n'
+    'def main(): raise KeyboardInterrupt\n'
+    'command_line.exit_with_line(main)'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=False
+  )
+  assert (result.returncode, result.stderr) == (130, 'interrupted\n')
