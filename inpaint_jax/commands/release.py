@@ -21,7 +21,7 @@ import numpy as np
 import PIL.Image
 
 from inpaint_jax.runs import workdir as workdirs
-from inpaint_jax.system import command_line, errors
+from inpaint_jax.system import command_line, errors, json_files
 
 # Of the grid of samples.
 MAX_JPEG_BYTES = 200_000
@@ -96,9 +96,9 @@ def release(
     )
   # JAX takes a second to import: wrong flags need not wait for it.
   from inpaint_jax.release import downloads, model_card, released_file, zoo
-  from inpaint_jax.runs import trained
+  from inpaint_jax.runs import trained_model
 
-  net = trained.load_run(workdir)
+  net = trained_model.load_run(workdir)
   report = read_report(net)
   grid = grid_as_jpeg(net)
   commands = recipe(net.config, name)
@@ -144,7 +144,7 @@ def read_report(net) -> dict:
     raise errors.UserError(
       f'--workdir={net.workdir} was not evaluated; run first: {command}'
     )
-  report = workdirs.read_json(path)
+  report = json_files.read(path)
   if report['step'] != net.step:
     raise errors.UserError(
       f'{path} is of the checkpoint of step {report["step"]}, the best one is '

@@ -86,7 +86,7 @@ def _run(workdir: pathlib.Path, study: plan.Plan, runs: list[plan.Run]) -> None:
   report.check_installed()
   # Otherwise it would end the process without a word to those it started.
   signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-  with workdirs.room(workdir):
+  with workdirs.disk_full_as_user_error(workdir):
     if _PARENT.value:
       runner.end_with(_PARENT.value)
       runner.work(study, workdir, runs)

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 import dataclasses
-import json
 import os
+import pathlib
+
+from inpaint_jax.system import json_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,15 +66,12 @@ class Report:
 
   def write(self, path: str | os.PathLike[str]) -> None:
     """Writes the report as JSON."""
-    text = json.dumps(dataclasses.asdict(self), indent=2)
-    with open(path, 'w', encoding='utf-8') as file:
-      file.write(text + '\n')
+    json_files.write(pathlib.Path(path), dataclasses.asdict(self))
 
 
 def read(path: str | os.PathLike[str]) -> Report:
   """Returns the report that `Report.write` wrote."""
-  with open(path, encoding='utf-8') as file:
-    fields: Mapping = json.load(file)
+  fields: Mapping = json_files.read(pathlib.Path(path))
   pairs = {
     key: [tuple(pair) for pair in fields[key]]
     for key in ('unreadable', 'near_duplicates')

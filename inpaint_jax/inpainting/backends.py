@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inpaint_jax import __version__
-from inpaint_jax.system import cache, errors, machine
+from inpaint_jax.system import cache, errors, json_files, machine
 
 if TYPE_CHECKING:
   import onnxruntime
 
   from inpaint_jax.inpainting.inpainter import Fill
-  from inpaint_jax.runs import trained
+  from inpaint_jax.runs import trained_model
 
 # ONNX Runtime counts its uses and reports them, unless told not to before its
 # first import.
@@ -118,7 +118,7 @@ def create_session(
     ) from error
 
 
-def create_fill_for(net: trained.Trained) -> OnnxFill:
+def create_fill_for(net: trained_model.TrainedModel) -> OnnxFill:
   """Returns a function that fills holes with a net that is in JAX.
 
   The net is exported and kept in `cache_dir()`, unless that was done before.
@@ -152,7 +152,9 @@ def create_fill_for(net: trained.Trained) -> OnnxFill:
   return create_fill(path)
 
 
-def choose(net: trained.Trained, backend: str = 'auto') -> Fill | None:
+def choose(
+  net: trained_model.TrainedModel, backend: str = 'auto'
+) -> Fill | None:
   """Returns what to fill with in place of JAX, or None to use JAX.
 
   'auto' takes ONNX Runtime if JAX would run on the CPU, the extra [onnx] is
@@ -213,7 +215,7 @@ def _sha256(content: bytes) -> str:
   return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _key(net: trained.Trained) -> str:
+def _key(net: trained_model.TrainedModel) -> str:
   """Returns a name for a net, the versions and the machine."""
   import jax
   import onnxruntime
@@ -231,23 +233,23 @@ def _key(net: trained.Trained) -> str:
   return f'{net.config.model.name}-{digest.hexdigest()[:16]}'
 
 
-def _measured(net: trained.Trained, fill: Fill) -> dict[str, float]:
+def _measured(net: trained_model.TrainedModel, fill: Fill) -> dict[str, float]:
   """Returns what `measure` found, now or in an earlier process."""
   path = cache_dir() / f'{_key(net)}.json'
   with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-    seconds = json.loads(path.read_text())['seconds_per_fill']
+    seconds = json_files.read(path)['seconds_per_fill']
     return {name: float(seconds[name]) for name in ('onnx', 'jax')}
   seconds = measure(net, fill)
   record = {'size': net.config.data.image_size, 'seconds_per_fill': seconds}
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
   with contextlib.suppress(OSError):
-    temporary.write_text(json.dumps(record, indent=2) + '\n')
-    temporary.replace(path)
+    json_files.write(path, record)
   return seconds
 
 
 def measure(
-  net: trained.Trained, fill: Fill, shape: tuple[int, int, int] | None = None
+  net: trained_model.TrainedModel,
+  fill: Fill,
+  shape: tuple[int, int, int] | None = None,
 ) -> dict[str, float]:
   """Returns the median seconds per fill with ONNX Runtime and with JAX.
 

@@ -20,7 +20,7 @@ from inpaint_jax.inpainting import blend, windows
 from inpaint_jax.inpainting.texture import synthesize
 from inpaint_jax.models import layers
 from inpaint_jax.photos import mask_files
-from inpaint_jax.runs import trained
+from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors
 
 # A net's picture of a batch of masked pictures: image float32 [B, S, S, 3] in
@@ -74,7 +74,9 @@ def load(
   return Inpainter(fill, net.config.data.image_size)
 
 
-def create_fill(net: trained.Trained, *, optimize: bool = False) -> Fill:
+def create_fill(
+  net: trained_model.TrainedModel, *, optimize: bool = False
+) -> Fill:
   """Returns a net's function from masked pictures to whole ones, in JAX.
 
   Args:

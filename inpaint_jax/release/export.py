@@ -26,7 +26,7 @@ import numpy as np
 
 from inpaint_jax import __version__
 from inpaint_jax.models import layers
-from inpaint_jax.runs import trained
+from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, whole_files
 
 # Channels of the inputs, and names of the outputs.
@@ -56,7 +56,7 @@ class Format(NamedTuple):
     usage: how to use a file, in Python; {path} is the file.
   """
 
-  write: Callable[[trained.Trained, np.dtype], bytes]
+  write: Callable[[trained_model.TrainedModel, np.dtype], bytes]
   read: Callable[[pathlib.Path], Run]
   needs: tuple[str, ...]
   usage: str
@@ -80,7 +80,7 @@ def _apply(
 
 
 def create_function(
-  net: trained.Trained,
+  net: trained_model.TrainedModel,
 ) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
   """Returns `fn(image, mask) -> (filled, picture)`, see the top of this file.
 
@@ -94,7 +94,7 @@ def create_function(
   )
 
 
-def to_onnx(net: trained.Trained, dtype: np.dtype) -> bytes:
+def to_onnx(net: trained_model.TrainedModel, dtype: np.dtype) -> bytes:
   """Returns a net as an ONNX file.
 
   Its metadata tell the net, its loss and, as `size`, the working size: height
@@ -132,7 +132,7 @@ def to_onnx(net: trained.Trained, dtype: np.dtype) -> bytes:
     ) from error
 
 
-def to_stablehlo(net: trained.Trained, dtype: np.dtype) -> bytes:
+def to_stablehlo(net: trained_model.TrainedModel, dtype: np.dtype) -> bytes:
   """Returns a net as what `jax.export.deserialize` reads; see to_onnx."""
   kernels = jax.tree.map(
     lambda x: np.asarray(x).astype(dtype) if x.ndim > 1 else np.asarray(x),
@@ -226,7 +226,7 @@ def check_packages(kind: str) -> None:
 
 
 def export(
-  net: trained.Trained,
+  net: trained_model.TrainedModel,
   path: pathlib.Path,
   kind: str,
   dtype: str = 'float32',
@@ -262,7 +262,7 @@ def export(
 
 
 def check(
-  net: trained.Trained,
+  net: trained_model.TrainedModel,
   run: Run,
   dtype: np.dtype,
   num_bytes: int,
@@ -299,7 +299,9 @@ def check(
   return Report(num_bytes, difference, float(np.max(roundings)))
 
 
-def round_kernels(net: trained.Trained, dtype: np.dtype) -> trained.Trained:
+def round_kernels(
+  net: trained_model.TrainedModel, dtype: np.dtype
+) -> trained_model.TrainedModel:
   """Returns a net with the weights that a file of the given type has."""
 
   def round_(x: Any) -> Any:

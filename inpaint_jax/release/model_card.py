@@ -5,7 +5,7 @@ import textwrap
 from typing import Any, NamedTuple
 
 from inpaint_jax import __version__, models
-from inpaint_jax.runs import trained
+from inpaint_jax.runs import trained_model
 
 # What a metric says, and where its best value is: 'low', 'high' or 'one'; ''
 # if it is not best where the picture is right.
@@ -60,7 +60,7 @@ class Facts(NamedTuple):
 
   name: str
   source: str
-  net: trained.Trained
+  net: trained_model.TrainedModel
   report: Mapping[str, Any]
   commands: Sequence[str]
   data: str

@@ -29,7 +29,7 @@ import safetensors.numpy
 
 from inpaint_jax import __version__, losses, models
 from inpaint_jax.release import downloads
-from inpaint_jax.runs import trained
+from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, whole_files
 
 SUFFIX = '.safetensors'
@@ -43,7 +43,7 @@ def read(
   sharding: jax.sharding.Sharding | None = None,
   *,
   shown: str = '',
-) -> trained.Trained:
+) -> trained_model.TrainedModel:
   """Reads a released file, without a look at checksums.
 
   Args:
@@ -74,7 +74,7 @@ def read(
     )
   try:
     config = _to_config(fields['config'])
-    net = trained.Trained(
+    net = trained_model.TrainedModel(
       workdir=None,
       config=config,
       model=models.create_model(config.model),
@@ -86,7 +86,7 @@ def read(
     size = config.data.image_size
     if not isinstance(size, int) or size < 8:
       raise ValueError(f'data.image_size is {size!r}')
-    shapes = trained.abstract_variables(net.model, size, sharding)
+    shapes = trained_model.abstract_variables(net.model, size, sharding)
     return net._replace(variables=_to_variables(tensors, shapes))
   except Exception as error:
     raise errors.UserError(
@@ -96,7 +96,7 @@ def read(
 
 
 def write(
-  path: pathlib.Path, net: trained.Trained, about: Mapping[str, Any]
+  path: pathlib.Path, net: trained_model.TrainedModel, about: Mapping[str, Any]
 ) -> None:
   """Writes a net as a released file, whole or not at all.
 

@@ -19,7 +19,7 @@ import jax
 
 from inpaint_jax.release import downloads, released_file
 from inpaint_jax.release.released_file import SUFFIX
-from inpaint_jax.runs import trained
+from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, whole_files
 
 # Where the models lie that come with the package.
@@ -35,7 +35,7 @@ def list_models() -> list[str]:
 def load(
   source: str | os.PathLike[str],
   sharding: jax.sharding.Sharding | None = None,
-) -> trained.Trained:
+) -> trained_model.TrainedModel:
   """Returns a trained net.
 
   Args:
@@ -67,7 +67,7 @@ def load(
     return _read_checked(path, sharding)
   if not source or not (path / 'config.json').exists():
     raise errors.UserError(_nothing_there(source, path))
-  return trained.load_run(path, sharding)
+  return trained_model.load_run(path, sharding)
 
 
 def _nothing_there(source: str, path: pathlib.Path) -> str:
@@ -97,7 +97,7 @@ def read_checksums(folder: pathlib.Path) -> dict[str, str]:
 
 def _read_checked(
   path: pathlib.Path, sharding: jax.sharding.Sharding | None
-) -> trained.Trained:
+) -> trained_model.TrainedModel:
   """Reads a released file, checked if there are checksums beside it."""
   if not path.is_file():
     raise errors.UserError(

@@ -14,8 +14,6 @@ from collections.abc import Iterator
 import contextlib
 import errno
 import fcntl
-import json
-import math
 import os
 import pathlib
 import tempfile
@@ -23,7 +21,7 @@ from typing import Any
 
 import ml_collections
 
-from inpaint_jax.system import errors, whole_files
+from inpaint_jax.system import errors, json_files
 
 # Fields that say where and how fast, not what: a run may go on with others.
 # What the source holds is checked by the dataset's name, see data.load.
@@ -41,7 +39,7 @@ Path = str | os.PathLike[str]
 
 
 @contextlib.contextmanager
-def opened(
+def locked_workdir(
   workdir: Path, config: ml_collections.ConfigDict
 ) -> Iterator[pathlib.Path]:
   """Makes the folder, or takes the one of an earlier start of the same run.
@@ -97,7 +95,7 @@ def check_writable(workdir: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def room(workdir: Path) -> Iterator[None]:
+def disk_full_as_user_error(workdir: Path) -> Iterator[None]:
   """Turns a full disk within the block into a UserError."""
   try:
     yield
@@ -122,7 +120,7 @@ def _claim(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> None:
   else:
     # Nothing was trained yet: what an earlier start settled on is free again.
     (workdir / 'dataset.json').unlink(missing_ok=True)
-  write_json(workdir / 'config.json', config.to_dict())
+  json_files.write(workdir / 'config.json', config.to_dict())
 
 
 def _check_shared(
@@ -148,23 +146,8 @@ def load_config(workdir: Path) -> ml_collections.ConfigDict:
       f'workdir={workdir} holds no run: {path.name} is missing; name the '
       '--workdir of a training run'
     )
-  fields = read_json(path)
+  fields = json_files.read(path)
   return ml_collections.ConfigDict({**_ADDED, **_tuples(fields)})
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-  """Writes a value; a kill leaves the old file or the new, never half."""
-  # Infinity and NaN are not JSON.
-  text = json.dumps(_finite(value), indent=2, allow_nan=False)
-  whole_files.write(path, f'{text}\n'.encode())
-
-
-def read_json(path: pathlib.Path) -> Any:
-  """Returns what write_json wrote; a UserError if the file is damaged."""
-  try:
-    return json.loads(path.read_text())
-  except (OSError, ValueError) as error:
-    raise errors.UserError(f'{path} cannot be read: {error}') from error
 
 
 def _check_same(
@@ -203,17 +186,6 @@ def _flatten(fields: dict[str, Any], prefix: str = '') -> dict[str, Any]:
     else:
       flat[prefix + name] = value
   return flat
-
-
-def _finite(value: Any) -> Any:
-  """Returns `value` with None for numbers that are not finite."""
-  if isinstance(value, dict):
-    return {name: _finite(field) for name, field in value.items()}
-  if isinstance(value, list | tuple):
-    return [_finite(field) for field in value]
-  if isinstance(value, float) and not math.isfinite(value):
-    return None
-  return value
 
 
 def _tuples(value: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from inpaint_jax import datasets, losses, masks, models
 from inpaint_jax.inpainting import inpainter
 from inpaint_jax.release import export
-from inpaint_jax.runs import trained
+from inpaint_jax.runs import trained_model
 from inpaint_jax.speed import cases
 from inpaint_jax.system import sharding
 from inpaint_jax.training import run as runs
@@ -24,13 +24,15 @@ from inpaint_jax.training import run as runs
 QUICK = 'quick to compile'
 
 
-def create_net(case: cases.Case, dtype: str = 'float32') -> trained.Trained:
+def create_net(
+  case: cases.Case, dtype: str = 'float32'
+) -> trained_model.TrainedModel:
   """Returns the net of a case with the weights that its seed draws."""
   config = _config(case, dtype)
   model = models.create_model(config.model)
   # The key of create_train_state: inference and training start alike.
   key = jax.random.fold_in(jax.random.key(config.seed), 0)
-  return trained.Trained(
+  return trained_model.TrainedModel(
     workdir=None,
     config=config,
     model=model,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 import pathlib
 from typing import Any
 
-from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.speed import timing
+from inpaint_jax.system import json_files
 
 Row = dict[str, Any]
 
@@ -121,4 +121,4 @@ class Report:
         'left_out': self._left_out,
         **self._sections,
       }
-      workdirs.write_json(self._path, content)
+      json_files.write(self._path, content)

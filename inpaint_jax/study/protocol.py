@@ -3,13 +3,12 @@
 It has no path of this machine in it and lies beside the report.
 """
 
-import json
 import pathlib
 from typing import Any
 
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import plan, results
-from inpaint_jax.system import errors, whole_files
+from inpaint_jax.system import errors, json_files
 
 _NAME = 'study.json'
 
@@ -36,8 +35,7 @@ def open_folder(workdir: pathlib.Path, study: plan.Plan, command: str) -> None:
     'cells': {cell.name: list(cell.names) for cell in study.cells},
     'seeds': list(study.seeds),
   }
-  text = json.dumps(content, indent=2) + '\n'
-  whole_files.write(workdir / _NAME, text.encode())
+  json_files.write(workdir / _NAME, content)
 
 
 def check(workdir: pathlib.Path, study: plan.Plan) -> None:
@@ -72,7 +70,7 @@ def read(workdir: pathlib.Path) -> dict[str, Any]:
   path = workdir / _NAME
   if not path.exists():
     return {}
-  content = workdirs.read_json(path)
+  content = json_files.read(path)
   schema = content.get('schema') if isinstance(content, dict) else None
   if schema != results.SCHEMA:
     raise errors.UserError(

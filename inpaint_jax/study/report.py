@@ -19,7 +19,7 @@ from inpaint_jax.study import (
   results,
   statistics,
 )
-from inpaint_jax.system import errors, whole_files
+from inpaint_jax.system import errors, json_files, whole_files
 
 # Of the tables, with their headings and the number of decimals.
 _TABLE = {
@@ -68,9 +68,9 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
   sweeps = comparisons.sweeps(comparisons.members(rows))
   baselines = {}
   if (workdir / 'baselines.json').exists():
-    baselines = workdirs.read_json(workdir / 'baselines.json')
+    baselines = json_files.read(workdir / 'baselines.json')
   pictures = results.read_per_picture(workdir)
-  with workdirs.room(workdir):
+  with workdirs.disk_full_as_user_error(workdir):
     drawn = _draw(workdir, rows, found, sweeps, baselines)
     sections = [
       _head(rows, about),

@@ -22,9 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import plan
-from inpaint_jax.system import errors, whole_files
+from inpaint_jax.system import errors, json_files, whole_files
 
 # Raised when columns change their meaning.
 SCHEMA = 1
@@ -259,7 +258,7 @@ def _parse(path: pathlib.Path, number: int, texts: dict[str, str]) -> Row:
 
 
 def _read_result(path: pathlib.Path) -> Row:
-  row = workdirs.read_json(path)
+  row = json_files.read(path)
   if row.get('schema') != SCHEMA:
     raise errors.UserError(
       f'{path} was written by another version (schema {row.get("schema")!r}, '

@@ -16,9 +16,9 @@ import numpy as np
 
 import inpaint_jax
 from inpaint_jax import models
-from inpaint_jax.runs import trained, workdir as workdirs
+from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.study import claims, plan, results, testing
-from inpaint_jax.system import machine
+from inpaint_jax.system import json_files, machine
 from inpaint_jax.training import (
   evaluate,
   input_pipeline,
@@ -51,7 +51,7 @@ def work(
       row = _run(run, study, workdir, data_hash)
       if not claim.is_ours():
         _stop_as_lost()
-      workdirs.write_json(results.result_path(workdir, run.name), row)
+      json_files.write(results.result_path(workdir, run.name), row)
     except BaseException:
       claim.release()
       raise
@@ -73,7 +73,7 @@ def measure_baselines(workdir: pathlib.Path, study: plan.Plan) -> None:
     report = evaluate.evaluate(folder)
   ours = study.base.model.name
   means = {k: v for k, v in report['metrics'].items() if k != ours}
-  workdirs.write_json(path, means)
+  json_files.write(path, means)
 
 
 def is_finished(
@@ -205,10 +205,10 @@ def _test(
   run: plan.Run, folder: pathlib.Path, *, is_first: bool
 ) -> results.Row:
   """Tests the best epoch of a run; keeps each picture's metrics beside it."""
-  net = trained.load_run(folder)
+  net = trained_model.load_run(folder)
   dataset = input_pipeline.load(run.config.data, folder / 'dataset.json')
   tested = testing.test(net, dataset.splits['test'])
-  with workdirs.room(folder):
+  with workdirs.disk_full_as_user_error(folder):
     np.savez_compressed(folder / 'per_picture.npz', **tested.values)
     np.savez_compressed(folder / 'pictures.npz', **tested.shown)
   row = {

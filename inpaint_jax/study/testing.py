@@ -12,7 +12,7 @@ import numpy as np
 
 from inpaint_jax import datasets, lpips, masks, metrics
 from inpaint_jax.inpainting import inpainter
-from inpaint_jax.runs import trained
+from inpaint_jax.runs import trained_model
 from inpaint_jax.system import sharding
 from inpaint_jax.training import evaluate, images, input_pipeline
 
@@ -37,7 +37,9 @@ class Tested(NamedTuple):
   shown: dict[str, np.ndarray]
 
 
-def test(net: trained.Trained, source: input_pipeline.Source) -> Tested:
+def test(
+  net: trained_model.TrainedModel, source: input_pipeline.Source
+) -> Tested:
   """Tests a net on a split, with the evaluation masks of its run."""
   config, mesh = net.config, sharding.create_mesh()
   sampler = masks.create_sampler(config.masks)
@@ -83,7 +85,9 @@ def test(net: trained.Trained, source: input_pipeline.Source) -> Tested:
   )
 
 
-def inference_seconds(net: trained.Trained, repeats: int = 5) -> float:
+def inference_seconds(
+  net: trained_model.TrainedModel, repeats: int = 5
+) -> float:
   """Returns the median time of filling one picture of INFERENCE_SIZE."""
   fill = inpainter.create_fill(net, optimize=True)
   image = jnp.full((1, INFERENCE_SIZE, INFERENCE_SIZE, 3), 0.5)

@@ -13,8 +13,8 @@ import numpy as np
 import tqdm
 
 from inpaint_jax import baselines, losses, lpips, masks, metrics, models
-from inpaint_jax.runs import trained, workdir as workdirs
-from inpaint_jax.system import distributed, errors, sharding
+from inpaint_jax.runs import trained_model, workdir as workdirs
+from inpaint_jax.system import distributed, errors, json_files, sharding
 from inpaint_jax.training import config_checks, images, input_pipeline
 
 # (variables, batch) -> (a dict of [B], a dict of pictures [B, H, W, .]).
@@ -146,7 +146,7 @@ def evaluate(
         f'{name} is part of what was trained and cannot be changed in '
         'an evaluation; what can: batch_size, eval_seed, data.*, masks.*'
       )
-  net = trained.load_run(workdir, sharding.replicated(mesh))
+  net = trained_model.load_run(workdir, sharding.replicated(mesh))
   config = net.config.copy_and_resolve_references()
   config.update_from_flattened_dict(overrides)
   config_checks.check_numbers(config)
@@ -188,8 +188,8 @@ def evaluate(
   # What the run itself was tested on stays its test.
   name = 'test_other.json' if overrides else 'test_metrics.json'
   if distributed.is_first():
-    with workdirs.room(net.workdir):
-      workdirs.write_json(net.workdir / name, report)
+    with workdirs.disk_full_as_user_error(net.workdir):
+      json_files.write(net.workdir / name, report)
   return report
 
 
@@ -228,7 +228,7 @@ def format_report(report: Mapping[str, Any]) -> str:
 
 def _measure(
   eval_step: EvalStep,
-  net: trained.Trained,
+  net: trained_model.TrainedModel,
   source: input_pipeline.Source,
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,

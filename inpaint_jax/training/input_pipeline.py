@@ -18,8 +18,7 @@ import ml_collections
 import numpy as np
 
 from inpaint_jax import datasets
-from inpaint_jax.runs import workdir as workdirs
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, json_files
 
 Batch = dict[str, np.ndarray]
 
@@ -114,9 +113,9 @@ def load(
     return datasets.load(config)
   if not record.exists():
     dataset = datasets.load(config)
-    workdirs.write_json(record, {'name': dataset.name})
+    json_files.write(record, {'name': dataset.name})
     return dataset
-  name = workdirs.read_json(record)['name']
+  name = json_files.read(record)['name']
   if config.dataset == 'photo_crops' and not (
     config.source and pathlib.Path(config.source).exists()
   ):

@@ -128,7 +128,10 @@ def train(
   """
   # Names and numbers first: a mistake in them leaves no folder behind.
   runs.check(config)
-  with workdirs.room(workdir), workdirs.opened(workdir, config) as workdir:
+  with (
+    workdirs.disk_full_as_user_error(workdir),
+    workdirs.locked_workdir(workdir, config) as workdir,
+  ):
     return _Loop(runs.create_run(config, workdir)).to_end()
 
 

@@ -18,8 +18,8 @@ import pytest
 from configs import default, unet
 from inpaint_jax.commands import release
 from inpaint_jax.release import model_card, zoo
-from inpaint_jax.runs import trained as nets, workdir as workdirs
-from inpaint_jax.system import errors
+from inpaint_jax.runs import trained_model, workdir as workdirs
+from inpaint_jax.system import errors, json_files
 
 ROOT = pathlib.Path(__file__).parents[2]
 TEXTS = {'data': 'Drawings, by the *package*.', 'license': 'MIT.'}
@@ -61,7 +61,7 @@ def test_what_is_written(released, trained):
     'tiny-landscapes.safetensors',
   ]
   found = zoo.load(released / 'tiny-landscapes.safetensors')
-  net = nets.load_run(trained)
+  net = trained_model.load_run(trained)
   assert found.step == net.step
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6),
@@ -71,7 +71,7 @@ def test_what_is_written(released, trained):
 
 
 def test_the_grid_is_that_of_the_checkpoint(released, trained):
-  epoch = nets.load_run(trained).info['epoch']
+  epoch = trained_model.load_run(trained).info['epoch']
   path = trained / 'samples' / f'epoch_{epoch:03d}.png'
   with (
     PIL.Image.open(released / 'tiny-landscapes.jpg') as jpeg,
@@ -122,7 +122,7 @@ def test_the_card_tells_how_far_half_precision_is(released, trained):
 
 
 def test_the_difference_is_that_of_the_variables(trained):
-  net = nets.load_run(trained)
+  net = trained_model.load_run(trained)
   same = release.measure_difference(net, net, pictures=2)
   assert same == model_card.Difference(0, 0, 2)
   doubled = net._replace(variables=jax.tree.map(lambda x: 2 * x, net.variables))
@@ -207,7 +207,7 @@ def test_the_recipe_of_a_run_that_started_from_another(tmp_path):
   first, second = _landscapes(), _landscapes()
   first.init_from = 'unet-landscapes'
   second.init_from = str(tmp_path)
-  workdirs.write_json(tmp_path / 'config.json', first.to_dict())
+  json_files.write(tmp_path / 'config.json', first.to_dict())
   one, two = release.recipe(second, 'x')
   assert '--config.init_from=unet-landscapes' in one
   assert '--workdir=runs/x-start1' in one
@@ -220,7 +220,9 @@ def test_the_recipe_of_a_run_that_started_from_another(tmp_path):
 
 
 def _facts(config, report, net=None):
-  net = net or nets.Trained(None, config, None, None, None, 1, {'epoch': 1})
+  net = net or trained_model.TrainedModel(
+    None, config, None, None, None, 1, {'epoch': 1}
+  )
   difference = model_card.Difference(0.0, 0.0, 1)
   return model_card.Facts(
     name='x',
@@ -267,7 +269,7 @@ def test_the_limits_name_what_is_better():
 
 
 def test_a_metric_that_the_card_does_not_know_is_shown(trained):
-  net = nets.load_run(trained)
+  net = trained_model.load_run(trained)
   report = release.read_report(net)
   for values in report['metrics'].values():
     values['fid'] = 1234.5
@@ -331,7 +333,7 @@ def test_a_missing_flag_is_one_line():
 
 def test_a_large_grid_is_made_small(trained, tmp_path):
   """Noise does not compress."""
-  net = nets.load_run(trained)
+  net = trained_model.load_run(trained)
   path = tmp_path / 'samples' / f'epoch_{net.info["epoch"]:03d}.png'
   path.parent.mkdir()
   noise = np.random.RandomState(0).randint(0, 256, (900, 1200, 3), np.uint8)

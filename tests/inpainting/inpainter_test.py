@@ -12,7 +12,7 @@ import pytest
 from inpaint_jax import inference
 from inpaint_jax.inpainting import windows
 from inpaint_jax.photos import canvas
-from inpaint_jax.runs import trained as nets
+from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors
 
 
@@ -263,7 +263,7 @@ class _Counted:
 
 @pytest.fixture
 def counted(trained):
-  net = nets.load_run(trained)
+  net = trained_model.load_run(trained)
   model = _Counted(net.model)
   fill = inference.create_fill(net._replace(model=model))
   return inference.Inpainter(fill, 32), model.sizes
@@ -366,7 +366,7 @@ def test_the_net_sees_what_it_was_trained_on(trained, optimize):
   """Black holes, the mask beside them, and its picture as the loss has it."""
   image, mask = _picture(32, 32), np.zeros((1, 32, 32, 1), np.float32)
   mask[:, 8:20, 8:20] = 1
-  found = nets.load_run(trained)
+  found = trained_model.load_run(trained)
   masked = (image.astype(np.float32) / 255)[None] * (1 - mask)
   with jax.numpy_rank_promotion('allow'):
     outputs = found.model.apply(found.variables, masked, mask, train=False)

@@ -15,7 +15,7 @@ import pytest
 
 from inpaint_jax import losses, models
 from inpaint_jax.release import export
-from inpaint_jax.runs import trained
+from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -54,7 +54,7 @@ def create_net(
       'data': {'image_size': size},
     }
   )
-  return trained.Trained(
+  return trained_model.TrainedModel(
     None, config, model, losses.LOSSES[loss], variables, 1, {}
   )
 

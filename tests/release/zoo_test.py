@@ -15,7 +15,7 @@ import pytest
 import safetensors.numpy
 
 from inpaint_jax.release import downloads, released_file, zoo
-from inpaint_jax.runs import trained as nets
+from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors
 
 NAME = 'tiny-landscapes'
@@ -23,7 +23,7 @@ NAME = 'tiny-landscapes'
 
 @pytest.fixture(scope='module')
 def net(trained):
-  return nets.load_run(trained)
+  return trained_model.load_run(trained)
 
 
 @pytest.fixture(scope='module')

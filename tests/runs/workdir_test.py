@@ -11,7 +11,7 @@ from inpaint_jax.system import errors
 
 def _start(path, config, checkpoint=True):
   """What a run does first; a checkpoint is what makes it a run."""
-  with workdir.opened(path, config) as found:
+  with workdir.locked_workdir(path, config) as found:
     if checkpoint:
       (path / 'checkpoints' / 'latest' / '5').mkdir(parents=True, exist_ok=True)
   return found
@@ -102,24 +102,21 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
   """A second open file is what a second process has."""
   config = smoke.get_config()
   with (
-    workdir.opened(tmp_path, config),
+    workdir.locked_workdir(tmp_path, config),
     pytest.raises(errors.UserError, match='in use by another process'),
   ):
     _start(tmp_path, config)
   _start(tmp_path, config)
 
 
-def test_json_holds_no_infinity(tmp_path):
-  path = tmp_path / 'a.json'
-  workdir.write_json(path, {'a': [1.5, float('inf')], 'b': float('nan')})
-  assert workdir.read_json(path) == {'a': [1.5, None], 'b': None}
-
-
 def test_a_full_disk_is_one_line():
   with (
     pytest.raises(errors.UserError, match='runs/a has no room left'),
-    workdir.room('runs/a'),
+    workdir.disk_full_as_user_error('runs/a'),
   ):
     raise OSError(errno.ENOSPC, 'No space left on device')
-  with pytest.raises(FileNotFoundError), workdir.room('runs/a'):
+  with (
+    pytest.raises(FileNotFoundError),
+    workdir.disk_full_as_user_error('runs/a'),
+  ):
     raise FileNotFoundError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inpaint_jax import baselines, masks
-from inpaint_jax.runs import trained as nets
+from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, sharding
 from inpaint_jax.training import evaluate, input_pipeline
 
@@ -14,7 +14,7 @@ from inpaint_jax.training import evaluate, input_pipeline
 @pytest.fixture
 def measure(trained):
   """Measures the validation split in batches of some size."""
-  found = nets.load_run(trained)
+  found = trained_model.load_run(trained)
   source = input_pipeline.load(found.config.data).splits['val']
   mesh = sharding.create_mesh()
   step = evaluate.make_eval_step(

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from inpaint_jax import datasets
-from inpaint_jax.runs import workdir as workdirs
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, json_files
 from inpaint_jax.training import input_pipeline
 
 
@@ -132,7 +131,7 @@ def test_a_run_keeps_its_dataset(monkeypatch, tmp_path):
   config = _config(dataset='photo_crops', source=str(tmp_path / 'photos'))
   (tmp_path / 'photos').mkdir()
   input_pipeline.load(config, record)
-  assert workdirs.read_json(record) == {'name': 'photos/1'}
+  assert json_files.read(record) == {'name': 'photos/1'}
   input_pipeline.load(config, record)
 
   monkeypatch.setattr(datasets, 'dataset_name', lambda config: 'photos/2')

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inpaint_jax.release import released_file
-from inpaint_jax.runs import checkpoints, trained as nets
+from inpaint_jax.runs import checkpoints, trained_model
 from inpaint_jax.system import errors
 from inpaint_jax.training import evaluate, train, train_step
 
@@ -206,13 +206,13 @@ def test_training_goes_on_from_another(trained, config, tmp_path, capsys, kind):
   source, rtol = trained, 0
   if kind == 'a released file':
     source, rtol = tmp_path / 'net.safetensors', 2**-11
-    released_file.write(source, nets.load_run(trained), {})
+    released_file.write(source, trained_model.load_run(trained), {})
   config.init_from = str(source)
   config.optimizer.learning_rate = 1e-12
   config.num_epochs = 1
   state = train.train_and_evaluate(config, tmp_path / 'run')
   assert f'starting from the parameters of {source}' in capsys.readouterr().out
-  wanted = nets.load_run(trained).variables['params']
+  wanted = trained_model.load_run(trained).variables['params']
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-6),
     state.params,

@@ -13,7 +13,7 @@ from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import errors
 
 
-class Trained(NamedTuple):
+class TrainedModel(NamedTuple):
   """The best checkpoint of a run, and what is needed to use it.
 
   Attributes:
@@ -39,7 +39,7 @@ class Trained(NamedTuple):
 def load_run(
   workdir: str | os.PathLike[str],
   sharding: jax.sharding.Sharding | None = None,
-) -> Trained:
+) -> TrainedModel:
   """Restores the best checkpoint of a run.
 
   Args:
@@ -62,7 +62,7 @@ def load_run(
       f'workdir={workdir} has no checkpoint yet: the first is written as the '
       'first epoch ends; train on with the same command'
     )
-  return Trained(
+  return TrainedModel(
     workdir=workdir,
     config=config,
     model=model,

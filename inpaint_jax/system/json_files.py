@@ -1,0 +1,40 @@
+"""JSON files, written whole or not at all."""
+
+import json
+import math
+import pathlib
+from typing import Any
+
+from inpaint_jax.system import errors, whole_files
+
+
+def write(path: pathlib.Path, value: Any) -> None:
+  """Writes a value as JSON, with null for numbers that are not finite.
+
+  A kill leaves the old file or the new one, never half of it.
+  """
+  text = json.dumps(_finite(value), indent=2, allow_nan=False)
+  whole_files.write(path, f'{text}\n'.encode())
+
+
+def read(path: pathlib.Path) -> Any:
+  """Returns what a JSON file holds.
+
+  Raises:
+    errors.UserError: the file is missing or damaged.
+  """
+  try:
+    return json.loads(path.read_text())
+  except (OSError, ValueError) as error:
+    raise errors.UserError(f'{path} cannot be read: {error}') from error
+
+
+def _finite(value: Any) -> Any:
+  """Returns `value` with None for infinity and NaN, which JSON lacks."""
+  if isinstance(value, dict):
+    return {name: _finite(field) for name, field in value.items()}
+  if isinstance(value, list | tuple):
+    return [_finite(field) for field in value]
+  if isinstance(value, float) and not math.isfinite(value):
+    return None
+  return value
