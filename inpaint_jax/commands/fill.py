@@ -14,7 +14,6 @@ the end.
 """
 
 from collections.abc import Sequence
-import dataclasses
 import pathlib
 import sys
 from typing import Any
@@ -23,8 +22,8 @@ from absl import flags
 import numpy as np
 import tqdm
 
+from inpaint_jax.inpainting import photo_filling
 from inpaint_jax.photos import (
-  canvas,
   encoders,
   mask_files,
   photo_jobs,
@@ -200,46 +199,15 @@ def prepare(job: Job, sides: dict[str, int]) -> tuple[Picture, np.ndarray]:
   inputs = [job.photo] + [job.mask] * (job.mask is not None)
   picture_files.check_output(job.out, inputs)
   picture = picture_files.read(job.photo)
-  hole = find_hole(job, picture)
-  if hole is None and not any(sides.values()):
-    raise errors.UserError(
-      f'{job.photo} has no transparent pixels to fill; name a mask, or '
-      '--expand the photo'
-    )
-  if any(sides.values()):
-    picture, hole = expand(picture, hole, sides)
-  hole = mask_files.dilate(hole, _DILATE.value)
-  mask_files.check(hole)
+  mask = None
+  if job.mask is not None:
+    mask = mask_files.read(job.mask, *picture.pixels.shape[:2])
+    mask = ~mask if _INVERT_MASK.value else mask
+  picture, hole = photo_filling.prepare(
+    picture, mask, expand=sides, dilate=_DILATE.value
+  )
   encoders.check_size(*hole.shape, picture_files.kind_of(job.out))
   return picture, hole
-
-
-def find_hole(job: Job, picture: Picture) -> np.ndarray | None:
-  """Returns the hole by the mask or the photo's alpha, None without one."""
-  if job.mask is not None:
-    hole = mask_files.read(job.mask, *picture.pixels.shape[:2])
-    return ~hole if _INVERT_MASK.value else hole
-  if picture.alpha is not None:
-    hole = mask_files.find_transparent(picture.alpha)
-    return hole if hole.any() else None
-  return None
-
-
-def expand(
-  picture: Picture, hole: np.ndarray | None, sides: dict[str, int]
-) -> tuple[Picture, np.ndarray]:
-  """Returns a photo with more canvas around it, and its hole with that."""
-  pixels, hole = canvas.expand(picture.pixels, hole, **sides)
-  alpha = picture.alpha
-  if alpha is not None:
-    alpha, _ = canvas.expand(alpha, **sides)
-  jpeg = picture.jpeg
-  # JPEG's blocks would be others now: nothing is gained by its settings.
-  if sides.get('left', 0) % 16 or sides.get('top', 0) % 16:
-    jpeg = None
-  return dataclasses.replace(
-    picture, pixels=pixels, alpha=alpha, jpeg=jpeg
-  ), hole
 
 
 def load() -> Any:
@@ -256,19 +224,13 @@ def fill(
 ) -> list[str]:
   """Fills a photo and writes it; returns lines on what became of it."""
   options = {'feather': _FEATHER, 'texture': _TEXTURE, 'seed': _SEED}
-  result = inpainter(
-    picture.pixels,
+  result = photo_filling.fill_picture(
+    inpainter,
+    picture,
     hole,
     **{k: v.value for k, v in options.items() if v.value is not None},
   )
-  alpha = picture.alpha
-  if alpha is not None:
-    filled = hole
-    if job.mask is None:
-      filled = hole | mask_files.find_rim(alpha, hole)
-    alpha = np.where(filled, np.iinfo(alpha.dtype).max, alpha)
-  picture = dataclasses.replace(picture, pixels=result, alpha=alpha)
-  return [*picture.notes, *picture_files.write(job.out, picture)]
+  return [*picture.notes, *picture_files.write(job.out, result)]
 
 
 def run() -> None:

@@ -16,6 +16,7 @@ import PIL.ImageFilter
 
 from inpaint_jax.demo import examples
 from inpaint_jax.demo.sessions import Session
+from inpaint_jax.inpainting import photo_filling
 from inpaint_jax.photos import mask_files, picture_files
 from inpaint_jax.system import errors
 
@@ -178,16 +179,9 @@ def inpaint(
       'all of the photo is painted, so there is nothing to fill it from; erase '
       'some of it'
     )
-  alpha = picture.alpha
   start = time.perf_counter()
-  pixels = inpainter(picture.pixels, hole)
+  filled = photo_filling.fill_picture(inpainter, picture, hole)
   seconds = time.perf_counter() - start
-  filled = dataclasses.replace(
-    picture,
-    pixels=pixels,
-    # What was transparent and is filled now is to be seen.
-    alpha=None if alpha is None else np.where(hole, _opaque(alpha), alpha),
-  )
   stem = pathlib.Path(session.name).stem or 'photo'
   folder = session.fresh_folder('result')
   before, after = folder / 'before.jpg', folder / 'after.jpg'
@@ -297,7 +291,3 @@ def _resize(hole: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   image = PIL.Image.fromarray(hole.astype(np.uint8) * 255)
   image = image.resize(size[::-1], PIL.Image.Resampling.BILINEAR)
   return np.asarray(image) >= 128
-
-
-def _opaque(alpha: np.ndarray) -> int:
-  return np.iinfo(alpha.dtype).max

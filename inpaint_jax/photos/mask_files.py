@@ -63,24 +63,27 @@ def find_transparent(alpha: np.ndarray) -> np.ndarray:
 
 
 def find_rim(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
-  """Returns the soft rim of a transparent hole, as an eraser leaves it.
+  """Returns the soft rim of transparent holes, as an eraser leaves it.
 
-  These pixels have colours to go by, but with a hole that is filled they must
-  be opaque, or they would show as a line around it.
+  Its colours are known, but once the hole is filled it must be opaque, or it
+  would show as a line. A region of translucent pixels has such a rim if `hole`
+  covers all that is transparent in it; a cutout of which only a part is filled
+  keeps its outline, and so does glass.
 
   Args:
     alpha: uint8 or uint16 [H, W].
-    hole: bool [H, W], as find_transparent returns it.
+    hole: bool [H, W], what is filled.
 
   Returns:
-    bool [H, W], what is not opaque and hangs together with the hole; not the
-    hole itself.
+    bool [H, W], without the hole itself.
   """
   import scipy.ndimage
 
   regions, count = scipy.ndimage.label(alpha < np.iinfo(alpha.dtype).max)
+  transparent = find_transparent(alpha)
   is_rim = np.zeros(count + 1, bool)
-  is_rim[regions[hole]] = True
+  is_rim[regions[transparent & hole]] = True
+  is_rim[regions[transparent & ~hole]] = False
   is_rim[0] = False
   return is_rim[regions] & ~hole
 

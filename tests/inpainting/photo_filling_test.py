@@ -1,0 +1,128 @@
+"""What script and page make of a photo: its hole, its alpha, its edges."""
+
+import numpy as np
+import pytest
+
+from inpaint_jax.inpainting import photo_filling
+from inpaint_jax.photos.picture import JpegSettings, Picture
+from inpaint_jax.system import errors
+
+
+def paint_grey(pixels, hole, level=77):
+  result = pixels.copy()
+  result[hole] = level
+  return result
+
+
+def noise(height=40, width=50):
+  return np.random.RandomState(0).randint(0, 256, (height, width, 3), np.uint8)
+
+
+def erased(dtype=np.uint8):
+  """Alpha with a hole of soft rim, and glass elsewhere."""
+  opaque = np.iinfo(dtype).max
+  alpha = np.full((40, 50), opaque, dtype)
+  alpha[9:21, 9:31] = opaque * 3 // 4
+  alpha[10:20, 10:30] = 0
+  alpha[30:35, 40] = opaque * 3 // 4
+  return alpha
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+@pytest.mark.parametrize('with_mask', [False, True])
+def test_soft_rim_of_a_filled_hole_becomes_opaque(dtype, with_mask):
+  alpha = erased(dtype)
+  picture = Picture(noise().astype(dtype), alpha)
+  # The page marks what is transparent, and hands it in as a mask.
+  mask = alpha == 0 if with_mask else None
+  picture, hole = photo_filling.prepare(picture, mask)
+  np.testing.assert_array_equal(hole, alpha == 0)
+  result = photo_filling.fill_picture(paint_grey, picture, hole)
+  expected = np.full_like(alpha, np.iinfo(dtype).max)
+  expected[30:35, 40] = alpha[30:35, 40]
+  np.testing.assert_array_equal(result.alpha, expected)
+  np.testing.assert_array_equal(result.pixels[~hole], picture.pixels[~hole])
+  assert (result.pixels[hole] == 77).all()
+
+
+def test_a_hole_filled_in_part_keeps_its_outline():
+  alpha = erased()
+  mask = np.zeros(alpha.shape, bool)
+  mask[:, :20] = True
+  result = photo_filling.fill_picture(
+    paint_grey, *photo_filling.prepare(Picture(noise(), alpha), mask)
+  )
+  np.testing.assert_array_equal(result.alpha[~mask], alpha[~mask])
+  assert (result.alpha[mask] == 255).all()
+
+
+def test_glass_beside_a_hole_stays_translucent():
+  alpha = np.full((40, 50), 200, np.uint8)
+  mask = np.zeros(alpha.shape, bool)
+  mask[10:20, 10:20] = True
+  result = photo_filling.fill_picture(paint_grey, Picture(noise(), alpha), mask)
+  np.testing.assert_array_equal(result.alpha, np.where(mask, 255, 200))
+
+
+def test_options_reach_the_inpainter():
+  hole = np.zeros((40, 50), bool)
+  hole[3, 4] = True
+  picture = Picture(noise())
+  result = photo_filling.fill_picture(paint_grey, picture, hole, level=9)
+  assert result.pixels[3, 4].tolist() == [9, 9, 9]
+  assert result.alpha is None
+
+
+@pytest.mark.parametrize('channels', [3, 4])
+def test_what_is_added_around_the_photo_is_hole(channels):
+  alpha = erased() if channels == 4 else None
+  picture, hole = photo_filling.prepare(
+    Picture(noise(), alpha), expand={'left': 8, 'top': 3, 'right': 0}
+  )
+  expected = np.ones((43, 58), bool)
+  expected[3:, 8:] = False if alpha is None else alpha == 0
+  np.testing.assert_array_equal(hole, expected)
+  np.testing.assert_array_equal(picture.pixels[3:, 8:], noise())
+  result = photo_filling.fill_picture(paint_grey, picture, hole)
+  if alpha is not None:
+    assert (result.alpha == 255).sum() == 43 * 58 - 5
+
+
+def test_dilation_and_mask_go_together():
+  mask = np.zeros((40, 50), bool)
+  mask[10:20, 10:30] = True
+  _, hole = photo_filling.prepare(Picture(noise()), mask, dilate=2)
+  expected = np.zeros_like(mask)
+  expected[8:22, 8:32] = True
+  np.testing.assert_array_equal(hole, expected)
+
+
+def test_jpeg_settings_hold_while_the_blocks_stay_in_place():
+  settings = JpegSettings(((1,) * 64,), 0, False)
+  picture = Picture(noise(), jpeg=settings)
+  for sides, kept in (
+    ({'left': 16, 'right': 3}, True),
+    ({'left': 8}, False),
+    ({'top': 1}, False),
+  ):
+    expanded, _ = photo_filling.prepare(picture, expand=sides)
+    assert (expanded.jpeg == settings) == kept
+
+
+@pytest.mark.parametrize(
+  ('alpha', 'mask', 'message'),
+  [
+    (None, None, 'no transparent pixels to fill; name a mask'),
+    (255, None, 'no transparent pixels to fill'),
+    (0, None, 'nothing but hole'),
+    (None, False, 'the mask has no hole'),
+    (None, True, 'nothing but hole'),
+  ],
+)
+def test_no_hole_and_nothing_but_hole(alpha, mask, message):
+  pixels = noise()
+  shape = pixels.shape[:2]
+  alpha = None if alpha is None else np.full(shape, alpha, np.uint8)
+  mask = None if mask is None else np.full(shape, mask)
+  with pytest.raises(errors.UserError, match=message):
+    photo_filling.prepare(Picture(pixels, alpha), mask)
