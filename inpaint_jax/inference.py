@@ -1,5 +1,19 @@
-"""Fills holes from Python: `inference.load(source)` gives an `Inpainter`."""
+"""Fills holes from Python: `inference.load(source)` gives an `Inpainter`.
 
-from inpaint_jax.inpainting.inpainter import create_fill, Fill, Inpainter, load
+from inpaint_jax import inference
+inpainter = inference.load('unet-landscapes')
+result = inpainter(image, mask)
+"""
 
-__all__ = ['Fill', 'Inpainter', 'create_fill', 'load']
+from inpaint_jax.inpainting.fills import create_fill, Fill
+from inpaint_jax.inpainting.inpainter import DEFAULT_MODEL, Inpainter, load
+from inpaint_jax.release.zoo import list_models
+
+__all__ = [
+  'DEFAULT_MODEL',
+  'Fill',
+  'Inpainter',
+  'create_fill',
+  'list_models',
+  'load',
+]

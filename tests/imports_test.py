@@ -28,7 +28,7 @@ MAY_IMPORT = {
   'runs': {'system', *REGISTRIES},
   'release': {'__init__', 'runs', 'system', *REGISTRIES},
   'inpainting': {'__init__', 'release', 'runs', 'photos', 'system', 'models'},
-  'inference': {'inpainting'},
+  'inference': {'inpainting', 'release'},
   'training': {'datasets', 'release', 'runs', 'system', *REGISTRIES},
 }
 MAY_IMPORT['demo'] = {
@@ -41,6 +41,7 @@ MAY_IMPORT['demo'] = {
 }
 MAY_IMPORT['study'] = {
   '__init__',
+  'inpainting',
   'training',
   *MAY_IMPORT['training'],
 }

@@ -82,9 +82,9 @@ def main(argv: Sequence[str]) -> None:
   # A file name may have bytes that no terminal shows.
   sys.stdout.reconfigure(errors='backslashreplace')
   if _LIST_MODELS.value:
-    from inpaint_jax.inpainting import inpainter
+    from inpaint_jax import inference
 
-    print('\n'.join(inpainter.list_models()))
+    print('\n'.join(inference.list_models()))
     return
   if len(argv) not in (3, 4):
     raise errors.UserError(
@@ -213,10 +213,10 @@ def prepare(job: Job, sides: dict[str, int]) -> tuple[Picture, np.ndarray]:
 def load() -> Any:
   """Returns the Inpainter of the flags."""
   # JAX takes a second to import: a wrong name need not wait for it.
-  from inpaint_jax.inpainting import inpainter
+  from inpaint_jax import inference
 
-  source = _MODEL.value or _WORKDIR.value or inpainter.DEFAULT_MODEL
-  return inpainter.load(source, backend=_BACKEND.value)
+  source = _MODEL.value or _WORKDIR.value or inference.DEFAULT_MODEL
+  return inference.load(source, backend=_BACKEND.value)
 
 
 def fill(

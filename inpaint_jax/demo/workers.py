@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from inpaint_jax.inpainting import inpainter
+from inpaint_jax import inference
 from inpaint_jax.release import zoo
 from inpaint_jax.system import errors
 
@@ -21,11 +21,11 @@ def sources(named: str = '') -> dict[str, str]:
   """Returns what a visitor can choose, and what each name stands for.
 
   Args:
-    named: a model as inpainter.load takes it, to come first. The page shows
+    named: a model as inference.load takes it, to come first. The page shows
       the last part of a path or address only.
   """
-  known = inpainter.list_models()
-  named = named or inpainter.DEFAULT_MODEL
+  known = inference.list_models()
+  named = named or inference.DEFAULT_MODEL
   short = named if named in known else _last_part(named)
   return {short: named} | {name: name for name in known if name != short}
 
@@ -35,12 +35,12 @@ def _last_part(source: str) -> str:
 
 
 def load(source: str, device: jax.Device) -> Inpaint:
-  """Returns an inpainter that works on a device; see inpainter.load."""
+  """Returns an inpainter that works on a device; see inference.load."""
   if device == jax.local_devices()[0]:
-    return inpainter.load(source)
+    return inference.load(source)
   net = zoo.load(source, jax.sharding.SingleDeviceSharding(device))
-  return inpainter.Inpainter(
-    inpainter.create_fill(net), net.config.data.image_size
+  return inference.Inpainter(
+    inference.create_fill(net), net.config.data.image_size
   )
 
 

@@ -1,8 +1,4 @@
-"""From a trained net to filled pictures.
-
-  from inpaint_jax.inpainting import inpainter
-  inpainter = inpainter.load('unet-landscapes')
-  result = inpainter(image, mask)
+"""Fills the holes of images of any size, window by window.
 
 Imports neither training nor datasets.
 """
@@ -12,21 +8,12 @@ import functools
 import os
 import threading
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from inpaint_jax.inpainting import blend, windows
+from inpaint_jax.inpainting import backends, blend, checks, fills, windows
 from inpaint_jax.inpainting.texture import synthesize
-from inpaint_jax.models import layers
-from inpaint_jax.photos import mask_files
-from inpaint_jax.runs import trained_model
+from inpaint_jax.release import onnx_runtime, zoo
 from inpaint_jax.system import errors
-
-# A net's picture of a batch of masked pictures: image float32 [B, S, S, 3] in
-# [0, 1], black in the holes, and mask float32 [B, S, S, 1], 1 = hole -> float32
-# [B, S, S, 3] in [0, 1], all of it the net's. S is a multiple of 8.
-Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 DEFAULT_MODEL = 'unet-landscapes'
 # Pixels around a hole that may change, so that its rim does not show.
@@ -35,82 +22,38 @@ FEATHER = 2
 _DOUBT = 0.5
 
 
-def list_models() -> list[str]:
-  """Returns the names of the models that come with the package."""
-  from inpaint_jax.release import zoo
-
-  return zoo.list_models()
-
-
 def load(
   source: str | os.PathLike[str] = DEFAULT_MODEL, backend: str = 'auto'
 ) -> 'Inpainter':
   """Returns an inpainter.
 
   Args:
-    source: a name from `list_models`, the folder of a training run, of which
-      the best checkpoint is used, the path of a released file, an https:// or
-      hf:// address, or an .onnx file that scripts/export.py wrote.
-    backend: 'jax', 'onnx' (ONNX Runtime), or 'auto', the faster one of those
-      that are installed.
+    source: a name from `zoo.list_models`, the folder of a training run, whose
+      best checkpoint is used, the path of a released file, an https:// or hf://
+      address, or an .onnx file that scripts/export.py wrote.
+    backend: 'jax', 'onnx' (ONNX Runtime) or 'auto', see backends.choose_fill.
 
   Raises:
-    errors.UserError: nothing of that name, nothing that can be read, or a
-      backend that is unknown or not installed.
+    errors.UserError: the source does not exist or cannot be read, or the
+      backend is unknown or not installed.
   """
-  from inpaint_jax.inpainting import backends
-  from inpaint_jax.release import zoo
-
   if os.fspath(source).endswith('.onnx'):
     if backend == 'jax':
       raise errors.UserError(
         f'model={source} is run by ONNX Runtime, not by backend=jax'
       )
     errors.choose(dict.fromkeys(backends.BACKENDS), backend, 'backend')
-    fill = backends.create_fill(source)
-    return Inpainter(fill, fill.size)
-  net = zoo.load(source)
-  fill = backends.choose(net, backend) or create_fill(net)
-  return Inpainter(fill, net.config.data.image_size)
-
-
-def create_fill(
-  net: trained_model.TrainedModel, *, optimize: bool = False
-) -> Fill:
-  """Returns a net's function from masked pictures to whole ones, in JAX.
-
-  Args:
-    net: the net.
-    optimize: for many pictures of one size. On a CPU the UNet then takes 0.54
-      (8 pictures of 64x64) to 0.8 of the time (of 256x256), and some five
-      seconds more to compile for each size and number. The weights become part
-      of the program, also of the one that is kept in the cache.
-
-  Returns:
-    A `Fill`.
-  """
-
-  def fill(variables, image, mask):
-    outputs = net.model.apply(variables, image, mask, train=False)
-    return jnp.clip(net.loss.to_image(outputs), 0, 1)
-
-  if optimize:
-    # As constants, weights are brought into the form that the convolutions
-    # want while the program is compiled.
-    return jax.jit(functools.partial(fill, net.variables))
-
-  @jax.jit
-  def fill_soon(variables, image, mask):
-    with layers.quick_compilation():
-      return fill(variables, image, mask)
-
-  return functools.partial(fill_soon, net.variables)
+    exported = onnx_runtime.OnnxFill(source)
+    return Inpainter(exported, exported.size)
+  model = zoo.load(source)
+  fill = backends.choose_fill(model, backend)
+  return Inpainter(fill, model.config.data.image_size)
 
 
 class Inpainter:
   """Fills the holes of pictures of any size. Threads may share one."""
 
-  def __init__(self, fill: Fill, size: int):
+  def __init__(self, fill: fills.Fill, size: int):
     """Prepares a net for use.
 
     Args:
@@ -161,7 +104,8 @@ class Inpainter:
       )
     grain = functools.partial(synthesize, seed=seed) if texture else None
     if isinstance(image, np.ndarray) and image.ndim == 3:
-      return self._inpaint(image, check(image, mask), feather, grain)
+      hole = checks.check_image_and_mask(image, mask)
+      return self._inpaint(image, hole, feather, grain)
     if len(image) != len(mask):
       raise errors.UserError(
         f'there are {len(image)} pictures and {len(mask)} masks; give one mask '
@@ -170,11 +114,11 @@ class Inpainter:
     # All that can be wrong is found before the work, not after.
     for number, pair in enumerate(zip(image, mask, strict=True)):
       try:
-        check(*pair)
+        checks.check_image_and_mask(*pair)
       except errors.UserError as error:
         raise errors.UserError(f'picture {number}: {error}') from error
     results = [
-      self._inpaint(one, check(one, its), feather, grain)
+      self._inpaint(one, checks.check_image_and_mask(one, its), feather, grain)
       for one, its in zip(image, mask, strict=True)
     ]
     return np.stack(results) if isinstance(image, np.ndarray) else results
@@ -262,42 +206,6 @@ class Inpainter:
     size = np.sum(detail * detail, dtype=np.float64)
     # A millionth: of what cannot be seen nothing can be learned.
     return float(np.clip(gain / ((1 + _DOUBT) * size + 1e-6), 0, 1))
-
-
-def check(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-  """Returns the hole as bool [H, W], a copy; raises on what does not fit.
-
-  Args:
-    image: uint8 or uint16 [H, W, 3].
-    mask: [H, W], bool or uint8.
-
-  Raises:
-    errors.UserError: a type or shape does not fit, or there is no hole or
-      nothing but hole.
-  """
-  if (
-    image.dtype not in (np.uint8, np.uint16)
-    or image.ndim != 3
-    or image.shape[2] != 3
-  ):
-    raise errors.UserError(
-      f'the picture is {image.dtype} {list(image.shape)}; wanted uint8 or '
-      'uint16 [height, width, 3]'
-    )
-  if mask.dtype not in (np.uint8, bool) or mask.ndim != 2:
-    raise errors.UserError(
-      f'the mask is {mask.dtype} {list(mask.shape)}; wanted bool or uint8 '
-      '[height, width]'
-    )
-  if mask.shape != image.shape[:2]:
-    raise errors.UserError(
-      f'the picture is {image.shape[1]}x{image.shape[0]} pixels, the mask '
-      f'{mask.shape[1]}x{mask.shape[0]}; bring the mask to the size of the '
-      'picture'
-    )
-  hole = mask.copy() if mask.dtype == bool else mask >= 128
-  mask_files.check(hole)
-  return hole
 
 
 def _smooth(

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from inpaint_jax.inpainting import checks
 from inpaint_jax.photos import canvas, mask_files
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
@@ -55,7 +56,7 @@ def prepare(
   if sides:
     picture, hole = _expand(picture, hole, sides)
   hole = mask_files.dilate(hole, dilate)
-  mask_files.check(hole)
+  checks.check_hole(hole)
   return picture, hole
 
 

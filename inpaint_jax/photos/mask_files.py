@@ -103,20 +103,6 @@ def dilate(hole: np.ndarray, pixels: int) -> np.ndarray:
   return scipy.ndimage.maximum_filter(hole, side, mode='constant')
 
 
-def check(hole: np.ndarray) -> None:
-  """Raises a UserError if there is nothing to fill, or nothing to go by."""
-  if not hole.any():
-    raise errors.UserError(
-      'the mask has no hole, so there is nothing to fill; paint it white (255) '
-      'where the hole is'
-    )
-  if hole.all():
-    raise errors.UserError(
-      'the mask is nothing but hole, so there is nothing to go by; white is '
-      'hole and black is known'
-    )
-
-
 def _grey(image: Image.Image) -> Image.Image:
   if image.mode in ('1', 'L') and not image.has_transparency_data:
     return image.convert('L')

@@ -26,6 +26,7 @@ import numpy as np
 
 from inpaint_jax import __version__
 from inpaint_jax.models import layers
+from inpaint_jax.release import onnx_runtime
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, whole_files
 
@@ -164,9 +165,7 @@ def to_stablehlo(net: trained_model.TrainedModel, dtype: np.dtype) -> bytes:
 
 
 def _read_onnx(path: pathlib.Path) -> Run:
-  from inpaint_jax.inpainting import backends
-
-  session = backends.create_session(path)
+  session = onnx_runtime.create_session(path)
   return lambda image, mask: session.run(
     list(OUTPUTS), {'image': image, 'mask': mask}
   )

@@ -95,9 +95,9 @@ def create(
   """
   library, _, rest = mode.partition(' ')
   if library == 'ONNX':
-    from inpaint_jax.inpainting import backends
+    from inpaint_jax.release import onnx_runtime
 
-    fill = backends.create_fill(onnx_path)
+    fill = onnx_runtime.OnnxFill(onnx_path)
     return Work(functools.partial(fill, *masked_example(case)))
   return module(mode).CREATE[case.kind](case, rest, **start)
 

@@ -13,7 +13,7 @@ import ml_collections
 import numpy as np
 
 from inpaint_jax import datasets, losses, masks, models
-from inpaint_jax.inpainting import inpainter
+from inpaint_jax.inpainting import fills
 from inpaint_jax.release import export
 from inpaint_jax.runs import trained_model
 from inpaint_jax.speed import cases
@@ -55,12 +55,12 @@ def create_inference(case: cases.Case, mode: str) -> cases.Work:
   """
   dtype, _, how = mode.partition(', ')
   net = create_net(case, dtype)
-  fill = inpainter.create_fill(net, optimize=how != QUICK)
+  fill = fills.create_fill(net, optimize=how != QUICK)
   image, mask = cases.masked_example(case)
 
   def count() -> float | None:
     # Of XLA's convolutions, whatever ours save of them.
-    quick = inpainter.create_fill(net)
+    quick = fills.create_fill(net)
     # A partial of the jitted function and the net's variables.
     return count_flops(quick.func.lower(*quick.args, image, mask).compile())
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from inpaint_jax import datasets, lpips, masks, metrics
-from inpaint_jax.inpainting import inpainter
+from inpaint_jax.inpainting import fills
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import sharding
 from inpaint_jax.training import evaluate, images, input_pipeline
@@ -89,7 +89,7 @@ def inference_seconds(
   net: trained_model.TrainedModel, repeats: int = 5
 ) -> float:
   """Returns the median time of filling one picture of INFERENCE_SIZE."""
-  fill = inpainter.create_fill(net, optimize=True)
+  fill = fills.create_fill(net, optimize=True)
   image = jnp.full((1, INFERENCE_SIZE, INFERENCE_SIZE, 3), 0.5)
   mask = jnp.zeros_like(image[..., :1])
   seconds = []

@@ -553,10 +553,10 @@ def test_each_device_works_on_one_picture_at_a_time():
 
 
 def test_the_page_shows_the_last_part_of_a_models_path(monkeypatch):
+  from inpaint_jax import inference
   from inpaint_jax.demo import workers
-  from inpaint_jax.inpainting import inpainter
 
-  monkeypatch.setattr(inpainter, 'list_models', lambda: ['a', 'b'])
+  monkeypatch.setattr(inference, 'list_models', lambda: ['a', 'b'])
   assert workers.sources('b') == {'b': 'b', 'a': 'a'}
   assert list(workers.sources('/home/me/runs/unet/')) == ['unet', 'a', 'b']
   address = 'https://example.com/nets/c.safetensors?x=1#sha256=00'

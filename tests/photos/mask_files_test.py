@@ -158,11 +158,3 @@ def test_dilation_is_by_that_many_pixels(pixels):
   found = mask_files.dilate(hole, pixels)
   assert found.dtype == bool
   np.testing.assert_array_equal(found, expected)
-
-
-def test_nothing_to_fill_and_nothing_to_go_by():
-  mask_files.check(hole_of())
-  with pytest.raises(errors.UserError, match='the mask has no hole'):
-    mask_files.check(np.zeros((4, 4), bool))
-  with pytest.raises(errors.UserError, match='nothing but hole'):
-    mask_files.check(np.ones((4, 4), bool))

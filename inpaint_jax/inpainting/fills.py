@@ -1,0 +1,48 @@
+"""A model as a function that fills holes, in JAX."""
+
+from collections.abc import Callable
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from inpaint_jax.models import layers
+from inpaint_jax.runs.trained_model import TrainedModel
+
+# From masked images to whole ones: image float32 [B, H, W, 3] in [0, 1], black
+# in the holes, and mask float32 [B, H, W, 1] in {0, 1}, 1 = hole -> the model's
+# image, float32 [B, H, W, 3] in [0, 1], in the hole and outside. H and W are
+# multiples of 8.
+Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def create_fill(model: TrainedModel, *, optimize: bool = False) -> Fill:
+  """Returns the function that fills holes with a model, in JAX.
+
+  Args:
+    model: the trained model.
+    optimize: for many images of one size. On a CPU the UNet then takes 0.54
+      (8 images of 64x64) to 0.8 of the time (of 256x256), and some five seconds
+      more to compile for each size and batch size. The weights become part of
+      the compiled program, also of the copy in the compilation cache.
+  """
+
+  def fill(variables: Any, image: jax.Array, mask: jax.Array) -> jax.Array:
+    outputs = model.model.apply(variables, image, mask, train=False)
+    return jnp.clip(model.loss.to_image(outputs), 0, 1)
+
+  if optimize:
+    # As constants, the weights get the layout that the convolutions need while
+    # the program is compiled.
+    return jax.jit(functools.partial(fill, model.variables))
+
+  @jax.jit
+  def quick_fill(
+    variables: Any, image: jax.Array, mask: jax.Array
+  ) -> jax.Array:
+    with layers.quick_compilation():
+      return fill(variables, image, mask)
+
+  return functools.partial(quick_fill, model.variables)

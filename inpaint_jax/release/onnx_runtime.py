@@ -1,0 +1,115 @@
+"""Runs exported models with ONNX Runtime, on the CPU and without JAX.
+
+  fill = onnx_runtime.OnnxFill('unet.onnx')
+  picture = fill(image, mask)
+
+Imports neither JAX nor what needs it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inpaint_jax.system import errors, machine
+
+if TYPE_CHECKING:
+  import onnxruntime
+
+# ONNX Runtime counts its uses and reports them, unless this is set before its
+# first import.
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
+
+
+class OnnxFill:
+  """Fills holes with an exported model; threads may share one.
+
+  Attributes:
+    size: the side in pixels of the images that the model was trained on.
+  """
+
+  size: int
+
+  def __init__(self, path: str | os.PathLike[str]):
+    """Reads a file.
+
+    Args:
+      path: a file that scripts/export.py wrote with --format=onnx.
+
+    Raises:
+      errors.UserError: ONNX Runtime is not installed, or the file is missing,
+        damaged or of another kind.
+    """
+    self._session = create_session(path)
+    names = [x.name for x in self._session.get_inputs()]
+    size = self._session.get_modelmeta().custom_metadata_map.get('size', '')
+    if names != ['image', 'mask'] or not size.isdigit():
+      raise errors.UserError(
+        f'{path} is an ONNX file of another kind; name one that '
+        'scripts/export.py wrote'
+      )
+    self.size = int(size)
+
+  def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns the model's image.
+
+    Args:
+      image: float32 [B, H, W, 3] in [0, 1], H and W multiples of 8.
+      mask: float32 [B, H, W, 1] in {0, 1}, 1 = hole.
+
+    Returns:
+      float32 [B, H, W, 3] in [0, 1].
+    """
+    inputs = {'image': image, 'mask': mask}
+    feed = {name: np.asarray(x, np.float32) for name, x in inputs.items()}
+    return self._session.run(['picture'], feed)[0]
+
+
+def create_session(
+  path: str | os.PathLike[str],
+) -> onnxruntime.InferenceSession:
+  """Returns a session on all the cores that this process may use.
+
+  Raises:
+    errors.UserError: as OnnxFill raises them.
+  """
+  check_installed()
+  import onnxruntime
+
+  path = pathlib.Path(path).expanduser()
+  if not path.is_file():
+    raise errors.UserError(
+      f'{path} does not exist; write it with scripts/export.py --format=onnx'
+    )
+  options = onnxruntime.SessionOptions()
+  # The threads may spin, for some 40 ms after a call: if they sleep, Linux
+  # wakes them on one core, and a small image takes twice the time.
+  options.intra_op_num_threads = machine.num_cores()
+  options.log_severity_level = 3  # Errors; nobody can act on the warnings.
+  try:
+    return onnxruntime.InferenceSession(
+      path, options, providers=['CPUExecutionProvider']
+    )
+  # Its exceptions have no common base but this.
+  except Exception as error:
+    raise errors.UserError(
+      f'{path} cannot be read as an ONNX file: {errors.one_line(error, 160)}'
+    ) from error
+
+
+def is_installed() -> bool:
+  """Returns whether ONNX Runtime is installed."""
+  return importlib.util.find_spec('onnxruntime') is not None
+
+
+def check_installed() -> None:
+  """Raises a UserError if ONNX Runtime is not installed."""
+  if not is_installed():
+    raise errors.UserError(
+      'the onnx backend needs the package onnxruntime, which is not installed: '
+      "pip install -e '.[onnx]'"
+    )
