@@ -13,7 +13,7 @@ import pathlib
 
 from absl import flags
 
-from inpaint_jax.system import command_line, errors, whole_files
+from inpaint_jax.system import atomic_files, command_line, errors
 
 _MODEL = flags.DEFINE_string(
   'model',
@@ -48,7 +48,7 @@ def main(argv: Sequence[str]) -> None:
   errors.choose(export.FORMATS, _FORMAT.value, 'format')
   errors.choose(export.DTYPES, _DTYPE.value, 'dtype')
   export.check_packages(_FORMAT.value)
-  whole_files.check_writable(path, f'--output={path}')
+  atomic_files.check_writable(path, f'--output={path}')
 
   net = zoo.load(_MODEL.value)
   report = export.export(net, path, _FORMAT.value, _DTYPE.value)

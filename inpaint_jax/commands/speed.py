@@ -32,7 +32,7 @@ from typing import Any
 
 from absl import flags
 
-from inpaint_jax.system import command_line, errors, machine, whole_files
+from inpaint_jax.system import atomic_files, command_line, errors, machine
 
 _ALL = (
   'products',
@@ -113,7 +113,7 @@ def main(argv: Sequence[str]) -> None:
   image_sizes = _numbers(_IMAGE_SIZES, multiple=8)
   path = pathlib.Path(_JSON.value).expanduser() if _JSON.value else None
   if path:
-    whole_files.check_writable(path, f'--json={path}')
+    atomic_files.check_writable(path, f'--json={path}')
   source = _SOURCE.value and os.path.abspath(os.path.expanduser(_SOURCE.value))
   if source and not os.path.isdir(source):
     raise errors.UserError(

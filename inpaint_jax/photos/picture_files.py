@@ -21,7 +21,7 @@ from PIL import Image, JpegImagePlugin
 
 from inpaint_jax.photos import decoders, encoders, metadata, reading
 from inpaint_jax.photos.picture import JpegSettings, Picture, turned
-from inpaint_jax.system import errors, whole_files
+from inpaint_jax.system import atomic_files, errors
 
 # File name endings that can be written, with the kind of file each stands for.
 KINDS = {
@@ -98,7 +98,7 @@ def check_output(
       raise errors.UserError(
         f'the result {path} would overwrite an input; give it another name'
       )
-  whole_files.check_writable(path, f'the result {path}')
+  atomic_files.check_writable(path, f'the result {path}')
 
 
 def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:
@@ -114,7 +114,7 @@ def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:
   kind = kind_of(path)
   try:
     with (
-      whole_files.replacing(path) as temporary,
+      atomic_files.replacing(path) as temporary,
       open(temporary, 'wb') as file,
     ):
       return encode(file, picture, kind)

@@ -28,7 +28,7 @@ from inpaint_jax import __version__
 from inpaint_jax.models import layers
 from inpaint_jax.release import onnx_runtime
 from inpaint_jax.runs import trained_model
-from inpaint_jax.system import errors, whole_files
+from inpaint_jax.system import atomic_files, errors
 
 # Channels of the inputs, and names of the outputs.
 INPUTS = {'image': 3, 'mask': 1}
@@ -248,9 +248,9 @@ def export(
   form = errors.choose(FORMATS, kind, 'format')
   stored = errors.choose(DTYPES, dtype, 'dtype')
   check_packages(kind)
-  whole_files.check_writable(path, f'output={path}')
+  atomic_files.check_writable(path, f'output={path}')
   try:
-    with whole_files.replacing(path) as temporary:
+    with atomic_files.replacing(path) as temporary:
       temporary.write_bytes(form.write(net, stored))
       num_bytes = temporary.stat().st_size
       return check(net, form.read(temporary), stored, num_bytes, shapes)

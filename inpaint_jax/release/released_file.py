@@ -30,7 +30,7 @@ import safetensors.numpy
 from inpaint_jax import __version__, losses, models
 from inpaint_jax.release import downloads
 from inpaint_jax.runs import trained_model
-from inpaint_jax.system import errors, whole_files
+from inpaint_jax.system import atomic_files, errors
 
 SUFFIX = '.safetensors'
 
@@ -121,7 +121,7 @@ def write(
     'config': _without_paths(net.config).to_dict(),
   }
   data = safetensors.numpy.save(tensors, {_KEY: json.dumps(fields)})
-  whole_files.write(path, data)
+  atomic_files.write(path, data)
 
 
 def _to_half(name: str, x: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ import jax
 from inpaint_jax.release import downloads, released_file
 from inpaint_jax.release.released_file import SUFFIX
 from inpaint_jax.runs import trained_model
-from inpaint_jax.system import errors, whole_files
+from inpaint_jax.system import atomic_files, errors
 
 # Where the models lie that come with the package.
 FOLDER = pathlib.Path(__file__).parent / 'zoo_files'
@@ -119,4 +119,4 @@ def write_checksums(folder: pathlib.Path) -> None:
     f'{downloads.sha256(path)}  {path.name}\n'
     for path in sorted(folder.glob(f'*{SUFFIX}'))
   ]
-  whole_files.write(folder / CHECKSUMS, ''.join(lines).encode())
+  atomic_files.write(folder / CHECKSUMS, ''.join(lines).encode())

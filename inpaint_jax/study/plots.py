@@ -17,7 +17,7 @@ import numpy as np
 import PIL.Image
 
 from inpaint_jax.study import comparisons, reference, results
-from inpaint_jax.system import whole_files
+from inpaint_jax.system import atomic_files
 from inpaint_jax.training import images
 
 _COLOURS = (
@@ -225,7 +225,7 @@ def picture_grid(
     )
     for column in columns
   ]
-  with whole_files.replacing(path) as temporary:
+  with atomic_files.replacing(path) as temporary:
     PIL.Image.fromarray(np.concatenate(padded, axis=1)).save(
       temporary, format='JPEG', quality=88
     )
@@ -350,7 +350,7 @@ def _log_if_wide(axes: mpl_axes.Axes) -> None:
 
 
 def _save(figure: plt.Figure, path: pathlib.Path) -> None:
-  with whole_files.replacing(path) as temporary:
+  with atomic_files.replacing(path) as temporary:
     figure.savefig(
       temporary, dpi=_DPI, format='png', metadata={'Software': None}
     )

@@ -19,7 +19,7 @@ from inpaint_jax.study import (
   results,
   statistics,
 )
-from inpaint_jax.system import errors, json_files, whole_files
+from inpaint_jax.system import atomic_files, errors, json_files
 
 # Of the tables, with their headings and the number of decimals.
 _TABLE = {
@@ -83,7 +83,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       _method(rows, found),
     ]
     text = '\n\n'.join(x.strip() for x in sections if x) + '\n'
-    whole_files.write(workdir / 'report.md', text.encode())
+    atomic_files.write(workdir / 'report.md', text.encode())
   return workdir / 'report.md'
 
 

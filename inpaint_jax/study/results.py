@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from inpaint_jax.study import plan
-from inpaint_jax.system import errors, json_files, whole_files
+from inpaint_jax.system import atomic_files, errors, json_files
 
 # Raised when columns change their meaning.
 SCHEMA = 1
@@ -132,7 +132,7 @@ def write(path: pathlib.Path, rows: Sequence[Row]) -> None:
   writer = csv.writer(text, lineterminator='\n')
   writer.writerow(header)
   writer.writerows([_text(row.get(name)) for name in header] for row in rows)
-  whole_files.write(path, text.getvalue().encode())
+  atomic_files.write(path, text.getvalue().encode())
 
 
 def result_path(workdir: pathlib.Path, name: str) -> pathlib.Path:
@@ -312,7 +312,7 @@ def write_curves(workdir: pathlib.Path, curves: Curves) -> None:
     for step, *values in zip(*columns.values(), strict=True):
       numbers = ['' if math.isnan(x) else f'{x:.6g}' for x in values]
       writer.writerow([name, int(step), *numbers])
-  whole_files.write(workdir / 'curves.csv', text.getvalue().encode())
+  atomic_files.write(workdir / 'curves.csv', text.getvalue().encode())
 
 
 def write_per_picture(
@@ -332,4 +332,4 @@ def write_per_picture(
     for metric, values in metrics.items()
   }
   np.savez_compressed(content, **arrays)
-  whole_files.write(workdir / 'per_picture.npz', content.getvalue())
+  atomic_files.write(workdir / 'per_picture.npz', content.getvalue())

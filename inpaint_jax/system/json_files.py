@@ -5,7 +5,7 @@ import math
 import pathlib
 from typing import Any
 
-from inpaint_jax.system import errors, whole_files
+from inpaint_jax.system import atomic_files, errors
 
 
 def write(path: pathlib.Path, value: Any) -> None:
@@ -14,7 +14,7 @@ def write(path: pathlib.Path, value: Any) -> None:
   A kill leaves the old file or the new one, never half of it.
   """
   text = json.dumps(_finite(value), indent=2, allow_nan=False)
-  whole_files.write(path, f'{text}\n'.encode())
+  atomic_files.write(path, f'{text}\n'.encode())
 
 
 def read(path: pathlib.Path) -> Any:

@@ -1,50 +1,5 @@
-"""Files that are written whole or not at all."""
+"""The old name of atomic_files; to be removed."""
 
-from collections.abc import Iterator
-import contextlib
-import os
-import pathlib
-import tempfile
+from inpaint_jax.system.atomic_files import check_writable, replacing, write
 
-from inpaint_jax.system import errors
-
-
-@contextlib.contextmanager
-def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Yields a path to write to, which takes the place of `path` at the end.
-
-  An error leaves the old file, or none; so does a kill, which may leave the
-  hidden file that was being written as well. Processes that write the same file
-  at once do not mix.
-  """
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-  try:
-    yield temporary
-    temporary.replace(path)
-  finally:
-    temporary.unlink(missing_ok=True)
-
-
-def write(path: pathlib.Path, content: bytes) -> None:
-  """Writes a file; see `replacing`."""
-  with replacing(path) as temporary:
-    temporary.write_bytes(content)
-
-
-def check_writable(path: pathlib.Path, name: str) -> None:
-  """Raises a UserError unless a file can be written to `path`.
-
-  Args:
-    path: of the file.
-    name: what errors call it, such as `output=x.png`.
-  """
-  if path.is_dir():
-    raise errors.UserError(f'{name} is a folder; name a file')
-  try:
-    with tempfile.TemporaryFile(dir=path.parent):
-      pass
-  except OSError as error:
-    raise errors.UserError(
-      f'{name} cannot be written: {error.strerror}; name a file in a folder '
-      'that can be written to'
-    ) from error
+__all__ = ['check_writable', 'replacing', 'write']

@@ -9,7 +9,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
-from inpaint_jax.system import whole_files
+from inpaint_jax.system import atomic_files
 
 
 def to_float(image: jax.Array) -> jax.Array:
@@ -25,7 +25,7 @@ def to_uint8(image: np.ndarray) -> np.ndarray:
 def write(path: pathlib.Path, image: np.ndarray) -> None:
   """Writes uint8 [H, W, 3] to a PNG file, whole or not at all."""
   path.parent.mkdir(parents=True, exist_ok=True)
-  with whole_files.replacing(path) as temporary:
+  with atomic_files.replacing(path) as temporary:
     PIL.Image.fromarray(image).save(temporary, format='PNG')
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tensorboardX import event_file_writer, summary
 from tensorboardX.proto import event_pb2
 
-from inpaint_jax.system import whole_files
+from inpaint_jax.system import atomic_files
 
 
 class Writer:
@@ -34,7 +34,7 @@ class Writer:
     path = workdir / 'metrics.csv'
     rows = _rows_until(path, self._columns, start_step)
     with (
-      whole_files.replacing(path) as temporary,
+      atomic_files.replacing(path) as temporary,
       temporary.open('w', newline='') as file,
     ):
       csv.writer(file, lineterminator='\n').writerows([self._columns, *rows])

@@ -2,11 +2,11 @@
 
 import pytest
 
-from inpaint_jax.system import errors, whole_files
+from inpaint_jax.system import atomic_files, errors
 
 
 def _fail_halfway(path):
-  with whole_files.replacing(path) as temporary:
+  with atomic_files.replacing(path) as temporary:
     temporary.write_text('half')
     raise KeyError
 
@@ -14,7 +14,7 @@ def _fail_halfway(path):
 def test_the_new_file_takes_the_place_of_the_old(tmp_path):
   path = tmp_path / 'a.txt'
   path.write_text('old')
-  with whole_files.replacing(path) as temporary:
+  with atomic_files.replacing(path) as temporary:
     temporary.write_text('new')
     assert path.read_text() == 'old'
   assert path.read_text() == 'new'
@@ -23,7 +23,7 @@ def test_the_new_file_takes_the_place_of_the_old(tmp_path):
 
 def test_an_error_leaves_the_old_file_alone(tmp_path):
   path = tmp_path / 'a.txt'
-  whole_files.write(path, b'old')
+  atomic_files.write(path, b'old')
 
   with pytest.raises(KeyError):
     _fail_halfway(path)
@@ -32,9 +32,9 @@ def test_an_error_leaves_the_old_file_alone(tmp_path):
 
 
 def test_where_no_file_can_be_written(tmp_path):
-  whole_files.check_writable(tmp_path / 'a.txt', 'it')
+  atomic_files.check_writable(tmp_path / 'a.txt', 'it')
   assert not list(tmp_path.iterdir())
   with pytest.raises(errors.UserError, match='it is a folder; name a file'):
-    whole_files.check_writable(tmp_path, 'it')
+    atomic_files.check_writable(tmp_path, 'it')
   with pytest.raises(errors.UserError, match='it cannot be written: No such'):
-    whole_files.check_writable(tmp_path / 'no' / 'a.txt', 'it')
+    atomic_files.check_writable(tmp_path / 'no' / 'a.txt', 'it')

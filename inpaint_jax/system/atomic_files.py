@@ -1,0 +1,50 @@
+"""Files that are written completely or not at all."""
+
+from collections.abc import Iterator
+import contextlib
+import os
+import pathlib
+import tempfile
+
+from inpaint_jax.system import errors
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+  """Yields a temporary path, and renames it to `path` after the block.
+
+  After an error in the block, the old file is still there. So it is after a
+  kill, which can also leave the hidden temporary file. Several processes can
+  write the same file at once: the last one wins.
+  """
+  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+  try:
+    yield temporary
+    temporary.replace(path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def write(path: pathlib.Path, content: bytes) -> None:
+  """Writes a file completely or not at all."""
+  with replacing(path) as temporary:
+    temporary.write_bytes(content)
+
+
+def check_writable(path: pathlib.Path, name: str) -> None:
+  """Raises a UserError unless a file can be written to `path`.
+
+  Args:
+    path: the file.
+    name: what errors call it, such as `output=x.png`.
+  """
+  if path.is_dir():
+    raise errors.UserError(f'{name} is a folder; name a file')
+  try:
+    with tempfile.TemporaryFile(dir=path.parent):
+      pass
+  except OSError as error:
+    raise errors.UserError(
+      f'{name} cannot be written: {error.strerror}; name a file in a folder '
+      'that can be written to'
+    ) from error
