@@ -56,7 +56,6 @@ def main(argv: list[str]) -> None:
     if _DISTRIBUTED.value or named != (None, None, None):
       from inpaint_jax.system import distributed
 
-      distributed.check_flags(_DISTRIBUTED.value, *named)
       stack.enter_context(distributed.joined(*named))
     if _MODE.value == 'train':
       from inpaint_jax.training import train

@@ -1,15 +1,16 @@
-"""Signals that ask a process to end, taken as a wish rather than a blow."""
+"""Signals that ask the process to stop, handled at a safe point."""
 
 from collections.abc import Iterator
 import contextlib
 import signal
+from typing import Any
 
 
 class Stop:
-  """Whether a signal came.
+  """Whether the process was asked to stop.
 
   Attributes:
-    signal: the first one, None so far.
+    signal: the first signal received, None before.
   """
 
   def __init__(self) -> None:
@@ -18,23 +19,25 @@ class Stop:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Stop]:
-  """Within the block, the first SIGTERM or SIGINT is only taken note of.
+  """Records the first SIGTERM or SIGINT in the block instead of acting on it.
 
-  The block looks at `stop.signal` where it can end well. A second signal acts
-  at once, so that an impatient user is not kept.
+  The block reads `stop.signal` where it can stop safely. A second signal acts
+  at once.
   """
   stop = Stop()
-  previous = {}
+  previous: dict[signal.Signals, Any] = {}
 
-  def note(number: int, frame: object) -> None:
+  def restore() -> None:
+    for number, handler in previous.items():
+      signal.signal(number, handler)
+
+  def record(number: int, frame: object) -> None:
     stop.signal = signal.Signals(number)
-    for handled, handler in previous.items():
-      signal.signal(handled, handler)
+    restore()
 
-  for handled in (signal.SIGTERM, signal.SIGINT):
-    previous[handled] = signal.signal(handled, note)
+  for number in (signal.SIGTERM, signal.SIGINT):
+    previous[number] = signal.signal(number, record)
   try:
     yield stop
   finally:
-    for handled, handler in previous.items():
-      signal.signal(handled, handler)
+    restore()

@@ -1,10 +1,11 @@
-"""Where arrays lie: one mesh over all devices, named ('data',).
+"""Placement of arrays on devices: one mesh over all devices, axis 'data'.
 
-States are replicated, batches are split along their first axis. One device and
-many are the same code, as are one process and many: each has the rows of its
-own devices, `local_rows`, which lie beside each other.
+States are replicated; batches are split along their first axis. The same code
+serves one device or many, and one process or many: each process holds the rows
+of its own devices, which are contiguous (`local_rows`).
 """
 
+from collections.abc import Callable
 import functools
 from typing import Any
 
@@ -16,42 +17,42 @@ from inpaint_jax.system import errors
 
 
 def create_mesh(devices: list[jax.Device] | None = None) -> jax.sharding.Mesh:
-  """Returns the mesh over `devices`, those of all processes unless named."""
+  """Returns the mesh over `devices`, by default those of all processes."""
   devices = jax.devices() if devices is None else devices
   devices = sorted(devices, key=lambda x: (x.process_index, x.id))
   return jax.sharding.Mesh(np.array(devices), ('data',))
 
 
 def replicated(mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
-  """Returns the sharding of what each device holds whole."""
+  """Returns the sharding of arrays that each device holds in full."""
   return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
 
 
 def split(mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
-  """Returns the sharding of what is split along its first axis."""
+  """Returns the sharding of arrays that are split along their first axis."""
   return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec('data'))
 
 
 def local_rows(batch_size: int, mesh: jax.sharding.Mesh) -> slice:
   """Returns the rows of a batch that this process reads."""
   own = [
-    place
-    for place, device in enumerate(mesh.devices.flat)
+    position
+    for position, device in enumerate(mesh.devices.flat)
     if device.process_index == jax.process_index()
   ]
-  each = batch_size // mesh.size
-  return slice(own[0] * each, (own[-1] + 1) * each)
+  rows_per_device = batch_size // mesh.size
+  return slice(own[0] * rows_per_device, (own[-1] + 1) * rows_per_device)
 
 
 def put_batch(batch: Any, mesh: jax.sharding.Mesh) -> Any:
   """Moves a batch of NumPy arrays to the devices, split along axis 0.
 
   Args:
-    batch: arrays of the rows of this process.
-    mesh: where to.
+    batch: a pytree of arrays with the rows of this process.
+    mesh: the devices.
 
   Returns:
-    Arrays of the whole batch.
+    The same tree with arrays of the whole batch.
   """
   if jax.process_count() == 1:
     return jax.device_put(batch, split(mesh))
@@ -61,29 +62,24 @@ def put_batch(batch: Any, mesh: jax.sharding.Mesh) -> Any:
 
 
 def gather(tree: Any, mesh: jax.sharding.Mesh) -> Any:
-  """Returns arrays whole as NumPy's, in every process.
-
-  Args:
-    tree: arrays of the whole batch.
-    mesh: where they lie.
-  """
+  """Returns the arrays of a tree in full as NumPy arrays, in every process."""
   if jax.process_count() > 1:
     tree = _replicate(mesh)(tree)
   return jax.tree.map(np.asarray, tree)
 
 
 def largest(value: int, mesh: jax.sharding.Mesh) -> jax.Array:
-  """Returns the largest `value` of any process; does not wait for it."""
+  """Returns the largest `value` of all processes, without waiting for it."""
   return _max(mesh)(put_batch(np.full(len(mesh.local_devices), value), mesh))
 
 
 @functools.cache
-def _replicate(mesh):
+def _replicate(mesh: jax.sharding.Mesh) -> Callable[[Any], Any]:
   return jax.jit(lambda tree: tree, out_shardings=replicated(mesh))
 
 
 @functools.cache
-def _max(mesh):
+def _max(mesh: jax.sharding.Mesh) -> Callable[[jax.Array], jax.Array]:
   return jax.jit(jnp.max, out_shardings=replicated(mesh))
 
 
@@ -93,9 +89,9 @@ def check_batch_size(
   """Raises a UserError unless the devices can share the batch evenly.
 
   Args:
-    batch_size: pictures an update, over all devices.
+    batch_size: images of an update, over all devices.
     mesh: the devices.
-    accumulate_steps: parts that it is gone through in.
+    accumulate_steps: parts into which the batch is cut.
   """
   parts = mesh.size * accumulate_steps
   if batch_size < 1 or batch_size % parts:

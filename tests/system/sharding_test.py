@@ -1,9 +1,10 @@
-"""Batches over devices."""
+"""Placement of arrays on devices."""
 
 import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from inpaint_jax.system import errors, sharding
@@ -25,6 +26,19 @@ def test_round_up():
   assert [sharding.round_up(n, _Mesh) for n in (1, 4, 5)] == [4, 4, 8]
 
 
+def test_a_process_reads_the_rows_of_its_devices():
+  class Device:
+    def __init__(self, process_index):
+      self.process_index = process_index
+
+  class Mesh:
+    # This process is number 0.
+    devices = np.array([Device(x) for x in (-1, 0, 0, 1)])
+    size = 4
+
+  assert sharding.local_rows(8, Mesh) == slice(2, 6)
+
+
 _FOUR = """
 import jax, numpy as np
 from inpaint_jax.system import sharding
@@ -37,6 +51,7 @@ print([shard.data.tolist() for shard in state.addressable_shards])
 """
 
 
+@pytest.mark.slow
 def test_batches_are_split_and_states_replicated():
   result = subprocess.run(
     [sys.executable, '-c', _FOUR],
