@@ -87,6 +87,10 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.model.features = (64, 128, 256)
   # Type of activations, float32 or bfloat16; parameters stay float32.
   config.model.dtype = 'float32'
+  # How to convolve: xla, winograd, which takes fewer multiplications and longer
+  # to compile, or auto: winograd on one CPU device, where it is faster, else
+  # xla. All give the same numbers, to rounding.
+  config.model.conv = 'auto'
 
   config.optimizer = ml_collections.ConfigDict()
   # A name in optimizers.OPTIMIZERS: adam, sgd, rmsprop, adagrad.

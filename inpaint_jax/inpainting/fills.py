@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from inpaint_jax.models import layers
 from inpaint_jax.runs.trained_model import TrainedModel
 
 # From masked images to whole ones: image float32 [B, H, W, 3] in [0, 1], black
@@ -28,21 +27,15 @@ def create_fill(model: TrainedModel, *, optimize: bool = False) -> Fill:
       more to compile for each size and batch size. The weights become part of
       the compiled program, also of the copy in the compilation cache.
   """
+  # XLA's own convolutions take seconds less to compile.
+  net = model.model if optimize else model.model.clone(conv='xla')
 
   def fill(variables: Any, image: jax.Array, mask: jax.Array) -> jax.Array:
-    outputs = model.model.apply(variables, image, mask, train=False)
+    outputs = net.apply(variables, image, mask, train=False)
     return jnp.clip(model.loss.to_image(outputs), 0, 1)
 
   if optimize:
     # As constants, the weights get the layout that the convolutions need while
     # the program is compiled.
     return jax.jit(functools.partial(fill, model.variables))
-
-  @jax.jit
-  def quick_fill(
-    variables: Any, image: jax.Array, mask: jax.Array
-  ) -> jax.Array:
-    with layers.quick_compilation():
-      return fill(variables, image, mask)
-
-  return functools.partial(quick_fill, model.variables)
+  return functools.partial(jax.jit(fill), model.variables)

@@ -1,13 +1,15 @@
-"""The nets, by name.
+"""The models, by name.
 
-A net is a Flax module called as `model.apply(variables, masked_image, mask,
-train=...)`; it returns raw outputs, which a loss turns into a picture. To add
-one, write its module and add one line to MODELS.
+A model is a Flax module, called as `model.apply(variables, masked_image, mask,
+train=...)`. It returns raw outputs, which `Loss.to_image` turns into an image.
+To add one, write its module, with the fields features, dtype and conv, and add
+one line to MODELS.
 
 Attributes:
-  MODELS: name to module class; called without arguments, the reference's net.
+  MODELS: name to module class; without arguments it is the reference's model.
 """
 
+from collections.abc import Callable
 import math
 from typing import Any
 
@@ -16,11 +18,12 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
+from inpaint_jax.models import convolution
 from inpaint_jax.models.encoder_decoder import EncoderDecoder
 from inpaint_jax.models.unet import UNet
 from inpaint_jax.system import errors
 
-MODELS: dict[str, type[nn.Module]] = {
+MODELS: dict[str, Callable[..., nn.Module]] = {
   'encoder_decoder': EncoderDecoder,
   'unet': UNet,
 }
@@ -29,10 +32,11 @@ _DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 
 
 def create_model(config: ml_collections.ConfigDict) -> nn.Module:
-  """Returns the net that the `model` section of a config describes.
+  """Returns the model that the `model` section of a config describes.
 
   Args:
-    config: the section, with name, features and dtype.
+    config: the section, with name, features, dtype and conv. What conv = 'auto'
+      stands for is decided here, by the devices at hand.
 
   Raises:
     UserError: if a field has a value it cannot have.
@@ -47,7 +51,8 @@ def create_model(config: ml_collections.ConfigDict) -> nn.Module:
       f'model.features={features} must be three positive integers,'
       ' such as (64, 128, 256)'
     )
-  return model(features=features, dtype=dtype)
+  conv = convolution.choose(config.conv)
+  return model(features=features, dtype=dtype, conv=conv)
 
 
 def init_variables(

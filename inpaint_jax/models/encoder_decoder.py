@@ -12,35 +12,37 @@ from inpaint_jax.models import layers
 class EncoderDecoder(nn.Module):
   """Convolutions with batch normalisation, halving twice and doubling twice.
 
-  The reference's simpler net, 744,387 trainable parameters. Its final tanh is
-  not here: it belongs to the loss, see losses.py.
+  The simpler model of the reference study, 744,387 trainable parameters. The
+  final tanh of the reference belongs to the loss here, see losses.py.
 
-  Normalisation is by the batch (Ioffe and Szegedy, 2015), its statistics in
-  float32. Flax keeps the biased variance of a batch in its running statistics,
-  PyTorch the unbiased one, n / (n - 1) times it, where n counts all pixels of
-  the batch: 1 in 2,000 for a batch of 32 at the lowest resolution of 32 px
-  pictures, and less for larger.
+  Batch normalisation (Ioffe and Szegedy, 2015) has its statistics in float32.
+  Flax keeps the biased variance of a batch in its running statistics, PyTorch
+  the unbiased one, n / (n - 1) times as large, where n counts all pixels of the
+  batch: 1 in 2,000 for a batch of 32 at the lowest resolution of images of 32
+  pixels, and less for larger ones.
 
   Attributes:
     features: channels of the three levels, from the full resolution down.
     dtype: type in which to compute; parameters and statistics are float32.
+    conv: how to convolve, a name in convolution.CONVOLUTIONS.
   """
 
   features: tuple[int, int, int] = (64, 128, 256)
-  dtype: jnp.dtype = jnp.float32
+  dtype: jax.typing.DTypeLike = jnp.float32
+  conv: str = 'xla'
 
   @nn.compact
   def __call__(
     self, masked_image: jax.Array, mask: jax.Array, *, train: bool
   ) -> jax.Array:
-    """Predicts the whole picture from the known part.
+    """Predicts the whole image from its known pixels.
 
     Args:
       masked_image: image * (1 - mask), float [B, H, W, 3] in [0, 1], H and W
         multiples of 4.
       mask: float [B, H, W, 1] in {0, 1}, 1 = hole.
       train: whether to normalise by this batch and update the running
-        statistics (`mutable=['batch_stats']`), or to normalise by those.
+        statistics (`mutable=['batch_stats']`), or to normalise by the latter.
 
     Returns:
       Raw outputs, float32 [B, H, W, 3], for `Loss.to_image`.
@@ -49,7 +51,7 @@ class EncoderDecoder(nn.Module):
       ValueError: if a shape does not fit.
     """
     features1, features2, features3 = self.features
-    conv = functools.partial(layers.conv, dtype=self.dtype)
+    conv = functools.partial(layers.conv, dtype=self.dtype, method=self.conv)
     norm = functools.partial(
       nn.BatchNorm,
       use_running_average=not train,

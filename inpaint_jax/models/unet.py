@@ -12,30 +12,32 @@ from inpaint_jax.models import layers
 class UNet(nn.Module):
   """Convolutions without normalisation, with skips between equal resolutions.
 
-  After U-Net (Ronneberger et al., 2015); the reference's better net, 2,662,659
-  parameters. A ReLU stands before a convolution, not after: what a skip carries
-  is not yet rectified. The final tanh is not here: it belongs to the loss, see
-  losses.py.
+  After U-Net (Ronneberger et al., 2015); the better model of the reference
+  study, 2,662,659 parameters. A ReLU stands before a convolution, not after it:
+  what a skip carries is not yet rectified. The final tanh of the reference
+  belongs to the loss here, see losses.py.
 
   Attributes:
     features: channels of the three levels, from the full resolution down.
     dtype: type in which to compute; parameters are float32.
+    conv: how to convolve, a name in convolution.CONVOLUTIONS.
   """
 
   features: tuple[int, int, int] = (64, 128, 256)
-  dtype: jnp.dtype = jnp.float32
+  dtype: jax.typing.DTypeLike = jnp.float32
+  conv: str = 'xla'
 
   @nn.compact
   def __call__(
     self, masked_image: jax.Array, mask: jax.Array, *, train: bool
   ) -> jax.Array:
-    """Predicts the whole picture from the known part.
+    """Predicts the whole image from its known pixels.
 
     Args:
       masked_image: image * (1 - mask), float [B, H, W, 3] in [0, 1], H and W
         multiples of 8.
       mask: float [B, H, W, 1] in {0, 1}, 1 = hole.
-      train: no effect; this net does the same in training.
+      train: no effect; this model does the same in training.
 
     Returns:
       Raw outputs, float32 [B, H, W, 3], for `Loss.to_image`.
@@ -45,7 +47,7 @@ class UNet(nn.Module):
     """
     del train
     features1, features2, features3 = self.features
-    conv = functools.partial(layers.conv, dtype=self.dtype)
+    conv = functools.partial(layers.conv, dtype=self.dtype, method=self.conv)
 
     def decode(x: jax.Array, skip: jax.Array) -> jax.Array:
       x = jnp.concatenate([layers.upsample_bilinear(x), skip], axis=-1)

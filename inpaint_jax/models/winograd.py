@@ -29,7 +29,7 @@ _LEAST_PIXELS = 256
 # Values of the pictures gone through at once, 64 MB, unless one picture has
 # more; in between, up to four times as much of the inputs and of the outputs.
 # Smaller parts take less memory, but loops cost time.
-_PART = 2**24
+PART_VALUES = 2**24
 
 # 16 arrays, [row][column] of a square of 4x4.
 _Square = Sequence[Sequence[jax.Array]]
@@ -125,7 +125,7 @@ def _part_size(B: int, values: int) -> int:
 
   The largest divisor of B that fits: 1 of a prime B that does not.
   """
-  few = max(1, min(B, _PART // values))
+  few = max(1, min(B, PART_VALUES // values))
   return max(n for n in range(1, few + 1) if B % n == 0)
 
 

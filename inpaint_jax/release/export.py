@@ -25,7 +25,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from inpaint_jax import __version__
-from inpaint_jax.models import layers
 from inpaint_jax.release import onnx_runtime
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import atomic_files, errors
@@ -73,9 +72,7 @@ def _apply(
   to_image: Callable[[jax.Array], jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
   mask = (mask > 0.5).astype(jnp.float32)
-  # Files have the convolutions as they are defined, and are checked once.
-  with layers.quick_compilation():
-    outputs = model.apply(variables, image * (1 - mask), mask, train=False)
+  outputs = model.apply(variables, image * (1 - mask), mask, train=False)
   picture = jnp.clip(to_image(outputs), 0, 1)
   return jnp.where(mask > 0.5, picture, image), picture
 
@@ -90,7 +87,8 @@ def create_function(
   return functools.partial(
     _apply,
     net.variables,
-    model=net.model.clone(dtype=jnp.float32),
+    # Convolutions as they are defined: they leave height and width open.
+    model=net.model.clone(dtype=jnp.float32, conv='xla'),
     to_image=net.loss.to_image,
   )
 

@@ -29,7 +29,7 @@ import safetensors.numpy
 
 from inpaint_jax import __version__, losses, models
 from inpaint_jax.release import downloads
-from inpaint_jax.runs import trained_model
+from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.system import atomic_files, errors
 
 SUFFIX = '.safetensors'
@@ -73,7 +73,7 @@ def read(
       f'format {_FORMAT}; install a newer one'
     )
   try:
-    config = _to_config(fields['config'])
+    config = workdirs.to_config(fields['config'])
     net = trained_model.TrainedModel(
       workdir=None,
       config=config,
@@ -176,17 +176,6 @@ def _without_paths(
   if not downloads.is_address(config.init_from):
     config.init_from = pathlib.PurePath(config.init_from).name
   return config
-
-
-def _to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
-  """Returns a config; JSON has lists where the config has tuples."""
-  return ml_collections.ConfigDict(
-    jax.tree.map(
-      lambda x: tuple(x) if isinstance(x, list) else x,
-      fields,
-      is_leaf=lambda x: isinstance(x, list),
-    )
-  )
 
 
 def _one_line(error: Exception) -> str:

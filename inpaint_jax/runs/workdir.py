@@ -30,10 +30,16 @@ FREE_FIELDS = (
   'data.data_dir',
   'data.num_threads',
   'data.source',
+  'model.conv',
 )
 
 # Fields that came after the first version, with what they were in its runs.
-_ADDED = {'accumulate_steps': 1, 'hole_weight': 1.0, 'init_from': ''}
+_ADDED = {
+  'accumulate_steps': 1,
+  'hole_weight': 1.0,
+  'init_from': '',
+  'model.conv': 'auto',
+}
 
 Path = str | os.PathLike[str]
 
@@ -146,8 +152,18 @@ def load_config(workdir: Path) -> ml_collections.ConfigDict:
       f'workdir={workdir} holds no run: {path.name} is missing; name the '
       '--workdir of a training run'
     )
-  fields = json_files.read(path)
-  return ml_collections.ConfigDict({**_ADDED, **_tuples(fields)})
+  return to_config(json_files.read(path))
+
+
+def to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
+  """Returns a config from its fields in JSON, with those that came later."""
+  config = ml_collections.ConfigDict(_tuples(fields))
+  for name, value in _ADDED.items():
+    section, _, field = name.rpartition('.')
+    place = config[section] if section else config
+    if field not in place:
+      place[field] = value
+  return config
 
 
 def _check_same(

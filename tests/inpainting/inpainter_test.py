@@ -256,6 +256,10 @@ class _Counted:
     self._model = model
     self.sizes = []
 
+  def clone(self, **fields):
+    del fields
+    return self
+
   def apply(self, variables, image, mask, *, train):
     self.sizes.append(image.shape[:3])
     return self._model.apply(variables, image, mask, train=train)

@@ -1,10 +1,8 @@
 """Tests of models/; golden/models.npz tells how its values were made."""
 
-import functools
 import pathlib
 
 import flax
-import flax.linen as nn
 from golden import make_golden
 import jax
 import jax.numpy as jnp
@@ -13,7 +11,6 @@ import pytest
 
 from configs import default
 from inpaint_jax import models
-from inpaint_jax.models import layers
 from inpaint_jax.system import errors
 
 pytestmark = pytest.mark.usefixtures('quick_compile')
@@ -60,11 +57,13 @@ def test_parameter_count(name):
   assert GOLDEN[f'{name}/count'] == GOLDEN_COUNTS[name]
 
 
-@pytest.mark.parametrize('size', make_golden.SIZES)
+@pytest.mark.parametrize(
+  ('size', 'conv'), [('square', 'winograd'), ('wide', 'xla')]
+)
 @pytest.mark.parametrize('name', models.MODELS)
-def test_equals_torch(name, size):
+def test_equals_torch(name, size, conv):
   x = make_golden.net_inputs(size, make_golden.SIZES[size])
-  model = models.MODELS[name]()
+  model = models.MODELS[name](conv=conv)
   apply = jax.jit(lambda v, *x: model.apply(v, *x, train=False))
   outputs = apply(_golden_variables(name), *x)
   wanted = GOLDEN[f'{name}/{size}']
@@ -234,6 +233,7 @@ def test_wrong_shapes_are_refused():
 
 def test_create_model():
   config = default.get_config().model
+  config.conv = 'xla'
   assert models.create_model(config) == models.MODELS['unet']()
   config.update(name='encoder_decoder', features=SMALL, dtype='bfloat16')
   model = models.create_model(config)
@@ -242,11 +242,18 @@ def test_create_model():
   assert model.dtype == jnp.bfloat16
 
 
+@pytest.mark.parametrize(('devices', 'conv'), [(1, 'winograd'), (2, 'xla')])
+def test_conv_is_chosen_by_the_devices(monkeypatch, devices, conv):
+  monkeypatch.setattr(jax, 'device_count', lambda: devices)
+  assert models.create_model(default.get_config().model).conv == conv
+
+
 @pytest.mark.parametrize(
   ('fields', 'message'),
   [
     ({'name': 'vit'}, r'model\.name=.vit.*encoder_decoder, unet'),
     ({'dtype': 'float16'}, r'model\.dtype=.float16.*bfloat16, float32'),
+    ({'conv': 'fft'}, r'model\.conv=.fft.*auto, winograd, xla'),
     ({'features': (4, 4)}, r'model\.features=\(4, 4\) .*three'),
     ({'features': (4, 0, 4)}, r'model\.features=\(4, 0, 4\) .*positive'),
     ({'features': (4, 4.5, 4)}, r'model\.features=.*positive integers'),
@@ -258,111 +265,3 @@ def test_a_wrong_field_is_one_line(fields, message):
   with pytest.raises(errors.UserError, match=message) as error:
     models.create_model(config)
   assert '\n' not in str(error.value)
-
-
-def _value_and_grad(fn, x):
-  """Returns fn(x) and the gradient of a sum with random weights."""
-  y, vjp = jax.vjp(fn, x)
-  return y, vjp(jax.random.normal(jax.random.key(7), y.shape))[0]
-
-
-def _resize(x, method):
-  B, H, W, C = x.shape
-  return jax.image.resize(x, (B, 2 * H, 2 * W, C), method)
-
-
-LAYERS = {
-  'max_pool': (
-    layers.max_pool,
-    lambda x: nn.max_pool(x, (2, 2), strides=(2, 2)),
-  ),
-  'nearest': (layers.upsample_nearest, lambda x: _resize(x, 'nearest')),
-  'bilinear': (layers.upsample_bilinear, lambda x: _resize(x, 'bilinear')),
-}
-
-
-@pytest.mark.parametrize('name', LAYERS)
-@pytest.mark.parametrize('shape', [(2, 6, 4, 3), (1, 2, 8, 2)])
-def test_layers_equal_the_slow_ones(name, shape):
-  fast, slow = LAYERS[name]
-  x = jax.random.normal(jax.random.key(0), shape)
-  for found, wanted in zip(
-    _value_and_grad(fast, x), _value_and_grad(slow, x), strict=True
-  ):
-    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
-
-
-def test_upsampling_one_pixel():
-  x = jnp.full((1, 1, 1, 2), 0.7)
-  for upsample in (layers.upsample_nearest, layers.upsample_bilinear):
-    np.testing.assert_allclose(upsample(x), np.full((1, 2, 2, 2), 0.7))
-
-
-def test_max_pool_at_ties():
-  """The largest values share the gradient; its sum is the same."""
-  grad = jax.grad(lambda x: jnp.sum(layers.max_pool(x)))(jnp.ones((1, 2, 2, 1)))
-  np.testing.assert_allclose(grad, np.full((1, 2, 2, 1), 0.25))
-
-
-def test_max_pool_refuses_odd_sizes():
-  with pytest.raises(ValueError, match='not 3x4'):
-    layers.max_pool(jnp.zeros((1, 3, 4, 1)))
-
-
-@pytest.mark.parametrize('name', LAYERS)
-def test_layers_keep_bfloat16(name):
-  x = jnp.ones((1, 2, 2, 1), jnp.bfloat16)
-  assert LAYERS[name][0](x).dtype == jnp.bfloat16
-
-
-@pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
-@pytest.mark.parametrize(
-  ('shape', 'features'),
-  # More channels in than out and the reverse; rows of one block and of many.
-  [((2, 16, 24, 5), 8), ((1, 64, 32, 8), 3), ((1, 6, 10, 4), 4)],
-)
-def test_convolve_and_its_gradients_equal_xlas(shape, features, dtype):
-  stream = np.random.RandomState(0)
-  x, gradient = (
-    jnp.asarray(stream.standard_normal(s), dtype)
-    for s in (shape, (*shape[:-1], features))
-  )
-  kernel = jnp.asarray(
-    stream.standard_normal((3, 3, shape[-1], features)), dtype
-  )
-
-  def slow(x, kernel):
-    dimensions = ('NHWC', 'HWIO', 'NHWC')
-    return jax.lax.conv_general_dilated(
-      x, kernel, (1, 1), 'SAME', dimension_numbers=dimensions
-    )
-
-  @functools.partial(jax.jit, static_argnums=0)
-  def all_of(fn, x, kernel, gradient):
-    y, pull = jax.vjp(fn, x, kernel)
-    return y, *pull(gradient)
-
-  wanted = all_of(slow, x, kernel, gradient)
-  found = all_of(layers.convolve, x, kernel, gradient)
-  tolerance = 1e-5 if dtype == jnp.float32 else 1e-2
-  for ours, theirs in zip(found, wanted, strict=True):
-    assert ours.dtype == theirs.dtype
-    ours, theirs = (np.asarray(a, np.float32) for a in (ours, theirs))
-    scale = np.abs(theirs).max()
-    np.testing.assert_allclose(ours / scale, theirs / scale, atol=tolerance)
-
-
-def test_it_is_used_where_it_is_faster(monkeypatch):
-  used = []
-  monkeypatch.setattr(
-    layers, 'convolve', lambda x, kernel: used.append(x.shape) or x
-  )
-  kernel = jnp.zeros((3, 3, 2, 2))
-  arguments = (1, 1), 'SAME', None, None, ('NHWC', 'HWIO', 'NHWC')
-  small, large = jnp.zeros((1, 16, 16, 2)), jnp.zeros((1, 24, 16, 2))
-  for x in (small, large):
-    layers._convolve_for_flax(x, kernel, *arguments)
-  assert used == [large.shape]
-  monkeypatch.setattr(jax, 'device_count', lambda: 2)
-  layers._convolve_for_flax(large, kernel, *arguments)
-  assert used == [large.shape]

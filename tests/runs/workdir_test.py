@@ -1,6 +1,7 @@
 """The folder of a run."""
 
 import errno
+import json
 
 import pytest
 
@@ -120,3 +121,15 @@ def test_a_full_disk_is_one_line():
     workdir.disk_full_as_user_error('runs/a'),
   ):
     raise FileNotFoundError
+
+
+def test_fields_that_came_later_have_their_defaults(tmp_path):
+  """A run of an earlier version goes on under the configs of this one."""
+  config = smoke.get_config()
+  _start(tmp_path, config)
+  path = tmp_path / 'config.json'
+  fields = json.loads(path.read_text())
+  del fields['model']['conv'], fields['hole_weight']
+  path.write_text(json.dumps(fields))
+  assert workdir.load_config(tmp_path).to_dict() == config.to_dict()
+  _start(tmp_path, config)
