@@ -1,22 +1,22 @@
-"""Making what a net paints meet what is known without a step."""
+"""Blends what a model paints with the known pixels, without a seam."""
 
 import numpy as np
 from scipy import ndimage
 
-# Sweeps of each resolution; more change nothing that can be seen.
+# Sweeps at each resolution; more change nothing visible.
 _SWEEPS = 12
 
 
-def extend(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-  """Continues values into the unknown as smoothly as they allow.
+def harmonic_fill(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+  """Interpolates values into the hole by Laplace's equation.
 
-  A membrane: the solution of Laplace's equation with the known values as its
-  boundary, and no slope at the picture's edge. Solved from coarse to fine, each
-  resolution starting from the one below.
+  The result is the membrane: harmonic in the hole, with the known values as its
+  boundary, and without slope at the image's edge. It is solved from coarse to
+  fine; each resolution starts from the solution of the one below.
 
   Args:
     values: float [h, w, C].
-    known: bool [h, w]. Without any, the result is zero.
+    known: bool [h, w]. If none is known, the result is zero.
 
   Returns:
     float32 [h, w, C], equal to `values` where those are known.
@@ -26,11 +26,11 @@ def extend(values: np.ndarray, known: np.ndarray) -> np.ndarray:
   if known.all() or not known.any():
     return values
   height, width = known.shape[:2]
-  # A row and a column more where there is an odd one, of nothing known.
-  room = [(0, height % 2), (0, width % 2), (0, 0)]
-  weight = _halve(np.pad(known.astype(np.float32), room))
-  coarse = _halve(np.pad(values, room)) / np.maximum(weight, 1)
-  coarse = extend(coarse, weight[..., 0] > 0)
+  # Odd sizes get one more row or column, which is not known.
+  padding = [(0, height % 2), (0, width % 2), (0, 0)]
+  weight = _halve(np.pad(known.astype(np.float32), padding))
+  coarse = _halve(np.pad(values, padding)) / np.maximum(weight, 1)
+  coarse = harmonic_fill(coarse, weight[..., 0] > 0)
   x = coarse.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
   x = np.where(known, values, x)
   for _ in range(_SWEEPS):
@@ -38,59 +38,59 @@ def extend(values: np.ndarray, known: np.ndarray) -> np.ndarray:
   return x
 
 
-def match(
-  output: np.ndarray, picture: np.ndarray, mask: np.ndarray
+def harmonic_blend(
+  output: np.ndarray, image: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:
-  """Moves a painted picture to where it meets the known pixels.
+  """Shifts the colours of a painted image so that it meets the known pixels.
 
-  The step between the known pixels and what was painted beside them, inside
-  the hole, is continued into the hole and taken off. What was painted keeps its
-  forms and loses its error in colour, as in Poisson image editing (Perez et
-  al., ACM Transactions on Graphics 22(3), 2003).
+  The step between the known pixels and what was painted right beside them is
+  interpolated into the hole and subtracted. What was painted keeps its shapes
+  and loses its error in colour, as in Poisson image editing (Perez et al., ACM
+  Transactions on Graphics 22(3), 2003).
 
   Args:
-    output: float32 [h, w, 3], what was painted; only the hole is looked at.
-    picture: float32 [h, w, 3], what is known.
+    output: float32 [h, w, 3], the painted image; only the hole is used.
+    image: float32 [h, w, 3], the known pixels.
     mask: float32 [h, w, 1], 1 = hole.
 
   Returns:
-    float32 [h, w, 3], not clipped; known pixels as they are in `picture`.
+    float32 [h, w, 3], not clipped; known pixels are those of `image`.
   """
-  # What was painted inside, carried over the rim: a little beyond is enough.
+  # The painted pixels, extended over the boundary: a little beyond is enough.
   weight = _blur(mask, 1.0)
   painted = _blur(output * mask, 1.0) / np.maximum(weight, 1e-6)
-  moved = output + extend(picture - painted, mask[..., 0] == 0)
-  return np.where(mask > 0, moved, picture)
+  shifted = output + harmonic_fill(image - painted, mask[..., 0] == 0)
+  return np.where(mask > 0, shifted, image)
 
 
-def trial(mask: np.ndarray) -> np.ndarray:
-  """Returns a second hole, like the first, among the known pixels beside it.
+def shifted_hole(mask: np.ndarray) -> np.ndarray:
+  """Returns a hole of the same shape among the known pixels beside the hole.
 
   Args:
     mask: float32 [h, w, 1], 1 = hole.
 
   Returns:
-    float32 [h, w, 1], the hole moved along one axis, as far as more of it
-    comes to lie on known pixels; all zero where none are known.
+    float32 [h, w, 1], the hole shifted along one axis, by the shift that puts
+    most of it on known pixels; all zero if no pixel is known.
   """
   hole = mask[..., 0] > 0
   best, most, step = np.zeros_like(hole), 0, 4
   while step < len(hole):
     for axis in (0, 1):
       for sign in (-1, 1):
-        moved = np.roll(hole, sign * step, axis) & ~hole
-        if moved.sum() >= max(most, 1):
-          best, most = moved, moved.sum()
+        shifted = np.roll(hole, sign * step, axis) & ~hole
+        if shifted.sum() >= max(most, 1):
+          best, most = shifted, shifted.sum()
     step *= 2
   return best[..., None].astype(np.float32)
 
 
-def nearness(mask: np.ndarray, full: float, none: float) -> np.ndarray:
-  """Returns 1 near the known pixels, 0 far from them, and between in between.
+def boundary_weight(mask: np.ndarray, full: float, none: float) -> np.ndarray:
+  """Returns a weight that falls from 1 at the known pixels to 0 deep inside.
 
   Args:
     mask: float32 [h, w, 1], 1 = hole.
-    full, none: distances in pixels up to which it is 1, from which it is 0.
+    full, none: distances in pixels up to which it is 1 and from which it is 0.
   """
   if mask.all():
     return np.zeros_like(mask)
@@ -99,17 +99,17 @@ def nearness(mask: np.ndarray, full: float, none: float) -> np.ndarray:
   return (x * x * (3 - 2 * x)).astype(np.float32)
 
 
-def feather(hole: np.ndarray, width: int) -> np.ndarray:
-  """Returns the weight of what is filled in: 1 in the hole, falling around it.
+def feather_weight(hole: np.ndarray, width: int) -> np.ndarray:
+  """Returns the weight of the filled image: 1 in the hole, falling around it.
 
   Args:
     hole: bool [h, w].
-    width: pixels outside the hole in which the weight falls to zero.
+    width: pixels outside the hole over which the weight falls to zero.
 
   Returns:
-    float32 [h, w], zero from more than `width` pixels from the hole on.
+    float32 [h, w], zero at more than `width` pixels from the hole.
   """
-  # Pixel by pixel outwards: a distance transform of all would take longer.
+  # Grown pixel by pixel: a distance transform of all pixels takes longer.
   weight, reached = hole.astype(np.float32), hole
   for distance in range(1, width + 1):
     grown = ndimage.maximum_filter(reached, 3)
@@ -124,7 +124,7 @@ def _halve(x: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(x: np.ndarray) -> np.ndarray:
-  """Returns the means of the four neighbours, edges repeated."""
+  """Returns the mean of each pixel's four neighbours, edges repeated."""
   y = np.pad(x, [(1, 1), (1, 1), (0, 0)], mode='edge')
   return (y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:]) / 4
 

@@ -22,7 +22,7 @@ def check_image_and_mask(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     or image.shape[2] != 3
   ):
     raise errors.UserError(
-      f'the picture is {image.dtype} {list(image.shape)}; wanted uint8 or '
+      f'the image is {image.dtype} {list(image.shape)}; wanted uint8 or '
       'uint16 [height, width, 3]'
     )
   if mask.dtype not in (np.uint8, bool) or mask.ndim != 2:
@@ -32,9 +32,9 @@ def check_image_and_mask(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     )
   if mask.shape != image.shape[:2]:
     raise errors.UserError(
-      f'the picture is {image.shape[1]}x{image.shape[0]} pixels, the mask '
+      f'the image is {image.shape[1]}x{image.shape[0]} pixels, the mask '
       f'{mask.shape[1]}x{mask.shape[0]}; bring the mask to the size of the '
-      'picture'
+      'image'
     )
   hole = mask.copy() if mask.dtype == bool else mask >= 128
   check_hole(hole)

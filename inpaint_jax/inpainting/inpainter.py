@@ -7,19 +7,23 @@ from collections.abc import Callable, Sequence
 import functools
 import os
 import threading
+from typing import Any, overload
 
 import numpy as np
 
 from inpaint_jax.inpainting import backends, blend, checks, fills, windows
-from inpaint_jax.inpainting.texture import synthesize
+from inpaint_jax.inpainting.texture import synthesize_texture
 from inpaint_jax.release import onnx_runtime, zoo
 from inpaint_jax.system import errors
 
 DEFAULT_MODEL = 'unet-landscapes'
-# Pixels around a hole that may change, so that its rim does not show.
+# Pixels around a hole that may change, so that no seam shows.
 FEATHER = 2
-# Of a net's worth on one trial: so much of its own square counts against it.
-_DOUBT = 0.5
+# Relative size of the ridge term that shrinks the gain of the model's detail.
+_RIDGE = 0.5
+
+# Gives a smoothly filled image, float32 [h, w, 3], texture in its hole, bool.
+_AddTexture = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def load(
@@ -51,74 +55,100 @@ def load(
 
 
 class Inpainter:
-  """Fills the holes of pictures of any size. Threads may share one."""
+  """Fills the holes of images of any size; threads may share one."""
 
   def __init__(self, fill: fills.Fill, size: int):
-    """Prepares a net for use.
+    """Prepares a model for use.
 
     Args:
-      fill: the net.
-      size: the side in pixels of the pictures that it was trained on.
+      fill: the model as a function.
+      size: the side in pixels of the images that it was trained on.
     """
     self._fill = fill
     self._size = size
-    # One picture at a time in the net: a second one would double the memory
-    # and, while the net is still being compiled, compile it once more.
+    # The model sees one image at a time: a second one would double the memory
+    # and, during the first compilation, compile the model once more.
     self._lock = threading.Lock()
+
+  @overload
+  def __call__(
+    self,
+    image: np.ndarray,
+    mask: np.ndarray,
+    *,
+    feather: int = FEATHER,
+    texture: bool = True,
+    seed: int = 0,
+  ) -> np.ndarray: ...
+
+  @overload
+  def __call__(
+    self,
+    image: Sequence[np.ndarray],
+    mask: Sequence[np.ndarray],
+    *,
+    feather: int = FEATHER,
+    texture: bool = True,
+    seed: int = 0,
+  ) -> list[np.ndarray]: ...
 
   def __call__(
     self,
-    image: np.ndarray | Sequence[np.ndarray],
-    mask: np.ndarray | Sequence[np.ndarray],
+    image: Any,
+    mask: Any,
     *,
     feather: int = FEATHER,
     texture: bool = True,
     seed: int = 0,
   ) -> np.ndarray | list[np.ndarray]:
-    """Fills the holes of a picture, or of several.
+    """Fills the holes of an image, or of several.
 
-    Holes that lie apart are filled one by one, each seen with its surroundings.
-    Deep ones are filled at low resolution first and refined from there.
+    Holes that lie apart are filled one by one, each with its surroundings in
+    view. Deep ones are filled at low resolution first and refined from there.
 
     Args:
       image: uint8 or uint16 [H, W, 3], any H and W; or several: an array [B, H,
-        W, 3], or a list of pictures, which may differ in size and type.
+        W, 3], or a list of images, which may differ in size and type.
       mask: [H, W], bool or uint8: True, or 128 and more, is hole; for several
-        pictures [B, H, W] or a list.
-      feather: pixels around a hole over which what is filled in gives way to
-        what is known. All others come back bit for bit; with 0, all known ones.
-      texture: whether to give what is filled in the grain of its surroundings;
-        without, it is as smooth as the net paints.
-      seed: of the chance that is in this; equal seeds give equal results.
+        images [B, H, W] or a list.
+      feather: pixels around a hole over which the filling is blended into the
+        known pixels. All others come back bit for bit; with 0, all known ones.
+      texture: whether the filling gets the texture of its surroundings; if not,
+        it is as smooth as the model paints.
+      seed: of the random search for texture; equal seeds give equal results.
 
     Returns:
       What `image` is: an array of the same shape and type, or a list of them.
 
     Raises:
-      errors.UserError: a type or shape does not fit, or there is no hole or
-        nothing but hole.
+      errors.UserError: a type or shape is wrong, there is no hole, or no pixel
+        is known.
     """
     if not isinstance(feather, int | np.integer) or feather < 0:
       raise errors.UserError(
         f'feather={feather!r}; wanted a whole number of pixels, 0 or more'
       )
-    grain = functools.partial(synthesize, seed=seed) if texture else None
+    add_texture = (
+      functools.partial(synthesize_texture, seed=seed) if texture else None
+    )
     if isinstance(image, np.ndarray) and image.ndim == 3:
       hole = checks.check_image_and_mask(image, mask)
-      return self._inpaint(image, hole, feather, grain)
+      return self._inpaint(image, hole, feather, add_texture)
     if len(image) != len(mask):
       raise errors.UserError(
-        f'there are {len(image)} pictures and {len(mask)} masks; give one mask '
-        'for each picture'
+        f'there are {len(image)} images and {len(mask)} masks; give one mask '
+        'for each image'
       )
-    # All that can be wrong is found before the work, not after.
+    # All errors are found before the work begins.
     for number, pair in enumerate(zip(image, mask, strict=True)):
       try:
         checks.check_image_and_mask(*pair)
       except errors.UserError as error:
-        raise errors.UserError(f'picture {number}: {error}') from error
+        raise errors.UserError(f'image {number}: {error}') from error
     results = [
-      self._inpaint(one, checks.check_image_and_mask(one, its), feather, grain)
+      self._inpaint(
+        one, checks.check_image_and_mask(one, its), feather, add_texture
+      )
       for one, its in zip(image, mask, strict=True)
     ]
     return np.stack(results) if isinstance(image, np.ndarray) else results
@@ -128,121 +158,121 @@ class Inpainter:
     image: np.ndarray,
     missing: np.ndarray,
     feather: int,
-    grain: Callable[[np.ndarray, np.ndarray], np.ndarray] | None,
+    add_texture: _AddTexture | None,
   ) -> np.ndarray:
+    """Fills bool [H, W] `missing` of an image; overwrites `missing`."""
     result = image.copy()
-    for window in windows.find(missing, self._size):
-      part, mask = windows.cut(result, missing, window)
+    for window in windows.find_windows(missing, self._size):
+      part, mask = windows.cut_out(result, missing, window)
       filled, _ = self._coarse_to_fine(part, mask, window.depth / window.factor)
-      near = windows.closer(window)
-      if near is not window:
-        part, mask = windows.cut(result, missing, near)
-        filled = _smooth(windows.transfer(filled, window, near), part, mask)
-      if grain is not None:
-        filled = grain(filled, mask[..., 0] > 0)
-      _paste(result, missing, filled, near, feather)
-      # The next window sees what this one was filled with, and goes on with it.
-      for rows, columns, own in windows.own(missing, window):
-        missing[rows, columns] &= ~own
+      finer = windows.refinement_window(window)
+      if finer is not window:
+        part, mask = windows.cut_out(result, missing, finer)
+        filled = windows.transfer(filled, window, finer)
+        filled = _meet_known(filled, part, mask)
+      if add_texture is not None:
+        filled = add_texture(filled, mask[..., 0] > 0)
+      _paste(result, filled, finer, feather)
+      # For the next window these pixels are known.
+      top, left, bottom, right = window.box
+      missing[top:bottom, left:right] &= ~window.hole
     return result
 
   def _coarse_to_fine(
-    self, picture: np.ndarray, mask: np.ndarray, depth: float
+    self, image: np.ndarray, mask: np.ndarray, depth: float
   ) -> tuple[np.ndarray, float]:
-    """Returns a window with its holes filled, and how much of it is the net's.
+    """Returns a window with its hole filled, and the gain of the detail.
 
-    It starts from the smoothest picture that meets what is known. For a hole
-    deeper than a net can see, that is the same window, filled at half the
-    resolution, and the net then works near the known pixels only. It is trusted
-    no more at one resolution than at the one below.
+    The model's detail is added to the smoothest image that meets the known
+    pixels. Where the hole is deeper than the model can see, that image starts
+    from the same window filled at half the resolution, and detail is added near
+    the boundary only. The gain never exceeds that of the resolution below.
 
     Args:
-      picture: float32 [S, S, 3], black in the holes.
+      image: float32 [S, S, 3], black in the holes.
       mask: float32 [S, S, 1], 1 = hole.
-      depth: of the hole, in pixels of these.
+      depth: of the hole, in pixels of this resolution.
 
     Returns:
-      float32 [S, S, 3], known pixels as they are, and from 0 to 1.
+      float32 [S, S, 3], known pixels unchanged, and the gain in [0, 1].
     """
-    reach, guess = windows.reach(self._size), np.zeros_like(picture)
-    limit = 1.0
-    deep = depth > reach
-    if deep and len(picture) > self._size:
-      half, half_mask = _halve(picture, mask)
-      guess, limit = self._coarse_to_fine(half, half_mask, depth / 2)
-      guess = windows.resize(guess, len(picture), len(picture))
-    smooth = _smooth(guess, picture, mask)
-    if limit > 0:
-      limit = min(limit, self._trust(picture, mask, deep))
-    if limit > 0:
-      smooth = smooth + limit * self._detail(picture, mask, smooth, deep)
-    return np.clip(smooth, 0, 1), limit
+    guess, gain = np.zeros_like(image), 1.0
+    deep = depth > windows.max_depth(self._size)
+    if deep and len(image) > self._size:
+      guess, gain = self._coarse_to_fine(*_halve(image, mask), depth / 2)
+      guess = windows.resize(guess, len(image), len(image))
+    filled = _meet_known(guess, image, mask)
+    if gain > 0:
+      gain = min(gain, self._estimate_detail_gain(image, mask, deep))
+    if gain > 0:
+      filled = filled + gain * self._detail(image, mask, filled, deep)
+    return np.clip(filled, 0, 1), gain
 
   def _detail(
-    self, picture: np.ndarray, mask: np.ndarray, smooth: np.ndarray, deep: bool
+    self, image: np.ndarray, mask: np.ndarray, smooth: np.ndarray, deep: bool
   ) -> np.ndarray:
-    """Returns what the net would add to a smooth filling, float32 [S, S, 3]."""
+    """Returns the model's detail over a smooth filling, float32 [S, S, 3]."""
     with self._lock:
-      output = np.asarray(self._fill(picture[None], mask[None])[0])
+      output = np.asarray(self._fill(image[None], mask[None])[0])
     weight = mask
     if deep:
-      reach = windows.reach(self._size)
-      weight = mask * blend.nearness(mask, reach / 2, reach)
-    return weight * (blend.match(output, picture, mask) - smooth)
+      depth = windows.max_depth(self._size)
+      weight = mask * blend.boundary_weight(mask, depth / 2, depth)
+    return weight * (blend.harmonic_blend(output, image, mask) - smooth)
 
-  def _trust(self, picture: np.ndarray, mask: np.ndarray, deep: bool) -> float:
-    """Returns how much of the net's detail to take, from 0 to 1.
+  def _estimate_detail_gain(
+    self, image: np.ndarray, mask: np.ndarray, deep: bool
+  ) -> float:
+    """Returns how much of the model's detail to add, in [0, 1].
 
-    What it would have been best to take of it in a trial: a hole of the same
-    form beside the real one, where the truth is known. A net that guesses wrong
-    in such surroundings then does no harm.
+    It is the gain that would have been best in a trial: a hole of equal shape
+    beside the real one, where the truth is known. A model that guesses wrong in
+    such surroundings then does no harm. The gain is a least-squares fit of the
+    missing detail by the model's, with a ridge term.
     """
-    trial = blend.trial(mask)
+    trial = blend.shifted_hole(mask)
     both = np.maximum(mask, trial)
-    blind = picture * (1 - both)
-    smooth = _smooth(np.zeros_like(blind), blind, both)
-    detail = trial * self._detail(blind, both, smooth, deep)
-    gain = np.sum(detail * (picture - smooth), dtype=np.float64)
-    size = np.sum(detail * detail, dtype=np.float64)
-    # A millionth: of what cannot be seen nothing can be learned.
-    return float(np.clip(gain / ((1 + _DOUBT) * size + 1e-6), 0, 1))
+    masked = image * (1 - both)
+    smooth = _meet_known(np.zeros_like(masked), masked, both)
+    detail = trial * self._detail(masked, both, smooth, deep)
+    product = np.sum(detail * (image - smooth), dtype=np.float64)
+    power = np.sum(detail * detail, dtype=np.float64)
+    # A millionth: without any detail the gain is 0.
+    return float(np.clip(product / ((1 + _RIDGE) * power + 1e-6), 0, 1))
 
 
-def _smooth(
-  guess: np.ndarray, picture: np.ndarray, mask: np.ndarray
+def _meet_known(
+  guess: np.ndarray, image: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:
   """Returns a guess at a whole window, changed smoothly to meet the known."""
-  smooth = guess + blend.extend(picture - guess, mask[..., 0] == 0)
-  return np.clip(smooth, 0, 1)
+  step = blend.harmonic_fill(image - guess, mask[..., 0] == 0)
+  return np.clip(guess + step, 0, 1)
 
 
 def _halve(
-  picture: np.ndarray, mask: np.ndarray
+  image: np.ndarray, mask: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Halves a window; a pixel is hole if any of its four is."""
-  size = len(picture) // 2
+  size = len(image) // 2
 
-  def blocks(x):
+  def blocks(x: np.ndarray) -> np.ndarray:
     return x.reshape(size, 2, size, 2, -1)
 
   hole = blocks(mask).max(axis=(1, 3))
-  return blocks(picture).mean(axis=(1, 3)) * (1 - hole), hole
+  return blocks(image).mean(axis=(1, 3)) * (1 - hole), hole
 
 
 def _paste(
-  image: np.ndarray,
-  missing: np.ndarray,
-  filled: np.ndarray,
-  window: windows.Window,
-  feather: int,
+  image: np.ndarray, filled: np.ndarray, window: windows.Window, feather: int
 ) -> None:
   """Blends a filled window into `image`, in place, around its hole.
 
-  The feather may run into holes that are still to be filled; they will be.
+  The feather may reach into holes that are still to be filled.
   """
   top = np.iinfo(image.dtype).max
-  for rows, columns, own in windows.own(missing, window, feather):
-    weight = blend.feather(own, feather)
+  shape = image.shape[0], image.shape[1]
+  for rows, columns, hole in windows.iter_hole_strips(window, shape, feather):
+    weight = blend.feather_weight(hole, feather)
     weight = weight[feather : len(weight) - feather, :, None]
     part = image[rows, columns]
     fill = windows.enlarge(filled, window, rows, columns) * top

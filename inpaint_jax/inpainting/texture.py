@@ -1,22 +1,22 @@
-"""Texture for holes that a net has filled smoothly.
+"""Texture for holes that a model has filled smoothly.
 
-A net that was trained for the least error paints means: colours and large
-shapes are right, the grain of grass, rock and waves is missing. Here the grain
-comes from the known surroundings, patch by patch; all that is larger stays the
-net's.
+A model that was trained for the least error paints means: colours and large
+shapes are right, the fine texture of grass, rock and waves is missing. Here the
+texture is copied from the known surroundings, patch by patch; all that is
+coarser stays the model's.
 
-A picture is split into a low band, blurred to about what a net can tell of a
-hole, and the detail. The low band is kept. The detail of the hole is put
-together from known patches: for each patch that reaches into the hole the known
-one is sought that is most alike in detail, in the low band, in the contrast to
-be expected there, and in place; then overlapping patches are averaged. This is
-repeated from coarse to fine.
+An image is split into a low band, blurred to about what a model can tell of a
+hole, and the detail. The low band is kept. The detail of the hole is assembled
+from known patches. For each patch that reaches into the hole, the nearest
+neighbour among the known patches is searched, by detail, low band, expected
+contrast and position; then overlapping patches are averaged. This is repeated
+from coarse to fine.
 
 Sources: Barnes et al., PatchMatch, SIGGRAPH 2009 (the search); Wexler et al.,
 Space-Time Completion of Video, PAMI 29(3), 2007 (the averages, the order of
-scales); Hertzmann et al., Image Analogies, SIGGRAPH 2001 (a blurred picture as
+scales); Hertzmann et al., Image Analogies, SIGGRAPH 2001 (a blurred image as
 the guide to a sharp one); Kaspar et al., Self Tuning Texture Optimization,
-Computer Graphics Forum 34(2), 2015 (a price on patches that are used often).
+Computer Graphics Forum 34(2), 2015 (a penalty on patches that are used often).
 """
 
 import math
@@ -37,73 +37,73 @@ _DEPTH = 7
 _LOW = 1.3
 # Rounds of search and average at the coarsest scale, and at each other.
 _FIRST_ROUNDS, _ROUNDS = 4, 2
-# Where there are more patches than this, they follow those of the scale before:
-# that bounds the time.
+# Above this number, patches are not searched but follow those of the scale
+# before, which bounds the time.
 _MAX_PATCHES = 40_000
-# Known patches for each that is wanted, at least; fewer are seen to repeat.
+# Least number of known patches per wanted one; with fewer, repeats show.
 _ENOUGH = 0.1
-# Known pixels around the hole in which patches are sought; more, if it is deep.
+# Width in pixels of the surroundings that are searched; more for a deep hole.
 _MARGIN = 128
 
 # The detail of a patch is compared by so many principal components.
 _COMPONENTS = 20
-# What counts beside it: the low band; the logarithm of the contrast; the
-# distance, since grain changes with the depth of the scene, and a landscape's
-# depth with the row; how often a patch is used already.
+# Weights of what else is compared: the low band; the logarithm of the contrast;
+# the position, since texture changes with the depth of the scene, and in a
+# landscape depth changes with the row; how often a patch is used already.
 _LOW_WEIGHT = 1.0
 _CONTRAST_WEIGHT = 0.5
 _ROW_WEIGHT = 3.0
 _COLUMN_WEIGHT = 1.5
-_USE_WEIGHT = 0.05
-# Contrast below this is as good as none; in [0, 1].
+_REUSE_WEIGHT = 0.05
+# Contrast below this, in [0, 1], is noise.
 _NOISE = 0.004
 
-# A patch counts less in an average the farther a pixel is from its centre. What
+# In averages, a patch counts less the farther a pixel is from its centre. What
 # is coarser than _SPLIT is averaged widely, against seams between patches; what
-# is finer narrowly, against blur. Deviations in pixels.
+# is finer narrowly, against blur. Standard deviations in pixels.
 _SPLIT = 1.5
 _WIDE, _NARROW = 2.5, 1.1
-# How far an error at the hole's rim is carried into it.
+# How far an error at the boundary is continued into the hole, in pixels.
 _REACH = 2.0
 
 
 class _Scale(NamedTuple):
-  """A picture at one resolution, its N pixels in a row."""
+  """An image at one resolution, its N pixels in one row."""
 
   shape: tuple[int, int]
   hole: np.ndarray  # bool [N]
   low: np.ndarray  # float32 [N, 3]
-  detail: np.ndarray  # float32 [N, 3]; in the hole, what is painted so far
-  wanted: np.ndarray  # int [n], centres of the patches that reach into the hole
-  sources: np.ndarray  # int [m], centres of those that do not
+  detail: np.ndarray  # float32 [N, 3]; in the hole, the result so far
+  wanted: np.ndarray  # int [n], centres of patches that reach into the hole
+  sources: np.ndarray  # int [m], centres of known patches
   is_source: np.ndarray  # bool [N]
 
 
 class _Features(NamedTuple):
-  """Patches as points: the closer, the more alike. In units of variance."""
+  """Patches as points whose squared distance compares them."""
 
   basis: np.ndarray  # [values of a patch, _COMPONENTS]
-  context: np.ndarray  # [N, K], all that is compared beside the detail
-  points: np.ndarray  # [N, _COMPONENTS + K]; the former only of sources
+  context: np.ndarray  # [N, K], what is compared beside the detail
+  points: np.ndarray  # [N, _COMPONENTS + K]; detail of sources only
   variance: float  # of the detail
 
 
-def synthesize(
+def synthesize_texture(
   image: np.ndarray, hole: np.ndarray, *, seed: int = 0
 ) -> np.ndarray:
   """Gives a smoothly filled hole the texture of its surroundings.
 
-  Time and memory grow with the hole and its surroundings. Patches of holes of
-  more than 40,000 pixels are sought at a lower resolution only.
+  Time and memory grow with the hole and its surroundings. At resolutions at
+  which a hole has more than 40,000 patches, they are not searched.
 
   Args:
     image: float32 [h, w, 3] in [0, 1], filled.
     hole: bool [h, w].
-    seed: of the search; equal seeds give equal pictures.
+    seed: of the search; equal seeds give equal images.
 
   Returns:
     float32 [h, w, 3] in [0, 1]; known pixels are those of `image`, bit for bit.
-    All of it is, where there is no hole, or too little around to copy from.
+    All pixels are, if there is no hole or too little around it to copy from.
   """
   result = image.copy()
   if not hole.any():
@@ -114,52 +114,77 @@ def synthesize(
   if not pyramid:
     return result
   rng = np.random.default_rng(seed)
-  low, scale, field = _blur(pyramid[-1][0], _LOW), None, None
-  for level, (image_, hole_) in reversed(list(enumerate(pyramid))):
-    if scale is not None:
-      low = _double(low, hole_.shape)
-    before, scale = scale, _create_scale(image_, hole_, low)
-    search = len(scale.wanted) <= _MAX_PATCHES or before is None
-    if search:
-      step = round(_LOW * 2 ** (len(pyramid) - 1 - level))
-      features = _create_features(scale, step, rng)
-    if before is None:
-      # The detail is still that of the smooth filling: it is not compared yet,
-      # or smooth patches would be found.
-      field = rng.choice(scale.sources, len(scale.wanted))
-      field, cost = _search(scale, features, field, rng, sweeps=4, blind=True)
-    else:
-      field = _refine(before, field, scale, rng)
-      cost = np.ones(len(field), np.float32)
-    _average(scale, field, cost)
-    rounds = _FIRST_ROUNDS if before is None else _ROUNDS
-    for _ in range(rounds if search else 0):
-      field, cost = _search(scale, features, field, rng)
-      _average(scale, field, cost)
+  scale = _synthesize_detail(pyramid, rng)
   filled = np.clip(scale.low + scale.detail, 0, 1).reshape(part.shape)
   result[place] = np.where(part_hole[..., None], filled, part)
   return result
 
 
+def _synthesize_detail(
+  pyramid: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator
+) -> _Scale:
+  """Returns the finest scale with its hole filled, from coarse to fine."""
+  coarsest = len(pyramid) - 1
+  low = _blur(pyramid[coarsest][0], _LOW)
+  scale = _create_scale(*pyramid[coarsest], low)
+  features = _create_features(scale, round(_LOW), rng)
+  # The detail is still that of the smooth filling: it is not compared yet,
+  # since it would match smooth patches.
+  nnf = rng.choice(scale.sources, len(scale.wanted))
+  nnf, cost = _search(scale, features, nnf, rng, sweeps=4, blind=True)
+  _average(scale, nnf, cost)
+  nnf = _search_and_average(scale, features, nnf, rng, _FIRST_ROUNDS)
+  for level in range(coarsest - 1, -1, -1):
+    image, hole = pyramid[level]
+    low = _double(low, hole.shape)
+    coarser, scale = scale, _create_scale(image, hole, low)
+    search = len(scale.wanted) <= _MAX_PATCHES
+    if search:
+      step = round(_LOW * 2 ** (coarsest - level))
+      features = _create_features(scale, step, rng)
+    nnf = _upsample_nnf(coarser, nnf, scale, rng)
+    _average(scale, nnf, np.ones(len(nnf), np.float32))
+    if search:
+      nnf = _search_and_average(scale, features, nnf, rng, _ROUNDS)
+  return scale
+
+
+def _search_and_average(
+  scale: _Scale,
+  features: _Features,
+  nnf: np.ndarray,
+  rng: np.random.Generator,
+  rounds: int,
+) -> np.ndarray:
+  """Improves the patches and the detail in turns; returns the new field."""
+  for _ in range(rounds):
+    nnf, cost = _search(scale, features, nnf, rng)
+    _average(scale, nnf, cost)
+  return nnf
+
+
 def _surroundings(hole: np.ndarray) -> tuple[slice, slice]:
+  """Returns the rows and columns of the hole and of what is searched."""
   margin = max(_MARGIN, _depth(hole))
-  rows, columns = (np.flatnonzero(hole.any(axis)) for axis in (1, 0))
-  return tuple(
-    slice(max(x[0] - margin, 0), x[-1] + 1 + margin) for x in (rows, columns)
-  )
+
+  def extent(axis: int) -> slice:
+    index = np.flatnonzero(hole.any(axis))
+    return slice(max(index[0] - margin, 0), index[-1] + 1 + margin)
+
+  return extent(1), extent(0)
 
 
 def _depth(hole: np.ndarray) -> int:
-  """Returns how far from what is known a hole goes, in pixels."""
+  """Returns the depth of a hole in pixels."""
   return int(ndimage.distance_transform_cdt(hole, 'chessboard').max())
 
 
 def _pyramid(
   image: np.ndarray, hole: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-  """Returns the picture and its hole at all scales, the finest first.
+  """Returns the image and its hole at all scales, the finest first.
 
-  There are none where too little is known.
+  The list is empty if too little is known.
   """
   scales = []
   while True:
@@ -173,7 +198,7 @@ def _pyramid(
 
 
 def _centres(hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Returns the centres of patches that reach into the hole, and of others."""
+  """Returns two masks: the centres of wanted and of known patches."""
   inside = np.zeros(hole.shape, bool)
   inside[_RADIUS:-_RADIUS, _RADIUS:-_RADIUS] = True
   near = ndimage.binary_dilation(hole, np.ones((2 * _RADIUS + 1,) * 2))
@@ -225,12 +250,12 @@ def _context(scale: _Scale, step: int, deviation: float) -> np.ndarray:
     for y, x in sides
   ]
   low = np.concatenate(low, axis=-1) * math.sqrt(_LOW_WEIGHT / (3 * len(sides)))
-  # The contrast of the hole is that of its rim, continued.
+  # The contrast at the boundary is continued into the hole.
   known = ~scale.hole.reshape(height, width, 1)
   power = np.mean(scale.detail**2, axis=1).reshape(height, width, 1) * known
   weight = _blur(known.astype(np.float32), 2)
   power = _blur(power, 2) / np.maximum(weight, 1e-6)
-  contrast = blend.extend(np.log(power + _NOISE**2) / 2, known[..., 0])
+  contrast = blend.harmonic_fill(np.log(power + _NOISE**2) / 2, known[..., 0])
   rows, columns = np.mgrid[:height, :width] / max(height, width)
   rest = [
     _CONTRAST_WEIGHT * contrast,
@@ -245,23 +270,24 @@ def _context(scale: _Scale, step: int, deviation: float) -> np.ndarray:
 def _search(
   scale: _Scale,
   features: _Features,
-  field: np.ndarray,
+  nnf: np.ndarray,
   rng: np.random.Generator,
   sweeps: int = 1,
   blind: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Looks for better patches, for all that are wanted at once.
+  """Searches for nearer patches, for all wanted ones at once (PatchMatch).
 
   Args:
-    scale: where.
-    features: of it.
-    field: int [n], the centre of the known patch for each that is wanted.
-    rng: of the random tries.
-    sweeps: times that neighbours and chance are asked.
+    scale: the scale.
+    features: its features.
+    nnf: int [n], the nearest-neighbour field: the centre of the known patch for
+      each wanted one.
+    rng: for the random candidates.
+    sweeps: rounds of propagation and random search.
     blind: whether the detail is left out of the comparison.
 
   Returns:
-    The new field, and what its patches cost, [n].
+    The new field, and the costs of its patches, [n].
   """
   height, width = scale.shape
   first = _COMPONENTS if blind else 0
@@ -269,55 +295,57 @@ def _search(
   if not blind:
     detail = _patches(scale, scale.wanted) @ features.basis
     target = np.concatenate([detail, target], axis=1)
-  price = _price(scale, field, features.variance)
-  everyone = np.arange(len(field))
+  penalty = _reuse_penalty(scale, nnf, features.variance)
+  everyone = np.arange(len(nnf))
 
-  def compare(i, q):
+  def compare(i: np.ndarray, q: np.ndarray) -> np.ndarray:
     difference = features.points[q, first:] - target[i]
-    return np.einsum('ij,ij->i', difference, difference) + price[q]
+    return np.einsum('ij,ij->i', difference, difference) + penalty[q]
 
-  def attempt(i, q):
+  def attempt(i: np.ndarray, q: np.ndarray) -> None:
     allowed = scale.is_source[q]
     i, q = i[allowed], q[allowed]
     new = compare(i, q)
     better = new < cost[i]
     i = i[better]
-    field[i], cost[i] = q[better], new[better]
+    nnf[i], cost[i] = q[better], new[better]
 
-  field = field.copy()
-  cost = compare(everyone, field)
+  nnf = nnf.copy()
+  cost = compare(everyone, nnf)
   number = _numbers(scale)
   last = height * width - 1
   for _ in range(sweeps):
     for jump in (4, 2, 1):
       for shift in (jump, -jump, jump * width, -jump * width):
-        # What lies beside the patch that a neighbour has.
+        # Propagation: the patch beside that of a neighbour.
         neighbour = number[np.clip(scale.wanted + shift, 0, last)]
         i = np.flatnonzero(neighbour >= 0)
-        attempt(i, np.clip(field[neighbour[i]] - shift, 0, last))
-    attempt(everyone, rng.choice(scale.sources, len(field)))
+        attempt(i, np.clip(nnf[neighbour[i]] - shift, 0, last))
+    attempt(everyone, rng.choice(scale.sources, len(nnf)))
     reach = max(height, width) / 2
     while reach >= 1:
-      moves = rng.uniform(-reach, reach, (2, len(field))).round().astype(int)
-      y, x = np.stack(np.divmod(field, width)) + moves
+      moves = rng.uniform(-reach, reach, (2, len(nnf))).round().astype(int)
+      y, x = np.stack(np.divmod(nnf, width)) + moves
       y, x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
       attempt(everyone, y * width + x)
       reach /= 3
-  return field, cost
+  return nnf, cost
 
 
-def _price(scale: _Scale, field: np.ndarray, variance: float) -> np.ndarray:
-  """Returns what using a patch once more costs, [N]."""
-  use = np.bincount(field, minlength=len(scale.hole)).reshape(scale.shape)
+def _reuse_penalty(
+  scale: _Scale, nnf: np.ndarray, variance: float
+) -> np.ndarray:
+  """Returns the cost of using a patch once more, [N]."""
+  use = np.bincount(nnf, minlength=len(scale.hole)).reshape(scale.shape)
   use = ndimage.uniform_filter(use.astype(np.float32), 5).ravel()
-  fair = max(1, len(field) / len(scale.sources))
-  return np.float32(_USE_WEIGHT * variance) * np.maximum(use / fair - 1, 0)
+  fair = max(1, len(nnf) / len(scale.sources))
+  return np.float32(_REUSE_WEIGHT * variance) * np.maximum(use / fair - 1, 0)
 
 
-def _average(scale: _Scale, field: np.ndarray, cost: np.ndarray) -> None:
-  """Paints the detail of the hole with the patches of a field, in place."""
+def _average(scale: _Scale, nnf: np.ndarray, cost: np.ndarray) -> None:
+  """Sets the hole's detail to the average of its patches, in place."""
   width = scale.shape[1]
-  say = np.exp(-cost / (2 * np.quantile(cost, 0.75) + 1e-9))
+  confidence = np.exp(-cost / (2 * np.quantile(cost, 0.75) + 1e-9))
   coarse = _blur(scale.detail.reshape(*scale.shape, 3), _SPLIT).reshape(-1, 3)
   # Two bands of three colours, and ones for the sum of the weights.
   values = np.ones((len(coarse), 2, 4), np.float32)
@@ -327,12 +355,13 @@ def _average(scale: _Scale, field: np.ndarray, cost: np.ndarray) -> None:
   for y, x in _OFFSETS:
     focus = np.exp(-(y * y + x * x) / (2 * deviations**2))
     shift = y * width + x
-    weight = say[:, None, None] * focus[:, None]
-    total[scale.wanted + shift] += weight * values[field + shift]
+    weight = confidence[:, None, None] * focus[:, None]
+    total[scale.wanted + shift] += weight * values[nnf + shift]
   means = total[..., :3] / np.maximum(total[..., 3:], 1e-12)
   painted = means.sum(axis=1)
-  # Patches beyond the rim tell how far off they are there. To so narrow a blur
-  # the rim is a straight line: half of its weight falls on known pixels.
+  # On known pixels the error of the patches is known; it is continued into the
+  # hole. For so narrow a blur the boundary is a straight line: half of its
+  # weight falls on known pixels.
   beyond = scale.wanted[~scale.hole[scale.wanted]]
   error = np.zeros_like(painted)
   error[beyond] = scale.detail[beyond] - painted[beyond]
@@ -340,26 +369,26 @@ def _average(scale: _Scale, field: np.ndarray, cost: np.ndarray) -> None:
   scale.detail[scale.hole] = (painted + 2 * error)[scale.hole]
 
 
-def _refine(
-  scale: _Scale, field: np.ndarray, finer: _Scale, rng: np.random.Generator
+def _upsample_nnf(
+  scale: _Scale, nnf: np.ndarray, finer: _Scale, rng: np.random.Generator
 ) -> np.ndarray:
-  """Returns the field of the scale with twice the resolution."""
+  """Returns the nearest-neighbour field at twice the resolution."""
   height, width = scale.shape
   row, column = np.divmod(finer.wanted, finer.shape[1])
   y = np.clip(row // 2, _RADIUS, height - _RADIUS - 1)
   x = np.clip(column // 2, _RADIUS, width - _RADIUS - 1)
   number = _numbers(scale)[y * width + x]
-  source_y, source_x = np.divmod(field[number], width)
+  source_y, source_x = np.divmod(nnf[number], width)
   row, column = row + 2 * (source_y - y), column + 2 * (source_x - x)
   place = np.clip(row * finer.shape[1] + column, 0, len(finer.hole) - 1)
-  # An edge that had no partner when it was halved.
+  # The last row or column of an odd size has no pixel at the coarser scale.
   lost = (number < 0) | ~finer.is_source[place]
   place[lost] = rng.choice(finer.sources, np.count_nonzero(lost))
   return place
 
 
 def _numbers(scale: _Scale) -> np.ndarray:
-  """Returns the place of each pixel in `wanted`, -1 where it has none."""
+  """Returns the index of each pixel in `wanted`, -1 if it is not there."""
   number = np.full(len(scale.hole), -1)
   number[scale.wanted] = np.arange(len(scale.wanted))
   return number
@@ -376,10 +405,10 @@ def _patches(scale: _Scale, centres: np.ndarray) -> np.ndarray:
 def _halve(
   image: np.ndarray, hole: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Halves a picture; a pixel is hole if any of its four is."""
-  room = [(0, length % 2) for length in hole.shape]
-  image = np.pad(image, [*room, (0, 0)], 'edge')
-  hole = np.pad(hole, room, 'edge')
+  """Halves an image; a pixel is hole if any of its four is."""
+  padding = [(0, length % 2) for length in hole.shape]
+  image = np.pad(image, [*padding, (0, 0)], 'edge')
+  hole = np.pad(hole, padding, 'edge')
   shape = hole.shape[0] // 2, 2, hole.shape[1] // 2, 2
   image = image.reshape(*shape, 3).mean(axis=(1, 3), dtype=np.float32)
   return image, hole.reshape(shape).any(axis=(1, 3))

@@ -1,4 +1,4 @@
-"""Filled pictures meet what is known."""
+"""blend.py: filled images meet the known pixels."""
 
 import numpy as np
 import pytest
@@ -12,81 +12,84 @@ def _disk(height, width, radius):
 
 
 @pytest.mark.parametrize('shape', [(40, 40), (37, 51), (1, 30), (5, 5)])
-def test_a_plane_goes_on_as_a_plane(shape):
+def test_harmonic_fill_continues_a_plane(shape):
   """A plane is harmonic, whatever the hole."""
   y, x = np.mgrid[: shape[0], : shape[1]] / 50
   values = np.stack([y, x, x - y], axis=-1).astype(np.float32)
   hole = np.zeros(shape, bool)
   hole[shape[0] // 3 : -shape[0] // 3 or None, 2:-2] = True
   hole[0] = False if shape[0] > 1 else hole[0]
-  result = blend.extend(np.where(hole[..., None], 9, values), ~hole)
+  result = blend.harmonic_fill(np.where(hole[..., None], 9, values), ~hole)
   np.testing.assert_array_equal(result[~hole], values[~hole])
   # A row alone has no neighbours above and below, but converges more slowly.
   np.testing.assert_allclose(result, values, atol=0.02)
 
 
-def test_what_is_continued_keeps_within_what_is_known():
+def test_harmonic_fill_stays_within_the_known_values():
   random = np.random.RandomState(0).rand(64, 64, 3).astype(np.float32)
   hole = _disk(64, 64, 25)
-  result = blend.extend(random, ~hole)
+  result = blend.harmonic_fill(random, ~hole)
   assert result[hole].min() >= random[~hole].min()
   assert result[hole].max() <= random[~hole].max()
   assert result[hole].std() < random[~hole].std() / 3
 
 
-def test_without_anything_known_there_is_nothing_to_continue():
-  assert not blend.extend(np.ones((9, 9, 2)), np.zeros((9, 9), bool)).any()
+def test_harmonic_fill_is_zero_if_nothing_is_known():
+  assert not blend.harmonic_fill(
+    np.ones((9, 9, 2)), np.zeros((9, 9), bool)
+  ).any()
 
 
-def test_a_wrong_colour_is_taken_off_and_the_form_stays():
+def test_harmonic_blend_removes_a_wrong_colour_and_keeps_shapes():
   y, x = np.mgrid[:64, :64] / 64
   truth = np.stack([y, x, 0.3 + 0.1 * np.sin(9 * x)], -1).astype(np.float32)
   mask = _disk(64, 64, 16)[..., None].astype(np.float32)
   painted = truth + np.array([0.3, -0.2, 0.1], np.float32)
-  result = blend.match(painted, truth * (1 - mask), mask)
+  result = blend.harmonic_blend(painted, truth * (1 - mask), mask)
   np.testing.assert_allclose(result, truth, atol=0.03)
   np.testing.assert_array_equal(
     result[mask[..., 0] == 0], truth[mask[..., 0] == 0]
   )
 
 
-def test_what_is_painted_over_the_known_does_not_matter():
+def test_harmonic_blend_ignores_what_is_painted_over_known_pixels():
   random = np.random.RandomState(1).rand(32, 32, 3).astype(np.float32)
   mask = _disk(32, 32, 9)[..., None].astype(np.float32)
   picture = random * (1 - mask)
   other = random * mask + 5 * (1 - mask)
   np.testing.assert_array_equal(
-    blend.match(random, picture, mask), blend.match(other, picture, mask)
+    blend.harmonic_blend(random, picture, mask),
+    blend.harmonic_blend(other, picture, mask),
   )
 
 
 @pytest.mark.parametrize('radius', [3, 12, 22])
-def test_a_trial_is_a_like_hole_among_the_known(radius):
+def test_a_shifted_hole_lies_on_known_pixels(radius):
   mask = _disk(64, 64, radius)[..., None].astype(np.float32)
-  trial = blend.trial(mask)
-  assert not (trial * mask).any()
-  assert trial.sum() > mask.sum() / 3
+  shifted = blend.shifted_hole(mask)
+  assert not (shifted * mask).any()
+  assert shifted.sum() > mask.sum() / 3
 
 
-def test_a_picture_that_is_all_hole_has_no_trial():
-  assert not blend.trial(np.ones((16, 16, 1), np.float32)).any()
+def test_without_known_pixels_there_is_no_shifted_hole():
+  assert not blend.shifted_hole(np.ones((16, 16, 1), np.float32)).any()
 
 
-def test_nearness_falls_from_one_to_zero():
+def test_boundary_weight_falls_from_one_to_zero():
   mask = _disk(80, 80, 35)[..., None].astype(np.float32)
-  near = blend.nearness(mask, 8, 16)[..., 0]
+  near = blend.boundary_weight(mask, 8, 16)[..., 0]
   assert (near[mask[..., 0] == 0] == 1).all()
   assert near[40, 40 + 30] == 1
   assert 0 < near[40, 40 + 23] < 1
   assert near[40, 40] == 0
-  assert not blend.nearness(np.ones((9, 9, 1), np.float32), 2, 4).any()
+  assert not blend.boundary_weight(np.ones((9, 9, 1), np.float32), 2, 4).any()
 
 
 @pytest.mark.parametrize('width', [0, 1, 4])
-def test_a_feather_is_as_wide_as_it_says(width):
+def test_a_feather_has_the_given_width(width):
   hole = np.zeros((40, 40), bool)
   hole[15:25, 15:25] = True
-  weight = blend.feather(hole, width)
+  weight = blend.feather_weight(hole, width)
   assert (weight[hole] == 1).all()
   line = weight[20, 25:]
   assert (line[:width] > 0).all()

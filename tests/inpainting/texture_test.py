@@ -42,7 +42,7 @@ def contrast(image, hole):
 def test_texture_comes_back(picture):
   image, hole = picture(), disc(96, 96, 18)
   smooth = smoothed(image, hole)
-  result = texture.synthesize(smooth, hole)
+  result = texture.synthesize_texture(smooth, hole)
   assert contrast(smooth, hole) < 0.3 * contrast(image, hole)
   assert 0.7 < contrast(result, hole) / contrast(image, hole) < 1.1
 
@@ -50,7 +50,7 @@ def test_texture_comes_back(picture):
 def test_stripes_have_their_period_and_direction():
   image, hole = stripes(), disc(96, 96, 18)
   smooth = smoothed(image, hole)
-  result = texture.synthesize(smooth, hole)
+  result = texture.synthesize_texture(smooth, hole)
   inside = slice(36, 60), slice(36, 60)
 
   def alike(a):
@@ -66,7 +66,7 @@ def test_a_gradient_stays_smooth():
   y, x = np.mgrid[:96, :128] / 128
   image = np.stack([y, x, 1 - x], axis=-1).astype(np.float32)
   hole = disc(96, 128, 25)
-  result = texture.synthesize(image, hole)
+  result = texture.synthesize_texture(image, hole)
   assert np.abs(result - image).max() < 0.01
 
 
@@ -79,7 +79,7 @@ def test_what_is_elsewhere_is_not_copied_into_a_sky():
   image[20:23, 20:27] = 0.1
   hole = np.zeros((128, 128), bool)
   hole[30:80, 40:90] = True
-  result = texture.synthesize(image, hole)
+  result = texture.synthesize_texture(image, hole)
   assert np.abs(result - image).max() < 0.03
 
 
@@ -87,7 +87,7 @@ def test_colours_larger_than_the_grain_are_kept():
   image, hole = noise(), disc(96, 96, 20)
   image[:, :48] *= 0.5
   smooth = smoothed(image, hole)
-  result = texture.synthesize(smooth, hole)
+  result = texture.synthesize_texture(smooth, hole)
   low, wanted = (
     ndimage.gaussian_filter(x, (6, 6, 0)) for x in (result, smooth)
   )
@@ -111,7 +111,7 @@ def test_known_pixels_stay_bit_for_bit(height, width, kind):
   elif kind == 'most':
     hole[0, 0] = False
   before = image.copy()
-  result = texture.synthesize(image, hole)
+  result = texture.synthesize_texture(image, hole)
   np.testing.assert_array_equal(image, before)
   assert result is not image
   assert result.dtype == np.float32
@@ -129,7 +129,7 @@ def test_texture_reaches_the_edge_of_the_picture(side):
   strip = {'left': np.s_[:, :12], 'top': np.s_[:12], 'bottom': np.s_[-12:]}
   hole[strip[side]] = True
   smooth = smoothed(image, hole)
-  result = texture.synthesize(smooth, hole)
+  result = texture.synthesize_texture(smooth, hole)
   for line in (
     result[strip[side]],
     result[hole & (np.indices((96, 96)) % 95 == 0).any(0)],
@@ -140,14 +140,15 @@ def test_texture_reaches_the_edge_of_the_picture(side):
 def test_equal_seeds_give_equal_pictures_in_threads():
   image, hole = noise(), disc(96, 96, 18)
   smooth = smoothed(image, hole)
-  once = texture.synthesize(smooth, hole, seed=1)
+  once = texture.synthesize_texture(smooth, hole, seed=1)
   with futures.ThreadPoolExecutor(3) as pool:
     runs = [
-      pool.submit(texture.synthesize, smooth, hole, seed=1) for _ in range(3)
+      pool.submit(texture.synthesize_texture, smooth, hole, seed=1)
+      for _ in range(3)
     ]
     for run in runs:
       np.testing.assert_array_equal(run.result(), once)
-  assert (texture.synthesize(smooth, hole, seed=2) != once).any()
+  assert (texture.synthesize_texture(smooth, hole, seed=2) != once).any()
 
 
 def test_many_patches_follow_those_of_the_scale_before(monkeypatch):
@@ -162,7 +163,7 @@ def test_many_patches_follow_those_of_the_scale_before(monkeypatch):
 
   monkeypatch.setattr(texture, '_search', record)
   monkeypatch.setattr(texture, '_MAX_PATCHES', 800)
-  result = texture.synthesize(smooth, hole)
+  result = texture.synthesize_texture(smooth, hole)
   # 48x48 has fewer than 800 patches, 96x96 more.
   assert set(searched) == {(48, 48)}
   assert contrast(result, hole) > 0.8 * contrast(image, hole)

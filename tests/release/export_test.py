@@ -8,69 +8,22 @@ import sys
 import flax
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import PIL.Image
 import pytest
+from random_models import create_model, expected_outputs
 
 from inpaint_jax import losses, models
 from inpaint_jax.release import export
-from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors
 
 ROOT = pathlib.Path(__file__).parents[2]
 PHOTOS = ROOT.parent / 'shared/landscapes/photos'
-FEATURES = (8, 12, 16)
 
 pytestmark = pytest.mark.usefixtures('quick_compile')
 
 pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
-
-
-def create_net(
-  name='unet', loss='kl_div', features=FEATURES, dtype=jnp.float32, size=32
-):
-  """A net with random weights that shows all that a graph can get wrong."""
-  model = models.MODELS[name](features=features, dtype=dtype)
-  variables = jax.jit(lambda key: models.init_variables(model, key, 32))(
-    jax.random.key(0)
-  )
-  r = np.random.default_rng(0)
-
-  def draw(path, leaf):
-    """Makes signals of about 1 at all depths: ReLUs open and close."""
-    kind = path[-1].key
-    if kind == 'kernel':  # As He et al., 2015.
-      return np.asarray(leaf) * np.float32(np.sqrt(6))
-    ranges = {'mean': (-0.3, 0.3), 'var': (0.3, 1)}.get(kind, (-0.3, 0.3))
-    return r.uniform(*ranges, leaf.shape).astype(np.float32)
-
-  variables = jax.tree_util.tree_map_with_path(draw, variables)
-  config = ml_collections.ConfigDict(
-    {
-      'model': {'name': name, 'features': features},
-      'loss': loss,
-      'data': {'image_size': size},
-    }
-  )
-  return trained_model.TrainedModel(
-    None, config, model, losses.LOSSES[loss], variables, 1, {}
-  )
-
-
-def wanted(net, image, mask):
-  """What the net makes of pictures, written down once more."""
-
-  @jax.jit
-  def picture(variables, image, mask):
-    outputs = net.model.apply(variables, image * (1 - mask), mask, train=False)
-    return jnp.clip(net.loss.to_image(outputs), 0, 1)
-
-  found = np.asarray(picture(net.variables, image, mask))
-  # One colour all over would be right by chance.
-  assert found.std(axis=(1, 2)).max() > 0.005
-  return np.where(mask > 0, found, image), found
 
 
 def photo_crops(side, count):
@@ -94,12 +47,12 @@ def write(net, path, kind='onnx', dtype='float32'):
 @pytest.mark.parametrize('loss', losses.LOSSES)
 @pytest.mark.parametrize('name', models.MODELS)
 def test_onnx_equals_jax(tmp_path, name, loss):
-  net = create_net(name, loss)
+  net = create_model(name, loss)
   run = write(net, tmp_path / 'net.onnx')
   for shape in ((1, 32, 32), (3, 40, 24)):
     image, mask = export.example(shape, seed=1)
     found = run(image, mask)
-    for a, b in zip(found, wanted(net, image, mask), strict=True):
+    for a, b in zip(found, expected_outputs(net, image, mask), strict=True):
       assert a.shape == b.shape
       np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
     filled, picture = found
@@ -112,16 +65,18 @@ def test_onnx_equals_jax(tmp_path, name, loss):
 @pytest.mark.parametrize('name', models.MODELS)
 def test_onnx_equals_jax_on_photographs(tmp_path, name):
   """The nets at their full number of channels."""
-  net = create_net(name, features=(64, 128, 256))
+  net = create_model(name, features=(64, 128, 256))
   run = write(net, tmp_path / 'net.onnx')
   for side, count in ((64, 1), (64, 3), (136, 2)):
     image, mask = photo_crops(side, count)
-    for a, b in zip(run(image, mask), wanted(net, image, mask), strict=True):
+    for a, b in zip(
+      run(image, mask), expected_outputs(net, image, mask), strict=True
+    ):
       np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
 
 
 def test_what_lies_in_the_hole_does_not_matter(tmp_path):
-  run = write(create_net(), tmp_path / 'net.onnx')
+  run = write(create_model(), tmp_path / 'net.onnx')
   image, mask = export.example((1, 32, 32), 0)
   first, second = run(image, mask), run(image * (1 - mask), mask)
   np.testing.assert_array_equal(first[0], second[0])
@@ -131,7 +86,7 @@ def test_onnx_pools_and_resizes_without_transposing(tmp_path):
   """One operation a layer; what a layer is made of in JAX does not show."""
   import onnx
 
-  net = create_net('unet')
+  net = create_model('unet')
   write(net, tmp_path / 'net.onnx')
   graph = onnx.load(tmp_path / 'net.onnx').graph
   kinds = [node.op_type for node in graph.node]
@@ -144,7 +99,7 @@ def test_onnx_pools_and_resizes_without_transposing(tmp_path):
 
 
 def test_an_operation_without_a_rule_is_named():
-  net = create_net()
+  net = create_model()
   net = net._replace(loss=losses.Loss(None, jnp.sin))
   with pytest.raises(errors.UserError, match='sin has no rule'):
     export.to_onnx(net, np.float32)
@@ -174,7 +129,7 @@ except ValueError as error:
 
 @pytest.mark.parametrize('name', models.MODELS)
 def test_stablehlo_runs_without_this_package(tmp_path, name):
-  net = create_net(name, 'cross_entropy')
+  net = create_model(name, 'cross_entropy')
   path = tmp_path / 'net.stablehlo'
   content = export.to_stablehlo(net, np.float32)
   path.write_bytes(content)
@@ -182,7 +137,7 @@ def test_stablehlo_runs_without_this_package(tmp_path, name):
   given = {}
   for i, shape in enumerate(((1, 32, 32), (3, 40, 24))):
     image, mask = export.example(shape, i)
-    filled, picture = wanted(net, image, mask)
+    filled, picture = expected_outputs(net, image, mask)
     given |= {f'image{i}': image, f'mask{i}': mask}
     given |= {f'filled{i}': filled, f'picture{i}': picture}
   np.savez(tmp_path / 'given.npz', **given)
@@ -203,13 +158,13 @@ def test_stablehlo_runs_without_this_package(tmp_path, name):
 def test_the_traceback_setting_comes_back():
   before = jax.config.jax_traceback_in_locations_limit
   assert before != 0
-  export.to_stablehlo(create_net(), np.float32)
+  export.to_stablehlo(create_model(), np.float32)
   assert jax.config.jax_traceback_in_locations_limit == before
 
 
 @pytest.mark.parametrize('kind', export.FORMATS)
 def test_float16_halves_the_file(tmp_path, kind):
-  net = create_net('encoder_decoder', features=(24, 32, 48))
+  net = create_model('encoder_decoder', features=(24, 32, 48))
   sizes = {}
   for dtype in export.DTYPES:
     report = export.export(net, tmp_path / dtype, kind, dtype)
@@ -222,12 +177,12 @@ def test_float16_halves_the_file(tmp_path, kind):
 
 
 def test_a_net_trained_in_bfloat16_is_exported_in_float32(tmp_path):
-  net = create_net(dtype=jnp.bfloat16)
+  net = create_model(dtype=jnp.bfloat16)
   run = write(net, tmp_path / 'net.onnx')
   image, mask = export.example((1, 32, 32), 0)
   found = run(image, mask)[1]
   np.testing.assert_allclose(
-    found, wanted(create_net(), image, mask)[1], rtol=0, atol=1e-5
+    found, expected_outputs(create_model(), image, mask)[1], rtol=0, atol=1e-5
   )
 
 
@@ -235,7 +190,7 @@ def test_a_net_trained_in_bfloat16_is_exported_in_float32(tmp_path):
 def test_a_file_that_differs_is_not_kept(tmp_path, bad):
   path = tmp_path / 'net.onnx'
   path.write_text('an older one')
-  net = create_net()
+  net = create_model()
 
   def broken(net, dtype):
     kernel = net.variables['params']['decoder3_conv']['kernel']
@@ -259,7 +214,7 @@ def test_a_missing_package_is_one_line(monkeypatch, tmp_path):
   monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
   wanted_text = r'needs the package onnx, .*\.\[onnx\]'
   with pytest.raises(errors.UserError, match=wanted_text) as info:
-    export.export(create_net(), tmp_path / 'net.onnx', 'onnx')
+    export.export(create_model(), tmp_path / 'net.onnx', 'onnx')
   assert '\n' not in str(info.value)
   assert not list(tmp_path.iterdir())
 
