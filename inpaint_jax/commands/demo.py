@@ -4,6 +4,8 @@
   python scripts/demo.py
 
 Then open the address that it prints in a browser. Ctrl-C ends it.
+
+Outside a checkout the command is inpaint-jax-demo.
 """
 
 from collections.abc import Sequence

@@ -6,6 +6,8 @@
 The file takes pictures of any number and of any size that is a multiple of 8.
 It is compared with the net in JAX before it is kept. ONNX needs
 pip install -e '.[onnx]'; StableHLO nothing more.
+
+Outside a checkout the command is inpaint-jax-export.
 """
 
 from collections.abc import Sequence

@@ -11,6 +11,8 @@ adds. The type of the result follows from its name: .png, .tif, .webp or .jpg.
 Of folders, the mask has the name of its photo but for the ending, or is one for
 all. There, what is done already is skipped, and what cannot be done is named at
 the end.
+
+Outside a checkout the command is inpaint-jax.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,12 @@
-"""Builds a dataset from a folder of photos, and reports what became of it.
+"""Builds a dataset from a folder of photos, and reports what was used.
 
   python scripts/prepare_data.py --source=DIR --data_dir=DATA
 
-The report names every photo that could not be read, every near-duplicate that
-was dropped, and the crops of each split. A second start prints it again without
-building. The last line is the command that trains on the dataset.
+The report names every photo that could not be read and every near-duplicate
+that was dropped, and counts the crops of each split. A second start prints it
+again without building. The last line is the command that trains on the dataset.
+
+Outside a checkout the command is inpaint-jax-prepare-data.
 """
 
 import shlex
@@ -12,42 +14,39 @@ import shlex
 from absl import flags
 import ml_collections
 
-from inpaint_jax import datasets
-from inpaint_jax.datasets import photo_report
 from inpaint_jax.system import command_line, errors
 
 _FLAGS = (
-  flags.DEFINE_string('source', '', 'Folder of photos, with all below it.'),
+  flags.DEFINE_string('source', '', 'Folder of photos, with its subfolders.'),
   flags.DEFINE_string(
     'data_dir', '', "Folder of built datasets; '' = the user's cache folder."
   ),
-  flags.DEFINE_integer('image_size', 256, 'Side of the pictures in pixels.'),
-  flags.DEFINE_integer('num_train', 10_000, 'Pictures to train with.'),
-  flags.DEFINE_integer('num_val', 2_000, 'Pictures to validate with.'),
-  flags.DEFINE_integer('num_test', 10_000, 'Pictures to test with.'),
+  flags.DEFINE_integer('image_size', 256, 'Side of the images in pixels.'),
+  flags.DEFINE_integer('num_train', 10_000, 'Images to train with.'),
+  flags.DEFINE_integer('num_val', 2_000, 'Images to validate with.'),
+  flags.DEFINE_integer('num_test', 10_000, 'Images to test with.'),
   flags.DEFINE_string('dataset', 'photo_crops', 'As in --config.data.dataset.'),
 )
 
 
 def main(argv: list[str]) -> None:
-  """Builds or reopens the dataset of the flags and prints its report."""
+  """Builds or opens the dataset of the flags and prints its report."""
   if len(argv) > 1:
     raise errors.UserError(
       f'{argv[1]!r} is not a flag; name the folder of photos as --source=DIR'
     )
+  # These take seconds to import; --help and wrong flags need not wait.
+  from inpaint_jax import datasets
+  from inpaint_jax.datasets import photo_report
+
   config = ml_collections.ConfigDict({f.name: f.value for f in _FLAGS})
-  try:
-    dataset = datasets.load(config)
-  except errors.UserError as error:
-    # The flags here are those of main.py without the prefix.
-    text = str(error).replace('--config.data.', '--')
-    raise errors.UserError(text) from error
+  dataset = datasets.load(config)
   report = dataset.path / 'report.json'
   if report.exists():
     print('\n'.join(photo_report.read(report).lines()))
   else:
     for name, split in dataset.splits.items():
-      print(f'{name}: {len(split)} pictures')
+      print(f'{name}: {len(split)} images')
   print(f'dataset: {dataset.name}')
   print(f'lies in: {dataset.path}')
   settings = [

@@ -7,6 +7,8 @@
 writes NAME.safetensors, NAME.md and NAME.jpg, the samples of the checkpoint's
 epoch, and brings SHA256SUMS up to date, all in the folder of the models that
 come with the package. --output=DIR names another.
+
+Outside a checkout the command is inpaint-jax-release.
 """
 
 import importlib

@@ -21,6 +21,8 @@ inference, three times as many for a step, in the time of each mode: more than
 the rate of products is possible where a mode saves operations.
 What is not installed or does not work is left out, with a line that says so.
 The machine should have nothing else to do.
+
+Outside a checkout the command is inpaint-jax-speed.
 """
 
 from collections.abc import Sequence

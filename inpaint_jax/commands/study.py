@@ -8,6 +8,8 @@ its plots and results.csv into the workdir. Started again it goes on where it
 was. Started on several machines that share the workdir, each takes the next run
 that is free; --only=optimizer/sgd gives it some runs, --list shows all and
 their state, --report-only makes the report anew from results.csv.
+
+Outside a checkout the command is inpaint-jax-study.
 """
 
 from collections.abc import Iterator

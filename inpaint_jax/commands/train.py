@@ -5,6 +5,8 @@
 
 This file has the flags alone: training is in training/train.py, evaluation in
 training/evaluate.py, the fields of --config in configs/default.py.
+
+Outside a checkout the command is inpaint-jax-train.
 """
 
 import contextlib

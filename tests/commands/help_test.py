@@ -1,0 +1,44 @@
+"""The help of each command."""
+
+import ast
+import pathlib
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
+
+_PROGRAM = """
+import sys
+from {module} import run
+try:
+  run()
+except SystemExit:
+  print('jax' in sys.modules)
+"""
+
+
+@pytest.mark.parametrize('name', PROJECT['scripts'])
+def test_help_shows_the_docstring_and_the_flags_without_jax(name):
+  """A second for the import of JAX would be too long for a help."""
+  module = PROJECT['scripts'][name].removesuffix(':run')
+  result = subprocess.run(
+    [sys.executable, '-c', _PROGRAM.format(module=module), '--help'],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  source = (ROOT / f'{module.replace(".", "/")}.py').read_text()
+  doc = ast.get_docstring(ast.parse(source))
+  assert result.stdout.startswith(doc)
+  assert name in doc
+  flags = re.findall(r"DEFINE_\w+\(\s*'(\w+)'", source)
+  shown = re.findall(r'--(?:\[no\])?(\w+)', result.stdout.removeprefix(doc))
+  assert flags
+  assert set(flags) <= set(shown)
+  assert result.stdout.endswith('False\n')
