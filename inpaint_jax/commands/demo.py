@@ -60,13 +60,14 @@ def main(argv: Sequence[str]) -> None:
   # Both take seconds to import: a wrong flag need not wait for them.
   import jax
 
-  from inpaint_jax.demo import guard, server, work, workers
+  from inpaint_jax.demo import guard, photo, server, workers
 
-  models = workers.sources(_MODEL.value)
+  models = workers.list_sources(_MODEL.value)
   pool = workers.Workers(models, jax.local_devices())
-  # What is wrong with the model is said here, not on the page.
-  pool.load(next(iter(models)))
-  limits = work.Limits(_MAX_MEGABYTES.value, _MAX_MEGAPIXELS.value)
+  limits = photo.Limits(
+    max_bytes=int(_MAX_MEGABYTES.value * 1e6),
+    max_pixels=int(_MAX_MEGAPIXELS.value * 1e6),
+  )
   stop = threading.Event()
   for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda *_: stop.set())

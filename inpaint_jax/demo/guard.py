@@ -1,71 +1,73 @@
-"""What the server of the page answers, to whom, and what it then forgets.
+"""What protects visitors, and this computer, and which layer does it.
 
-Gradio's server does more than the page needs: it relays, fetches addresses,
-counts visits, edits programs. All is shut here that is not in a list. The files
-that pass through it are deleted as their page is closed, see sessions.py.
+- Only this computer is served by default: Gradio, `server_name`.
+- Other names in the Host header are refused: Starlette, TrustedHostMiddleware.
+- Other sites read no answer: Gradio, `strict_cors`; and send no file: the
+  cookie here, without which nothing is uploaded.
+- Sizes: of a file Gradio, `max_file_size`; of a whole request the Guard; of a
+  photo photos.reading. How many wait: Gradio, `queue(max_size)`.
+- Files are served from the page's folder alone: Gradio, under names that nobody
+  can guess (uploads: a hash with a secret seed; the rest: sessions.py).
+- What Gradio serves beyond the page (it relays, fetches addresses, converts
+  videos, edits programs): closed by the Guard.
+- No request to another host: Gradio without analytics and web fonts; the
+  browser is held to it by the Guard's headers, the server by
+  `refuse_connections`.
+- Files are deleted as their page is closed: the Guard and sessions.py. Gradio's
+  `delete_cache` goes by age, so it takes results from open pages and leaves
+  those of closed ones; a `gr.State` is kept for an hour after the page.
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
-import http.cookies
 import json
-import pathlib
 import re
 import secrets
 import sys
 from typing import Any
 
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from inpaint_jax.demo.sessions import Sessions
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+_API = '/gradio_api/'
+_UPLOAD = _API + 'upload'
+_HEARTBEAT = _API + 'heartbeat/'
+_COOKIE = 'inpaint_browser'
 
 # What a browser asks for while the page is used.
 _OPEN = re.compile(
   r'/|/(config|theme\.css|favicon\.ico|manifest\.json)|/(assets|static)/.+'
   r'|/gradio_api/(app_id|cancel|component_server|queue/data|queue/join|reset'
-  r'|startup-events|upload|upload_progress)/?'
-  r'|/gradio_api/heartbeat/[^/]+'
+  r'|startup-events|upload|upload_progress)'
+  r'|/gradio_api/heartbeat/[^/]+|/gradio_api/file=(?!http).+'
 )
-_API = '/gradio_api/'
-_FILE, _UPLOAD, _HEARTBEAT = (
-  _API + 'file=',
-  _API + 'upload',
-  _API + 'heartbeat/',
-)
-_COOKIE = 'inpaint_browser'
-
-# The browser, too, refuses what is not of this server. Gradio's page has
-# scripts and styles within its HTML, and draws from blobs.
-_SECURITY_POLICY = '; '.join(
-  (
-    "default-src 'self'",
-    "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-    "style-src 'self' 'unsafe-inline'",
-    "img-src 'self' data: blob:",
-    "font-src 'self' data:",
-    "connect-src 'self' data: blob:",
-    "worker-src 'self' blob:",
-    "object-src 'none'",
-    "base-uri 'self'",
-    "form-action 'self'",
-    "frame-ancestors 'self'",
-  )
-)
+# Gradio's page has scripts and styles within its HTML, and draws from blobs.
 _HEADERS = {
-  'content-security-policy': _SECURITY_POLICY,
+  'content-security-policy': (
+    "default-src 'self'; "
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; "
+    "font-src 'self' data:; "
+    "connect-src 'self' data: blob:; "
+    "worker-src 'self' blob:; "
+    "object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'self'"
+  ),
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
 }
 
 
 def refuse_connections() -> None:
-  """From here on this process opens no connection; it still accepts them.
+  """Makes this process refuse to open connections; it still accepts them.
 
-  A request can name an address where Gradio expects a file, which it would then
-  fetch. There is no way back.
+  A request can name an address where Gradio expects a file, and Gradio would
+  fetch it. This cannot be undone.
   """
 
   def hook(event: str, args: tuple[Any, ...]) -> None:
@@ -78,159 +80,94 @@ def refuse_connections() -> None:
 class Guard:
   """ASGI middleware around Gradio's server."""
 
-  def __init__(
-    self,
-    app: App,
-    *,
-    sessions: Sessions,
-    max_body: int,
-    hosts: tuple[str, ...] = (),
-  ):
+  def __init__(self, app: ASGIApp, sessions: Sessions, max_bytes: int):
     """Wraps an application.
 
     Args:
-      app: what answers that which passes.
+      app: answers the requests that pass.
       sessions: is told of pages and uploads.
-      max_body: the most bytes that one request may send.
-      hosts: the names by which the server may be called, such as 'localhost';
-        none is any. Another site can have its own name point at this computer,
-        but cannot make a browser call it by another.
+      max_bytes: the most that one request may send.
     """
     self._app = app
     self._sessions = sessions
-    self._max_body = max_body
-    self._hosts = hosts
-    self._uploading = 0
+    self._max_bytes = max_bytes
 
   async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
     if scope['type'] != 'http':
       await self._app(scope, receive, send)
       return
     path = scope['path']
-    headers = dict(scope['headers'])
-    browser = _cookie(headers)
-    if self._hosts and _host(headers) not in self._hosts:
-      await _refuse(send, 400, 'unknown host')
-    elif not self._is_open(path):
-      await _refuse(send, 404, 'not found')
-    elif _length(headers) > self._max_body:
-      await _refuse(send, 413, 'too large')
-    elif path.rstrip('/') == _UPLOAD:
-      await self._upload(browser, scope, receive, send)
+    browser = Request(scope).cookies.get(_COOKIE, '')
+    receive = _limited(receive, self._max_bytes, path == _UPLOAD)
+    send = _with_headers(send, path, browser)
+    if not _OPEN.fullmatch(path):
+      await PlainTextResponse('not found', 404)(scope, receive, send)
     elif path.startswith(_HEARTBEAT):
       # The browser holds this request for as long as the page is open.
-      self._sessions.open_page(browser)
+      page = path.removeprefix(_HEARTBEAT)
+      self._sessions.open_page(page, browser)
       try:
         await self._app(scope, receive, send)
       finally:
-        page = path.removeprefix(_HEARTBEAT)
-        self._sessions.close_page(browser, page)
+        self._sessions.close_page(page)
+    elif path != _UPLOAD:
+      await self._app(scope, receive, send)
+    elif self._sessions.has_page(browser):
+      await self._app(scope, receive, self._noting(send, browser))
     else:
-      receive = _limited(receive, self._max_body)
-      await self._app(scope, receive, _with_headers(send, path, browser))
+      await PlainTextResponse('no page is open', 403)(scope, receive, send)
 
-  def _is_open(self, path: str) -> bool:
-    if path.startswith(_FILE):
-      return self._sessions.holds(path.removeprefix(_FILE))
-    return _OPEN.fullmatch(path) is not None
+  def _noting(self, send: Send, browser: str) -> Send:
+    """Notes the paths with which Gradio answers an upload."""
+    status = 0
 
-  async def _upload(
-    self, browser: str, scope: Scope, receive: Receive, send: Send
-  ) -> None:
-    if not self._sessions.has_page(browser):
-      await _refuse(send, 403, 'the page is closed')
-      return
-    body = bytearray()
-
-    async def listen(message: Message) -> None:
-      body.extend(message.get('body', b''))
-      if message['type'] == 'http.response.body' and not message.get(
-        'more_body'
-      ):
-        self._note(browser, bytes(body))
+    async def noting(message: Message) -> None:
+      nonlocal status
+      if message['type'] == 'http.response.start':
+        status = message['status']
+      elif status == 200:
+        self._sessions.add_uploads(browser, json.loads(message['body']))
       await send(message)
 
-    receive = _limited(receive, self._max_body)
-    send_on = _with_headers(listen, _UPLOAD, browser)
-    self._uploading += 1
-    try:
-      await self._app(scope, receive, send_on)
-    finally:
-      self._uploading -= 1
-      if not self._uploading:
-        self._sessions.drop_strays()
-
-  def _note(self, browser: str, body: bytes) -> None:
-    """Notes the paths that Gradio answered an upload with, if it did."""
-    try:
-      paths = json.loads(body)
-    except ValueError:
-      return
-    if isinstance(paths, list):
-      paths = [pathlib.Path(path) for path in paths]
-      self._sessions.add_uploads(browser, paths)
+    return noting
 
 
-def _host(headers: dict[bytes, bytes]) -> str:
-  """Returns the name in the Host header, without its port."""
-  host = headers.get(b'host', b'').decode('latin-1').lower()
-  return re.sub(r':\d*$', '', host)
+def _limited(receive: Receive, limit: int, is_upload: bool) -> Receive:
+  """Raises for more than `limit` bytes, and for an upload that breaks off.
 
-
-def _length(headers: dict[bytes, bytes]) -> int:
-  length = headers.get(b'content-length', b'')
-  return int(length) if length.isdigit() else 0
-
-
-def _cookie(headers: dict[bytes, bytes]) -> str:
-  """Returns what a browser is known by, '' if it has no cookie (yet)."""
-  cookies: http.cookies.SimpleCookie = http.cookies.SimpleCookie()
-  try:
-    cookies.load(headers.get(b'cookie', b'').decode('latin-1'))
-  except http.cookies.CookieError:
-    return ''
-  return cookies[_COOKIE].value if _COOKIE in cookies else ''
-
-
-def _limited(receive: Receive, limit: int) -> Receive:
-  """Treats the sender of a body longer than `limit` as one who has gone."""
+  Gradio deletes what it has of an upload at a MultiPartException, but at
+  nothing else.
+  """
   left = limit
 
-  async def counted() -> Message:
+  async def limited() -> Message:
     nonlocal left
     message = await receive()
     left -= len(message.get('body', b''))
-    return message if left >= 0 else {'type': 'http.disconnect'}
+    if left < 0 and not is_upload:
+      raise HTTPException(413, 'the request is too large')
+    if left < 0:
+      raise MultiPartException('more than the maximum allowed size')
+    if is_upload and message['type'] == 'http.disconnect':
+      raise MultiPartException('the upload broke off')
+    return message
 
-  return counted
+  return limited
 
 
 def _with_headers(send: Send, path: str, browser: str) -> Send:
-  added = dict(_HEADERS)
-  if path.startswith(_API):
-    # Photos are not to stay in the browser's cache either.
-    added['cache-control'] = 'no-store'
-  if path == '/' and not browser:
-    value = secrets.token_urlsafe(16)
-    added['set-cookie'] = f'{_COOKIE}={value}; HttpOnly; SameSite=Strict'
+  """Adds the headers, and a cookie where a browser has none."""
 
-  async def wrapped(message: Message) -> None:
+  async def send_with_headers(message: Message) -> None:
     if message['type'] == 'http.response.start':
-      kept = [h for h in message['headers'] if h[0].decode() not in _HEADERS]
-      new = [(name.encode(), value.encode()) for name, value in added.items()]
-      message = {**message, 'headers': [*kept, *new]}
+      headers = MutableHeaders(scope=message)
+      headers.update(_HEADERS)
+      if path.startswith(_API):
+        # Photos must not stay in the browser's cache either.
+        headers['cache-control'] = 'no-store'
+      if path == '/' and not browser:
+        cookie = f'{_COOKIE}={secrets.token_urlsafe(16)}'
+        headers.append('set-cookie', f'{cookie}; HttpOnly; SameSite=Strict')
     await send(message)
 
-  return wrapped
-
-
-async def _refuse(send: Send, status: int, reason: str) -> None:
-  body = json.dumps({'detail': reason}).encode()
-  headers = [
-    (b'content-type', b'application/json'),
-    (b'content-length', str(len(body)).encode()),
-  ]
-  await send(
-    {'type': 'http.response.start', 'status': status, 'headers': headers}
-  )
-  await send({'type': 'http.response.body', 'body': body})
+  return send_with_headers

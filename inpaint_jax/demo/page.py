@@ -6,12 +6,13 @@ import html
 import pathlib
 import sys
 import traceback
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import gradio as gr
 
-from inpaint_jax.demo import examples, work
-from inpaint_jax.demo.sessions import Session, Sessions
+from inpaint_jax.demo import examples
+from inpaint_jax.demo.photo import Limits, MASK_ALPHA, MASK_COLOUR, Photo
+from inpaint_jax.demo.sessions import Sessions
 from inpaint_jax.demo.workers import Workers
 from inpaint_jax.system import errors
 
@@ -19,9 +20,9 @@ TITLE = 'Inpaint a photo'
 _INTRO = """
 # Inpaint a photo
 
-Paint over what should go, and a neural net fills the place from what is around
-it. It has learnt from landscapes: small things in sky, grass, water or rock go
-best. Expect little of it with faces, letters and buildings.
+Paint over what should go, and a neural network fills the hole from what is
+around it. It has learnt from landscapes: small things in sky, grass, water or
+rock go best. Expect little of it with faces, letters and buildings.
 """
 _HINT = """
 Brush, eraser and brush size are beside the picture; undo, redo, zoom and clear
@@ -63,15 +64,15 @@ def theme() -> gr.themes.Base:
 def on_page(
   cleared: int, kept: int
 ) -> Callable[[Callable[..., list[Any]]], Callable[..., list[Any]]]:
-  """Has what goes wrong in a handler appear on the page, in one line.
+  """Shows what goes wrong in a handler on the page, in one line.
 
   A UserError is shown as it is. Of anything else the page says only that it
   happened; the traceback is for the terminal. gr.Error would do the same, but
   lays the word Error over all components that the handler was to change.
 
   Args:
-    cleared: components, the first of the handler's, that are then emptied.
-    kept: those behind them, which stay as they are.
+    cleared: how many of the handler's components, the first, become empty.
+    kept: how many, behind them, stay as they are.
   """
 
   def decorate(fn: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
@@ -104,7 +105,7 @@ class Handlers:
   the order in which `build` names them.
   """
 
-  def __init__(self, sessions: Sessions, limits: work.Limits, workers: Workers):
+  def __init__(self, sessions: Sessions, limits: Limits, workers: Workers):
     self._sessions = sessions
     self._limits = limits
     self._workers = workers
@@ -112,41 +113,40 @@ class Handlers:
   @on_page(cleared=1, kept=4)
   def load_photo(self, file: object, request: gr.Request) -> list[Any]:
     """File -> photo, editor, note, desk, results."""
-    upload = self._sessions.upload(file)
-    with self._sessions.starting(request.session_hash) as session:
-      note = work.load_photo(session, upload, self._limits)
-    return _opened(session, note)
+    upload = self._sessions.find_upload(file)
+    with self._sessions.new_photo(_page(request)) as photo:
+      note = photo.load(upload, self._limits)
+    return _opened(photo, note)
 
   @on_page(cleared=1, kept=4)
   def load_example(self, number: int, request: gr.Request) -> list[Any]:
     """Number -> the same."""
-    with self._sessions.starting(request.session_hash) as session:
-      note = work.load_example(session, number)
-    return _opened(session, note)
+    with self._sessions.new_photo(_page(request)) as photo:
+      note = photo.load_example(number)
+    return _opened(photo, note)
 
   @on_page(cleared=1, kept=2)
   def load_mask(self, file: object, request: gr.Request) -> list[Any]:
     """File -> mask, editor, note."""
-    upload = self._sessions.upload(file)
-    session = self._session(request)
-    note = work.load_mask(session, upload, self._limits)
-    return [None, work.editor_value(session), html.escape(note)]
+    upload = self._sessions.find_upload(file)
+    photo = self._photo(request)
+    note = photo.load_mask(upload, self._limits)
+    return [None, photo.editor_value(), html.escape(note)]
 
   @on_page(cleared=0, kept=4)
   def inpaint(
     self, drawn: dict[str, Any] | None, model: str, request: gr.Request
   ) -> list[Any]:
     """What is in the editor, model -> results, slider, download, done."""
-    session = self._session(request)
-    inpaint = functools.partial(self._workers, model)
+    photo = self._photo(request)
     try:
       layers = [
-        work.read_layer(session, self._sessions.upload(file))
+        photo.read_layer(self._sessions.find_upload(file))
         for file in (drawn or {}).get('layers') or []
       ]
-      result = work.inpaint(session, layers, inpaint, self._limits)
+      result = photo.inpaint(layers, functools.partial(self._workers, model))
     except Exception:
-      if self._sessions.get(request.session_hash) is not session:
+      if self._sessions.get_photo(_page(request)) is not photo:
         raise errors.UserError('the photo was closed meanwhile') from None
       raise
     return [
@@ -156,20 +156,27 @@ class Handlers:
       html.escape(result.note),
     ]
 
-  def end(self, request: gr.Request) -> None:
-    """Forgets a visitor whose page was closed."""
-    self._sessions.end(request.session_hash)
-
-  def _session(self, request: gr.Request) -> Session:
-    session = self._sessions.get(request.session_hash)
-    if session is None:
+  def _photo(self, request: gr.Request) -> Photo:
+    photo = self._sessions.get_photo(_page(request))
+    if photo is None:
       raise errors.UserError('no photo is open; load one, or pick an example')
-    return session
+    return photo
 
 
-def _opened(session: Session, note: str) -> list[Any]:
+def _page(request: gr.Request) -> str:
+  return request.session_hash or ''
+
+
+def _opened(photo: Photo, note: str) -> list[Any]:
   shown, hidden = gr.update(visible=True), gr.update(visible=False)
-  return [None, work.editor_value(session), html.escape(note), shown, hidden]
+  return [None, photo.editor_value(), html.escape(note), shown, hidden]
+
+
+class _Options(TypedDict):
+  """Of all events."""
+
+  api_visibility: Literal['private']
+  preprocess: bool
 
 
 def build(
@@ -232,7 +239,7 @@ def build(
     opened = [photo, editor, note, desk, results]
     # Not preprocessed: Gradio would leave an empty file behind for each that is
     # loaded, and decode the editor's copies of the photo, which nobody needs.
-    plain = {'api_visibility': 'private', 'preprocess': False}
+    plain = _Options(api_visibility='private', preprocess=False)
     photo.upload(handlers.load_photo, photo, opened, **plain)
     example.click(handlers.load_example, example, opened, **plain)
     mask.upload(handlers.load_mask, mask, [mask, editor, note], **plain)
@@ -241,11 +248,13 @@ def build(
       [editor, model],
       [results, slider, download, done],
       concurrency_limit=num_workers,
+      show_progress_on=slider,
       **plain,
     )
     done.change(None, js=_SHOW_RESULTS)
-    # It also has the browser keep a request open for as long as the page is.
-    blocks.unload(handlers.end)
+    # Makes the browser keep a request open for as long as the page is, by which
+    # the guard knows when to delete its files.
+    blocks.unload(lambda: None)
     blocks.load(None, js=_NAME_EXAMPLES)
   return blocks
 
@@ -274,8 +283,8 @@ def _lay_out_start(
 
 
 def _lay_out_editor() -> gr.ImageEditor:
-  colour = '#{:02x}{:02x}{:02x}'.format(*work.MASK_COLOUR)
-  paint = (colour, work.MASK_ALPHA / 255)
+  colour = '#{:02x}{:02x}{:02x}'.format(*MASK_COLOUR)
+  paint = (colour, MASK_ALPHA / 255)
   return gr.ImageEditor(
     label='Paint here',
     sources=(),

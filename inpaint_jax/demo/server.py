@@ -1,4 +1,4 @@
-"""Starting the page and stopping it, with nothing left behind."""
+"""Starts the page and stops it, with nothing left behind."""
 
 from collections.abc import Iterator, Sequence
 import contextlib
@@ -9,20 +9,22 @@ import tempfile
 import gradio as gr
 import PIL.Image
 from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from inpaint_jax.demo import examples, guard, page, work
+from inpaint_jax.demo import examples, guard, page
+from inpaint_jax.demo.photo import EDITOR_SIDE, Limits
 from inpaint_jax.demo.sessions import Sessions
 from inpaint_jax.demo.workers import Workers
 from inpaint_jax.system import errors
 
 _LOOPBACK = ('127.0.0.1', 'localhost', '[::1]')
-# Of the requests that send no file.
+# A request's bytes beside those of its file.
 _SLACK = 2_000_000
-# Of the copies that the editor uploads, RGBA, with nothing to compress.
-_COPY = 6 * work.EDITOR_SIDE**2
+# The copies that the editor uploads, RGBA, with nothing to compress.
+_COPY = 6 * EDITOR_SIDE**2
 # Visitors who may wait for a picture to be filled.
 _MAX_WAITING = 20
-# Width of an example's little picture.
+# Width of an example's small copy.
 _THUMBNAIL = 320
 
 
@@ -31,14 +33,11 @@ def running(
   workers: Workers,
   models: Sequence[str],
   *,
-  limits: work.Limits,
+  limits: Limits,
   host: str = '127.0.0.1',
   port: int | None = None,
 ) -> Iterator[str]:
-  """Serves the page within the context; all files are gone behind it.
-
-  All temporary files of the process go into one folder in the meantime, and
-  Gradio's variables of the environment are ignored.
+  """Serves the page within the context, then deletes all its files.
 
   Args:
     workers: fill the pictures.
@@ -57,10 +56,9 @@ def running(
     prefix='inpaint_jax_demo_', ignore_cleanup_errors=True
   ) as folder:
     root = pathlib.Path(folder).resolve()
-    given = tempfile.tempdir
-    (root / 'other').mkdir()
-    tempfile.tempdir = str(root / 'other')
+    # Gradio serves the files of both, the second '.gradio' unless given.
     os.environ['GRADIO_TEMP_DIR'] = str(root)
+    os.environ['GRADIO_EXAMPLES_CACHE'] = str(root)
     sessions = Sessions(root)
     blocks = page.build(
       page.Handlers(sessions, limits, workers),
@@ -69,57 +67,49 @@ def running(
       workers.count,
     )
     try:
-      _launch(blocks, sessions, limits, host, port)
-      yield blocks.local_url
+      yield _launch(blocks, sessions, limits, host, port)
     finally:
       blocks.close(verbose=False)
-      tempfile.tempdir = given
 
 
 def _launch(
   blocks: gr.Blocks,
   sessions: Sessions,
-  limits: work.Limits,
+  limits: Limits,
   host: str,
   port: int | None,
-) -> None:
-  # What is too large for a photo but not for a copy is refused when it is read.
-  max_bytes = max(int(limits.megabytes * 1e6), _COPY)
-  middleware = Middleware(
-    guard.Guard,
-    sessions=sessions,
-    max_body=max_bytes + _SLACK,
-    hosts=_LOOPBACK if host in _LOOPBACK else (),
-  )
+) -> str:
+  """Starts the server, and returns its address."""
+  # A file too large for a photo but not for a copy is refused by its reader.
+  max_bytes = max(limits['max_bytes'], _COPY)
+  hosts = _LOOPBACK if host in _LOOPBACK else ('*',)
+  middleware = [
+    Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+    Middleware(guard.Guard, sessions=sessions, max_bytes=max_bytes + _SLACK),
+  ]
   # Gradio calls on the server once to see that it answers.
   os.environ['NO_PROXY'] = '*'
   try:
-    blocks.queue(max_size=_MAX_WAITING, api_open=False).launch(
+    _, address, _ = blocks.queue(max_size=_MAX_WAITING, api_open=False).launch(
       server_name=host,
       server_port=port,
       prevent_thread_lock=True,
       quiet=True,
-      inbrowser=False,
       share=False,
-      show_error=False,
       max_file_size=max_bytes,
-      allowed_paths=[],
-      enable_monitoring=False,
       footer_links=[],
       run_history=False,
-      mcp_server=False,
-      pwa=False,
-      ssr_mode=False,
       theme=page.theme(),
       css=page.CSS,
-      app_kwargs={'middleware': [middleware]},
+      app_kwargs={'middleware': middleware},
     )
   except OSError as error:
     where = host if port is None else f'{host}:{port}'
     raise errors.UserError(
       f'nothing can listen at {where}, which is taken or not of this computer; '
-      'choose another --port or --host'
+      'choose another port or host'
     ) from error
+  return address
 
 
 def _draw_thumbnails(folder: pathlib.Path) -> list[pathlib.Path]:

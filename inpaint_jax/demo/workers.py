@@ -1,10 +1,10 @@
-"""The nets behind the page: one worker for each device."""
+"""The models behind the page: one worker for each device."""
 
 from collections.abc import Callable, Mapping, Sequence
+import functools
 import queue
 import re
-import threading
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -13,16 +13,16 @@ from inpaint_jax import inference
 from inpaint_jax.release import zoo
 from inpaint_jax.system import errors
 
+# An Inpainter, as it is called for one picture.
 Inpaint = Callable[[np.ndarray, np.ndarray], np.ndarray]
-Load = Callable[[str, Any], Inpaint]
 
 
-def sources(named: str = '') -> dict[str, str]:
+def list_sources(named: str = '') -> dict[str, str]:
   """Returns what a visitor can choose, and what each name stands for.
 
   Args:
     named: a model as inference.load takes it, to come first. The page shows
-      the last part of a path or address only.
+      only the last part of a path or address.
   """
   known = inference.list_models()
   named = named or inference.DEFAULT_MODEL
@@ -34,29 +34,33 @@ def _last_part(source: str) -> str:
   return re.split(r'[#?]', source)[0].rstrip('/').rpartition('/')[2] or source
 
 
-def load(source: str, device: jax.Device) -> Inpaint:
+def load_onto(source: str, device: jax.Device) -> Inpaint:
   """Returns an inpainter that works on a device; see inference.load."""
   if device == jax.local_devices()[0]:
-    return inference.load(source)
-  net = zoo.load(source, jax.sharding.SingleDeviceSharding(device))
-  return inference.Inpainter(
-    inference.create_fill(net), net.config.data.image_size
-  )
+    loaded = inference.load(source)
+  else:
+    model = zoo.load(source, jax.sharding.SingleDeviceSharding(device))
+    size = model.config.data.image_size
+    loaded = inference.Inpainter(inference.create_fill(model), size)
+  # Of one picture it returns one, of several several.
+  return cast(Inpaint, loaded)
 
 
 class Workers:
   """Fills pictures, as many at once as there are devices.
 
-  Each device has nets of its own, loaded as they are asked for.
+  Each device has models of its own, loaded as they are asked for.
   """
 
   def __init__(
     self,
     sources: Mapping[str, str],
     devices: Sequence[Any],
-    load: Load = load,
+    load: Callable[[str, Any], Inpaint] = load_onto,
   ):
-    """Prepares the workers; loads nothing yet.
+    """Loads the first of the models onto the first device.
+
+    What is wrong with it is raised here, not as the page is used.
 
     Args:
       sources: from what a visitor chooses to what is loaded.
@@ -65,12 +69,12 @@ class Workers:
     """
     self.count = len(devices)
     self._sources = sources
-    self._load = load
-    self._loaded: dict[tuple[str, Any], Inpaint] = {}
-    self._lock = threading.Lock()
+    # A device serves one thread at a time, so nothing is loaded twice.
+    self._load = functools.cache(load)
     self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
     for device in devices:
       self._free.put(device)
+    self._load(next(iter(sources.values())), devices[0])
 
   def __call__(
     self, model: str, pixels: np.ndarray, hole: np.ndarray
@@ -85,25 +89,9 @@ class Workers:
     Raises:
       errors.UserError: there is no such model, or what the inpainter raises.
     """
-    source = errors.choose(self._sources, model, 'the model')
+    source = errors.choose(self._sources, model, 'model')
     device = self._free.get()
     try:
-      return self._find(source, device)(pixels, hole)
+      return self._load(source, device)(pixels, hole)
     finally:
       self._free.put(device)
-
-  def load(self, model: str) -> None:
-    """Loads a model ahead, onto one device; raises what the loading raises."""
-    device = self._free.get()
-    try:
-      self._find(self._sources[model], device)
-    finally:
-      self._free.put(device)
-
-  def _find(self, source: str, device: Any) -> Inpaint:
-    # A device belongs to one thread at a time, so no key is loaded twice.
-    if (source, device) not in self._loaded:
-      inpaint = self._load(source, device)
-      with self._lock:
-        self._loaded[source, device] = inpaint
-    return self._loaded[source, device]

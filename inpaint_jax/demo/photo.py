@@ -1,0 +1,230 @@
+"""The photo on a page: read it, mark the hole, fill it.
+
+The editor works on a small copy of the photo. What was painted is brought to
+the size of the original and the original is filled, so neither the browser's
+canvas nor its encoders touch a pixel of the result.
+"""
+
+from collections.abc import Callable, Sequence
+import pathlib
+import secrets
+import shutil
+import time
+from typing import NamedTuple, TypedDict
+
+import numpy as np
+import PIL.Image
+import scipy.ndimage
+
+from inpaint_jax.demo import examples
+from inpaint_jax.inpainting import photo_filling
+from inpaint_jax.photos import mask_files, picture_files
+from inpaint_jax.photos.picture import Picture
+from inpaint_jax.system import errors
+
+# The longer side of the copies in the editor and under the slider, in pixels.
+EDITOR_SIDE = 1024
+SLIDER_SIDE = 1600
+# The colour of the mask, which no landscape has, and its opacity.
+MASK_COLOUR = (255, 0, 128)
+MASK_ALPHA = 160
+
+Inpaint = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Limits(TypedDict):
+  """The most that a file may have, as the readers of files take it."""
+
+  max_bytes: int
+  max_pixels: int
+
+
+class Result(NamedTuple):
+  """The files of a filled photo, and a line on what was done.
+
+  `before` and `after` are copies for the screen, `full` is the result.
+  """
+
+  before: pathlib.Path
+  after: pathlib.Path
+  full: pathlib.Path
+  note: str
+
+
+class Photo:
+  """The photo on one page, with all its files in one folder.
+
+  Its methods raise a UserError, whose text names no path, for what a visitor
+  can change.
+  """
+
+  def __init__(self, folder: pathlib.Path):
+    self.folder = folder
+    self._file, self._mask = folder / 'photo', folder / 'mask.npy'
+    self._name = ''
+    self._size = self._editor_size = (0, 0)
+    # The mask in `_mask` as it was put into the editor, bool [h, w].
+    self._shown: np.ndarray | None = None
+
+  def load(self, upload: pathlib.Path, limits: Limits) -> str:
+    """Moves an uploaded photo here, and returns a line about it.
+
+    Transparent pixels of the photo are its mask until another is loaded.
+    """
+    name = self._name = upload.name
+    upload.replace(self._file)
+    return self._open(picture_files.read(self._file, name=name, **limits))
+
+  def load_example(self, number: int) -> str:
+    """Draws an example, and returns a line about it."""
+    self._name = f'example {number + 1}.png'
+    image = PIL.Image.fromarray(examples.draw(number))
+    image.save(self._file, 'PNG', compress_level=1)
+    return self._open(picture_files.read(self._file))
+
+  def _open(self, picture: Picture) -> str:
+    height, width = self._size = picture.pixels.shape[:2]
+    # Small photos are enlarged, so that a brush does not cover half of them.
+    self._editor_size = _scale(self._size, EDITOR_SIDE / max(self._size))
+    _write_copy(self.folder / 'editor.png', picture, self._editor_size)
+    lines = [f'{self._name}, {width} x {height} pixels.', *picture.notes]
+    if picture.pixels.dtype == np.uint16:
+      lines.append('It has 16 bits; the result has, too, the page shows 8.')
+    if picture.alpha is not None:
+      hole = mask_files.find_transparent(picture.alpha)
+      if hole.any():
+        self._show_mask(hole)
+        lines.append('Its transparent pixels are marked to be filled.')
+    return ' '.join(lines)
+
+  def load_mask(self, upload: pathlib.Path, limits: Limits) -> str:
+    """Takes a mask file of the photo's aspect, and returns a line about it."""
+    try:
+      hole = mask_files.read(upload, *self._size, name=upload.name, **limits)
+    finally:
+      upload.unlink()
+    self._show_mask(hole)
+    return f'{upload.name} is the mask: {hole.mean():.1%} of the photo.'
+
+  def _show_mask(self, hole: np.ndarray) -> None:
+    np.save(self._mask, hole)
+    self._shown = _resize(hole, self._editor_size)
+
+  def editor_value(self) -> dict[str, object]:
+    """Returns the copy of the photo and the mask, as the editor takes them."""
+    layers = []
+    if self._shown is not None:
+      layer = np.zeros((*self._shown.shape, 4), np.uint8)
+      layer[self._shown] = (*MASK_COLOUR, MASK_ALPHA)
+      path = self._fresh_folder('layer') / 'layer.png'
+      PIL.Image.fromarray(layer).save(path, compress_level=1)
+      layers = [str(path)]
+    background = str(self.folder / 'editor.png')
+    return {'background': background, 'layers': layers, 'composite': None}
+
+  def read_layer(self, path: pathlib.Path) -> np.ndarray:
+    """Returns what is painted on a layer of the editor, bool [h, w]."""
+    try:
+      with PIL.Image.open(path, formats=('PNG', 'WEBP')) as image:
+        if image.size[::-1] != self._editor_size:
+          raise ValueError('another size')
+        return np.asarray(image.convert('RGBA'))[..., 3] >= MASK_ALPHA // 2
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
+      raise errors.UserError(
+        'what was painted got lost on the way; load the photo again'
+      ) from None
+
+  def inpaint(self, layers: Sequence[np.ndarray], inpainter: Inpaint) -> Result:
+    """Fills what was painted.
+
+    Args:
+      layers: of the editor, bool [h, w].
+      inpainter: (pixels [H, W, 3], hole [H, W]) -> pixels.
+    """
+    picture = picture_files.read(self._file, name=self._name)
+    hole = self.find_hole(layers)
+    if not hole.any():
+      raise errors.UserError(
+        'nothing is painted yet; paint over what should go, then press Inpaint'
+      )
+    if hole.all():
+      raise errors.UserError(
+        'all of the photo is painted, so there is nothing to fill it from; '
+        'erase some of it'
+      )
+    start = time.perf_counter()
+    filled = photo_filling.fill_picture(inpainter, picture, hole)
+    seconds = time.perf_counter() - start
+    folder = self._fresh_folder('result')
+    before, after = folder / 'before.jpg', folder / 'after.jpg'
+    size = _scale(self._size, min(1, SLIDER_SIDE / max(self._size)))
+    _write_copy(before, picture, size)
+    _write_copy(after, filled, size)
+    full = folder / f'{pathlib.Path(self._name).stem or "photo"}_inpainted.png'
+    lines = picture_files.write(full, filled)
+    height, width = hole.shape
+    note = (
+      f'{width} x {height} pixels, {hole.mean():.1%} of them filled in '
+      f'{seconds:.1f} s.'
+    )
+    return Result(before, after, full, ' '.join([note, *lines]))
+
+  def find_hole(self, layers: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns what is painted, bool [h, w] each, as bool [H, W].
+
+    Where the editor shows the mask that was loaded unchanged, its pixels at
+    full size are taken; elsewhere what the visitor made of it.
+    """
+    painted = np.zeros(self._editor_size, bool)
+    for layer in layers:
+      painted |= layer
+    hole = _resize(painted, self._size)
+    if self._shown is None:
+      return hole
+    # With a pixel around it: the outline of the copy is a rounded one.
+    changed = scipy.ndimage.maximum_filter(painted != self._shown, 3)
+    return np.where(_resize(changed, self._size), hole, np.load(self._mask))
+
+  def _fresh_folder(self, kind: str) -> pathlib.Path:
+    """Returns an empty folder in place of the last one of its kind.
+
+    Its name is new: a browser does not ask again for an address that it knows.
+    """
+    for old in self.folder.glob(f'{kind}_*'):
+      shutil.rmtree(old, ignore_errors=True)
+    folder = self.folder / f'{kind}_{secrets.token_hex(4)}'
+    folder.mkdir()
+    return folder
+
+
+def _write_copy(
+  path: pathlib.Path, picture: Picture, size: tuple[int, int]
+) -> None:
+  """Writes a copy for the screen, of a size (height, width) in pixels."""
+  image = PIL.Image.fromarray(_to_eight_bits(picture.pixels))
+  if picture.alpha is not None:
+    white = PIL.Image.new('RGB', image.size, 'white')
+    alpha = PIL.Image.fromarray(_to_eight_bits(picture.alpha))
+    image = PIL.Image.composite(image, white, alpha)
+  image = image.resize(size[::-1], PIL.Image.Resampling.BICUBIC)
+  # The profile tells the browser what the colours are; one of grey does not.
+  icc = b'' if picture.grey else picture.metadata.icc
+  image.save(path, icc_profile=icc or None, quality=92)
+
+
+def _to_eight_bits(array: np.ndarray) -> np.ndarray:
+  return array if array.dtype == np.uint8 else (array >> 8).astype(np.uint8)
+
+
+def _scale(size: tuple[int, int], scale: float) -> tuple[int, int]:
+  height, width = size
+  return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _resize(hole: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+  """Resizes bool [h, w] to (H, W) with smooth outlines."""
+  if hole.shape == size:
+    return hole
+  image = PIL.Image.fromarray(hole.astype(np.uint8) * 255)
+  image = image.resize(size[::-1], PIL.Image.Resampling.BILINEAR)
+  return np.asarray(image) >= 128

@@ -1,0 +1,206 @@
+"""The page as its visitors use it, in a browser."""
+
+import contextlib
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from inpaint_jax.system import errors
+from tests.demo.inputs import bomb, encode, noise
+
+PATIENCE = 120
+
+
+def test_errors_reach_the_page_in_one_line(capsys, monkeypatch):
+  gradio = pytest.importorskip('gradio', reason='needs the extra [demo]')
+  from inpaint_jax.demo import page
+
+  warnings = []
+  monkeypatch.setattr(gradio, 'Warning', warnings.append)
+
+  def shown(error):
+    @page.on_page(cleared=1, kept=2)
+    def fail():
+      raise error
+
+    assert fail() == [None, gradio.skip(), gradio.skip()]
+    return warnings.pop()
+
+  assert shown(errors.UserError('<b>.png is bad')) == '&lt;b&gt;.png is bad'
+  message = shown(OSError(2, 'No such file', '/home/me/secret'))
+  assert 'secret' not in message
+  assert 'Traceback' not in message
+  # The terminal is told.
+  assert '/home/me/secret' in capsys.readouterr().err
+  assert 'memory' in shown(MemoryError())
+
+
+class Visit:
+  """What a visitor does on the page."""
+
+  def __init__(self, page, demo):
+    self.page = page
+    self.demo = demo
+    page.set_default_timeout(PATIENCE * 1000)
+    page.goto(demo.url)
+    page.wait_for_selector('#photo button')
+
+  def load(self, name, content, button='#photo button[aria-dropeffect]'):
+    file = {'name': name, 'mimeType': 'image/png', 'buffer': content}
+    with self.page.expect_file_chooser() as chooser:
+      self.page.click(button)
+    chooser.value.set_files(file)
+
+  def open_photo(self, pixels):
+    self.load('photo.png', encode(pixels))
+    height, width = pixels.shape[:2]
+    self.page.wait_for_selector(f'text=photo.png, {width} x {height} pixels.')
+    self.wait_for_editor()
+
+  def wait_for_editor(self):
+    self.page.wait_for_selector('#editor canvas', state='visible')
+    # The zoom is shown once the photo is in place, and once it is fitted to the
+    # editor it stays.
+    self.page.wait_for_function(
+      "document.querySelector('#editor').innerText.includes('%')"
+    )
+    self.page.wait_for_timeout(1500)
+
+  def drag(self, start, end):
+    """Draws with the mouse, from one point of the photo to another.
+
+    Args:
+      start, end: (x, y) from -0.5 to 0.5 about the middle, in units of the
+        canvas.
+    """
+    canvas = self.page.locator('#editor canvas').first
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    (x0, y0), (x1, y1) = [
+      (
+        box['x'] + box['width'] * (0.5 + x),
+        box['y'] + box['height'] * (0.5 + y),
+      )
+      for x, y in (start, end)
+    ]
+    self.page.mouse.move(x0, y0)
+    self.page.mouse.down()
+    self.page.mouse.move(x1, y1, steps=2)
+    self.page.mouse.up()
+
+  def tool(self, name):
+    self.page.locator(f'#editor button[aria-label="{name}"]').click()
+
+  def inpaint(self):
+    """Presses the button and returns the pixels of the download."""
+    self.page.click('#inpaint')
+    self.page.wait_for_selector('#slider img', state='visible')
+    self.page.wait_for_selector('#done:has-text("filled")')
+    with self.page.expect_download() as download:
+      self.page.click('#download')
+    assert download.value.suggested_filename == 'photo_inpainted.png'
+    with PIL.Image.open(download.value.path()) as image:
+      return np.asarray(image.convert('RGB'))
+
+  def message(self):
+    """Returns the next message on the page, once it has gone."""
+    toast = self.page.locator('.toast-body').first
+    toast.wait_for()
+    text = toast.inner_text()
+    # It goes by itself, too, after ten seconds.
+    with contextlib.suppress(Exception):
+      toast.locator('button').first.click(timeout=5000)
+    toast.wait_for(state='detached')
+    return ' '.join(text.split())
+
+
+@pytest.fixture
+def visit(browser, demo):
+  """The page in a browser, which asks nobody else for anything."""
+  context = browser.new_context(viewport={'width': 700, 'height': 760})
+  page = context.new_page()
+  requests, failures = [], []
+  page.on('request', lambda request: requests.append(request.url))
+  page.on('pageerror', lambda error: failures.append(error))
+  yield Visit(page, demo)
+  context.close()
+  assert len(requests) > 20
+  for url in requests:
+    assert url.startswith((demo.url, f'blob:{demo.url}', 'data:')), url
+  assert not failures
+  # What there was of the visitor goes with the page.
+  demo.wait_until_forgotten()
+
+
+@pytest.mark.slow
+def test_paint_undo_erase_inpaint_compare_download(visit):
+  pixels = noise(300, 400)
+  visit.open_photo(pixels)
+  visit.page.click('#inpaint')
+  assert 'nothing is painted yet' in visit.message()
+  visit.drag((-0.1, 0), (0.1, 0))
+  visit.tool('Undo')
+  visit.drag((-0.1, -0.2), (0.1, -0.2))
+  visit.drag((-0.1, 0.2), (0.1, 0.2))
+  visit.tool('Erase')
+  visit.drag((-0.15, 0.2), (0.15, 0.2))
+  result = visit.inpaint()
+  assert result.shape == pixels.shape
+  changed = (result != pixels).any(axis=2)
+  # The first stroke was undone, the third erased but for its rim.
+  assert changed[:150].sum() > 1000
+  assert changed[150:].sum() < 0.1 * changed[:150].sum()
+  assert not changed[:, :40].any()
+  assert not changed[:, -40:].any()
+  slider = visit.page.locator('#slider img')
+  assert slider.count() == 2
+  for i in range(2):
+    assert slider.nth(i).evaluate('image => image.naturalWidth') == 400
+
+
+@pytest.mark.slow
+def test_a_mask_file(visit):
+  pixels = noise(300, 400)
+  visit.open_photo(pixels)
+  mask = np.zeros((300, 400), np.uint8)
+  mask[100:140, 200:260] = 255
+  visit.load('mask.png', encode(mask), '#mask')
+  visit.page.wait_for_selector('text=mask.png is the mask')
+  changed = (visit.inpaint() != pixels).any(axis=2)
+  assert changed[100:140, 200:260].mean() > 0.9
+  assert not changed[:90].any()
+  assert not changed[150:].any()
+  # Another one, in its place: the slider shows the new result.
+  before = visit.page.locator('#slider img').nth(1).get_attribute('src')
+  mask = np.roll(mask, -100, axis=1)
+  visit.load('next.png', encode(mask), '#mask')
+  visit.page.wait_for_selector('text=next.png is the mask')
+  visit.page.click('#inpaint')
+  visit.page.wait_for_function(
+    'old => document.querySelectorAll("#slider img")[1].src != old',
+    arg=before,
+  )
+  # A mask of another aspect is refused.
+  visit.load('wide.png', encode(mask[:50]), '#mask')
+  assert 'wide.png' in visit.message()
+
+
+@pytest.mark.slow
+def test_bad_files_are_refused_and_an_example_opens(visit):
+  for name, content, wanted in (
+    ('diary.png', b'Dear diary', 'diary.png cannot be read: not a picture'),
+    ('big.png', bomb(1001), 'more than 1 megapixels'),
+    ('heavy.png', encode(noise(700, 700)), 'more than 1 megabytes'),
+  ):
+    visit.load(name, content)
+    message = visit.message()
+    assert wanted in message
+    assert 'Traceback' not in message
+    assert str(visit.demo.folder) not in message
+  # The page goes on, with the keyboard too.
+  button = visit.page.get_by_role('button', name='Example: a fir by the lake')
+  button.focus()
+  visit.page.keyboard.press('Enter')
+  visit.page.wait_for_selector('text=example 2.png, 960 x 720 pixels.')
+  visit.page.wait_for_selector('#editor canvas', state='visible')

@@ -1,0 +1,192 @@
+"""What the page does with a photo."""
+
+import numpy as np
+import PIL.Image
+import PIL.ImageCms
+import pytest
+
+from inpaint_jax.demo.photo import Limits, MASK_ALPHA, MASK_COLOUR, Photo
+from inpaint_jax.photos import picture_files
+from inpaint_jax.photos.picture import Picture
+from inpaint_jax.system import errors
+from tests.demo.inputs import bomb, encode, LIMITS, noise, put_upload
+
+
+def paint(height, width, rows, columns):
+  """What is painted on a layer of the editor: a rectangle."""
+  layer = np.zeros((height, width), bool)
+  layer[rows, columns] = True
+  return layer
+
+
+def invert(pixels, hole):
+  """Stands in for a model: what it fills can be told from all else."""
+  return np.where(hole[..., None], np.iinfo(pixels.dtype).max - pixels, pixels)
+
+
+@pytest.fixture
+def load(tmp_path):
+  """Loads a photo as the page does; returns it and the line about it."""
+
+  def load(content, name='photo.png', limits=LIMITS):
+    photo = Photo(tmp_path / 'page')
+    photo.folder.mkdir()
+    return photo, photo.load(put_upload(tmp_path, name, content), limits)
+
+  return load
+
+
+def test_the_result_has_the_full_size_and_all_known_pixels(load):
+  pixels = noise(1000, 2000)
+  photo, note = load(encode(pixels, compress_level=1))
+  assert '2000 x 1000' in note
+  with PIL.Image.open(photo.editor_value()['background']) as copy:
+    assert copy.size == (1024, 512)
+  layer = paint(512, 1024, slice(100, 200), slice(300, 500))
+  result = photo.inpaint([layer], invert)
+  filled = picture_files.read(result.full).pixels
+  assert filled.shape == pixels.shape
+  rows, columns = np.nonzero((filled != pixels).any(axis=2))
+  # The outline to within two pixels of the original.
+  np.testing.assert_allclose(
+    [rows.min(), rows.max(), columns.min(), columns.max()],
+    np.array([100, 200, 300, 500]) * 1000 / 512,
+    atol=2,
+  )
+  assert result.full.name == 'photo_inpainted.png'
+  for path in (result.before, result.after):
+    with PIL.Image.open(path) as copy:
+      assert copy.size == (1600, 800)
+
+
+def test_16_bits_stay(load, tmp_path):
+  rng = np.random.default_rng(0)
+  pixels = rng.integers(65536, size=(40, 60, 3), dtype=np.uint16)
+  path = tmp_path / 'deep.png'
+  picture_files.write(path, Picture(pixels))
+  photo, note = load(path.read_bytes())
+  assert '16 bits' in note
+  # The editor's copy has 1024 pixels on the longer side.
+  layer = paint(683, 1024, slice(200, 300), slice(400, 500))
+  result = photo.inpaint([layer], invert)
+  filled = picture_files.read(result.full).pixels
+  hole = photo.find_hole([layer])[..., None]
+  np.testing.assert_array_equal(filled, np.where(hole, 65535 - pixels, pixels))
+
+
+def test_orientation_profile_and_exif_survive(load):
+  icc = PIL.ImageCms.ImageCmsProfile(
+    PIL.ImageCms.createProfile('sRGB')
+  ).tobytes()
+  exif = PIL.Image.Exif()
+  exif[0x0112], exif[0x010F] = 6, 'A camera'
+  content = encode(noise(48, 64), 'JPEG', exif=exif, icc_profile=icc)
+  photo, note = load(content, 'turned.jpg')
+  assert '48 x 64' in note
+  layer = paint(1024, 768, slice(100, 200), slice(100, 200))
+  result = photo.inpaint([layer], invert)
+  with PIL.Image.open(result.full) as image:
+    assert image.size == (48, 64)
+    assert image.info['icc_profile'] == icc
+    assert image.getexif()[0x010F] == 'A camera'
+    assert image.getexif().get(0x0112, 1) == 1
+  with PIL.Image.open(photo.editor_value()['background']) as image:
+    assert image.info['icc_profile'] == icc
+
+
+def test_a_loaded_mask_keeps_its_pixels_where_it_was_not_touched(
+  load, tmp_path
+):
+  photo, _ = load(encode(noise(1500, 2000), compress_level=1))
+  mask = np.zeros((1500, 2000), np.uint8)
+  # Lines of one pixel, which the copy in the editor is too small for.
+  mask[700:760, 500:900:2] = 255
+  mask[100:300, 100:300] = 255
+  upload = put_upload(tmp_path, 'mask.png', encode(mask), 'cd' * 32)
+  assert 'mask.png' in photo.load_mask(upload, LIMITS)
+  layer = photo.read_layer(photo.editor_value()['layers'][0]).copy()
+  np.testing.assert_array_equal(photo.find_hole([layer]), mask == 255)
+  # Erased on the left, painted on the right.
+  layer[:200, :200] = False
+  layer[600:, 900:] = True
+  hole = photo.find_hole([layer])
+  assert not hole[:380, :380].any()
+  assert hole[1180:, 1770:].all()
+  rows, columns = slice(690, 770), slice(490, 910)
+  np.testing.assert_array_equal(hole[rows, columns], mask[rows, columns] > 0)
+
+
+def test_transparent_pixels_are_marked_and_become_opaque(load):
+  pixels = np.dstack([noise(40, 60), np.full((40, 60), 255, np.uint8)])
+  pixels[5:15, 5:25, 3] = 0
+  # The soft rim that an eraser leaves.
+  pixels[5:15, 25, 3] = 200
+  photo, note = load(encode(pixels))
+  assert 'transparent' in note
+  layer = photo.read_layer(photo.editor_value()['layers'][0])
+  result = photo.inpaint([layer], invert)
+  with PIL.Image.open(result.full) as image:
+    filled = np.asarray(image.convert('RGBA'))
+  assert (filled[..., 3] == 255).all()
+  np.testing.assert_array_equal(filled[20:], pixels[20:])
+
+
+@pytest.mark.parametrize(
+  ('content', 'message'),
+  [
+    (b'Dear diary', 'not a picture'),
+    (b'', 'empty'),
+    (bomb(), 'more than 50 megapixels'),
+    (encode(noise(400, 400))[:1000], 'cannot be read'),
+  ],
+)
+def test_a_bad_photo_is_refused_without_its_path(
+  load, tmp_path, content, message
+):
+  with pytest.raises(errors.UserError, match=message) as caught:
+    load(content, 'holiday <b>.png')
+  assert str(tmp_path) not in str(caught.value)
+  assert str(caught.value).startswith('holiday <b>.png cannot be read')
+
+
+@pytest.mark.parametrize(
+  ('limits', 'message'),
+  [
+    (Limits(max_bytes=1000, max_pixels=10**6), r'0\.001 megabytes'),
+    (Limits(max_bytes=10**6, max_pixels=9000), r'0\.009 megapixels'),
+  ],
+)
+def test_limits_are_those_that_are_given(load, limits, message):
+  with pytest.raises(errors.UserError, match=f'more than {message}'):
+    load(encode(noise(100, 100)), limits=limits)
+
+
+def test_a_layer_has_the_size_of_the_copy(load, tmp_path):
+  photo, _ = load(encode(noise(30, 40)))
+  layer = np.zeros((768, 1024, 4), np.uint8)
+  layer[5:9, 5:9] = (*MASK_COLOUR, MASK_ALPHA)
+  path = put_upload(tmp_path, 'layer.png', encode(layer))
+  painted = paint(768, 1024, slice(5, 9), slice(5, 9))
+  np.testing.assert_array_equal(photo.read_layer(path), painted)
+  for content in (bomb(), b'x', encode(layer[1:]), encode(layer)[:60]):
+    path = put_upload(tmp_path, 'layer.png', content)
+    with pytest.raises(errors.UserError, match='got lost'):
+      photo.read_layer(path)
+
+
+def test_nothing_and_everything_painted(load):
+  photo, _ = load(encode(noise(30, 40)))
+  with pytest.raises(errors.UserError, match='nothing is painted'):
+    photo.inpaint([], invert)
+  with pytest.raises(errors.UserError, match='all of the photo is painted'):
+    photo.inpaint([np.ones((768, 1024), bool)], invert)
+
+
+def test_a_second_result_has_another_address(load):
+  photo, _ = load(encode(noise(30, 40)))
+  layer = paint(768, 1024, slice(100, 300), slice(100, 300))
+  first = photo.inpaint([layer], invert)
+  second = photo.inpaint([layer], invert)
+  assert first.after != second.after
+  assert not first.full.exists()
+  assert second.full.exists()
