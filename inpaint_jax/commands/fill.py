@@ -1,21 +1,23 @@
-"""Fills the holes of photos with a trained net.
+"""Fills the holes of photos with a trained model.
 
-  python scripts/inpaint.py photo.jpg mask.png out.png
-  python scripts/inpaint.py photo.png out.png
-  python scripts/inpaint.py --expand=left=128,right=128 photo.jpg out.jpg
-  python scripts/inpaint.py photos/ masks/ results/
+  inpaint-jax photo.jpg mask.png out.png
+  inpaint-jax photo.png out.png
+  inpaint-jax --expand=left=128,right=128 photo.jpg out.jpg
+  inpaint-jax photos/ masks/ results/
 
-The mask is white where the hole is, of the size of the photo or of its aspect;
-without one, the hole is what is transparent in the photo, or what --expand
-adds. The type of the result follows from its name: .png, .tif, .webp or .jpg.
-Of folders, the mask has the name of its photo but for the ending, or is one for
-all. There, what is done already is skipped, and what cannot be done is named at
-the end.
+Without installation it is called `python scripts/inpaint.py`.
 
-Outside a checkout the command is inpaint-jax.
+The mask is white where the hole is, and has the size or the aspect of the
+photo; without one, the hole is what is transparent in the photo, or what
+--expand adds. The name of the result gives its type: .png, .tif, .webp or .jpg.
+For a folder of photos, a mask has the name of its photo but for the ending, or
+one mask serves all. There, results that exist are skipped, and photos that
+cannot be filled are named at the end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+import functools
+import io
 import pathlib
 import sys
 from typing import Any
@@ -25,15 +27,8 @@ import numpy as np
 import tqdm
 
 from inpaint_jax.inpainting import photo_filling
-from inpaint_jax.photos import (
-  encoders,
-  mask_files,
-  photo_jobs,
-  picture_files,
-  reading,
-)
+from inpaint_jax.photos import photo_jobs, picture_files, reading
 from inpaint_jax.photos.photo_jobs import Job
-from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import command_line, errors
 
 _MODEL = flags.DEFINE_string(
@@ -41,7 +36,7 @@ _MODEL = flags.DEFINE_string(
   None,
   'What fills: a name of --list_models (unet-landscapes unless given), the '
   'folder of a training run, the path or address of a released file, or an '
-  '.onnx file of scripts/export.py.',
+  '.onnx file of inpaint-jax-export.',
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'The same as --model, for the folder of a training run.'
@@ -50,7 +45,7 @@ _LIST_MODELS = flags.DEFINE_bool(
   'list_models', False, 'Print the names of the models that come along.'
 )
 _BACKEND = flags.DEFINE_enum(
-  'backend', 'auto', ['auto', 'jax', 'onnx'], 'What runs the net.'
+  'backend', 'auto', ['auto', 'jax', 'onnx'], 'What runs the model.'
 )
 _INVERT_MASK = flags.DEFINE_bool(
   'invert_mask', False, 'The mask is black where the hole is.'
@@ -74,15 +69,17 @@ _FEATHER = flags.DEFINE_integer(
 _TEXTURE = flags.DEFINE_bool(
   'texture', None, 'Whether fine texture is taken from around the hole.'
 )
-_SEED = flags.DEFINE_integer('seed', None, 'Of the chance in the texture.')
+_SEED = flags.DEFINE_integer('seed', None, 'Seed of the texture.')
 _OVERWRITE = flags.DEFINE_bool(
-  'overwrite', False, 'Of folders, do again what is done already.'
+  'overwrite', False, 'Fill photos of a folder again that have a result.'
 )
 
 
 def main(argv: Sequence[str]) -> None:
-  # A file name may have bytes that no terminal shows.
-  sys.stdout.reconfigure(errors='backslashreplace')
+  """Runs the command; `argv` are its name and the names of files."""
+  if isinstance(sys.stdout, io.TextIOWrapper):
+    # A file name may have bytes that no terminal shows.
+    sys.stdout.reconfigure(errors='backslashreplace')
   if _LIST_MODELS.value:
     from inpaint_jax import inference
 
@@ -91,22 +88,26 @@ def main(argv: Sequence[str]) -> None:
   if len(argv) not in (3, 4):
     raise errors.UserError(
       f'found {len(argv) - 1} file names, wanted photo, mask and result, or '
-      'photo and result, as in: python scripts/inpaint.py photo.jpg mask.png '
-      'out.png'
+      'photo and result, as in: inpaint-jax photo.jpg mask.png out.png'
     )
   if _MODEL.value and _WORKDIR.value:
     raise errors.UserError('found --model and --workdir; give one of them')
-  photo, *mask, out = map(pathlib.Path, argv[1:])
-  sides = parse_expand(_EXPAND.value)
-  if _INVERT_MASK.value and not mask:
+  photo, *masks, out = map(pathlib.Path, argv[1:])
+  mask = masks[0] if masks else None
+  if _INVERT_MASK.value and mask is None:
     raise errors.UserError('found --invert_mask without a mask; name a mask')
-  job = Job(photo, mask[0] if mask else None, out)
+  prepare = functools.partial(
+    photo_filling.prepare_job,
+    invert_mask=_INVERT_MASK.value,
+    expand=parse_expand(_EXPAND.value),
+    dilate=_DILATE.value,
+  )
   try:
     with reading.quiet():
       if photo.is_dir():
-        fill_folder(photo_jobs.list_jobs(*job[:3]), sides)
+        fill_folder(photo_jobs.list_jobs(photo, mask, out), prepare)
       else:
-        fill_one(job, sides)
+        fill_one(Job(photo, mask, out), prepare)
   except OSError as error:
     # Of folders, and of names that no file system takes.
     raise errors.UserError(f'{error.filename}: {error.strerror}') from error
@@ -130,17 +131,19 @@ def parse_expand(text: str) -> dict[str, int]:
   return sides
 
 
-def fill_one(job: Job, sides: dict[str, int]) -> None:
-  """Fills a photo; what can be wrong is found before the net is loaded."""
-  picture, hole = prepare(job, sides)
-  lines = fill(job, picture, hole, load())
-  for line in lines:
+Prepare = Callable[[Job], tuple[picture_files.Picture, np.ndarray]]
+
+
+def fill_one(job: Job, prepare: Prepare) -> None:
+  """Fills a photo; errors in its files come before the model is loaded."""
+  picture, hole = prepare(job)
+  for line in fill(job, picture, hole, load()):
     print(f'{job.photo}: {line}')
   print(f'wrote {job.out}; {hole.mean():.1%} of it was hole')
 
 
-def fill_folder(jobs: Sequence[Job], sides: dict[str, int]) -> None:
-  """Fills photos one by one; exits with 1 if there are some that it cannot."""
+def fill_folder(jobs: Sequence[Job], prepare: Prepare) -> None:
+  """Fills photos one by one; exits with 1 if some cannot be filled."""
   folder = jobs[0].out.parent
   folder.mkdir(parents=True, exist_ok=True)
   todo = [
@@ -158,17 +161,17 @@ def fill_folder(jobs: Sequence[Job], sides: dict[str, int]) -> None:
   ) as bar:
     for job in bar:
       try:
-        picture, hole = prepare(job, sides)
+        picture, hole = prepare(job)
       except (errors.UserError, MemoryError, OSError) as error:
-        failures.append((job.photo, error))
+        failures.append(describe(job.photo, error))
         continue
-      # Without a net none can be done: an error here is the end.
+      # Without a model no photo can be filled: an error here is the end.
       inpainter = inpainter or load()
       try:
         lines = fill(job, picture, hole, inpainter)
-      # JAX raises RuntimeErrors where memory does not suffice.
+      # JAX raises RuntimeErrors if memory does not suffice.
       except (errors.UserError, MemoryError, RuntimeError) as error:
-        failures.append((job.photo, error))
+        failures.append(describe(job.photo, error))
         continue
       for line in lines:
         bar.write(f'{job.photo}: {line}')
@@ -179,8 +182,7 @@ def fill_folder(jobs: Sequence[Job], sides: dict[str, int]) -> None:
     )
   if failures:
     print(f'error: {len(failures)} could not be filled:', file=sys.stderr)
-    for photo, error in failures:
-      print(f'  {describe(photo, error)}', file=sys.stderr)
+    print('\n'.join(f'  {line}' for line in failures), file=sys.stderr)
     sys.exit(1)
 
 
@@ -188,28 +190,6 @@ def describe(photo: pathlib.Path, error: Exception) -> str:
   """Returns one line on what is wrong with a photo."""
   text = errors.one_line(error)
   return text if str(photo) in text else f'{photo}: {text}'
-
-
-def prepare(job: Job, sides: dict[str, int]) -> tuple[Picture, np.ndarray]:
-  """Returns a photo and its hole, bool [H, W], both expanded.
-
-  Raises:
-    errors.UserError: anything about the files that can be known beforehand.
-  """
-  if job.problem:
-    raise errors.UserError(job.problem)
-  inputs = [job.photo] + [job.mask] * (job.mask is not None)
-  picture_files.check_output(job.out, inputs)
-  picture = picture_files.read(job.photo)
-  mask = None
-  if job.mask is not None:
-    mask = mask_files.read(job.mask, *picture.pixels.shape[:2])
-    mask = ~mask if _INVERT_MASK.value else mask
-  picture, hole = photo_filling.prepare(
-    picture, mask, expand=sides, dilate=_DILATE.value
-  )
-  encoders.check_size(*hole.shape, picture_files.kind_of(job.out))
-  return picture, hole
 
 
 def load() -> Any:
@@ -222,16 +202,12 @@ def load() -> Any:
 
 
 def fill(
-  job: Job, picture: Picture, hole: np.ndarray, inpainter: Any
+  job: Job, picture: picture_files.Picture, hole: np.ndarray, inpainter: Any
 ) -> list[str]:
   """Fills a photo and writes it; returns lines on what became of it."""
-  options = {'feather': _FEATHER, 'texture': _TEXTURE, 'seed': _SEED}
-  result = photo_filling.fill_picture(
-    inpainter,
-    picture,
-    hole,
-    **{k: v.value for k, v in options.items() if v.value is not None},
-  )
+  given = {'feather': _FEATHER, 'texture': _TEXTURE, 'seed': _SEED}
+  options = {k: v.value for k, v in given.items() if v.value is not None}
+  result = photo_filling.fill_picture(inpainter, picture, hole, **options)
   return [*picture.notes, *picture_files.write(job.out, result)]
 
 

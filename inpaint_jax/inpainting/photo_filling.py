@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from inpaint_jax.inpainting import checks
-from inpaint_jax.photos import canvas, mask_files
+from inpaint_jax.photos import formats, mask_files, picture_files, reading
+from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
 
@@ -33,8 +34,7 @@ def prepare(
   Args:
     picture: the photo.
     mask: bool [H, W], True = hole; None = what is transparent.
-    expand: pixels to add by side ('left', 'top', 'right', 'bottom'); what is
-      added is hole.
+    expand: pixels to add, as in `expand_picture`.
     dilate: pixels by which the hole grows on all sides.
 
   Returns:
@@ -44,19 +44,47 @@ def prepare(
     errors.UserError: there is no hole, or nothing but hole, or the expanded
       picture would be too large.
   """
-  sides = {side: pixels for side, pixels in (expand or {}).items() if pixels}
   hole = mask
-  if hole is None and picture.alpha is not None:
-    hole = mask_files.find_transparent(picture.alpha)
-  if mask is None and not sides and (hole is None or not hole.any()):
+  if hole is None:
+    hole = np.zeros(picture.pixels.shape[:2], bool)
+    if picture.alpha is not None:
+      hole = mask_files.find_transparent(picture.alpha)
+  if expand and any(expand.values()):
+    picture, hole = expand_picture(picture, hole, **expand)
+  if mask is None and not hole.any():
     raise errors.UserError(
       'the photo has no transparent pixels to fill; name a mask, or expand the '
       'photo'
     )
-  if sides:
-    picture, hole = _expand(picture, hole, sides)
   hole = mask_files.dilate(hole, dilate)
   checks.check_hole(hole)
+  return picture, hole
+
+
+def prepare_job(
+  job: Job,
+  *,
+  invert_mask: bool = False,
+  expand: Mapping[str, int] | None = None,
+  dilate: int = 0,
+) -> tuple[Picture, np.ndarray]:
+  """Reads the files of a job; see `prepare`.
+
+  Raises:
+    errors.UserError: anything about the files that can be known before the
+      work, that the result cannot be written among it.
+  """
+  if job.problem:
+    raise errors.UserError(job.problem)
+  inputs = [path for path in (job.photo, job.mask) if path]
+  picture_files.check_output(job.out, inputs)
+  picture, mask = picture_files.read(job.photo), None
+  if job.mask is not None:
+    mask = mask_files.read(job.mask, *picture.pixels.shape[:2])
+    mask = ~mask if invert_mask else mask
+  picture, hole = prepare(picture, mask, expand=expand, dilate=dilate)
+  height, width = hole.shape
+  formats.check_size(height, width, formats.format_of(job.out))
   return picture, hole
 
 
@@ -82,15 +110,50 @@ def fill_picture(
   return dataclasses.replace(picture, pixels=pixels, alpha=alpha)
 
 
-def _expand(
-  picture: Picture, hole: np.ndarray | None, sides: Mapping[str, int]
+def expand_picture(
+  picture: Picture,
+  hole: np.ndarray,
+  *,
+  left: int = 0,
+  top: int = 0,
+  right: int = 0,
+  bottom: int = 0,
 ) -> tuple[Picture, np.ndarray]:
-  pixels, hole = canvas.expand(picture.pixels, hole, **sides)
-  alpha, jpeg = picture.alpha, picture.jpeg
-  if alpha is not None:
-    alpha, _ = canvas.expand(alpha, **sides)
-  # The blocks of a JPEG file would be others now: its settings gain nothing.
-  if sides.get('left', 0) % 16 or sides.get('top', 0) % 16:
-    jpeg = None
-  picture = dataclasses.replace(picture, pixels=pixels, alpha=alpha, jpeg=jpeg)
-  return picture, hole
+  """Adds pixels around a picture; what is new is hole (outpainting).
+
+  Args:
+    picture: the photo.
+    hole: bool [H, W].
+    left, top, right, bottom: pixels to add on each side.
+
+  Returns:
+    The picture, black and transparent where it is new; its hole, bool
+    [top + H + bottom, left + W + right].
+
+  Raises:
+    errors.UserError: an amount is no whole number of 0 or more, or the result
+      would be too large.
+  """
+  amounts = {'left': left, 'top': top, 'right': right, 'bottom': bottom}
+  for name, amount in amounts.items():
+    if not isinstance(amount, int | np.integer) or amount < 0:
+      raise errors.UserError(
+        f'{name}={amount!r} cannot be added to the picture; give a whole '
+        'number of pixels, 0 or more'
+      )
+  height, width = top + len(hole) + bottom, left + hole.shape[1] + right
+  if height * width > reading.MAX_PIXELS:
+    raise errors.UserError(
+      f'the extended picture would be {width}x{height} pixels; wanted at most '
+      f'{reading.MAX_PIXELS // 10**6} megapixels: extend it by less'
+    )
+  margins = [(top, bottom), (left, right)]
+  alpha = picture.alpha
+  expanded = dataclasses.replace(
+    picture,
+    pixels=np.pad(picture.pixels, [*margins, (0, 0)]),
+    alpha=None if alpha is None else np.pad(alpha, margins),
+    # If the blocks of the JPEG file move, its settings gain nothing.
+    jpeg=None if left % 16 or top % 16 else picture.jpeg,
+  )
+  return expanded, np.pad(hole, margins, constant_values=True)

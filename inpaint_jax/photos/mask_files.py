@@ -1,12 +1,10 @@
 """Holes: from mask files, and from what is transparent in a photo."""
 
-import os
-
 import numpy as np
 from PIL import Image
 
 from inpaint_jax.photos import metadata, reading
-from inpaint_jax.photos.picture import turned
+from inpaint_jax.photos.picture import turn_upright
 from inpaint_jax.system import errors
 
 
@@ -34,17 +32,15 @@ def read(
   Raises:
     errors.UserError: it cannot be read, or has another aspect.
   """
-  if not name:
-    is_path = isinstance(source, (str, os.PathLike))
-    name = os.fspath(source) if is_path else 'the mask'
-  try:
-    with reading.opened(source, max_pixels, max_bytes) as image:
-      image.load()
-      turn = metadata.orientation(image)
-      grey = _grey(image)
-  except reading.UnreadableError as error:
-    raise errors.UserError(f'{name} cannot be read: {error}') from error
-  values = turned(np.asarray(grey), turn)
+  name = name or reading.path_of(source) or 'the mask'
+  with (
+    reading.unreadable_as_user_error(name),
+    reading.opened(source, max_pixels, max_bytes) as image,
+  ):
+    image.load()
+    orientation = metadata.orientation(image)
+    grey = _grey(image)
+  values = turn_upright(np.asarray(grey), orientation)
   if values.shape != (height, width):
     values = _resized(values, height, width, name)
   return values >= 128

@@ -1,17 +1,19 @@
-"""What a picture file says besides its pixels.
+"""What a photo's file says besides its pixels.
 
 It is kept as the bytes that stand in files, so that nothing is lost in between.
 What describes the file rather than the photo is left out, and so is EXIF's
 thumbnail, which would go on showing what was painted over.
 """
 
+from collections.abc import Iterator
 import dataclasses
-import io
 import re
 import struct
-from typing import Any
+from typing import Any, IO
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
+
+from inpaint_jax.photos import reading
 
 # TIFF tags of what the photo is; the others are of how the file is laid out,
 # or have a place of their own here.
@@ -35,7 +37,7 @@ _PNG_COLOUR = (b'cHRM', b'cICP', b'gAMA', b'sRGB')
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-  """What a picture file says besides its pixels; empty is not there.
+  """What a photo's file says besides its pixels; empty means absent.
 
   Attributes:
     exif: with the six bytes 'Exif' and two zeros in front; orientation 1.
@@ -59,60 +61,21 @@ class Metadata:
   png_colour: tuple[tuple[bytes, bytes], ...] = ()
 
 
-# By kind of file, what it has room for.
-_HOLDS = {
-  'JPEG': ('exif', 'icc', 'xmp', 'dpi', 'iptc', 'comment'),
-  'PNG': ('exif', 'icc', 'xmp', 'dpi', 'text', 'png_colour'),
-  'TIFF': ('exif', 'icc', 'xmp', 'dpi', 'iptc'),
-  # The resolution goes into EXIF.
-  'WEBP': ('exif', 'icc', 'xmp', 'dpi'),
-}
-_NAMES = {
-  'exif': 'EXIF data',
-  'xmp': 'XMP data',
-  'iptc': 'IPTC records',
-  'comment': 'the comment',
-  'text': 'the text of PNG files',
-  'png_colour': 'the colour chunks of PNG files',
-}
-_SRGB_GAMMA = struct.pack('>I', 45455)
-# A segment of a JPEG file, in bytes, less what stands in front.
-_JPEG_ROOM = {'exif': 65533, 'xmp': 65533 - 29, 'iptc': 65533 - 28}
-
-
-def without_room(said: Metadata, kind: str) -> dict[str, str]:
-  """Returns the names of fields that a kind of file cannot hold, with a word.
+def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
+  """Returns the metadata of an opened file, and lines on what is damaged.
 
   Args:
-    said: what there is.
-    kind: 'JPEG', 'PNG', 'TIFF' or 'WEBP'.
-  """
-  found = {}
-  for name, value in dataclasses.asdict(said).items():
-    if value and name not in _HOLDS[kind]:
-      if name != 'png_colour' or not _is_srgb(dict(said.png_colour)):
-        found[name] = _NAMES[name]
-    elif value and kind == 'JPEG' and len(value) > _JPEG_ROOM.get(name, 2**24):
-      found[name] = f'{_NAMES[name]} of more than 64 KB'
-  return found
-
-
-def _is_srgb(chunks: dict[bytes, bytes]) -> bool:
-  """Returns whether chunks on colour say what is meant without them, too."""
-  gamma = chunks.get(b'gAMA', _SRGB_GAMMA)
-  return b'cICP' not in chunks and (b'sRGB' in chunks or gamma == _SRGB_GAMMA)
-
-
-def read(image: Image.Image) -> tuple[Metadata, list[str]]:
-  """Returns what an open file says, and lines on what could not be read.
-
-  Args:
-    image: as Pillow opened it, not loaded yet: once it is, Pillow lets go of
-      the file. That of a PNG file is loaded here, since there may be more to
-      read behind the pixels.
+    image: as Pillow opened it, not loaded yet, since Pillow then closes the
+      file. An image of a PNG file is loaded here: text may follow its pixels.
   """
   notes = []
-  png_colour = _png_colour(image) if image.format == 'PNG' else ()
+  png_colour: tuple[tuple[bytes, bytes], ...] = ()
+  if image.format == 'PNG':
+    png_colour = tuple(
+      (name, content)
+      for name, content in png_chunks(reading.file_of(image), until=b'IDAT')
+      if name in _PNG_COLOUR and len(content) <= 32
+    )
   try:
     exif = _exif(image)
   except Exception:
@@ -120,7 +83,7 @@ def read(image: Image.Image) -> tuple[Metadata, list[str]]:
     exif = b''
     notes.append('its EXIF data are damaged and were left out')
   info = image.info
-  text = ()
+  text: tuple[tuple[str, str], ...] = ()
   if image.format == 'PNG':
     text = tuple(
       (key, str(value))
@@ -149,24 +112,27 @@ def orientation(image: Image.Image) -> int:
   return value if value in range(1, 9) else 1
 
 
-def exif_for(metadata: Metadata, width: int, height: int, kind: str) -> bytes:
-  """Returns EXIF data for a file of a size in pixels, b'' for none.
+def exif_for(
+  metadata: Metadata, width: int, height: int, with_dpi: bool
+) -> bytes:
+  """Returns EXIF data for a result, b'' for none.
 
   Args:
     metadata: what there is.
-    width, height: of the picture, which may have grown or been turned.
-    kind: 'WEBP' has no other place for the resolution.
+    width, height: of the result, which may be larger than the photo.
+    with_dpi: for a format that has no other place for the resolution.
   """
   exif = Image.Exif()
+  with_dpi = with_dpi and metadata.dpi is not None
   if metadata.exif:
     exif.load(metadata.exif)
-  elif kind != 'WEBP' or not metadata.dpi:
+  elif not with_dpi:
     return b''
   result = _copy(exif)
   details = result.get_ifd(ExifTags.IFD.Exif)
   if _WIDTH in details or _HEIGHT in details:
     details[_WIDTH], details[_HEIGHT] = width, height
-  if kind == 'WEBP' and metadata.dpi:
+  if metadata.dpi and with_dpi:
     result[_X_RESOLUTION], result[_Y_RESOLUTION] = metadata.dpi
     result[_UNIT] = 2
   return result.tobytes()
@@ -181,8 +147,8 @@ def exif_tags(exif: bytes) -> dict[int, Any]:
   return dict(copy) | {tag: group for tag, group in groups.items() if group}
 
 
-def profile_fits(icc: bytes, grey: bool) -> bool:
-  """Returns whether a colour profile is one of grey or colour, as asked."""
+def fits_profile(icc: bytes, grey: bool) -> bool:
+  """Returns whether a colour profile describes such pixels, grey or colour."""
   return (icc[16:20] == b'GRAY') == grey
 
 
@@ -194,13 +160,13 @@ def iptc_segment(iptc: bytes) -> bytes:
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
-  """Returns a resolution that stands in the file; Pillow makes some up."""
-  said = 'dpi' in image.info
+  """Returns the resolution if the file names one; Pillow makes some up."""
+  is_named = 'dpi' in image.info
   if image.format in ('JPEG', 'MPO') and not image.info.get('jfif_unit'):
-    said = said and _X_RESOLUTION in image.getexif()
+    is_named = is_named and _X_RESOLUTION in image.getexif()
   elif image.format == 'TIFF':
-    said = _X_RESOLUTION in image.tag_v2
-  if not said:
+    is_named = _X_RESOLUTION in _tiff_tags(image)
+  if not is_named:
     return None
   # PNG counts in metres: 300 an inch come back as 299.9994.
   across, down = (round(float(value), 2) for value in image.info['dpi'])
@@ -239,44 +205,38 @@ def _copy(source: Image.Exif, kept: frozenset[int] | None = None) -> Image.Exif:
 
 
 def _upright(xmp: bytes | str) -> bytes:
-  """Returns XMP that says orientation 1, if it says any."""
-  patterns = (
-    rb'(tiff:Orientation=["\'])\d',
-    rb'(<tiff:Orientation>\s*)\d',
-  )
-  xmp = _bytes(xmp)
-  for pattern in patterns:
-    xmp = re.sub(pattern, rb'\g<1>1', xmp)
-  return xmp
+  """Returns XMP with orientation 1, where it names one."""
+  pattern = rb'(tiff:Orientation=["\']|<tiff:Orientation>\s*)\d'
+  return re.sub(pattern, rb'\g<1>1', _bytes(xmp))
 
 
 def _iptc(image: Image.Image) -> bytes:
   if image.format in ('JPEG', 'MPO'):
     value = image.info.get('photoshop', {}).get(_IPTC_RESOURCE, b'')
   elif image.format == 'TIFF':
-    value = getattr(image, 'tag_v2', {}).get(_IPTC_TAG, b'')
+    value = _tiff_tags(image).get(_IPTC_TAG, b'')
   else:
     return b''
   # Some programs write these bytes as words; what order they had is not known.
   return value if isinstance(value, bytes) else b''
 
 
+def _tiff_tags(image: Image.Image) -> Any:
+  return getattr(image, 'tag_v2', {})
+
+
 def _bytes(value: bytes | str | None) -> bytes:
   return value.encode() if isinstance(value, str) else bytes(value or b'')
 
 
-def _png_colour(image: Image.Image) -> tuple[tuple[bytes, bytes], ...]:
-  """Returns the chunks on colour, which stand in front of the pixels."""
-  found = []
-  file = image.fp
+def png_chunks(
+  file: IO[bytes], until: bytes = b''
+) -> Iterator[tuple[bytes, bytes]]:
+  """Yields names and contents of a PNG file's chunks, up to one of a name."""
   file.seek(8)
   while len(head := file.read(8)) == 8:
     length, name = struct.unpack('>I4s', head)
-    if name in (b'IDAT', b'IEND'):
-      break
-    if name in _PNG_COLOUR and length <= 32:
-      found.append((name, file.read(length)))
-      file.seek(4, io.SEEK_CUR)
-    else:
-      file.seek(length + 4, io.SEEK_CUR)
-  return tuple(found)
+    if name == until:
+      return
+    yield name, file.read(length)
+    file.read(4)

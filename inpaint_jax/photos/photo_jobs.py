@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import pathlib
 from typing import NamedTuple
 
-from inpaint_jax.photos import picture_files, reading
+from inpaint_jax.photos import formats, reading
 from inpaint_jax.system import errors
 
 
@@ -71,7 +71,7 @@ def list_jobs(
     mask, problem = masks, ''
     if choices is not None:
       mask, problem = _find_mask(photo, choices)
-    known = photo.suffix.lower() in picture_files.KINDS
+    known = photo.suffix.lower() in formats.SUFFIXES
     result = out / (photo.name if known else f'{photo.stem}.png')
     if result in results:
       problem = f'another photo has the result {result}, too; rename one'

@@ -1,4 +1,4 @@
-"""A photo in memory, with all of its file that is to survive."""
+"""A picture: a photo in memory, with what of its file is to survive."""
 
 from collections.abc import Iterator
 import dataclasses
@@ -8,7 +8,7 @@ import numpy as np
 
 from inpaint_jax.photos.metadata import Metadata
 
-# Pixels that are worked on at a time, so that no second picture is in memory.
+# Pixels that are worked on at a time, so that no second image is in memory.
 _BAND = 2**20
 
 
@@ -20,9 +20,9 @@ class JpegSettings(NamedTuple):
 
   Attributes:
     tables: quantization tables, 64 numbers each, in rows.
-    subsampling: of the colours, as Pillow counts: 0 = 4:4:4, 1 = 4:2:2,
+    subsampling: of the colours, in Pillow's numbers: 0 = 4:4:4, 1 = 4:2:2,
       2 = 4:2:0.
-    progressive: whether the picture comes in passes.
+    progressive: whether it is a progressive JPEG.
   """
 
   tables: tuple[tuple[int, ...], ...]
@@ -32,16 +32,16 @@ class JpegSettings(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-  """A photo, upright.
+  """A photo in memory, upright.
 
   Attributes:
-    pixels: uint8 or uint16 [H, W, 3]; three equal channels where `grey`.
+    pixels: its image, uint8 or uint16 [H, W, 3]; three equal channels if grey.
     alpha: of the type of `pixels`, [H, W], 0 = transparent; None = no channel.
     grey: whether it is written with one channel.
     metadata: EXIF, colour profile and so on.
-    kind: of the file that it was read from, such as 'JPEG'.
-    jpeg: how that was compressed; None where there is nothing to repeat.
-    lossless: whether that was WebP without loss.
+    format: of the file that it was read from, such as 'JPEG'.
+    jpeg: how that was compressed; None if these settings cannot be repeated.
+    lossless: whether that was lossless WebP.
     notes: lines on what had to be changed in reading.
   """
 
@@ -49,30 +49,30 @@ class Picture:
   alpha: np.ndarray | None = None
   grey: bool = False
   metadata: Metadata = dataclasses.field(default_factory=Metadata)
-  kind: str = ''
+  format: str = ''
   jpeg: JpegSettings | None = None
   lossless: bool = False
   notes: tuple[str, ...] = ()
 
 
-def bands(height: int, width: int) -> Iterator[slice]:
-  """Yields ranges of rows, of about a megapixel each, that cover a picture."""
+def row_bands(height: int, width: int) -> Iterator[slice]:
+  """Yields ranges of rows, of about a megapixel each, that cover an image."""
   rows = max(1, _BAND // width)
   for top in range(0, height, rows):
     yield slice(top, min(top + rows, height))
 
 
-def turned(array: np.ndarray, turn: int) -> np.ndarray:
-  """Returns a picture upright.
+def turn_upright(array: np.ndarray, orientation: int) -> np.ndarray:
+  """Returns an image upright.
 
   Args:
     array: [H, W] or [H, W, C].
-    turn: EXIF's orientation, 1 to 8.
+    orientation: of EXIF, 1 to 8.
   """
-  if turn in (5, 6, 7, 8):
+  if orientation in (5, 6, 7, 8):
     array = array.swapaxes(0, 1)
-  if turn in (3, 4, 7, 8):
+  if orientation in (3, 4, 7, 8):
     array = array[::-1]
-  if turn in (2, 3, 6, 7):
+  if orientation in (2, 3, 6, 7):
     array = array[:, ::-1]
   return np.ascontiguousarray(array)

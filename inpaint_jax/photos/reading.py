@@ -6,11 +6,13 @@ import functools
 import io
 import os
 import stat
-from typing import BinaryIO
+from typing import BinaryIO, IO
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
+
+from inpaint_jax.system import errors
 
 # Larger pictures are not decoded: each would take more than half a gigabyte.
 # Below the size at which Pillow itself refuses (about 179 million).
@@ -139,7 +141,7 @@ def encode_png(image: Image.Image) -> bytes:
 @contextlib.contextmanager
 def opened(
   source: Source, max_pixels: int | None = None, max_bytes: int | None = None
-) -> Iterator[Image.Image]:
+) -> Iterator[ImageFile.ImageFile]:
   """Opens a photo as Pillow has it, with its header read and no pixels yet.
 
   Args:
@@ -182,6 +184,27 @@ def opened(
     reason = getattr(error, 'strerror', None) or str(error)
     reason = ' '.join(reason.split()) or type(error).__name__
     raise UnreadableError(reason[:120]) from error
+
+
+def file_of(image: ImageFile.ImageFile) -> IO[bytes]:
+  """Returns the open file of an image whose pixels are not loaded yet."""
+  if image.fp is None:
+    raise ValueError('the pixels are loaded, and the file is closed')
+  return image.fp
+
+
+def path_of(source: Source) -> str:
+  """Returns the path that a photo is read from, '' if it is none."""
+  return os.fspath(source) if isinstance(source, (str, os.PathLike)) else ''
+
+
+@contextlib.contextmanager
+def unreadable_as_user_error(name: str) -> Iterator[None]:
+  """Turns an UnreadableError into a UserError that calls the file `name`."""
+  try:
+    yield
+  except UnreadableError as error:
+    raise errors.UserError(f'{name} cannot be read: {error}') from error
 
 
 def _num_bytes(source: str | os.PathLike[str] | BinaryIO) -> int:

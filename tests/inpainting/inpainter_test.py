@@ -10,8 +10,12 @@ import pytest
 from random_models import create_model
 
 from inpaint_jax import inference
-from inpaint_jax.inpainting import inpainter as inpainter_lib, windows
-from inpaint_jax.photos import canvas
+from inpaint_jax.inpainting import (
+  inpainter as inpainter_lib,
+  photo_filling,
+  windows,
+)
+from inpaint_jax.photos.picture import Picture
 from inpaint_jax.release import export, released_file
 from inpaint_jax.system import errors
 
@@ -209,8 +213,10 @@ def test_an_expanded_image_continues_smoothly(quick, sides):
   if sides == 'left':
     amounts = {'left': 40}
   image = _smooth_image(90, 120)
-  wide, mask = canvas.expand(image, **amounts)
-  result = quick(wide, mask, texture=False).astype(int)
+  wide, mask = photo_filling.expand_picture(
+    Picture(image), np.zeros((90, 120), bool), **amounts
+  )
+  result = quick(wide.pixels, mask, texture=False).astype(int)
   inner = result[amounts.get('top', 0) :, amounts['left'] :][:90, :120]
   np.testing.assert_array_equal(inner, image)
   # Black was underneath; and neighbours differ little, corners included.

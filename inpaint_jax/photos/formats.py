@@ -1,0 +1,173 @@
+"""The formats that photos are written in, and what each of them can hold."""
+
+from collections.abc import Callable, Mapping
+import dataclasses
+import os
+import pathlib
+import struct
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from inpaint_jax.photos import encoders, metadata as metadata_lib
+from inpaint_jax.photos.metadata import Metadata
+from inpaint_jax.photos.picture import Picture
+from inpaint_jax.system import errors
+
+
+class Format(NamedTuple):
+  """A format that photos are written in.
+
+  Attributes:
+    suffixes: endings of file names, in lower case.
+    encode: writes a picture and its metadata to an open file.
+    fields: of Metadata, those that it can hold.
+    max_bytes: of some of these fields, the most that it can hold.
+    max_side: pixels a side that it can hold; by default what Pillow reads.
+    has_alpha: whether it can hold alpha.
+    has_16_bits: whether it can hold 16 bits a channel.
+  """
+
+  suffixes: tuple[str, ...]
+  encode: Callable[[BinaryIO, Picture, Metadata], None]
+  fields: tuple[str, ...]
+  max_bytes: Mapping[str, int] = {}
+  max_side: int = 2**31 - 1
+  has_alpha: bool = True
+  has_16_bits: bool = False
+
+
+# A segment of a JPEG file holds 65533 bytes, less the name of what it holds.
+FORMATS = {
+  'JPEG': Format(
+    suffixes=('.jpeg', '.jpg'),
+    encode=encoders.encode_jpeg,
+    fields=('exif', 'icc', 'xmp', 'dpi', 'iptc', 'comment'),
+    max_bytes={'exif': 65533, 'xmp': 65533 - 29, 'iptc': 65533 - 28},
+    max_side=65500,
+    has_alpha=False,
+  ),
+  'PNG': Format(
+    suffixes=('.png',),
+    encode=encoders.encode_png,
+    fields=('exif', 'icc', 'xmp', 'dpi', 'text', 'png_colour'),
+    has_16_bits=True,
+  ),
+  'TIFF': Format(
+    suffixes=('.tif', '.tiff'),
+    encode=encoders.encode_tiff,
+    fields=('exif', 'icc', 'xmp', 'dpi', 'iptc'),
+    has_16_bits=True,
+  ),
+  'WEBP': Format(
+    suffixes=('.webp',),
+    encode=encoders.encode_webp,
+    # The resolution goes into EXIF.
+    fields=('exif', 'icc', 'xmp', 'dpi'),
+    max_side=16383,
+  ),
+}
+SUFFIXES = {
+  suffix: name for name, own in FORMATS.items() for suffix in own.suffixes
+}
+_FIELD_NAMES = {
+  'exif': 'EXIF data',
+  'xmp': 'XMP data',
+  'iptc': 'IPTC records',
+  'comment': 'the comment',
+  'text': 'the text of PNG files',
+  'png_colour': 'the colour chunks of PNG files',
+}
+_SRGB_GAMMA = struct.pack('>I', 45455)
+
+
+def format_of(path: str | os.PathLike[str]) -> str:
+  """Returns the format that a file name stands for, such as 'PNG'.
+
+  Raises:
+    errors.UserError: its ending is none of SUFFIXES.
+  """
+  suffix = pathlib.Path(path).suffix.lower()
+  if suffix not in SUFFIXES:
+    raise errors.UserError(
+      f'the result {path} has no type that can be written; end its name on '
+      f'one of: {", ".join(sorted(SUFFIXES))}'
+    )
+  return SUFFIXES[suffix]
+
+
+def check_size(height: int, width: int, name: str) -> None:
+  """Raises a UserError if a format has no room for so many pixels."""
+  largest = FORMATS[name].max_side
+  if max(height, width) > largest:
+    raise errors.UserError(
+      f'the result has {width}x{height} pixels, and {name} has room for '
+      f'{largest} a side; write a .png or .tif file'
+    )
+
+
+def encode(file: BinaryIO, picture: Picture, name: str) -> list[str]:
+  """Writes a picture to an open file, as far as the format can hold it.
+
+  Args:
+    file: binary, empty.
+    picture: what to write.
+    name: a key of FORMATS.
+
+  Returns:
+    A line on what the format cannot hold, if there is something.
+
+  Raises:
+    errors.UserError: it has more pixels on a side than the format can hold.
+  """
+  height, width = picture.pixels.shape[:2]
+  check_size(height, width, name)
+  lost = unsupported_fields(picture, name)
+  kept = dataclasses.replace(
+    picture.metadata, **{field: getattr(Metadata, field) for field in lost}
+  )
+  exif = metadata_lib.exif_for(kept, width, height, with_dpi=name == 'WEBP')
+  FORMATS[name].encode(file, picture, dataclasses.replace(kept, exif=exif))
+  reasons = []
+  if picture.pixels.dtype == np.uint16 and not FORMATS[name].has_16_bits:
+    reasons.append('16 bits (8 are kept)')
+  if not FORMATS[name].has_alpha and not _is_opaque(picture):
+    reasons.append('transparency (it is laid over white)')
+  reasons += lost.values()
+  return [f'{name} has no room for {", ".join(reasons)}'] if reasons else []
+
+
+def unsupported_fields(picture: Picture, name: str) -> dict[str, str]:
+  """Returns the fields of a picture's metadata that a format cannot hold.
+
+  Args:
+    picture: what to write.
+    name: a key of FORMATS.
+
+  Returns:
+    By the name of the field, what a user calls it.
+  """
+  metadata, own = picture.metadata, FORMATS[name]
+  lost = {}
+  for field, value in dataclasses.asdict(metadata).items():
+    if not value or (field == 'png_colour' and _is_srgb(dict(value))):
+      continue
+    if field not in own.fields:
+      lost[field] = _FIELD_NAMES[field]
+    elif field in own.max_bytes and len(value) > own.max_bytes[field]:
+      lost[field] = f'{_FIELD_NAMES[field]} of more than 64 KB'
+  writes_grey = encoders.writes_grey(picture, name)
+  if picture.grey and metadata.icc and not writes_grey:
+    lost['icc'] = 'a colour profile of grey'
+  return lost
+
+
+def _is_srgb(chunks: Mapping[bytes, bytes]) -> bool:
+  """Returns whether PNG's chunks say no more than what is meant without."""
+  gamma = chunks.get(b'gAMA', _SRGB_GAMMA)
+  return b'cICP' not in chunks and (b'sRGB' in chunks or gamma == _SRGB_GAMMA)
+
+
+def _is_opaque(picture: Picture) -> bool:
+  alpha = picture.alpha
+  return alpha is None or bool(alpha.min() == np.iinfo(alpha.dtype).max)

@@ -1,0 +1,162 @@
+"""What is in a file, as arrays: 16 bits, palettes, CMYK, transparency."""
+
+import os
+import struct
+import zlib
+
+import numpy as np
+from photos import samples
+from PIL import Image, ImageCms
+import pytest
+
+from inpaint_jax.photos import picture_files
+from inpaint_jax.photos.picture import Picture
+from inpaint_jax.system import errors
+
+
+@pytest.mark.parametrize('prefix', [b'II', b'MM'])
+def test_16_bits_in_either_byte_order(prefix):
+  values = samples.noise(37, 53, 3, np.uint16)
+  picture = picture_files.read(samples.bare_tiff(values, prefix))
+  np.testing.assert_array_equal(picture.pixels, values)
+  grey = samples.bare_tiff(values[..., :1], prefix, photometric=1)
+  np.testing.assert_array_equal(
+    picture_files.read(grey).pixels[..., :1], values[..., :1]
+  )
+
+
+def test_16_bits_where_white_is_zero():
+  values = samples.noise(37, 53, 1, np.uint16)
+  picture = picture_files.read(samples.bare_tiff(values, b'II', photometric=0))
+  np.testing.assert_array_equal(picture.pixels[..., :1], 65535 - values)
+
+
+def test_16_bits_with_a_transparent_colour():
+  values = samples.noise(37, 53, 3, np.uint16)
+  data, _ = samples.saved(Picture(values), 'PNG')
+  grey, _ = samples.saved(
+    Picture(np.broadcast_to(values[..., :1], values.shape), grey=True), 'PNG'
+  )
+
+  def with_key(data, key):
+    chunk = b'tRNS' + key.astype('>u2').tobytes()
+    chunk = struct.pack('>I', len(chunk) - 4) + chunk
+    chunk += struct.pack('>I', zlib.crc32(chunk[4:]))
+    at = data.index(b'IDAT') - 4
+    return data[:at] + chunk + data[at:]
+
+  for file, key in ((data, values[5, 7]), (grey, values[5, 7, :1])):
+    alpha = picture_files.read(with_key(file, key)).alpha
+    assert alpha.dtype == np.uint16
+    assert alpha[5, 7] == 0
+    assert (alpha == 65535).sum() == alpha.size - 1
+
+
+def test_what_is_not_rgb_is_converted_with_a_line(tmp_path):
+  palette = Image.new('P', (3, 1))
+  palette.putpalette([10, 20, 30, 200, 100, 50, 0, 0, 0])
+  palette.putdata([0, 1, 2])
+  bits = Image.new('1', (3, 1))
+  bits.putdata([0, 1, 0])
+  cmyk = Image.new('CMYK', (3, 1))
+  cmyk.putdata([(0, 0, 0, 0), (0, 255, 0, 0), (0, 0, 0, 255)])
+  ints = Image.fromarray(np.int32([[0, 257 * 100, 65535]]))
+  floats = Image.fromarray(np.float32([[0, 100 / 255, 1]]))
+  wheel = [[10, 20, 30], [200, 100, 50], [0, 0, 0]]
+  grey = [[0] * 3, [100] * 3, [255] * 3]
+  cases = [
+    (palette, 'PNG', wheel, 'palette', False),
+    (palette, 'GIF', wheel, 'palette', False),
+    (bits, 'PNG', [[0] * 3, [255] * 3, [0] * 3], 'black and white', True),
+    (cmyk, 'TIFF', [[255] * 3, [255, 0, 255], [0] * 3], 'CMYK', False),
+    (ints, 'TIFF', grey, '8 bits', True),
+    (floats, 'TIFF', grey, '8 bits', True),
+  ]
+  for image, kind, expected, note, is_grey in cases:
+    picture = picture_files.read(samples.pillow_bytes(image, kind))
+    assert picture.pixels[0].tolist() == expected, (image.mode, kind)
+    assert picture.pixels.dtype == np.uint8
+    assert picture.grey == is_grey
+    assert len(picture.notes) == 1
+    assert note in picture.notes[0]
+  clear = picture_files.read(
+    samples.pillow_bytes(palette, 'PNG', transparency=2)
+  )
+  assert clear.alpha.tolist() == [[255, 255, 0]]
+
+
+def test_cmyk_goes_by_its_profile(monkeypatch):
+  """No profile of CMYK comes with Pillow: what it would do is made up."""
+  profile = bytes(16) + b'CMYK' + bytes(200)
+  image = Image.new('CMYK', (8, 8))
+  data = samples.pillow_bytes(image, 'JPEG', icc_profile=profile)
+  picture = picture_files.read(data)
+  assert picture.notes == ('its CMYK became RGB, without a colour profile',)
+  monkeypatch.setattr(ImageCms, 'ImageCmsProfile', lambda file: file.read())
+  monkeypatch.setattr(
+    ImageCms,
+    'profileToProfile',
+    lambda image, source, *_, outputMode: Image.new(
+      outputMode, image.size, 'red' if source == profile else 'blue'
+    ),
+  )
+  picture = picture_files.read(data)
+  assert picture.pixels[0, 0].tolist() == [255, 0, 0]
+  assert picture.notes == ('its CMYK became sRGB, by its colour profile',)
+  # It speaks of numbers that are no longer there.
+  assert picture.metadata.icc == b''
+
+
+def test_16_bits_of_a_replaced_file_are_not_the_old_ones(tmp_path):
+  """libvips keeps what it has opened; a user saves a photo again."""
+  path = tmp_path / 'a.png'
+  for seed in range(2):
+    values = samples.noise(37, 53, 3, np.uint16, seed=seed)
+    path.write_bytes(samples.saved(Picture(values), 'PNG')[0])
+    np.testing.assert_array_equal(picture_files.read(path).pixels, values)
+
+
+@pytest.mark.parametrize('name', ['a b \xe9.png', b'\xff[a].png'])
+def test_16_bits_of_a_file_of_any_name(tmp_path, name):
+  path = tmp_path / os.fsdecode(name)
+  values = samples.noise(37, 53, 3, np.uint16)
+  path.write_bytes(samples.saved(Picture(values), 'PNG')[0])
+  np.testing.assert_array_equal(picture_files.read(path).pixels, values)
+
+
+@pytest.mark.parametrize('name', ['PNG', 'TIFF'])
+def test_16_bits_that_are_damaged_are_refused(name):
+  values = samples.noise(200, 200, 3, np.uint16)
+  data = bytearray(samples.saved(Picture(values), name)[0])
+  data[len(data) // 2] ^= 255
+  for damaged in (bytes(data), bytes(data[: len(data) // 2])):
+    with pytest.raises(errors.UserError, match='picture cannot be read') as e:
+      picture_files.read(damaged)
+    assert '\n' not in str(e.value)
+
+
+def test_a_fourth_channel_of_unknown_meaning_is_no_alpha():
+  values = samples.noise(37, 53, 4, np.uint16)
+  picture = picture_files.read(
+    samples.bare_tiff(values, b'II', others={338: 0})
+  )
+  np.testing.assert_array_equal(picture.pixels, values[..., :3])
+  assert picture.alpha is None
+
+
+def test_cmyk_of_16_bits_becomes_rgb_of_8():
+  values = samples.noise(37, 53, 4, np.uint16)
+  data = samples.bare_tiff(values, b'II', photometric=5)
+  picture = picture_files.read(data)
+  assert picture.pixels.dtype == np.uint8
+  assert picture.notes[0] == 'its numbers were brought to 8 bits'
+
+
+def test_16_bit_grey_of_jpeg_2000():
+  values = samples.noise(37, 53, 1, np.uint16)
+  image = Image.fromarray(values[..., 0])
+  data = samples.pillow_bytes(image, 'JPEG2000', irreversible=False)
+  picture = picture_files.read(data)
+  np.testing.assert_array_equal(picture.pixels[..., :1], values)
+  assert picture.grey
+  assert picture.notes == ()

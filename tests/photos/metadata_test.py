@@ -1,0 +1,142 @@
+"""EXIF, XMP, resolution and text, from one file to another."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from photos import samples
+from PIL import ExifTags, Image
+import pytest
+
+from inpaint_jax.photos import picture_files
+from inpaint_jax.photos.metadata import Metadata
+from inpaint_jax.photos.picture import Picture
+
+KINDS = ('JPEG', 'PNG', 'TIFF', 'WEBP')
+
+
+def thumbnail():
+  return samples.pillow_bytes(Image.new('RGB', (16, 12), 'red'), 'JPEG')
+
+
+def camera_exif(orientation, interop=True):
+  """What a camera writes, with a thumbnail behind it; without 'Exif'."""
+  exif = Image.Exif()
+  exif[0x010F], exif[0x0112], exif[0x0132] = 'Maker', orientation, '2020:01:02'
+  exif[0x0103] = 6  # Some phones say here how the thumbnail is compressed.
+  details = exif.get_ifd(ExifTags.IFD.Exif)
+  details[0x829A], details[0x9204] = 1 / 250, -0.33
+  details[0x9003], details[0x9286] = '2020:01:02 03:04:05', b'ASCII\0\0\0hello'
+  details[0x927C] = b'MAKER NOTE' * 9
+  details[0xA002], details[0xA003] = 640, 480
+  if interop:
+    details[ExifTags.IFD.Interop] = {1: 'R98'}
+  place = exif.get_ifd(ExifTags.IFD.GPSInfo)
+  place[1], place[2] = 'N', (52.0, 12.0, 3.5)
+  data = bytearray(exif.tobytes()[6:])
+  # The second directory: one tag of where the thumbnail is, one of its size.
+  order = '<' if data[:2] == b'II' else '>'
+  first = 8
+  count = struct.unpack_from(order + 'H', data, first)[0]
+  struct.pack_into(order + 'I', data, first + 2 + 12 * count, len(data))
+  start = len(data) + 2 + 24 + 4
+  small = thumbnail()
+  data += struct.pack(
+    order + 'HHHIIHHIII', 2, 513, 4, 1, start, 514, 4, 1, len(small), 0
+  )
+  return bytes(data) + small
+
+
+def exif_of(data):
+  with Image.open(io.BytesIO(data)) as image:
+    exif = image.getexif()
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    # Pillow 12 raises where there is none to get.
+    has_interop = ExifTags.IFD.Interop in details
+    interop = exif.get_ifd(ExifTags.IFD.Interop) if has_interop else {}
+    place = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    return tuple(dict(group) for group in (exif, details, place, interop))
+
+
+@pytest.mark.parametrize('to', KINDS)
+@pytest.mark.parametrize('start', KINDS)
+def test_exif_survives_upright_and_without_thumbnail(start, to):
+  small = thumbnail()
+  # Pillow writes these wrongly into TIFF files.
+  has_interop = start != 'TIFF'
+  data = camera_exif(6, has_interop)
+  assert small in data
+  photo = samples.pillow_bytes(
+    Image.fromarray(samples.smooth(48, 64)), start, exif=b'Exif\0\0' + data
+  )
+  picture = picture_files.read(photo)
+  assert picture.pixels.shape == (64, 48, 3)
+  again, lines = samples.saved(picture, to)
+  assert lines == []
+  main, details, place, interop = exif_of(again)
+  assert main[0x010F] == 'Maker'
+  assert main[0x0132] == '2020:01:02'
+  assert main.get(0x0112, 1) == 1
+  # A TIFF file has such a tag of its own.
+  assert main.get(0x0103) == (8 if to == 'TIFF' else None)
+  assert details[0x829A] == 1 / 250
+  assert float(details[0x9204]) == pytest.approx(-0.33)
+  assert details[0x9003] == '2020:01:02 03:04:05'
+  assert details[0x9286] == b'ASCII\0\0\0hello'
+  assert details[0x927C] == b'MAKER NOTE' * 9
+  assert (details[0xA002], details[0xA003]) == (48, 64)
+  assert interop == ({1: 'R98'} if has_interop else {})
+  assert place == {1: 'N', 2: (52.0, 12.0, 3.5)}
+  assert small not in again
+  # And once more, as someone who fills two holes will do.
+  twice, _ = samples.saved(picture_files.read(again), to)
+  assert {**exif_of(twice)[1], 0xA005: 0} == {**details, 0xA005: 0}
+
+
+def test_xmp_is_upright_too():
+  xmp = b'<a tiff:Orientation="6"/><tiff:Orientation>8</tiff:Orientation>'
+  image = Image.fromarray(samples.noise(8, 8, 3))
+  said = picture_files.read(
+    samples.pillow_bytes(image, 'JPEG', xmp=xmp)
+  ).metadata
+  assert said.xmp == xmp.replace(b'6', b'1').replace(b'8', b'1')
+
+
+def test_damaged_exif_is_left_out_with_a_line():
+  data = samples.pillow_bytes(
+    Image.fromarray(samples.noise(8, 8, 3)), 'PNG', exif=b'Exif\0\0nonsense'
+  )
+  picture = picture_files.read(data)
+  assert picture.notes == ('its EXIF data are damaged and were left out',)
+  assert picture.metadata.exif == b''
+
+
+def test_a_plain_file_says_nothing():
+  for kind in KINDS:
+    data = samples.pillow_bytes(Image.fromarray(samples.noise(8, 8, 3)), kind)
+    picture = picture_files.read(data)
+    assert picture.metadata == Metadata(), kind
+    assert picture.notes == ()
+
+
+def test_the_resolution_is_one_that_somebody_wrote():
+  """Pillow says 72 an inch of photos that say nothing."""
+  exif = Image.Exif()
+  exif[0x010F] = 'Maker'
+  image = Image.fromarray(samples.noise(8, 8, 3))
+  silent = picture_files.read(samples.pillow_bytes(image, 'JPEG', exif=exif))
+  assert silent.metadata.dpi is None
+  exif[282], exif[283], exif[296] = 240.0, 240.0, 2
+  said = picture_files.read(samples.pillow_bytes(image, 'JPEG', exif=exif))
+  assert said.metadata.dpi == (240, 240)
+
+
+def test_the_text_behind_the_pixels_of_a_png_file():
+  data, _ = samples.saved(Picture(samples.noise(8, 8, 3, np.uint16)), 'PNG')
+  chunk = b'tEXtTitle\0late'
+  chunk = struct.pack('>I', len(chunk) - 4) + chunk
+  chunk += struct.pack('>I', zlib.crc32(chunk[4:]))
+  picture = picture_files.read(data[:-12] + chunk + data[-12:])
+  assert picture.metadata.text == (('Title', 'late'),)
+  assert picture.pixels.dtype == np.uint16
