@@ -667,13 +667,13 @@ def test_ctrl_c_is_one_line(folders):
 
 _KILLED_WHILE_WRITING = """
 import os, signal, sys
-from inpaint_jax.photos import encoders, picture_files
+from inpaint_jax.photos import formats, picture_files
 def write_half(file, *_):
   file.write(b'half')
   file.flush()
   os.kill(os.getpid(), signal.SIGKILL)
 picture = picture_files.read(sys.argv[1])
-encoders._ENCODERS['PNG'] = write_half
+formats.FORMATS['PNG'] = formats.FORMATS['PNG']._replace(encode=write_half)
 picture_files.write(sys.argv[2], picture)
 """
 
