@@ -34,6 +34,7 @@ _DTYPE = flags.DEFINE_string(
 
 
 def main(argv: Sequence[str]) -> None:
+  """Exports the model of the flags."""
   if len(argv) > 1:
     raise errors.UserError(
       f'found {argv[1]!r}, wanted flags only, as --output={argv[1]}'
@@ -45,18 +46,18 @@ def main(argv: Sequence[str]) -> None:
   # JAX takes a second to import: --help need not wait for it.
   from inpaint_jax.release import export, zoo
 
-  # All that can be wrong is found before the work, not after.
+  # All errors are found before the work begins.
   path = pathlib.Path(_OUTPUT.value).expanduser()
   errors.choose(export.FORMATS, _FORMAT.value, 'format')
   errors.choose(export.DTYPES, _DTYPE.value, 'dtype')
   export.check_packages(_FORMAT.value)
-  atomic_files.check_writable(path, f'--output={path}')
+  atomic_files.check_writable(path, f'output={path}')
 
-  net = zoo.load(_MODEL.value)
-  report = export.export(net, path, _FORMAT.value, _DTYPE.value)
+  model = zoo.load(_MODEL.value)
+  report = export.export(model, path, _FORMAT.value, _DTYPE.value)
   print(
-    f'wrote {path}, {report.num_bytes / 1e6:.2f} MB; it differs from the net '
-    f'in JAX by at most {report.difference:.1g}'
+    f'wrote {path}, {path.stat().st_size / 1e6:.2f} MB; it differs from the '
+    f'net in JAX by at most {report.difference:.1g}'
   )
   if _DTYPE.value == 'float16':
     print(f'half precision changes pictures by at most {report.rounding:.1g}')

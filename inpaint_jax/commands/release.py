@@ -1,21 +1,24 @@
-"""Makes a file of a trained net that anyone can use, and its model card.
+"""Releases a trained model: one file that anyone can use, and its model card.
 
   python main.py --mode=evaluate --workdir=runs/x
   python scripts/release.py --workdir=runs/x --name=unet-landscapes \
     --data='What it was trained on.' --license='MIT'
 
 writes NAME.safetensors, NAME.md and NAME.jpg, the samples of the checkpoint's
-epoch, and brings SHA256SUMS up to date, all in the folder of the models that
-come with the package. --output=DIR names another.
+epoch, and updates SHA256SUMS, all in the folder of the models that come with
+the package, or in --output=DIR.
 
 Outside a checkout the command is inpaint-jax-release.
 """
+
+from __future__ import annotations
 
 import importlib
 import io
 import pathlib
 import re
 import shlex
+from typing import Any, TYPE_CHECKING
 
 from absl import flags
 import ml_collections
@@ -25,7 +28,11 @@ import PIL.Image
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.system import command_line, errors, json_files
 
-# Of the grid of samples.
+if TYPE_CHECKING:
+  from inpaint_jax.release import model_card
+  from inpaint_jax.runs.trained_model import TrainedModel
+
+# Largest size of the grid of samples.
 MAX_JPEG_BYTES = 200_000
 
 _WORKDIR = flags.DEFINE_string(
@@ -40,13 +47,13 @@ _OUTPUT = flags.DEFINE_string(
   'output', '', "Folder to write to; '' = that of the package's models."
 )
 _DATA = flags.DEFINE_string(
-  'data', '', 'What the net was trained on, for the card: Markdown.'
+  'data', '', 'What the model was trained on, for the card: Markdown.'
 )
 _LICENSE = flags.DEFINE_string(
-  'license', '', 'Under what terms others may use the file: Markdown.'
+  'license', '', 'Terms under which others may use the file: Markdown.'
 )
 _NOTES = flags.DEFINE_string(
-  'notes', '', 'What else to say of the training, such as machine and time.'
+  'notes', '', 'More on the training, such as machine and time.'
 )
 
 
@@ -77,47 +84,47 @@ def release(
   license: str,
   notes: str = '',
 ) -> None:
-  """Writes the files of a released net.
+  """Writes the files of a released model.
 
   Args:
     workdir: the folder of the run.
     name: of the model.
     output: folder to write to; '' = that of the package's models.
-    data: what the net was trained on.
+    data: what the model was trained on.
     license: of the file.
-    notes: what else to say of the training.
+    notes: more on the training.
 
   Raises:
-    errors.UserError: the run is not one that can be released, or the folder
-      cannot be written to.
+    errors.UserError: the run cannot be released, or the folder cannot be
+      written to.
   """
   if not re.fullmatch(r'[a-z0-9]+(-[a-z0-9]+)*', name):
     raise errors.UserError(
-      f'--name={name} must be of small letters and digits, with single - in '
-      'between, as unet-landscapes'
+      f'--name={name} must consist of small letters and digits, with single - '
+      'in between, as unet-landscapes'
     )
   # JAX takes a second to import: wrong flags need not wait for it.
   from inpaint_jax.release import downloads, model_card, released_file, zoo
   from inpaint_jax.runs import trained_model
 
-  net = trained_model.load_run(workdir)
-  report = read_report(net)
-  grid = grid_as_jpeg(net)
-  commands = recipe(net.config, name)
+  model = trained_model.load_run(workdir)
+  report = read_report(model)
+  grid = grid_as_jpeg(model)
+  commands = training_commands(model.config, name)
 
   folder = pathlib.Path(output).expanduser() if output else zoo.FOLDER
   path = folder / f'{name}{released_file.SUFFIX}'
   try:
     folder.mkdir(parents=True, exist_ok=True)
     about = {'name': name, 'license': license, 'data': data}
-    released_file.write(path, net, {**about, 'test': report['metrics']})
-    zoo.write_checksums(folder)
-    # What it tells is seen to be so of the file that was written.
+    released_file.write(path, model, {**about, 'test': report['metrics']})
+    released_file.write_checksums(folder)
+    # The difference is that of the file that was written.
     released = zoo.load(path)
     facts = model_card.Facts(
       name=name,
       source=name if folder.samefile(zoo.FOLDER) else path.name,
-      net=net,
+      model=model,
       report=report,
       commands=commands,
       data=data,
@@ -125,7 +132,7 @@ def release(
       notes=notes,
       size=path.stat().st_size,
       digest=downloads.sha256(path),
-      difference=measure_difference(net, released),
+      difference=measure_difference(model, released),
     )
     (folder / f'{name}.jpg').write_bytes(grid)
     card = model_card.render(facts)
@@ -138,33 +145,34 @@ def release(
   print(f'{path.with_suffix(".md")}, its model card')
 
 
-def read_report(net) -> dict:
-  """Returns what the evaluation of the run's best checkpoint found."""
-  path = net.workdir / 'test_metrics.json'
-  command = f'python main.py --mode=evaluate --workdir={net.workdir}'
+def read_report(model: TrainedModel) -> dict[str, Any]:
+  """Returns the test report of the run's best checkpoint."""
+  path = model.workdir / 'test_metrics.json'
+  command = f'python main.py --mode=evaluate --workdir={model.workdir}'
   if not path.exists():
     raise errors.UserError(
-      f'--workdir={net.workdir} was not evaluated; run first: {command}'
+      f'--workdir={model.workdir} was not evaluated; run first: {command}'
     )
   report = json_files.read(path)
-  if report['step'] != net.step:
+  if report['step'] != model.step:
     raise errors.UserError(
       f'{path} is of the checkpoint of step {report["step"]}, the best one is '
-      f'now that of step {net.step}; run first: {command}'
+      f'now that of step {model.step}; run first: {command}'
     )
   return report
 
 
-def grid_as_jpeg(net) -> bytes:
-  """Returns the samples of the checkpoint's epoch as a JPEG, small enough."""
-  path = net.workdir / 'samples' / f'epoch_{net.info["epoch"]:03d}.png'
+def grid_as_jpeg(model: TrainedModel) -> bytes:
+  """Returns the samples of the checkpoint's epoch as a small JPEG."""
+  epoch = model.info['epoch']
+  path = model.workdir / 'samples' / f'epoch_{epoch:03d}.png'
   if not path.exists():
     raise errors.UserError(
       f'{path} does not exist, and the card wants samples; train with '
       '--config.num_samples=8'
     )
-  with PIL.Image.open(path) as image:
-    image = image.convert('RGB')
+  with PIL.Image.open(path) as file:
+    image = file.convert('RGB')
   while True:
     for quality in (90, 80, 70):
       file = io.BytesIO()
@@ -176,8 +184,15 @@ def grid_as_jpeg(net) -> bytes:
     )
 
 
-def recipe(config: ml_collections.ConfigDict, name: str) -> list[str]:
-  """Returns the commands of a training, those that it started from first."""
+def training_commands(
+  config: ml_collections.ConfigDict, name: str
+) -> list[str]:
+  """Returns the commands of a training, and before it those it started from.
+
+  Args:
+    config: of the last run.
+    name: of the model; the runs are runs/NAME-start1, ..., runs/NAME.
+  """
   configs, seen = [config], set()
   while True:
     source = configs[0].init_from
@@ -186,33 +201,24 @@ def recipe(config: ml_collections.ConfigDict, name: str) -> list[str]:
       break
     seen.add(source)
     configs.insert(0, workdirs.load_config(folder))
-  return [
-    command(config, workdir, start)
-    for config, workdir, start in _links(configs, name)
-  ]
-
-
-def _links(configs, name):
-  """Yields each config, its --workdir, and what it starts from."""
-  start = configs[0].init_from
-  if '://' not in start:
-    start = pathlib.PurePath(start).name
-  for i, config in enumerate(configs, 1):
-    last = i == len(configs)
-    workdir = f'runs/{name}' if last else f'runs/{name}-start{i}'
-    yield config, workdir, start
+  start = source if '://' in source else pathlib.PurePath(source).name
+  commands = []
+  for i, one in enumerate(configs, 1):
+    workdir = f'runs/{name}' + (f'-start{i}' if i < len(configs) else '')
+    commands.append(_training_command(one, workdir, start))
     start = workdir
+  return commands
 
 
-def command(
+def _training_command(
   config: ml_collections.ConfigDict, workdir: str, init_from: str
 ) -> str:
   """Returns the command that trains with a config, over several lines.
 
   Args:
     config: the fields; paths of this machine are left out.
-    workdir: what to name as --workdir.
-    init_from: what to name as --config.init_from.
+    workdir: the value of --workdir.
+    init_from: the value of --config.init_from.
   """
   command_line.import_configs()
   module = importlib.import_module(f'configs.{config.model.name}')
@@ -220,75 +226,66 @@ def command(
   base = _flatten(module.get_config(preset))
   fields = _flatten(config)
   fields['init_from'] = init_from
-  if fields['data.source']:
-    fields['data.source'] = 'DIR'
-  for name in workdirs.FREE_FIELDS:
-    if name != 'data.source':
-      fields.pop(name)
+  for field in workdirs.FREE_FIELDS:
+    value = fields.pop(field, None)
+    if field == 'data.source' and value:
+      fields[field] = 'DIR'
   file = f'configs/{config.model.name}.py' + (preset and f':{preset}')
-  words = ['python', 'main.py', f'--config={file}', f'--workdir={workdir}']
+  words = ['main.py', f'--config={file}', f'--workdir={workdir}']
   words += [
-    f'--config.{name}={value}'
-    for name, value in fields.items()
-    if name not in base or base[name] != value
+    f'--config.{field}={value}'
+    for field, value in sorted(fields.items())
+    if field not in base or base[field] != value
   ]
-  return _wrap([shlex.quote(word) for word in words])
-
-
-def _flatten(config: ml_collections.ConfigDict) -> dict:
-  from flax import traverse_util
-
-  return traverse_util.flatten_dict(config.to_dict(), sep='.')
-
-
-def _wrap(words: list[str], width: int = 78) -> str:
-  """Returns a command in lines that a shell takes for one."""
-  lines = [words[0]]
-  for word in words[1:]:
-    if len(lines[-1]) + 1 + len(word) + 2 > width:
+  lines = ['python']
+  for word in map(shlex.quote, words):
+    if len(lines[-1]) + 1 + len(word) + 2 > 78:
       lines.append(f'  {word}')
     else:
       lines[-1] += f' {word}'
   return ' \\\n'.join(lines)
 
 
-def measure_difference(net, released, pictures: int = 16):
-  """Compares what two nets fill in, on drawn landscapes.
+def _flatten(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  from flax import traverse_util
+
+  return traverse_util.flatten_dict(config.to_dict(), sep='.')
+
+
+def measure_difference(
+  model: TrainedModel, other: TrainedModel, num_images: int = 16
+) -> model_card.Difference:
+  """Compares what two models fill in, on drawn landscapes.
 
   Args:
-    net: the one.
-    released: the other, of the same model.
-    pictures: how many.
+    model, other: two models of one architecture.
+    num_images: how many.
 
   Returns:
-    model_card.Difference over the pixels of the holes.
+    The differences over the pixels of the holes.
   """
-  import jax
-
-  from inpaint_jax import masks
+  from inpaint_jax import inference, masks
   from inpaint_jax.datasets import landscape
   from inpaint_jax.release import model_card
-  from inpaint_jax.training import images
 
-  size = net.config.data.image_size
-  image = np.stack([landscape.render(i, size) for i in range(pictures)])
-  image = images.to_float(image)
-  sampler = masks.create_sampler(net.config.masks)
-  mask = masks.evaluation_masks(
-    sampler, net.config.eval_seed, np.arange(pictures), size, size
+  size = model.config.data.image_size
+  image = np.stack([landscape.render(i, size) for i in range(num_images)])
+  mask = np.asarray(
+    masks.evaluation_masks(
+      masks.create_sampler(model.config.masks),
+      model.config.eval_seed,
+      np.arange(num_images),
+      size,
+      size,
+    )
   )
-
-  @jax.jit
-  def fill(variables, image, mask):
-    outputs = net.model.apply(variables, image * (1 - mask), mask, train=False)
-    return net.loss.to_image(outputs).clip(0, 1) * 255
-
-  one, other = (
-    np.asarray(fill(x.variables, image, mask)) for x in (net, released)
+  masked = image.astype(np.float32) / 255 * (1 - mask)
+  one, two = (
+    np.asarray(inference.create_fill(x)(masked, mask)) for x in (model, other)
   )
-  moved = np.abs(one - other)[np.asarray(mask)[..., 0] > 0]
+  moved = 255 * np.abs(one - two)[mask[..., 0] > 0]
   return model_card.Difference(
-    float(moved.max()), float(moved.mean()), pictures
+    float(moved.max()), float(moved.mean()), num_images
   )
 
 

@@ -1,14 +1,15 @@
-"""The page that tells what a released net is, from facts alone."""
+"""The model card of a released model, rendered from facts alone."""
 
 from collections.abc import Mapping, Sequence
+import math
 import textwrap
 from typing import Any, NamedTuple
 
 from inpaint_jax import __version__, models
-from inpaint_jax.runs import trained_model
+from inpaint_jax.runs.trained_model import TrainedModel
 
-# What a metric says, and where its best value is: 'low', 'high' or 'one'; ''
-# if it is not best where the picture is right.
+# What a metric means, and where its best value is: 'low', 'high' or 'one'; ''
+# if the right image does not have the best value.
 _METRICS = {
   'hole_l1': ('mean error within the hole', 'low'),
   'hole_psnr': ('dB within the hole', 'high'),
@@ -22,7 +23,7 @@ _METRICS = {
   'cosine': ('of colours, whole output, at most 1', 'high'),
   'poisson_nll': ('of the whole output, as the reference study has it', ''),
 }
-# Of the tables by hole area, as far as they were measured.
+# Metrics that get a table by hole area.
 _BY_AREA = ('hole_psnr', 'lpips')
 _TITLES = {
   'unet': 'UNet',
@@ -34,33 +35,33 @@ _TITLES = {
 
 
 class Difference(NamedTuple):
-  """How far half precision moves a net's pictures, in levels of 255."""
+  """How far half precision moves a model's images, in levels of 255."""
 
   largest: float
   mean: float
-  pictures: int
+  images: int
 
 
 class Facts(NamedTuple):
-  """What a card tells.
+  """The content of a card.
 
   Attributes:
     name: of the model; its files are NAME.safetensors and NAME.jpg.
     source: what zoo.load takes to load it.
-    net: the net.
+    model: the model.
     report: what evaluate.evaluate returned for it.
     commands: of its training, first to last, over several lines each.
     data: what it was trained on, a sentence or more.
     license: of the file.
-    notes: what else is to be said, or ''.
+    notes: further sentences, or ''.
     size: of the file, in bytes.
     digest: SHA-256 of the file.
-    difference: between the file and what the report is about.
+    difference: between the file and the checkpoint.
   """
 
   name: str
   source: str
-  net: trained_model.TrainedModel
+  model: TrainedModel
   report: Mapping[str, Any]
   commands: Sequence[str]
   data: str
@@ -85,20 +86,18 @@ def render(facts: Facts) -> str:
 
 
 def title(method: str) -> str:
-  """Returns a net's or baseline's name as a text has it."""
+  """Returns the name of a model or baseline as running text has it."""
   return _TITLES.get(method, method)
 
 
 def _top(facts: Facts) -> str:
-  net, config = facts.net, facts.net.config
+  model, config = facts.model, facts.model.config
   size = config.data.image_size
-  count = models.count_parameters(net.variables['params'])
+  count = models.count_parameters(model.variables['params'])
   features = ', '.join(map(str, config.model.features))
-  weight = (
-    f', pixels of a hole counted {config.hole_weight:g} times'
-    if config.hole_weight != 1
-    else ''
-  )
+  weight = ''
+  if config.hole_weight != 1:
+    weight = f', pixels of a hole counted {config.hole_weight:g} times'
   rows = [
     ('file', f'`{facts.name}.safetensors`, {facts.size / 1e6:.2f} MB'),
     ('SHA-256', f'`{facts.digest}`'),
@@ -108,8 +107,8 @@ def _top(facts: Facts) -> str:
     ('holes in training', f'`{config.masks.kind}`'),
     (
       'checkpoint',
-      f'step {net.step:,}, epoch {net.info["epoch"]} of {config.num_epochs}, '
-      'the best of its run in validation',
+      f'step {model.step:,}, epoch {model.info["epoch"]} of '
+      f'{config.num_epochs}, the best of its run in validation',
     ),
     ('precision', 'float16 in the file, float32 once loaded'),
     ('written by', f'inpaint_jax {__version__}'),
@@ -134,9 +133,9 @@ def _use(facts: Facts) -> str:
   return f"""## Use
 
 ```python
-from inpaint_jax.inpainting import inpainter
+from inpaint_jax import inference
 
-inpainter = inpainter.load('{facts.source}')
+inpainter = inference.load('{facts.source}')
 result = inpainter(image, mask)  # uint8 [H, W, 3], [H, W]; mask: 255 = hole
 ```
 
@@ -149,18 +148,13 @@ To train on from it, `--config.init_from={facts.source}`."""
 
 
 def _recipe(facts: Facts) -> str:
-  lines = ['## Recipe', '', '```', *facts.commands, '```', '']
-  lines += [f'An epoch was {_pictures_an_epoch(facts):,} pictures.']
+  steps = facts.model.step // facts.model.info['epoch']
+  images = steps * facts.model.config.batch_size
+  last = f'An epoch was {images:,} pictures.'
   if any('=DIR' in command for command in facts.commands):
-    lines[-1] += ' `DIR` is the folder of photographs.'
-  if facts.notes:
-    lines += ['', facts.notes]
-  return '\n'.join(lines)
-
-
-def _pictures_an_epoch(facts: Facts) -> int:
-  steps = facts.net.step // facts.net.info['epoch']
-  return steps * facts.net.config.batch_size
+    last += ' `DIR` is the folder of photographs.'
+  lines = ['## Recipe', '', '```', *facts.commands, '```', '', last]
+  return '\n'.join(lines + (['', facts.notes] if facts.notes else []))
 
 
 def _metrics(facts: Facts) -> str:
@@ -171,7 +165,7 @@ def _metrics(facts: Facts) -> str:
   for name in _measured(means):
     text, _ = _METRICS.get(name, ('', ''))
     values = [means[method].get(name) for method in means]
-    rows.append([f'`{name}`', text, *_marked(name, values)])
+    rows.append([f'`{name}`', text, *_mark_best(name, values)])
   tables = [_table(['', '', *map(title, means)], rows, texts=2)]
   for name in _BY_AREA:
     if name in means[config['model']['name']]:
@@ -186,7 +180,7 @@ def _metrics(facts: Facts) -> str:
   )
   foot = _paragraph(
     'The checkpoint that was measured is in float32. On '
-    f'{difference.pictures} drawn landscapes with holes, what this file fills '
+    f'{difference.images} drawn landscapes with holes, what this file fills '
     f'in differs from what the checkpoint fills in by {difference.mean:.2g} of '
     f'255 levels in the mean, {difference.largest:.2g} at most.'
   )
@@ -202,32 +196,28 @@ def _measured(means: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 def _limits(facts: Facts) -> str:
-  size = facts.net.config.data.image_size
+  size = facts.model.config.data.image_size
   means = facts.report['metrics']
   mine, *others = means
-  behind = {
-    other: [
+  better = []
+  for other in others:
+    names = [
       f'`{name}`'
       for name in _measured(means)
-      if _is_better(name, means[other].get(name), means[mine].get(name))
+      if _badness(name, means[other]) < _badness(name, means[mine]) < math.inf
     ]
-    for other in others
-  }
-  better = '; '.join(
-    f'{title(other)} in {", ".join(names)}'
-    for other, names in behind.items()
-    if names
-  )
-  lines = [
+    if names:
+      better.append(f'{title(other)} in {", ".join(names)}')
+  items = [
     f'It was trained at {size}x{size} pixels, with holes of about half of '
     'that: the inside of a larger one is filled at a reduced size, and '
     'enlarged.',
-    *([f'Better on the test above: {better}.'] if better else []),
+    *([f'Better on the test above: {"; ".join(better)}.'] if better else []),
     'It was measured on no other pictures and holes than those. Subjects '
     'unlike its data, such as faces, text and rooms, have to be tried.',
     'What it paints is made up, and no evidence of what was there.',
   ]
-  lines = [textwrap.indent(_paragraph(x, 78), '  ') for x in lines]
+  lines = [textwrap.indent(_paragraph(x, 78), '  ') for x in items]
   return '\n'.join(['## Limits', '', *('-' + x[1:] for x in lines)])
 
 
@@ -235,44 +225,34 @@ def _by_area(report: Mapping[str, Any], name: str) -> str:
   buckets = report['by_hole_area']
   rows = []
   for same in zip(*buckets.values(), strict=True):
-    first = same[0]
-    rows.append(
-      [
-        f'{first["low"]:.0%} to {first["high"]:.0%}',
-        f'{first["count"]:,}',
-        *_marked(name, [row['means'].get(name) for row in same]),
-      ]
-    )
+    low, high, count = (same[0][key] for key in ('low', 'high', 'count'))
+    marked = _mark_best(name, [row['means'].get(name) for row in same])
+    rows.append([f'{low:.0%} to {high:.0%}', f'{count:,}', *marked])
   return _table(['hole', 'pictures', *map(title, buckets)], rows, texts=1)
 
 
-def _is_better(name: str, one: float | None, other: float | None) -> bool:
-  best = _METRICS.get(name, ('', ''))[1]
-  if not best or one is None or other is None:
-    return False
-  return _badness(one, best) < _badness(other, best)
-
-
-def _marked(name: str, values: Sequence[float | None]) -> list[str]:
+def _mark_best(name: str, values: Sequence[float | None]) -> list[str]:
   """Returns values of a metric as text, the best of them in bold."""
-  texts = ['' if x is None else _number(name, x) for x in values]
-  best = _METRICS.get(name, ('', ''))[1]
-  known = [x for x in values if x is not None]
-  if not best or len(known) < 2:
+  # Decibels have fewer digits.
+  digits = 2 if 'psnr' in name else 4
+  texts = ['' if x is None else f'{x:.{digits}f}' for x in values]
+  badness = [_badness(name, {name: x}) for x in values]
+  if sum(x < math.inf for x in badness) < 2:
     return texts
   # What looks the same in the table is marked alike.
-  winner = _number(name, min(known, key=lambda x: _badness(x, best)))
-  return [f'**{text}**' if text == winner else text for text in texts]
+  best = texts[badness.index(min(badness))]
+  return [f'**{text}**' if text == best else text for text in texts]
 
 
-def _badness(value: float, best: str) -> float:
-  """Returns a number that is smaller the better the value is."""
+def _badness(name: str, values: Mapping[str, float | None]) -> float:
+  """Returns a number that is smaller the better a metric is.
+
+  It is infinite if the metric is missing, or has no best value.
+  """
+  value, best = values.get(name), _METRICS.get(name, ('', ''))[1]
+  if value is None or not best:
+    return math.inf
   return {'low': value, 'high': -value, 'one': abs(value - 1)}[best]
-
-
-def _number(name: str, value: float) -> str:
-  """Returns a value of a metric as text; decibels with fewer digits."""
-  return f'{value:.2f}' if 'psnr' in name else f'{value:.4f}'
 
 
 def _paragraph(text: str, width: int = 80) -> str:

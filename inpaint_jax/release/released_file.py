@@ -1,11 +1,10 @@
-"""The file of a released net.
+"""The file of a released model.
 
-It holds the variables of a net in the safetensors format, which runs no code as
-it is read: parameters in half precision, running statistics in float32. Tensors
-are named by their path, as params/decoder3_conv/kernel. The metadata has one
-entry, `inpaint_jax`, with JSON in it: the format's writer orders several
-entries by chance, and the file of a net should be the same each time. The JSON
-has
+It holds the variables of a model in the safetensors format, which runs no code
+when it is read: parameters in half precision, running statistics in float32.
+Tensors are named by their path, as params/decoder3_conv/kernel. The metadata
+has one entry, `inpaint_jax`, with JSON in it: safetensors writes several
+entries in random order, and equal models should give equal files. The JSON has
 
 format   of this layout, a number
 version  of the package that wrote the file
@@ -13,12 +12,15 @@ config   the run's fields, without paths of the machine
 step     of the checkpoint
 info     the checkpoint's epoch and validation metrics
 
-and what else is told to `write`, such as name, licence and test metrics.
+and what else `write` is given, such as name, licence and test metrics. The
+SHA-256 of files may be in a file SHA256SUMS beside them, in the form of the
+`sha256sum` command.
 """
 
 from collections.abc import Mapping
 import json
 import pathlib
+import re
 from typing import Any
 
 import jax
@@ -30,9 +32,11 @@ import safetensors.numpy
 from inpaint_jax import __version__, losses, models
 from inpaint_jax.release import downloads
 from inpaint_jax.runs import trained_model, workdir as workdirs
+from inpaint_jax.runs.trained_model import TrainedModel
 from inpaint_jax.system import atomic_files, errors
 
 SUFFIX = '.safetensors'
+CHECKSUMS = 'SHA256SUMS'
 
 _FORMAT = 1
 _KEY = 'inpaint_jax'
@@ -43,25 +47,36 @@ def read(
   sharding: jax.sharding.Sharding | None = None,
   *,
   shown: str = '',
-) -> trained_model.TrainedModel:
-  """Reads a released file, without a look at checksums.
+) -> TrainedModel:
+  """Reads a released file.
 
   Args:
     path: the file.
-    sharding: where the variables go; the first device unless named.
-    shown: what messages call the file; its path unless named.
+    sharding: where the variables go; None = the first device.
+    shown: what messages call the file; '' = its path.
 
   Raises:
-    errors.UserError: it is no released file, or one of a net or loss that this
-      version of the package does not have.
+    errors.UserError: the file is missing, is not a released model, does not
+      have the checksum beside it, or needs another version of the package.
   """
   shown = shown or str(path)
+  if not path.is_file():
+    raise errors.UserError(
+      f'{shown} does not exist; name a released file, as scripts/release.py '
+      'writes them'
+    )
+  expected = read_checksums(path.parent).get(path.name)
+  if expected and downloads.sha256(path) != expected:
+    raise errors.UserError(
+      f'{shown} is damaged, or was swapped: its SHA-256 is not the one in '
+      f'{CHECKSUMS}; get a fresh copy of both'
+    )
+  # A file from elsewhere can raise any type of error.
   try:
     with safetensors.safe_open(path, framework='numpy') as file:
       fields = json.loads((file.metadata() or {})[_KEY])
       tensors = file.get_tensors()
     version = fields['format']
-  # What comes from elsewhere can be wrong in as many ways as there are types.
   except Exception as error:
     raise errors.UserError(
       f'{shown} is no released model: {_one_line(error)}; wanted a file as '
@@ -73,21 +88,7 @@ def read(
       f'format {_FORMAT}; install a newer one'
     )
   try:
-    config = workdirs.to_config(fields['config'])
-    net = trained_model.TrainedModel(
-      workdir=None,
-      config=config,
-      model=models.create_model(config.model),
-      loss=losses.get_loss(config.loss),
-      variables=tensors,
-      step=int(fields['step']),
-      info=fields['info'],
-    )
-    size = config.data.image_size
-    if not isinstance(size, int) or size < 8:
-      raise ValueError(f'data.image_size is {size!r}')
-    shapes = trained_model.abstract_variables(net.model, size, sharding)
-    return net._replace(variables=_to_variables(tensors, shapes))
+    return _to_model(fields, tensors, sharding)
   except Exception as error:
     raise errors.UserError(
       f'{shown} cannot be used with this version, {__version__}: '
@@ -96,32 +97,62 @@ def read(
 
 
 def write(
-  path: pathlib.Path, net: trained_model.TrainedModel, about: Mapping[str, Any]
+  path: pathlib.Path, model: TrainedModel, about: Mapping[str, Any]
 ) -> None:
-  """Writes a net as a released file, whole or not at all.
+  """Writes a model as a released file, completely or not at all.
 
   Args:
     path: the file; an older one is replaced.
-    net: what to release.
-    about: what else to keep, as JSON holds it, such as name and licence.
+    model: what to release.
+    about: further metadata, as JSON holds it, such as name and licence.
 
   Raises:
     errors.UserError: a parameter has no value in half precision.
   """
   tensors = {
     name: _to_half(name, np.asarray(x))
-    for name, x in _flatten(net.variables).items()
+    for name, x in _flatten(model.variables).items()
   }
+  config = model.config.copy_and_resolve_references()
+  config.data.data_dir = config.data.source = ''
+  if not downloads.is_address(config.init_from):
+    config.init_from = pathlib.PurePath(config.init_from).name
   fields = {
     'format': _FORMAT,
     'version': __version__,
     **about,
-    'step': net.step,
-    'info': net.info,
-    'config': _without_paths(net.config).to_dict(),
+    'step': model.step,
+    'info': model.info,
+    'config': config.to_dict(),
   }
   data = safetensors.numpy.save(tensors, {_KEY: json.dumps(fields)})
   atomic_files.write(path, data)
+
+
+def read_checksums(folder: pathlib.Path) -> dict[str, str]:
+  """Returns {file name: SHA-256} of SHA256SUMS, {} without that file."""
+  path = folder / CHECKSUMS
+  if not path.exists():
+    return {}
+  checksums = {}
+  for line in path.read_text().splitlines():
+    match = re.fullmatch(r'([0-9a-f]{64}) [ *](.+)', line)
+    if match is None:
+      raise errors.UserError(
+        f'{path} is no list of SHA-256 checksums; get a fresh copy of its '
+        'folder'
+      )
+    checksums[match[2]] = match[1]
+  return checksums
+
+
+def write_checksums(folder: pathlib.Path) -> None:
+  """Writes the checksums of all released files in a folder."""
+  lines = [
+    f'{downloads.sha256(path)}  {path.name}\n'
+    for path in sorted(folder.glob(f'*{SUFFIX}'))
+  ]
+  atomic_files.write(folder / CHECKSUMS, ''.join(lines).encode())
 
 
 def _to_half(name: str, x: np.ndarray) -> np.ndarray:
@@ -133,53 +164,56 @@ def _to_half(name: str, x: np.ndarray) -> np.ndarray:
   if not np.isfinite(half).all():
     raise errors.UserError(
       f'the parameter {name} has a value of {np.abs(x).max():.3g}; half '
-      'precision ends at 65504, so this net cannot be released'
+      'precision ends at 65504, so this model cannot be released'
     )
   return half
 
 
-def _to_variables(tensors: dict[str, np.ndarray], shapes: Any) -> Any:
-  """Returns a released file's tensors as variables of these shapes."""
-  wanted = _flatten(shapes)
-  if tensors.keys() != wanted.keys():
-    names = sorted(tensors.keys() ^ wanted.keys())
-    raise ValueError(f'its tensors are not those of the net: {names[0]}')
-
-  def convert(path, shape):
-    x = tensors[_name(path)]
+def _to_model(
+  fields: dict[str, Any],
+  tensors: dict[str, np.ndarray],
+  sharding: jax.sharding.Sharding | None,
+) -> TrainedModel:
+  config: ml_collections.ConfigDict = workdirs.to_config(fields['config'])
+  model, size = models.create_model(config.model), config.data.image_size
+  if not isinstance(size, int) or size < 8:
+    raise ValueError(f'data.image_size is {size!r}')
+  shapes = trained_model.abstract_variables(model, size, sharding)
+  expected = _flatten(shapes)
+  if tensors.keys() != expected.keys():
+    names = sorted(tensors.keys() ^ expected.keys())
+    raise ValueError(f'its tensors are not those of the model: {names[0]}')
+  for name, shape in expected.items():
+    x = tensors[name]
     if x.shape != shape.shape or x.dtype not in (np.float16, np.float32):
       raise ValueError(
-        f'{_name(path)} is {x.dtype} {list(x.shape)}, wanted float16 or '
-        f'float32 {list(shape.shape)}'
+        f'{name} is {x.dtype} {list(x.shape)}, wanted float16 or float32 '
+        f'{list(shape.shape)}'
       )
-    return jax.device_put(x.astype(shape.dtype), shape.sharding)
-
-  return jax.tree_util.tree_map_with_path(convert, shapes)
+  leaves = [
+    jax.device_put(tensors[name].astype(shape.dtype), shape.sharding)
+    for name, shape in expected.items()
+  ]
+  return TrainedModel(
+    workdir=None,
+    config=config,
+    model=model,
+    loss=losses.get_loss(config.loss),
+    variables=jax.tree.unflatten(jax.tree.structure(shapes), leaves),
+    step=int(fields['step']),
+    info=fields['info'],
+  )
 
 
 def _flatten(tree: Any) -> dict[str, Any]:
   """Returns {'params/LAYER/kernel': leaf} of variables."""
-  leaves = jax.tree_util.tree_leaves_with_path(tree)
-  return {_name(path): leaf for path, leaf in leaves}
-
-
-def _name(path: Any) -> str:
-  return jax.tree_util.keystr(path, simple=True, separator='/')
-
-
-def _without_paths(
-  config: ml_collections.ConfigDict,
-) -> ml_collections.ConfigDict:
-  """Returns a config without the paths of the machine that trained."""
-  config = config.copy_and_resolve_references()
-  config.data.data_dir = config.data.source = ''
-  if not downloads.is_address(config.init_from):
-    config.init_from = pathlib.PurePath(config.init_from).name
-  return config
+  return {
+    jax.tree_util.keystr(path, simple=True, separator='/'): leaf
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+  }
 
 
 def _one_line(error: Exception) -> str:
   if isinstance(error, KeyError):
     return f'{error} is missing in its metadata'
-  text = errors.one_line(error)
-  return text if len(text) <= 200 else text[:200] + ' ...'
+  return errors.one_line(error)

@@ -17,7 +17,7 @@ import pytest
 
 from configs import default, unet
 from inpaint_jax.commands import release
-from inpaint_jax.release import model_card, zoo
+from inpaint_jax.release import model_card, released_file, zoo
 from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.system import errors, json_files
 
@@ -47,9 +47,9 @@ def released(trained, tmp_path_factory):
     check=False,
   )
   assert result.returncode == 0, result.stderr
-  assert zoo.read_checksums(folder)['tiny-landscapes.safetensors'] in (
-    result.stdout
-  )
+  assert released_file.read_checksums(folder)[
+    'tiny-landscapes.safetensors'
+  ] in (result.stdout)
   return folder
 
 
@@ -102,7 +102,7 @@ def test_the_card_tells_what_was_measured(released, trained):
     '10% to 20%',
   ):
     assert text in card
-  digest = zoo.read_checksums(released)['tiny-landscapes.safetensors']
+  digest = released_file.read_checksums(released)['tiny-landscapes.safetensors']
   assert f'`{digest}`' in card
   # No path of the machine, nothing that was left open.
   assert str(trained.parent) not in card
@@ -123,16 +123,16 @@ def test_the_card_tells_how_far_half_precision_is(released, trained):
 
 def test_the_difference_is_that_of_the_variables(trained):
   net = trained_model.load_run(trained)
-  same = release.measure_difference(net, net, pictures=2)
+  same = release.measure_difference(net, net, num_images=2)
   assert same == model_card.Difference(0, 0, 2)
   doubled = net._replace(variables=jax.tree.map(lambda x: 2 * x, net.variables))
-  assert release.measure_difference(net, doubled, pictures=2).largest > 1
+  assert release.measure_difference(net, doubled, num_images=2).largest > 1
 
 
 def test_a_second_model_joins_the_first(released, trained, tmp_path):
   folder = shutil.copytree(released, tmp_path / 'zoo')
   release.release(trained, 'a-2', output=folder, **TEXTS)
-  assert list(zoo.read_checksums(folder)) == [
+  assert list(released_file.read_checksums(folder)) == [
     'a-2.safetensors',
     'tiny-landscapes.safetensors',
   ]
@@ -183,7 +183,7 @@ def _landscapes():
 def test_the_recipe_is_the_config(config, monkeypatch):
   """Parsed as main.py parses it, it gives what was trained."""
   monkeypatch.chdir(ROOT)
-  (command,) = release.recipe(config, 'x')
+  (command,) = release.training_commands(config, 'x')
   assert 'someone' not in command
   assert all(len(line) <= 80 for line in command.splitlines())
   found, workdir = _parse(command)
@@ -197,7 +197,7 @@ def test_the_recipe_is_the_config(config, monkeypatch):
 
 
 def test_the_recipe_leaves_out_what_is_as_it_was():
-  (command,) = release.recipe(unet.get_config('landscapes'), 'x')
+  (command,) = release.training_commands(unet.get_config('landscapes'), 'x')
   assert command == (
     'python main.py --config=configs/unet.py:landscapes --workdir=runs/x'
   )
@@ -208,14 +208,14 @@ def test_the_recipe_of_a_run_that_started_from_another(tmp_path):
   first.init_from = 'unet-landscapes'
   second.init_from = str(tmp_path)
   json_files.write(tmp_path / 'config.json', first.to_dict())
-  one, two = release.recipe(second, 'x')
+  one, two = release.training_commands(second, 'x')
   assert '--config.init_from=unet-landscapes' in one
   assert '--workdir=runs/x-start1' in one
   assert '--config.init_from=runs/x-start1' in two
   assert '--workdir=runs/x\n' in two.replace(' \\', '')
   # One that is gone keeps its name, and no path.
   second.init_from = '/home/someone/gone'
-  (command,) = release.recipe(second, 'x')
+  (command,) = release.training_commands(second, 'x')
   assert '--config.init_from=gone' in command
 
 
