@@ -1,4 +1,4 @@
-"""Datasets of pictures by name.
+"""Datasets of images by name.
 
 `load(config.data)` builds a dataset the first time and opens it from then on.
 Ours are in `DATASETS`; any other name is one of tensorflow-datasets.
@@ -18,7 +18,7 @@ from inpaint_jax.system import errors
 
 # A dataset is a builder with `from_config(config.data)`, which returns its
 # BuilderConfig, and with the splits train, val and test.
-DATASETS: dict[str, type[tfds.core.GeneratorBasedBuilder]] = {
+DATASETS: dict[str, type[Synthetic] | type[PhotoCrops]] = {
   'synthetic': Synthetic,
   'photo_crops': PhotoCrops,
 }
@@ -30,11 +30,11 @@ class Dataset:
   """An opened dataset.
 
   Attributes:
-    name: what the pictures are, on any machine, such as
+    name: names the images on any machine, such as
       'synthetic/64px-2048-256-512-seed0/1.0.0'.
     splits: 'train', 'val' and 'test', each with `len(split)` and
       `split[i] -> {'image': uint8 [S, S, 3]}`.
-    path: the folder it lies in.
+    path: the folder of its files.
   """
 
   name: str
@@ -49,53 +49,57 @@ def dataset_name(config: ml_collections.ConfigDict) -> str:
     config: the section `config.data`.
 
   Raises:
-    errors.UserError: a field that does not fit, or a missing source.
+    errors.UserError: a wrong field, or a missing source.
   """
-  _check(config)
+  _check_config(config)
   if config.dataset not in DATASETS:
-    folder = storage.data_dir(config.data_dir)
-    known = tuple(sorted(DATASETS))
-    return other_datasets.builder(config.dataset, folder, known).info.full_name
+    return _other_builder(config).info.full_name
   builder = DATASETS[config.dataset]
   name = builder.from_config(config).name
   return f'{config.dataset}/{name}/{builder.VERSION}'
 
 
 def load(config: ml_collections.ConfigDict, name: str | None = None) -> Dataset:
-  """Opens the dataset of a run, and builds it before if it is not there.
+  """Opens the dataset of a run, after building it if necessary.
 
   Args:
     config: the section `config.data`.
-    name: of a dataset that a run has used. If it is there it is opened, even if
-      `config.source` is gone or has changed.
+    name: name of the dataset that the run has used. If it exists it is opened,
+      even if `config.source` is gone or has changed.
 
   Raises:
-    errors.UserError: a field that does not fit, a missing source, a folder that
-      cannot be written, or damaged files.
+    errors.UserError: a wrong field, a missing source, a folder that cannot be
+      written, or damaged files.
   """
-  _check(config)
+  _check_config(config)
   folder = storage.data_dir(config.data_dir)
   if config.dataset not in DATASETS:
-    builder = other_datasets.builder(
-      config.dataset, folder, tuple(sorted(DATASETS))
-    )
-    path = pathlib.Path(builder.data_path)
-    splits = other_datasets.open_splits(builder, folder, config)
-    return Dataset(builder.info.full_name, splits, path)
+    other = _other_builder(config)
+    splits = other_datasets.load_splits(other, folder, config)
+    path = pathlib.Path(other.data_path)
+    return Dataset(other.info.full_name, splits, path)
   if name is None or not (folder / name).is_dir():
     name = dataset_name(config)
-    if not (folder / name).is_dir():
-      cls = DATASETS[config.dataset]
-      storage.build(
-        lambda: cls(data_dir=folder, config=cls.from_config(config)),
-        folder,
-        name,
-      )
-  splits = storage.open_splits(folder / name, config.image_size)
-  return Dataset(name, splits, folder / name)
+  path = folder / name
+  if not path.is_dir():
+    cls = DATASETS[config.dataset]
+    storage.build(
+      lambda: cls(data_dir=folder, config=cls.from_config(config)), folder, name
+    )
+  return Dataset(name, storage.open_built(path, config.image_size), path)
 
 
-def _check(config: ml_collections.ConfigDict) -> None:
+def _other_builder(
+  config: ml_collections.ConfigDict,
+) -> tfds.core.DatasetBuilder:
+  folder = storage.data_dir(config.data_dir)
+  return other_datasets.create_builder(
+    config.dataset, folder, ours=tuple(sorted(DATASETS))
+  )
+
+
+def _check_config(config: ml_collections.ConfigDict) -> None:
+  """Raises a UserError on a wrong field."""
   if config.image_size not in IMAGE_SIZES:
     sizes = ', '.join(map(str, IMAGE_SIZES))
     raise errors.UserError(
@@ -105,12 +109,11 @@ def _check(config: ml_collections.ConfigDict) -> None:
   if config.source and config.dataset != 'photo_crops':
     raise errors.UserError(
       f'data.source={config.source} has no effect with '
-      f'data.dataset={config.dataset}; add '
-      'data.dataset=photo_crops to use these photos'
+      f'data.dataset={config.dataset}; add data.dataset=photo_crops to use '
+      'these photos'
     )
-  for field in ('num_train', 'num_val', 'num_test'):
-    if config[field] < 1:
+  for name, size in storage.split_sizes(config).items():
+    if size < 1:
       raise errors.UserError(
-        f'data.{field}={config[field]} leaves a split empty; set it '
-        'to 1 or more'
+        f'data.num_{name}={size} leaves a split empty; set it to 1 or more'
       )

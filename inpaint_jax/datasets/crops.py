@@ -1,4 +1,4 @@
-"""Where the crops of a photo lie, and which photo goes to which split."""
+"""Crops of a photo, and the assignment of photos to splits."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 from inpaint_jax.photos import reading
 
-# Crops are cut at this side and then shrunk, so that smaller pictures show the
+# Crops are cut at this side and then shrunk, so that smaller images show the
 # same scenes at lower resolution.
 CROP = 256
 
@@ -28,10 +28,10 @@ def crop_corners(height: int, width: int) -> list[tuple[int, int]]:
   ]
 
 
-def cut(
+def cut_crops(
   photo: Image.Image, indices: Sequence[int], side: int
 ) -> list[Image.Image]:
-  """Returns some crops of a photo, each `side` pixels wide.
+  """Returns some crops of a photo as squares of `side` pixels.
 
   Crops of `CROP` pixels are shrunk to `side` by area. A photo that is used
   whole has one crop, its centred square (Lanczos).
@@ -52,15 +52,15 @@ def cut(
   return crops
 
 
-def assign(
+def assign_to_splits(
   counts: Sequence[int], wanted: dict[str, int]
 ) -> dict[str, list[tuple[int, list[int]]]]:
-  """Gives photos to splits, and says which of their crops to take.
+  """Assigns photos to splits, and chooses crops of each photo.
 
-  The photos are walked in their order; each goes, with all its crops, to the
-  split that is furthest below its share. Every photo of a split is then used,
-  and as evenly as they go: many scenes teach and measure more than many crops
-  of few. If there are fewer crops than wanted, all splits shrink in proportion.
+  Each photo in turn goes, with all its crops, to the split that is furthest
+  below its share. Every photo of a split is then used, as evenly as possible:
+  many scenes teach and measure more than many crops of few. If there are fewer
+  crops than wanted, all splits shrink in proportion.
 
   Args:
     counts: number of crops of each photo.
@@ -80,15 +80,15 @@ def assign(
     members[split].append(photo)
     available[split] += count
   return {
-    name: _take([(i, counts[i]) for i in photos], wanted[name])
+    name: _choose_crops([(i, counts[i]) for i in photos], wanted[name])
     for name, photos in members.items()
   }
 
 
-def _take(
+def _choose_crops(
   sources: Sequence[tuple[int, int]], wanted: int
 ) -> list[tuple[int, list[int]]]:
-  """Takes `wanted` crops of photos with some each, as evenly as they go."""
+  """Chooses `wanted` crops of (photo, its number of crops), evenly."""
   taken = dict.fromkeys((photo for photo, _ in sources), 0)
   missing = min(wanted, sum(count for _, count in sources))
   while missing:
@@ -104,5 +104,5 @@ def _take(
 
 
 def _spread(count: int, number: int) -> list[int]:
-  """Returns `number` of 0 .. count - 1, spread over them."""
+  """Returns `number` indices of 0 to count - 1, evenly spread."""
   return np.linspace(0, count - 1, number).round().astype(int).tolist()

@@ -1,4 +1,4 @@
-"""Which pictures show the same photo, resized, recompressed or mirrored."""
+"""Finds copies of a photo: resized, recompressed or mirrored."""
 
 import numpy as np
 from PIL import Image
@@ -11,39 +11,34 @@ from scipy.sparse import coo_array, csgraph
 # less than 66.
 MAX_DISTANCE = 52
 _SIDE, _BLOCK = 64, 16
-# Pictures that are compared at once; their distances fit into the cache.
+# Images that are compared at once; their distances fit into the cache.
 _ROWS = 256
 
 
 def perceptual_hash(image: Image.Image) -> np.ndarray:
-  """Returns the signs of a picture's low frequencies, uint64 [4].
+  """Returns the signs of an image's low frequencies, uint64 [4].
 
-  The picture is shrunk to 64x64 grey pixels; of its two-dimensional cosine
-  transform the 16x16 lowest frequencies give a bit each, their sign (after
+  The image is shrunk to 64x64 grey pixels. Of its two-dimensional cosine
+  transform, the 16x16 lowest frequencies give a bit each, their sign (after
   Zauner, 'Implementation and benchmarking of perceptual image hash functions',
-  2010, which compares with the median; with the sign, mirroring is known too).
-  The bit of the mean stays 0: brightness and contrast do not count.
+  2010, who compares with the median; signs also reveal mirrored images). The
+  bit of the mean stays 0: brightness and contrast do not matter.
   """
   grey = image.convert('L').resize((_SIDE, _SIDE), Image.Resampling.BOX)
   low = fft.dctn(np.asarray(grey, np.float64), norm='ortho')[:_BLOCK, :_BLOCK]
-  # The margin keeps rounding errors of a transform of flat pictures out.
+  # Not 0, because of rounding errors in the transform of flat images.
   bits = low > 1e-6
   bits[0, 0] = False
   return np.packbits(bits.ravel()).view(np.uint64)
 
 
-def _mirror_mask() -> np.ndarray:
-  """Returns the bits that mirroring turns over: odd frequencies along x."""
-  odd = np.zeros((_BLOCK, _BLOCK), bool)
-  odd[:, 1::2] = True
-  return np.packbits(odd.ravel()).view(np.uint64)
+def find_groups(
+  hashes: np.ndarray, max_distance: int = MAX_DISTANCE
+) -> np.ndarray:
+  """Returns a group number for each image; near-duplicates share theirs.
 
-
-def groups(hashes: np.ndarray, max_distance: int = MAX_DISTANCE) -> np.ndarray:
-  """Returns a group number for each picture; near-duplicates share theirs.
-
-  Two pictures are near-duplicates if their hashes, or the hash of one and that
-  of the other mirrored, differ in at most `max_distance` bits. Groups are
+  Two images are near-duplicates if their hashes, or the hash of one and that of
+  the other mirrored, differ in at most `max_distance` bits. Groups are
   connected components: a copy of a copy is in the group too. All pairs are
   compared, a block at a time.
 
@@ -73,3 +68,10 @@ def groups(hashes: np.ndarray, max_distance: int = MAX_DISTANCE) -> np.ndarray:
   i, j = np.concatenate(first), np.concatenate(second)
   graph = coo_array((np.ones(len(i), bool), (i, j)), shape=(count, count))
   return csgraph.connected_components(graph, directed=False)[1]
+
+
+def _mirror_mask() -> np.ndarray:
+  """Returns the bits that mirroring flips: odd frequencies along x."""
+  odd = np.zeros((_BLOCK, _BLOCK), bool)
+  odd[:, 1::2] = True
+  return np.packbits(odd.ravel()).view(np.uint64)

@@ -1,5 +1,7 @@
 """Any image dataset of tensorflow-datasets, read as train, val and test."""
 
+from collections.abc import Iterator
+import contextlib
 import pathlib
 
 import ml_collections
@@ -8,12 +10,11 @@ import tensorflow_datasets as tfds
 from inpaint_jax.datasets import storage
 from inpaint_jax.system import errors
 
-FIELD = 'data.dataset'
-# What the splits are called by those who made the datasets.
+# What the authors of the datasets call these splits.
 _NAMES = {'val': ('validation', 'val', 'valid', 'dev'), 'test': ('test',)}
 
 
-def builder(
+def create_builder(
   name: str, folder: pathlib.Path, ours: tuple[str, ...]
 ) -> tfds.core.DatasetBuilder:
   """Returns the builder of a dataset.
@@ -21,61 +22,47 @@ def builder(
   Args:
     name: such as 'tf_flowers' or 'oxford_flowers102'.
     folder: the folder of all built datasets.
-    ours: names to list in the message if `name` is unknown.
+    ours: names of our datasets, for the error.
 
   Raises:
-    errors.UserError: no such dataset, or one that needs what is not installed.
+    errors.UserError: no such dataset, or a package that it needs is missing.
   """
   try:
-    return tfds.builder(name, data_dir=folder, file_format='array_record')
+    with _failures_named(name):
+      return tfds.builder(name, data_dir=folder, file_format='array_record')
   except tfds.core.DatasetNotFoundError as error:
     raise errors.UserError(
-      f'{FIELD}={name!r} is unknown; choose one of: {", ".join(ours)}, or the '
-      'name of any tensorflow-datasets image dataset'
+      f'data.dataset={name!r} is unknown; choose one of: {", ".join(ours)}, or '
+      'the name of any tensorflow-datasets image dataset'
     ) from error
-  except Exception as error:
-    raise _failed(name, error) from error
 
 
-def open_splits(
+def load_splits(
   builder: tfds.core.DatasetBuilder,
   folder: pathlib.Path,
   config: ml_collections.ConfigDict,
 ) -> dict[str, storage.Split]:
-  """Opens a dataset, after downloading and building it if need be.
+  """Opens a dataset, after downloading and building it if necessary.
 
-  The first feature that is a picture counts. The splits train, validation and
-  test are used; the missing ones are cut from the end of train. Each gives its
-  first pictures up to the number asked for.
+  Images are the first feature that holds images. The splits train, validation
+  and test are used; a missing one is cut from the end of train. Each gives its
+  first images, as many as are wanted.
 
   Args:
-    builder: see `builder`.
+    builder: see `create_builder`.
     folder: the folder of all built datasets.
     config: the section `config.data`.
 
   Raises:
     errors.UserError: it cannot be downloaded, built or read.
   """
-  storage.image_key(builder)  # Before a download that would be in vain.
+  storage.image_key(builder)  # Raises before a useless download.
   path = pathlib.Path(builder.data_path)
   if not path.is_dir():
-    try:
-      storage.build(
-        lambda: builder,
-        folder,
-        path.relative_to(folder).as_posix(),
-        quiet=False,
-      )
-    except errors.UserError:
-      raise
-    except Exception as error:
-      raise _failed(builder.name, error) from error
-  wanted = {
-    'train': config.num_train,
-    'val': config.num_val,
-    'test': config.num_test,
-  }
-  parts = _parts(builder, wanted)
+    name = path.relative_to(folder).as_posix()
+    with _failures_named(builder.name):
+      storage.build(lambda: builder, folder, name, quiet=False)
+  parts = _choose_parts(builder, storage.split_sizes(config))
   try:
     splits = {
       name: storage.Split(builder, source, config.image_size, start, stop)
@@ -86,14 +73,14 @@ def open_splits(
   except errors.UserError:
     raise
   except Exception as error:
-    raise storage.damaged(path, error) from error
+    raise storage.damaged_error(path, error) from error
   return splits
 
 
-def _parts(
+def _choose_parts(
   builder: tfds.core.DatasetBuilder, wanted: dict[str, int]
 ) -> dict[str, tuple[str, int, int]]:
-  """Returns (split of the builder, start, stop) of each of our splits."""
+  """Returns (split of the builder, start, stop) for each of our splits."""
   sizes = {
     name: info.num_examples for name, info in builder.info.splits.items()
   }
@@ -106,10 +93,10 @@ def _parts(
   stop = sizes.get('train', 0)
   if stop < len(cut):
     raise errors.UserError(
-      f'{FIELD}={builder.name} has {stop} pictures in its split train and '
+      f'data.dataset={builder.name} has {stop} images in its split train and '
       f'{len(cut)} are wanted; choose another dataset'
     )
-  # With too few pictures, the splits shrink in proportion.
+  # If there are too few images, the splits shrink in proportion.
   share = min(1.0, stop / sum(cut.values()))
   for name in ('test', 'val'):
     if name in cut:
@@ -120,9 +107,16 @@ def _parts(
   return {name: parts[name] for name in storage.SPLITS}
 
 
-def _failed(name: str, error: Exception) -> errors.UserError:
-  reason = errors.one_line(error, 160)
-  return errors.UserError(
-    f'{FIELD}={name!r} cannot be had from tensorflow-datasets here ({reason}); '
-    'check the network, install tensorflow if it is named, or choose another'
-  )
+@contextlib.contextmanager
+def _failures_named(name: str) -> Iterator[None]:
+  """Turns any other failure of a dataset's builder into a UserError."""
+  try:
+    yield
+  except (errors.UserError, tfds.core.DatasetNotFoundError):
+    raise
+  except Exception as error:
+    raise errors.UserError(
+      f'data.dataset={name!r} is not available from tensorflow-datasets here '
+      f'({errors.one_line(error, 160)}); check the network, install tensorflow '
+      'if it is named, or choose another dataset'
+    ) from error

@@ -1,4 +1,4 @@
-"""Colours of the procedural landscapes: times of day, and kinds of land.
+"""Colours of the procedural landscapes: times of day and materials.
 
 All colours are sRGB in [0, 1].
 """
@@ -11,7 +11,17 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Light:
-  """Colours of one time of day, and how much haze the air holds."""
+  """A time of day.
+
+  Attributes:
+    zenith, horizon: colours of the sky.
+    sun: colour of the sun.
+    sun_height: range of its height, 0 at the horizon and 1 at the top.
+    ambient: factors on the colours of the land.
+    cloud, cloud_shadow: colours of the clouds.
+    haze: strength of the haze in the distance, 0 to 1.
+    overcast: whether clouds hide the sun.
+  """
 
   zenith: Sequence[float]
   horizon: Sequence[float]

@@ -1,8 +1,6 @@
-"""What became of a folder of photos."""
+"""What was found, skipped and used in a folder of photos."""
 
-from collections.abc import Mapping
 import dataclasses
-import os
 import pathlib
 
 from inpaint_jax.system import json_files
@@ -10,11 +8,11 @@ from inpaint_jax.system import json_files
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-  """What became of a folder of photos. Paths are relative to the folder.
+  """What was found, skipped and used. Paths are relative to the folder.
 
   Attributes:
-    photos_found: files with the ending of a photo.
-    other_files: number of other files by ending.
+    photos_found: files with the extension of a photo.
+    other_files: number of other files by extension.
     unreadable: (path, reason) of each photo that was skipped.
     near_duplicates: (path, kept path) of each photo dropped as a copy.
     distinct: photos that are left.
@@ -64,16 +62,11 @@ class Report:
       'beside the dataset'
     )
 
-  def write(self, path: str | os.PathLike[str]) -> None:
+  def write(self, path: pathlib.Path) -> None:
     """Writes the report as JSON."""
-    json_files.write(pathlib.Path(path), dataclasses.asdict(self))
+    json_files.write(path, dataclasses.asdict(self))
 
 
-def read(path: str | os.PathLike[str]) -> Report:
+def read(path: pathlib.Path) -> Report:
   """Returns the report that `Report.write` wrote."""
-  fields: Mapping = json_files.read(pathlib.Path(path))
-  pairs = {
-    key: [tuple(pair) for pair in fields[key]]
-    for key in ('unreadable', 'near_duplicates')
-  }
-  return Report(**{**fields, **pairs})
+  return Report(**json_files.read(path))

@@ -1,17 +1,18 @@
-"""Where built datasets are kept, how they are built and opened."""
+"""Building datasets on disk and opening them."""
 
 from collections.abc import Callable, Iterator
 import contextlib
+import dataclasses
 import errno
-import fcntl
 import io
 import os
 import pathlib
 import shutil
 import sys
-from typing import TextIO
+from typing import Any
 
-from absl import logging
+import filelock
+import ml_collections
 import numpy as np
 from PIL import Image
 import tensorflow_datasets as tfds
@@ -19,25 +20,23 @@ import tensorflow_datasets as tfds
 from inpaint_jax.photos import reading
 from inpaint_jax.system import cache, errors
 
-FIELD = 'data.data_dir'
-_WRITE_ERRORS = frozenset(
-  (
-    errno.EACCES,
-    errno.EDQUOT,
-    errno.EIO,
-    errno.ENOSPC,
-    errno.EPERM,
-    errno.EROFS,
-  )
-)
 # Every dataset is read as these splits.
 SPLITS = ('train', 'val', 'test')
+_WRITE_ERRORS = {'EACCES', 'EDQUOT', 'EIO', 'ENOSPC', 'EPERM', 'EROFS'}
+
+
+@dataclasses.dataclass(kw_only=True)
+class ImagesConfig(tfds.core.BuilderConfig):
+  """Side of the images in pixels, and their number in each split."""
+
+  image_size: int
+  sizes: dict[str, int]
 
 
 class Split:
-  """Pictures of one split by number, read and decoded when asked for.
+  """Images of one split by number, read and decoded on access.
 
-  Reading from several threads is safe.
+  Several threads may read at once.
   """
 
   def __init__(
@@ -48,10 +47,11 @@ class Split:
     start: int = 0,
     stop: int | None = None,
   ):
-    """Opens pictures [start, stop) of a split, as squares of `side` pixels."""
+    """Opens images [start, stop) of a split, as squares of `side` pixels."""
     self._key = image_key(builder)
     self._path = pathlib.Path(builder.data_path)
-    # Decoded here, so that it does not matter whether OpenCV is installed.
+    # Decoded here, since tensorflow-datasets uses OpenCV where it is installed:
+    # images must not depend on that.
     self._source = builder.as_data_source(
       name, decoders={self._key: tfds.decode.SkipDecoding()}
     )
@@ -66,18 +66,18 @@ class Split:
     try:
       record = self._source[self._range[index]]
       with Image.open(io.BytesIO(record[self._key])) as image:
-        picture = reading.square(reading.to_rgb(image), self._side)
+        square = reading.square(reading.to_rgb(image), self._side)
     except Exception as error:
-      # ArrayRecord notices a flipped byte as it reads the record, not before.
-      raise damaged(self._path, error) from error
-    return {'image': np.asarray(picture)}
+      # ArrayRecord detects a flipped byte when it reads the record.
+      raise damaged_error(self._path, error) from error
+    return {'image': np.asarray(square)}
 
 
 def data_dir(setting: str) -> pathlib.Path:
   """Returns the folder of built datasets.
 
   Args:
-    setting: `config.data.data_dir`; '' means $INPAINT_JAX_DATA or, without it,
+    setting: `config.data.data_dir`; '' for $INPAINT_JAX_DATA or, without it,
       inpaint_jax/datasets in the user's cache folder.
   """
   if setting:
@@ -85,16 +85,16 @@ def data_dir(setting: str) -> pathlib.Path:
   return cache.folder('INPAINT_JAX_DATA', 'datasets')
 
 
-def dataset_info(
-  builder: tfds.core.DatasetBuilder, side: int, description: str
-) -> tfds.core.DatasetInfo:
-  """Returns the info of our datasets.
+def split_sizes(config: ml_collections.ConfigDict) -> dict[str, int]:
+  """Returns how many images `config.data` wants in each split."""
+  return {name: config[f'num_{name}'] for name in SPLITS}
 
-  Args:
-    builder: whose `_info` this is.
-    side: of the pictures, in pixels.
-    description: a sentence.
-  """
+
+def dataset_info(
+  builder: tfds.core.DatasetBuilder, description: str
+) -> tfds.core.DatasetInfo:
+  """Returns the info of one of our builders, which has an ImagesConfig."""
+  side = builder.builder_config.image_size
   return tfds.core.DatasetInfo(
     builder=builder,
     description=description,
@@ -115,18 +115,18 @@ def build(
   name: str,
   quiet: bool = True,
 ) -> None:
-  """Builds a dataset unless it is there.
+  """Builds a dataset unless it exists.
 
-  tensorflow-datasets writes to a folder of another name and renames it at the
-  end, so that a build that was killed is never taken for a dataset. Here what
-  such builds left is removed, and of several processes that want the same
-  dataset one builds and the others wait.
+  tensorflow-datasets writes to a temporary folder and renames it at the end, so
+  a build that was killed leaves no dataset. This function removes the temporary
+  folder of such a build. If several processes want the same dataset, one builds
+  it and the others wait.
 
   Args:
-    make_builder: gives the builder, with `folder` as its data_dir.
+    make_builder: returns the builder, with `folder` as its data_dir.
     folder: the folder of all built datasets.
-    name: of the dataset: where below `folder` it lies.
-    quiet: leave out the progress bars of tensorflow-datasets.
+    name: path of the dataset below `folder`.
+    quiet: whether to hide the progress bars of tensorflow-datasets.
 
   Raises:
     errors.UserError: the folder cannot be written, or what the builder raises.
@@ -134,16 +134,15 @@ def build(
   path = folder / name
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = open(path.parent / f'.{path.name}.lock', 'w')  # noqa: SIM115
+    lock = _take_lock(path.parent / f'.{path.name}.lock', name)
   except OSError as error:
-    raise _unwritable(folder, error.strerror) from error
+    raise _unwritable_error(folder, error.strerror) from error
   with lock:
-    _wait_for(lock, name)
     if path.exists():
       return
     try:
-      for left in path.parent.glob(f'incomplete.*_{path.name}'):
-        shutil.rmtree(left)
+      for unfinished in path.parent.glob(f'incomplete.*_{path.name}'):
+        shutil.rmtree(unfinished)
       print(f'Building {name} in {folder}', file=sys.stderr, flush=True)
       with _quiet_tfds(bars=not quiet):
         make_builder().download_and_prepare(
@@ -155,18 +154,18 @@ def build(
       reason = _write_failure(error)
       if reason is None:
         raise
-      raise _unwritable(folder, reason) from error
+      raise _unwritable_error(folder, reason) from error
 
 
-def open_splits(path: pathlib.Path, side: int) -> dict[str, Split]:
+def open_built(path: pathlib.Path, side: int) -> dict[str, Split]:
   """Opens the splits train, val and test of one of our built datasets.
 
   Args:
     path: the folder of the dataset.
-    side: of its pictures, in pixels.
+    side: side of its images, in pixels.
 
   Raises:
-    errors.UserError: the files are damaged, or of another size of pictures.
+    errors.UserError: the files are damaged, or the images have another size.
   """
   try:
     with _quiet_tfds():
@@ -176,17 +175,17 @@ def open_splits(path: pathlib.Path, side: int) -> dict[str, Split]:
       _ = split[0], split[len(split) - 1]
     shape = builder.info.features['image'].shape
   except Exception as error:
-    raise damaged(path, error) from error
+    raise damaged_error(path, error) from error
   if shape != (side, side, 3):
     raise errors.UserError(
-      f'{path} has pictures of {shape[0]} px and {side} px are wanted; set '
+      f'{path} has images of {shape[0]} px and {side} px are wanted; set '
       f'data.image_size={shape[0]}'
     )
   return splits
 
 
 def image_key(builder: tfds.core.DatasetBuilder) -> str:
-  """Returns the name of the first feature that is a picture.
+  """Returns the name of the first feature that is an image.
 
   Raises:
     errors.UserError: there is none.
@@ -195,11 +194,11 @@ def image_key(builder: tfds.core.DatasetBuilder) -> str:
     if isinstance(feature, tfds.features.Image):
       return key
   raise errors.UserError(
-    f'data.dataset={builder.name} has no pictures; choose a dataset of pictures'
+    f'data.dataset={builder.name} has no images; choose a dataset of images'
   )
 
 
-def damaged(path: pathlib.Path, error: Exception) -> errors.UserError:
+def damaged_error(path: pathlib.Path, error: Exception) -> errors.UserError:
   """Returns the error for a built dataset that cannot be read."""
   reason = errors.one_line(error, 100)
   return errors.UserError(
@@ -208,20 +207,28 @@ def damaged(path: pathlib.Path, error: Exception) -> errors.UserError:
   )
 
 
-def _wait_for(lock: TextIO, name: str) -> None:
+def _unwritable_error(folder: pathlib.Path, reason: str) -> errors.UserError:
+  return errors.UserError(
+    f'data.data_dir={folder} cannot be written ({reason}); set data.data_dir '
+    'to a folder with room'
+  )
+
+
+def _take_lock(
+  path: pathlib.Path, name: str
+) -> contextlib.AbstractContextManager[Any]:
   """Takes a lock, which the system frees when the process ends in any way."""
+  lock = filelock.FileLock(path)
   try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError:
+    return lock.acquire(timeout=0)
+  except filelock.Timeout:
     print(f'Another process builds {name}: waiting', file=sys.stderr)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock.acquire()
 
 
 @contextlib.contextmanager
 def _quiet_tfds(bars: bool = False) -> Iterator[None]:
-  """Keeps the talk of tensorflow-datasets off the terminal."""
-  verbosity = logging.get_verbosity()
-  logging.set_verbosity(logging.ERROR)
+  """Keeps the messages of tensorflow-datasets off the terminal."""
   if not bars:
     tfds.disable_progress_bar()
   try:
@@ -229,21 +236,15 @@ def _quiet_tfds(bars: bool = False) -> Iterator[None]:
       yield
   finally:
     tfds.enable_progress_bar()
-    logging.set_verbosity(verbosity)
-
-
-def _unwritable(folder: pathlib.Path, reason: str) -> errors.UserError:
-  return errors.UserError(
-    f'{FIELD}={folder} cannot be written ({reason}); set {FIELD} to a folder '
-    'with room'
-  )
 
 
 def _write_failure(error: BaseException | None) -> str | None:
-  """Returns why the system refused to write, or None if it did not."""
+  """Returns why the system refused to write, None if it did not."""
   while error is not None:
-    if isinstance(error, OSError) and error.errno in _WRITE_ERRORS:
-      return os.strerror(error.errno)
+    if isinstance(error, OSError) and (
+      errno.errorcode.get(error.errno or 0) in _WRITE_ERRORS
+    ):
+      return error.strerror
     # Record writers report the system's error as text.
     if os.strerror(errno.ENOSPC) in str(error):
       return os.strerror(errno.ENOSPC)

@@ -25,9 +25,9 @@ def find(source: str, count: int, folder: pathlib.Path) -> list[pathlib.Path]:
   """
   if source:
     try:
-      listing = photo_folder.find(source)
+      listing = photo_folder.list_photos(source)
     except errors.UserError as error:
-      text = str(error).replace(photo_folder.FIELD, '--source')
+      text = str(error).replace('data.source', '--source')
       raise errors.UserError(text) from error
     root = pathlib.Path(listing.root).absolute()
     return [root / path for path in listing.paths[:count]]

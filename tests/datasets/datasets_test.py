@@ -133,7 +133,7 @@ def test_photos_and_their_copies_stay_in_one_split(tmp_path, source):
   hashes = [
     near_duplicates.perceptual_hash(Image.fromarray(p)) for p in stacked
   ]
-  groups = near_duplicates.groups(np.stack(hashes))
+  groups = near_duplicates.find_groups(np.stack(hashes))
   for group in set(groups):
     assert len(set(split[groups == group])) == 1
 

@@ -34,7 +34,7 @@ def test_no_two_pictures_are_alike():
     near_duplicates.perceptual_hash(Image.fromarray(landscape.render(i, 64)))
     for i in range(300)
   ]
-  assert len(set(near_duplicates.groups(np.stack(hashes), 24))) == 300
+  assert len(set(near_duplicates.find_groups(np.stack(hashes), 24))) == 300
 
 
 def test_sky_is_above_and_differs_from_the_ground():

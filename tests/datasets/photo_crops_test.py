@@ -162,7 +162,7 @@ def test_any_layout_is_searched(tmp_path, tmp_path_factory):
   elsewhere = tmp_path_factory.mktemp('elsewhere')
   (elsewhere / 'far.webp').touch()
   (tmp_path / 'link').symlink_to(elsewhere, target_is_directory=True)
-  listing = photo_folder.find(str(tmp_path))
+  listing = photo_folder.list_photos(str(tmp_path))
   assert listing.paths == ['a b/ü/deep/X y.JPG', 'link/far.webp', 'é.png']
   assert listing.other_files == {'.txt': 1}
 
@@ -171,15 +171,15 @@ def test_fingerprint_changes_with_the_folder_but_not_with_its_place(tmp_path):
   old = tmp_path / 'old'
   old.mkdir()
   (old / 'a.jpg').write_bytes(b'1')
-  first = photo_folder.find(str(old)).fingerprint()
+  first = photo_folder.list_photos(str(old)).fingerprint()
   new = old.rename(tmp_path / 'new')
   (new / 'other.txt').write_bytes(b'1')
-  assert photo_folder.find(str(new)).fingerprint() == first
+  assert photo_folder.list_photos(str(new)).fingerprint() == first
   (new / 'a.jpg').write_bytes(b'12')
-  assert photo_folder.find(str(new)).fingerprint() != first
+  assert photo_folder.list_photos(str(new)).fingerprint() != first
   (new / 'a.jpg').write_bytes(b'1')
   (new / 'a.jpg').rename(new / 'b.jpg')
-  assert photo_folder.find(str(new)).fingerprint() != first
+  assert photo_folder.list_photos(str(new)).fingerprint() != first
 
 
 def test_a_source_without_photos_is_one_line(tmp_path):
@@ -194,7 +194,7 @@ def test_a_source_without_photos_is_one_line(tmp_path):
     (str(tmp_path), 'no ending: 1'),
   ):
     with pytest.raises(errors.UserError, match=found) as caught:
-      photo_folder.find(source)
+      photo_folder.list_photos(source)
     assert '--config.data.source' in str(caught.value)
     assert '\n' not in str(caught.value)
 
@@ -212,7 +212,7 @@ def test_copies_are_found_and_different_photos_are_not():
     ImageOps.mirror(recompressed(originals[4].resize((96, 75)), 80)),
   ]
   hashes = [near_duplicates.perceptual_hash(p) for p in originals + copies]
-  groups = near_duplicates.groups(np.stack(hashes))
+  groups = near_duplicates.find_groups(np.stack(hashes))
   assert len(set(groups[:8])) == 8
   assert groups[8:].tolist() == groups[:5].tolist()
 
@@ -223,11 +223,11 @@ def test_groups_are_transitive_and_blocks_do_not_matter(monkeypatch):
   step = np.uint64(2**30 - 1)  # 30 bits.
   hashes[699] = hashes[3] ^ np.array([step, 0, 0, 0], np.uint64)
   hashes[400] = hashes[699] ^ np.array([0, step, 0, 0], np.uint64)
-  groups = near_duplicates.groups(hashes, 32)
+  groups = near_duplicates.find_groups(hashes, 32)
   assert groups[3] == groups[400] == groups[699]
   assert len(set(groups)) == 698
   monkeypatch.setattr(near_duplicates, '_ROWS', 97)
-  np.testing.assert_array_equal(near_duplicates.groups(hashes, 32), groups)
+  np.testing.assert_array_equal(near_duplicates.find_groups(hashes, 32), groups)
 
 
 # Crops.
@@ -240,7 +240,7 @@ def test_grid_of_a_large_photo_is_centred_and_exact():
   photo = Image.fromarray(pixels.astype(np.uint8))
   corners = crops.crop_corners(height, width)
   assert corners == [(left, top) for top in (44, 300) for left in (3, 259, 515)]
-  pictures = crops.cut(photo, range(6), 256)
+  pictures = crops.cut_crops(photo, range(6), 256)
   for (left, top), picture in zip(corners, pictures, strict=True):
     expected = pixels[top : top + 256, left : left + 256]
     np.testing.assert_array_equal(picture, expected)
@@ -249,7 +249,7 @@ def test_grid_of_a_large_photo_is_centred_and_exact():
 def test_smaller_crops_are_means_over_the_same_scene():
   rng = np.random.default_rng(0)
   pixels = rng.integers(0, 256, (512, 512, 3), np.uint8)
-  (small,) = crops.cut(Image.fromarray(pixels), [3], 64)
+  (small,) = crops.cut_crops(Image.fromarray(pixels), [3], 64)
   mean = pixels[256:, 256:].reshape(64, 4, 64, 4, 3).mean((1, 3))
   np.testing.assert_allclose(np.asarray(small), mean, atol=0.51)
 
@@ -258,13 +258,13 @@ def test_a_smaller_photo_gives_its_centred_square():
   assert crops.crop_corners(511, 4000) == []
   pixels = np.zeros((100, 300, 3), np.uint8)
   pixels[:, 100:200] = (50, 100, 150)
-  (crop,) = crops.cut(Image.fromarray(pixels), [0], 64)
+  (crop,) = crops.cut_crops(Image.fromarray(pixels), [0], 64)
   assert crop.size == (64, 64)
   assert (np.asarray(crop)[:, 3:-3] == (50, 100, 150)).all()
 
 
 def test_a_thin_photo_is_no_trap():
-  (crop,) = crops.cut(Image.new('RGB', (100_000, 1), 'red'), [0], 64)
+  (crop,) = crops.cut_crops(Image.new('RGB', (100_000, 1), 'red'), [0], 64)
   assert (np.asarray(crop) == (255, 0, 0)).all()
 
 
@@ -275,7 +275,7 @@ def test_splits_get_what_they_ask_for_and_share_no_photo():
   rng = np.random.default_rng(0)
   counts = rng.integers(1, 12, 200).tolist()
   wanted = {'train': 400, 'val': 100, 'test': 200}
-  splits = crops.assign(counts, wanted)
+  splits = crops.assign_to_splits(counts, wanted)
   used = [photo for split in splits.values() for photo, _ in split]
   assert len(used) == len(set(used))
   for name, split in splits.items():
@@ -286,19 +286,25 @@ def test_splits_get_what_they_ask_for_and_share_no_photo():
 
 
 def test_too_few_crops_keep_the_proportions():
-  splits = crops.assign([1] * 100, {'train': 8000, 'val': 1000, 'test': 1000})
+  splits = crops.assign_to_splits(
+    [1] * 100, {'train': 8000, 'val': 1000, 'test': 1000}
+  )
   assert [len(s) for s in splits.values()] == [80, 10, 10]
   # A large photo does not fill a small split beyond its share.
   counts = [1, 50] + [1] * 49
-  splits = crops.assign(counts, {'train': 800, 'val': 100, 'test': 100})
+  splits = crops.assign_to_splits(
+    counts, {'train': 800, 'val': 100, 'test': 100}
+  )
   sizes = [sum(len(used) for _, used in split) for split in splits.values()]
   assert sizes == [44, 10, 6]
-  splits = crops.assign([1] * 3, {'train': 98, 'val': 1, 'test': 1})
+  splits = crops.assign_to_splits([1] * 3, {'train': 98, 'val': 1, 'test': 1})
   assert [len(s) for s in splits.values()] == [1, 1, 1]
 
 
 def test_surplus_of_a_large_photo_is_left_out_evenly():
-  splits = crops.assign([100, 100, 100], {'train': 5, 'val': 2, 'test': 1})
+  splits = crops.assign_to_splits(
+    [100, 100, 100], {'train': 5, 'val': 2, 'test': 1}
+  )
   assert splits == {
     'train': [(0, [0, 25, 50, 74, 99])],
     'val': [(1, [0, 99])],
@@ -309,7 +315,7 @@ def test_surplus_of_a_large_photo_is_left_out_evenly():
 def test_every_photo_gives_some_crops_before_one_gives_many():
   """2,000 photos of 24 crops: 512 test crops are of as many scenes."""
   wanted = {'train': 4000, 'val': 128, 'test': 512}
-  splits = crops.assign([24] * 2000, wanted)
+  splits = crops.assign_to_splits([24] * 2000, wanted)
   for name, split in splits.items():
     numbers = [len(indices) for _, indices in split]
     assert sum(numbers) == wanted[name]
