@@ -116,5 +116,5 @@ def pick(
   rng: np.random.Generator, colours: Sequence[Sequence[float]]
 ) -> np.ndarray:
   """Returns one of the colours, slightly changed."""
-  colour = np.asarray(colours[rng.integers(len(colours))])
+  colour = np.asarray(colours[int(rng.integers(len(colours)))])
   return np.clip(colour * rng.normal(1, 0.06, 3) * rng.normal(1, 0.1), 0, 1)

@@ -207,7 +207,9 @@ def damaged_error(path: pathlib.Path, error: Exception) -> errors.UserError:
   )
 
 
-def _unwritable_error(folder: pathlib.Path, reason: str) -> errors.UserError:
+def _unwritable_error(
+  folder: pathlib.Path, reason: str | None
+) -> errors.UserError:
   return errors.UserError(
     f'data.data_dir={folder} cannot be written ({reason}); set data.data_dir '
     'to a folder with room'

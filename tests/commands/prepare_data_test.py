@@ -33,6 +33,7 @@ def source(tmp_path) -> pathlib.Path:
   return folder
 
 
+@pytest.mark.slow
 def test_builds_reports_and_reuses(tmp_path, source):
   flags = (
     f'--source={source}',
@@ -58,9 +59,10 @@ def test_builds_reports_and_reuses(tmp_path, source):
   assert (second.stdout, second.stderr) == (first.stdout, '')
 
 
+@pytest.mark.slow
 def test_a_wrong_flag_is_one_line_in_terms_of_this_script(tmp_path):
   for flags, text in (
-    ((), "--source is ''"),
+    ((), "--source=''"),
     ((f'--source={tmp_path / "no"}',), 'does not exist; set --source'),
     (('DIR',), '--source=DIR'),
   ):

@@ -7,6 +7,25 @@ import pytest
 from inpaint_jax.datasets import landscape, near_duplicates
 
 
+def test_images_never_change():
+  """Built datasets, and results on them, stay comparable.
+
+  Processors may round a few pixels differently.
+  """
+  sums = [int(landscape.render(index, 64).sum()) for index in range(8)]
+  expected = [
+    1402478,
+    1583916,
+    2075892,
+    1847387,
+    1734279,
+    1516697,
+    1698048,
+    1953234,
+  ]
+  np.testing.assert_allclose(sums, expected, rtol=1e-5)
+
+
 def test_picture_depends_on_index_and_seed_alone():
   first = landscape.render(3, 64)
   landscape.render(7, 32, seed=5)
@@ -32,9 +51,9 @@ def test_sizes_show_the_same_scene():
 def test_no_two_pictures_are_alike():
   hashes = [
     near_duplicates.perceptual_hash(Image.fromarray(landscape.render(i, 64)))
-    for i in range(300)
+    for i in range(150)
   ]
-  assert len(set(near_duplicates.find_groups(np.stack(hashes), 24))) == 300
+  assert len(set(near_duplicates.find_groups(np.stack(hashes), 24))) == 150
 
 
 def test_sky_is_above_and_differs_from_the_ground():

@@ -2,7 +2,7 @@
 
 import io
 
-from datasets_test import data_config, pictures
+from datasets import samples
 import numpy as np
 from PIL import Image
 import pytest
@@ -57,12 +57,12 @@ class NoPictures(OddPictures):
 
 
 def test_any_image_dataset_by_name(tmp_path):
-  config = data_config(tmp_path, dataset='odd_pictures')
+  config = samples.data_config(tmp_path, dataset='odd_pictures')
   for _ in range(2):  # Built, then reused.
     dataset = datasets.load(config)
     assert dataset.name == 'odd_pictures/2.0.0'
     assert datasets.dataset_name(config) == dataset.name
-    stacked = {name: pictures(dataset, name) for name in dataset.splits}
+    stacked = {name: samples.pictures(dataset, name) for name in dataset.splits}
     reds = {name: set(x[:, 0, 0, 0].tolist()) for name, x in stacked.items()}
     assert {k: len(v) for k, v in reds.items()} == {
       'train': 12,
@@ -75,7 +75,7 @@ def test_any_image_dataset_by_name(tmp_path):
 
 
 def test_cut_splits_shrink_in_proportion(tmp_path):
-  config = data_config(
+  config = samples.data_config(
     tmp_path, dataset='odd_pictures', num_train=800, num_val=200
   )
   dataset = datasets.load(config)
@@ -83,8 +83,8 @@ def test_cut_splits_shrink_in_proportion(tmp_path):
 
 
 def test_a_dataset_without_pictures_is_one_line(tmp_path):
-  with pytest.raises(errors.UserError, match='has no pictures'):
-    datasets.load(data_config(tmp_path, dataset='no_pictures'))
+  with pytest.raises(errors.UserError, match='has no images'):
+    datasets.load(samples.data_config(tmp_path, dataset='no_pictures'))
   assert not (tmp_path / 'data' / 'no_pictures').exists()
 
 
@@ -95,5 +95,5 @@ def test_a_dataset_that_fails_is_one_line(tmp_path, monkeypatch):
 
   monkeypatch.setattr(OddPictures, '_split_generators', fail)
   with pytest.raises(errors.UserError, match='no network') as caught:
-    datasets.load(data_config(tmp_path, dataset='odd_pictures'))
+    datasets.load(samples.data_config(tmp_path, dataset='odd_pictures'))
   assert '\n' not in str(caught.value)

@@ -1,0 +1,23 @@
+"""A folder of photos."""
+
+import pathlib
+
+from datasets import samples
+from PIL import Image
+import pytest
+
+
+@pytest.fixture
+def source(tmp_path) -> pathlib.Path:
+  """Returns 20 photos, one of which gives 6 crops, copies, and bad files."""
+  folder = tmp_path / 'my photos'
+  for i in range(19):
+    samples.save_scene(folder / f'{i % 3}' / f'é {i}.png', i, 90 + i, 70)
+  samples.save_scene(folder / 'large.png', 19, 800, 600)
+  for i in (4, 5, 6):
+    with Image.open(folder / f'{i % 3}' / f'é {i}.png') as image:
+      small = image.resize((64, 50)).point(lambda value: int(0.9 * value))
+      small.save(folder / f'copy {i}.jpg', quality=80)
+  (folder / 'text.jpg').write_text('no picture')
+  (folder / 'notes.txt').write_text('no picture')
+  return folder

@@ -1,0 +1,55 @@
+"""Which photos a folder holds."""
+
+import pytest
+
+from inpaint_jax.datasets import photo_folder
+from inpaint_jax.system import errors
+
+
+def test_any_layout_is_searched(tmp_path, tmp_path_factory):
+  deep = tmp_path / 'a b' / 'ü' / 'deep'
+  deep.mkdir(parents=True)
+  (tmp_path / '.hidden').mkdir()
+  (tmp_path / '.hidden' / 'no.jpg').touch()
+  for path in (deep / 'X y.JPG', tmp_path / 'é.png', tmp_path / '.no.jpg'):
+    path.touch()
+  (deep / 'notes.txt').touch()
+  (deep / 'loop').symlink_to(tmp_path, target_is_directory=True)
+  elsewhere = tmp_path_factory.mktemp('elsewhere')
+  (elsewhere / 'far.webp').touch()
+  (tmp_path / 'link').symlink_to(elsewhere, target_is_directory=True)
+  listing = photo_folder.list_photos(str(tmp_path))
+  assert listing.paths == ['a b/ü/deep/X y.JPG', 'link/far.webp', 'é.png']
+  assert listing.other_files == {'.txt': 1}
+
+
+def test_fingerprint_changes_with_the_folder_but_not_with_its_place(tmp_path):
+  old = tmp_path / 'old'
+  old.mkdir()
+  (old / 'a.jpg').write_bytes(b'1')
+  first = photo_folder.list_photos(str(old)).fingerprint()
+  new = old.rename(tmp_path / 'new')
+  (new / 'other.txt').write_bytes(b'1')
+  assert photo_folder.list_photos(str(new)).fingerprint() == first
+  (new / 'a.jpg').write_bytes(b'12')
+  assert photo_folder.list_photos(str(new)).fingerprint() != first
+  (new / 'a.jpg').write_bytes(b'1')
+  (new / 'a.jpg').rename(new / 'b.jpg')
+  assert photo_folder.list_photos(str(new)).fingerprint() != first
+
+
+def test_a_source_without_photos_is_one_line(tmp_path):
+  (tmp_path / 'file').touch()
+  empty = tmp_path / 'empty'
+  empty.mkdir()
+  for source, found in (
+    ('', r"data.source='', and photo_crops"),
+    (str(tmp_path / 'missing'), 'does not exist'),
+    (str(tmp_path / 'file'), 'is a file'),
+    (str(empty), 'holds no file'),
+    (str(tmp_path), 'no extension: 1'),
+  ):
+    with pytest.raises(errors.UserError, match=found) as caught:
+      photo_folder.list_photos(source)
+    assert 'data.source=' in str(caught.value)
+    assert '\n' not in str(caught.value)
