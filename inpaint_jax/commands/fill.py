@@ -5,14 +5,14 @@
   inpaint-jax --expand=left=128,right=128 photo.jpg out.jpg
   inpaint-jax photos/ masks/ results/
 
-Without installation it is called `python scripts/inpaint.py`.
+In a checkout, `python scripts/inpaint.py` does the same.
 
 The mask is white where the hole is, and has the size or the aspect of the
-photo; without one, the hole is what is transparent in the photo, or what
+photo. Without a mask, the hole is what is transparent in the photo, or what
 --expand adds. The name of the result gives its type: .png, .tif, .webp or .jpg.
-For a folder of photos, a mask has the name of its photo but for the ending, or
-one mask serves all. There, results that exist are skipped, and photos that
-cannot be filled are named at the end.
+For a folder of photos, each mask has the name of its photo but for the ending,
+or one mask serves all. Photos that have a result are skipped then, and those
+that cannot be filled are named at the end.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,10 @@ import tqdm
 from inpaint_jax.inpainting import photo_filling
 from inpaint_jax.photos import photo_jobs, picture_files, reading
 from inpaint_jax.photos.photo_jobs import Job
+from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import command_line, errors
+
+Prepare = Callable[[Job], tuple[Picture, np.ndarray]]
 
 _MODEL = flags.DEFINE_string(
   'model',
@@ -109,7 +112,7 @@ def main(argv: Sequence[str]) -> None:
       else:
         fill_one(Job(photo, mask, out), prepare)
   except OSError as error:
-    # Of folders, and of names that no file system takes.
+    # A folder that cannot be read, or a name that no file system takes.
     raise errors.UserError(f'{error.filename}: {error.strerror}') from error
   except MemoryError as error:
     raise errors.UserError(
@@ -131,9 +134,6 @@ def parse_expand(text: str) -> dict[str, int]:
   return sides
 
 
-Prepare = Callable[[Job], tuple[picture_files.Picture, np.ndarray]]
-
-
 def fill_one(job: Job, prepare: Prepare) -> None:
   """Fills a photo; errors in its files come before the model is loaded."""
   picture, hole = prepare(job)
@@ -149,7 +149,9 @@ def fill_folder(jobs: Sequence[Job], prepare: Prepare) -> None:
   todo = [
     job for job in jobs if _OVERWRITE.value or not photo_jobs.is_done(job)
   ]
-  inpainter, failures = None, []
+  # Without a model no photo can be filled: an error here ends the command.
+  inpainter = load() if todo else None
+  failures = []
   with tqdm.tqdm(
     todo,
     'inpainting',
@@ -161,20 +163,11 @@ def fill_folder(jobs: Sequence[Job], prepare: Prepare) -> None:
   ) as bar:
     for job in bar:
       try:
-        picture, hole = prepare(job)
-      except (errors.UserError, MemoryError, OSError) as error:
-        failures.append(describe(job.photo, error))
-        continue
-      # Without a model no photo can be filled: an error here is the end.
-      inpainter = inpainter or load()
-      try:
-        lines = fill(job, picture, hole, inpainter)
+        for line in fill(job, *prepare(job), inpainter):
+          bar.write(f'{job.photo}: {line}')
       # JAX raises RuntimeErrors if memory does not suffice.
-      except (errors.UserError, MemoryError, RuntimeError) as error:
+      except (errors.UserError, MemoryError, OSError, RuntimeError) as error:
         failures.append(describe(job.photo, error))
-        continue
-      for line in lines:
-        bar.write(f'{job.photo}: {line}')
   print(f'filled {len(todo) - len(failures)} photos, results in {folder}')
   if len(todo) < len(jobs):
     print(
@@ -202,9 +195,9 @@ def load() -> Any:
 
 
 def fill(
-  job: Job, picture: picture_files.Picture, hole: np.ndarray, inpainter: Any
+  job: Job, picture: Picture, hole: np.ndarray, inpainter: Any
 ) -> list[str]:
-  """Fills a photo and writes it; returns lines on what became of it."""
+  """Fills a photo and writes it; returns lines on what changed besides."""
   given = {'feather': _FEATHER, 'texture': _TEXTURE, 'seed': _SEED}
   options = {k: v.value for k, v in given.items() if v.value is not None}
   result = photo_filling.fill_picture(inpainter, picture, hole, **options)

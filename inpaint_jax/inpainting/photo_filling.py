@@ -56,7 +56,7 @@ def prepare(
       'the photo has no transparent pixels to fill; name a mask, or expand the '
       'photo'
     )
-  hole = mask_files.dilate(hole, dilate)
+  hole = _dilate(hole, dilate)
   checks.check_hole(hole)
   return picture, hole
 
@@ -105,7 +105,7 @@ def fill_picture(
   pixels = inpainter(picture.pixels, hole, **options)
   alpha = picture.alpha
   if alpha is not None:
-    filled = hole | mask_files.find_rim(alpha, hole)
+    filled = hole | _find_rim(alpha, hole)
     alpha = np.where(filled, np.iinfo(alpha.dtype).max, alpha)
   return dataclasses.replace(picture, pixels=pixels, alpha=alpha)
 
@@ -157,3 +157,39 @@ def expand_picture(
     jpeg=None if left % 16 or top % 16 else picture.jpeg,
   )
   return expanded, np.pad(hole, margins, constant_values=True)
+
+
+def _find_rim(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
+  """Returns the soft rim of transparent holes, as an eraser leaves it.
+
+  Its colours are known, but once the hole is filled it must be opaque, or it
+  would show as a line. A region of translucent pixels has such a rim if `hole`
+  covers all that is transparent in it; a cutout of which only a part is filled
+  keeps its outline, and so does glass.
+
+  Args:
+    alpha: uint8 or uint16 [H, W].
+    hole: bool [H, W], what is filled.
+
+  Returns:
+    bool [H, W], without the hole itself.
+  """
+  import scipy.ndimage
+
+  regions, count = scipy.ndimage.label(alpha < np.iinfo(alpha.dtype).max)
+  transparent = mask_files.find_transparent(alpha)
+  is_rim = np.zeros(count + 1, bool)
+  is_rim[regions[transparent & hole]] = True
+  is_rim[regions[transparent & ~hole]] = False
+  is_rim[0] = False
+  return is_rim[regions] & ~hole
+
+
+def _dilate(hole: np.ndarray, pixels: int) -> np.ndarray:
+  """Returns a hole that is larger by some pixels on all sides, corners too."""
+  if not pixels:
+    return hole
+  import scipy.ndimage
+
+  side = 2 * min(pixels, max(hole.shape)) + 1
+  return scipy.ndimage.maximum_filter(hole, side, mode='constant')

@@ -10,47 +10,45 @@ from PIL import Image, ImageCms, ImageFile
 from inpaint_jax.photos import reading
 from inpaint_jax.photos.picture import row_bands
 
-# What libvips reads: 16-bit channels in these formats, by Pillow's names of how
-# they lie in the file. Pillow itself reads 16-bit colour as 8-bit.
+# Pillow reads 16-bit colour as 8-bit, so these go to libvips: of these formats,
+# files whose channels lie as in one of Pillow's raw modes here.
 _DEEP_FORMATS = ('PNG', 'TIFF')
 _DEEP_LAYOUTS = ('I;16', 'RGB;16', 'RGBA;16', 'RGBX;16', 'LA;16')
 
 
-def layouts(image: ImageFile.ImageFile) -> list[str]:
-  """Returns how channels lie in an opened file, such as ['RGB;16B'].
-
-  Pillow no longer knows this of an image that it has loaded.
-  """
+def raw_modes(image: ImageFile.ImageFile) -> list[str]:
+  """Returns Pillow's raw modes of an image not loaded yet, as ['RGB;16B']."""
   arguments = [tile.args for tile in image.tile]
   return [x if isinstance(x, str) else str((x or [''])[0]) for x in arguments]
 
 
 def decode(
-  image: ImageFile.ImageFile, source: reading.Source, found: list[str]
+  image: ImageFile.ImageFile, source: reading.Source, modes: list[str]
 ) -> tuple[np.ndarray, np.ndarray | None, bool, list[str]]:
-  """Returns the pixels of an opened picture as they lie in the file.
+  """Returns the pixels of an opened photo as they lie in its file.
 
   Args:
     image: as reading.opened gives it.
     source: what it was opened from; 16 bits are read from there.
-    found: what `layouts` returned.
+    modes: what `raw_modes` returned.
 
   Returns:
     Pixels, uint8 or uint16 [H, W, 3]; alpha, of the same type [H, W], or None;
-    whether the picture is grey; lines on what had to be changed.
+    whether the photo is grey; lines on what had to be changed.
   """
-  is_deep = image.mode.startswith('I;16') or (
-    bool(found) and all(x.startswith(_DEEP_LAYOUTS) for x in found)
+  is_deep_grey = image.mode.startswith('I;16')
+  is_deep = is_deep_grey or (
+    bool(modes) and all(mode.startswith(_DEEP_LAYOUTS) for mode in modes)
   )
   if is_deep and image.format in _DEEP_FORMATS:
     return *_decode_deep(image, source), []
   notes = []
   if image.mode in ('I', 'F') or (
-    any(';16' in x for x in found) and not image.mode.startswith('I;16')
+    not is_deep_grey and any(';16' in mode for mode in modes)
   ):
     notes.append('its numbers were brought to 8 bits')
-  simple, note = _simplified(image)
-  is_grey = simple.mode in ('L', 'LA') or simple.mode.startswith('I;16')
+  simple, note = _simplify(image)
+  is_grey = is_deep_grey or simple.mode in ('L', 'LA')
   return *_arrays(simple), is_grey, notes + note
 
 
@@ -71,7 +69,7 @@ def _decode_deep(
     stream, '', access='sequential', fail_on='error'
   ).numpy()
   values = values.reshape(*values.shape[:2], -1)
-  # What Pillow does not call alpha is a channel of unknown meaning.
+  # A fourth channel that Pillow does not call alpha has no known meaning.
   has_alpha = image.mode in ('LA', 'RGBA') or 'transparency' in image.info
   is_grey = values.shape[2] < 3
   pixels = values[..., : 1 if is_grey else 3]
@@ -79,34 +77,27 @@ def _decode_deep(
   return pixels, values[..., -1] if has_alpha else None, is_grey
 
 
-def _simplified(image: Image.Image) -> tuple[Image.Image, list[str]]:
+def _simplify(image: Image.Image) -> tuple[Image.Image, list[str]]:
   """Returns an image as L, LA, RGB, RGBA or I;16, and what was changed."""
-  mode = image.mode
-  if mode in ('LA', 'RGBA') or mode.startswith('I;16'):
+  mode, has_alpha, notes = image.mode, image.has_transparency_data, []
+  if mode.startswith('I;16'):
     return image, []
-  if mode in ('L', 'RGB') and 'transparency' not in image.info:
-    return image, []
-  if mode == '1':
-    has_key = 'transparency' in image.info
-    grey = image.convert('LA' if has_key else 'L')
-    return grey, ['it was black and white only, and is grey now']
   if mode == 'CMYK':
-    return _from_cmyk(image)
-  if mode == 'La':
-    return image.convert('LA'), []
-  if mode in ('P', 'PA'):
-    has_alpha = image.has_transparency_data
-    rgb = image.convert('RGBA' if has_alpha else 'RGB')
-    return rgb, ['its palette has no place for new colours, and it is RGB now']
-  if image.has_transparency_data:
-    return image.convert('LA' if mode == 'L' else 'RGBA'), []
+    return _convert_cmyk(image)
   if mode in ('I', 'F'):
     return reading.to_rgb(image).convert('L'), []
-  is_rgb = mode in ('RGBX', 'YCbCr')
-  return image.convert('RGB'), [] if is_rgb else [f'{mode} became RGB']
+  if mode == '1':
+    notes = ['it was black and white only, and is grey now']
+  elif mode in ('P', 'PA'):
+    notes = ['its palette has no place for new colours, and it is RGB now']
+  elif mode in ('LAB', 'HSV'):
+    notes = [f'{mode} became RGB']
+  simple = 'L' if mode in ('1', 'L', 'LA', 'La') else 'RGB'
+  simple += 'A' if has_alpha else ''
+  return image if mode == simple else image.convert(simple), notes
 
 
-def _from_cmyk(image: Image.Image) -> tuple[Image.Image, list[str]]:
+def _convert_cmyk(image: Image.Image) -> tuple[Image.Image, list[str]]:
   icc = image.info.get('icc_profile')
   with contextlib.suppress(ImageCms.PyCMSError, OSError):
     if icc and icc[16:20] == b'CMYK':
@@ -119,7 +110,7 @@ def _from_cmyk(image: Image.Image) -> tuple[Image.Image, list[str]]:
 
 
 def _arrays(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-  """Returns pixels [H, W, 3] and alpha [H, W] of a simplified image."""
+  """Returns pixels [H, W, 3] and alpha [H, W] of an image that is simple."""
   dtype = np.uint16 if image.mode.startswith('I;16') else np.uint8
   pixels = np.empty((image.height, image.width, 3), dtype)
   has_alpha = image.mode in ('LA', 'RGBA')

@@ -22,25 +22,19 @@ _ADOBE_DEFLATE, _HORIZONTAL_DIFFERENCES, _UNASSOCIATED_ALPHA = 8, 2, 2
 
 def encode_jpeg(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
   """Writes a JPEG file, with the compression settings of its source if any."""
-  options: dict[str, Any] = {'quality': _QUALITY, 'subsampling': 0}
+  settings: dict[str, Any] = {'quality': _QUALITY, 'subsampling': 0}
   if picture.jpeg:
-    options = {
-      'qtables': [list(table) for table in picture.jpeg.tables],
-      'subsampling': picture.jpeg.subsampling,
-      'progressive': picture.jpeg.progressive,
-    }
-  if metadata.dpi:
-    options['dpi'] = metadata.dpi
-  if metadata.iptc:
-    options['extra'] = metadata_lib.iptc_segment(metadata.iptc)
+    settings = picture.jpeg._asdict()
   _to_pillow(picture, grey=picture.grey, alpha=False).save(
     file,
     'JPEG',
     exif=metadata.exif,
     icc_profile=metadata.icc,
     xmp=metadata.xmp,
+    dpi=metadata.dpi or (0, 0),
     comment=metadata.comment,
-    **options,
+    extra=metadata_lib.iptc_segment(metadata.iptc),
+    **settings,
   )
 
 
@@ -69,26 +63,26 @@ def encode_png(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
   if metadata.xmp:
     # No compression, no language, no other keyword.
     info.add(b'iTXt', b'XML:com.adobe.xmp' + bytes(5) + metadata.xmp)
-  options: dict[str, Any] = {
-    'pnginfo': info,
-    'exif': metadata.exif,
-    'icc_profile': metadata.icc,
-  }
-  if metadata.dpi:
-    options['dpi'] = metadata.dpi
-  if picture.pixels.dtype == np.uint8:
-    image = _to_pillow(picture, grey=picture.grey, alpha=True)
-    image.save(file, 'PNG', **options)
-    return
-  # Pillow writes the metadata, beside one pixel, and libvips the 16 bits.
+  is_deep = picture.pixels.dtype == np.uint16
+  # Of 16 bits, Pillow writes the metadata, beside one pixel.
   buffer = io.BytesIO()
-  Image.new('RGB', (1, 1)).save(buffer, 'PNG', **options)
-  header, *pixels = _deep_png_chunks(picture)
-  file.write(buffer.getvalue()[:8])
-  for name, content in metadata_lib.png_chunks(buffer):
-    chunks = {b'IHDR': [header], b'IDAT': pixels}.get(name, [(name, content)])
-    for chunk in chunks:
-      PngImagePlugin.putchunk(file, *chunk)
+  image = Image.new('RGB', (1, 1))
+  if not is_deep:
+    image = _to_pillow(picture, grey=picture.grey, alpha=True)
+  image.save(
+    buffer if is_deep else file,
+    'PNG',
+    pnginfo=info,
+    exif=metadata.exif,
+    icc_profile=metadata.icc,
+    dpi=metadata.dpi,
+  )
+  if is_deep:
+    header, *pixels = _deep_png_chunks(picture)
+    file.write(buffer.getvalue()[:8])
+    for chunk in metadata_lib.png_chunks(buffer):
+      for own in {b'IHDR': [header], b'IDAT': pixels}.get(chunk[0], [chunk]):
+        PngImagePlugin.putchunk(file, *own)
 
 
 def _deep_png_chunks(picture: Picture) -> list[tuple[bytes, bytes]]:

@@ -21,11 +21,10 @@ class Format(NamedTuple):
   Attributes:
     suffixes: endings of file names, in lower case.
     encode: writes a picture and its metadata to an open file.
-    fields: of Metadata, those that it can hold.
-    max_bytes: of some of these fields, the most that it can hold.
-    max_side: pixels a side that it can hold; by default what Pillow reads.
-    has_alpha: whether it can hold alpha.
-    has_16_bits: whether it can hold 16 bits a channel.
+    fields: the fields of Metadata that it can hold.
+    max_bytes: the most that it can hold in some of them.
+    max_side: the most pixels a side; by default as many as Pillow reads.
+    has_alpha, has_16_bits: whether it can hold these.
   """
 
   suffixes: tuple[str, ...]
@@ -115,10 +114,10 @@ def encode(file: BinaryIO, picture: Picture, name: str) -> list[str]:
     name: a key of FORMATS.
 
   Returns:
-    A line on what the format cannot hold, if there is something.
+    A line on what the format cannot hold, or none.
 
   Raises:
-    errors.UserError: it has more pixels on a side than the format can hold.
+    errors.UserError: it has more pixels a side than the format can hold.
   """
   height, width = picture.pixels.shape[:2]
   check_size(height, width, name)
@@ -138,14 +137,9 @@ def encode(file: BinaryIO, picture: Picture, name: str) -> list[str]:
 
 
 def unsupported_fields(picture: Picture, name: str) -> dict[str, str]:
-  """Returns the fields of a picture's metadata that a format cannot hold.
+  """Returns fields of a picture's metadata that a format cannot hold.
 
-  Args:
-    picture: what to write.
-    name: a key of FORMATS.
-
-  Returns:
-    By the name of the field, what a user calls it.
+  Their values are what a user calls them.
   """
   metadata, own = picture.metadata, FORMATS[name]
   lost = {}
@@ -156,14 +150,14 @@ def unsupported_fields(picture: Picture, name: str) -> dict[str, str]:
       lost[field] = _FIELD_NAMES[field]
     elif field in own.max_bytes and len(value) > own.max_bytes[field]:
       lost[field] = f'{_FIELD_NAMES[field]} of more than 64 KB'
-  writes_grey = encoders.writes_grey(picture, name)
-  if picture.grey and metadata.icc and not writes_grey:
+  stays_grey = encoders.writes_grey(picture, name)
+  if picture.grey and metadata.icc and not stays_grey:
     lost['icc'] = 'a colour profile of grey'
   return lost
 
 
 def _is_srgb(chunks: Mapping[bytes, bytes]) -> bool:
-  """Returns whether PNG's chunks say no more than what is meant without."""
+  """Returns whether a PNG file's chunks mean sRGB, as their absence does."""
   gamma = chunks.get(b'gAMA', _SRGB_GAMMA)
   return b'cICP' not in chunks and (b'sRGB' in chunks or gamma == _SRGB_GAMMA)
 

@@ -19,15 +19,15 @@ def read(
 ) -> np.ndarray:
   """Returns the hole in a mask file, bool [height, width], True = hole.
 
-  White is hole: what is brighter than half. Colours count as grey, and what is
-  transparent is known, as of strokes on a layer of their own. A mask of another
-  size but the photo's aspect is brought to the photo's size.
+  What is brighter than half is hole. Colours count as grey, and what is
+  transparent is known, so that a layer of white strokes is a mask. A mask of
+  another size but the photo's aspect is resized.
 
   Args:
     source: a path, the bytes of a file, or an open binary file.
     height, width: of the photo, upright, in pixels.
-    name: what errors call it; unless given, its path.
-    max_pixels, max_bytes: as in picture_files.read.
+    name: what errors call it; '' = its path.
+    max_pixels, max_bytes: as in reading.opened.
 
   Raises:
     errors.UserError: it cannot be read, or has another aspect.
@@ -38,78 +38,33 @@ def read(
     reading.opened(source, max_pixels, max_bytes) as image,
   ):
     image.load()
-    orientation = metadata.orientation(image)
-    grey = _grey(image)
-  values = turn_upright(np.asarray(grey), orientation)
+    values = np.asarray(_to_grey(image))
+    values = turn_upright(values, metadata.orientation(image))
   if values.shape != (height, width):
-    values = _resized(values, height, width, name)
+    values = _resize(values, height, width, name)
   return values >= 128
 
 
 def find_transparent(alpha: np.ndarray) -> np.ndarray:
-  """Returns the hole that an alpha channel stands for: less than half opaque.
+  """Returns what is less than half opaque, bool [H, W].
 
   Args:
     alpha: uint8 or uint16 [H, W].
-
-  Returns:
-    bool [H, W].
   """
   return alpha <= np.iinfo(alpha.dtype).max // 2
 
 
-def find_rim(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
-  """Returns the soft rim of transparent holes, as an eraser leaves it.
-
-  Its colours are known, but once the hole is filled it must be opaque, or it
-  would show as a line. A region of translucent pixels has such a rim if `hole`
-  covers all that is transparent in it; a cutout of which only a part is filled
-  keeps its outline, and so does glass.
-
-  Args:
-    alpha: uint8 or uint16 [H, W].
-    hole: bool [H, W], what is filled.
-
-  Returns:
-    bool [H, W], without the hole itself.
-  """
-  import scipy.ndimage
-
-  regions, count = scipy.ndimage.label(alpha < np.iinfo(alpha.dtype).max)
-  transparent = find_transparent(alpha)
-  is_rim = np.zeros(count + 1, bool)
-  is_rim[regions[transparent & hole]] = True
-  is_rim[regions[transparent & ~hole]] = False
-  is_rim[0] = False
-  return is_rim[regions] & ~hole
-
-
-def dilate(hole: np.ndarray, pixels: int) -> np.ndarray:
-  """Returns a hole that is larger by some pixels on all sides, corners too.
-
-  Args:
-    hole: bool [H, W].
-    pixels: 0 or more.
-  """
-  if not pixels:
-    return hole
-  import scipy.ndimage
-
-  side = 2 * min(pixels, max(hole.shape)) + 1
-  return scipy.ndimage.maximum_filter(hole, side, mode='constant')
-
-
-def _grey(image: Image.Image) -> Image.Image:
+def _to_grey(image: Image.Image) -> Image.Image:
   if image.mode in ('1', 'L') and not image.has_transparency_data:
     return image.convert('L')
   return reading.to_rgb(image, background='black').convert('L')
 
 
-def _resized(
+def _resize(
   values: np.ndarray, height: int, width: int, name: str
 ) -> np.ndarray:
-  """Returns a mask at another size; raises if its aspect is another one."""
-  # Both sides are those of the photo by one factor, each rounded somehow.
+  """Returns a mask of another size; raises a UserError for another aspect."""
+  # One factor has to explain both sides, each of them rounded up or down.
   factors = [
     ((side - 1) / of_photo, (side + 1) / of_photo)
     for side, of_photo in zip(values.shape, (height, width), strict=True)
@@ -120,7 +75,6 @@ def _resized(
       f'{values.shape[1]}x{values.shape[0]}; bring the mask to the size of the '
       'picture, or to its aspect'
     )
-  # Each pixel is the mean of what it covers; if it is smaller than one of the
-  # mask, the nearest.
+  # A mean of the pixels that it covers, or the nearest in a smaller mask.
   image = Image.fromarray(values).resize((width, height), Image.Resampling.BOX)
   return np.asarray(image)

@@ -1,6 +1,5 @@
-"""What a photo's file says besides its pixels.
+"""The metadata of a photo's file, as bytes, so that nothing is lost.
 
-It is kept as the bytes that stand in files, so that nothing is lost in between.
 What describes the file rather than the photo is left out, and so is EXIF's
 thumbnail, which would go on showing what was painted over.
 """
@@ -9,19 +8,17 @@ from collections.abc import Iterator
 import dataclasses
 import re
 import struct
-from typing import Any, IO
+from typing import Any, cast, IO
 
 from PIL import ExifTags, Image, ImageFile
 
-from inpaint_jax.photos import reading
-
-# TIFF tags of what the photo is; the others are of how the file is laid out,
-# or have a place of their own here.
+# Tags of TIFF that describe the photo; others describe the file, or have a
+# field of their own in Metadata.
 _DESCRIPTIVE = frozenset(
   (269, 270, 271, 272, 282, 283, 285, 296, 305, 306, 315, 316, 18246, 18249)
   + (33432, 40091, 40092, 40093, 40094, 40095)
 )
-# Tags of a file's layout that some cameras write into EXIF as well.
+# Tags of TIFF that describe the file; some cameras write them into EXIF.
 _LAYOUT = frozenset(
   (254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 320, 322)
   + (323, 324, 325, 330, 338, 339, 347, 513, 514, 529, 530, 531, 532, 700)
@@ -31,13 +28,13 @@ _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 274, 282, 283, 296
 _GPS, _INTEROP = ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop
 _WIDTH, _HEIGHT = 40962, 40963
 _IPTC_TAG, _IPTC_RESOURCE = 33723, 0x0404
-# Chunks of a PNG file on what its numbers mean as colours.
+# Chunks of a PNG file that describe its colours.
 _PNG_COLOUR = (b'cHRM', b'cICP', b'gAMA', b'sRGB')
 
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-  """What a photo's file says besides its pixels; empty means absent.
+  """What a photo's file holds besides its pixels; empty = absent.
 
   Attributes:
     exif: with the six bytes 'Exif' and two zeros in front; orientation 1.
@@ -47,8 +44,7 @@ class Metadata:
     dpi: pixels an inch, across and down.
     comment: of a JPEG file.
     text: keys and values of a PNG file.
-    png_colour: chunks of a PNG file, name and content, on what its numbers
-      mean.
+    png_colour: chunks of a PNG file on its colours, name and content.
   """
 
   exif: bytes = b''
@@ -73,7 +69,7 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
   if image.format == 'PNG':
     png_colour = tuple(
       (name, content)
-      for name, content in png_chunks(reading.file_of(image), until=b'IDAT')
+      for name, content in png_chunks(cast(IO[bytes], image.fp), until=b'IDAT')
       if name in _PNG_COLOUR and len(content) <= 32
     )
   try:
@@ -83,13 +79,12 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
     exif = b''
     notes.append('its EXIF data are damaged and were left out')
   info = image.info
-  text: tuple[tuple[str, str], ...] = ()
-  if image.format == 'PNG':
-    text = tuple(
-      (key, str(value))
-      for key, value in getattr(image, 'text', {}).items()
-      if key != 'XML:com.adobe.xmp' and not key.startswith('Raw profile type ')
-    )
+  # Only PNG has it.
+  text = tuple(
+    (key, str(value))
+    for key, value in getattr(image, 'text', {}).items()
+    if key != 'XML:com.adobe.xmp' and not key.startswith('Raw profile type ')
+  )
   metadata = Metadata(
     exif=exif,
     icc=info.get('icc_profile') or b'',
@@ -139,7 +134,7 @@ def exif_for(
 
 
 def exif_tags(exif: bytes) -> dict[int, Any]:
-  """Returns EXIF data as tags and values, groups of tags as dicts of them."""
+  """Returns EXIF data as values by tag; a group of tags is a dict again."""
   source = Image.Exif()
   source.load(exif)
   copy = _copy(source)
@@ -148,19 +143,21 @@ def exif_tags(exif: bytes) -> dict[int, Any]:
 
 
 def fits_profile(icc: bytes, grey: bool) -> bool:
-  """Returns whether a colour profile describes such pixels, grey or colour."""
+  """Returns whether a colour profile is for such pixels, grey or colour."""
   return (icc[16:20] == b'GRAY') == grey
 
 
 def iptc_segment(iptc: bytes) -> bytes:
-  """Returns IPTC records as a JPEG segment, marker included."""
+  """Returns IPTC records as a JPEG segment, marker included; b'' of none."""
+  if not iptc:
+    return b''
   resource = b'8BIM' + struct.pack('>HHI', _IPTC_RESOURCE, 0, len(iptc)) + iptc
   content = b'Photoshop 3.0\0' + resource + b'\0' * (len(iptc) % 2)
   return b'\xff\xed' + struct.pack('>H', len(content) + 2) + content
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
-  """Returns the resolution if the file names one; Pillow makes some up."""
+  """Returns the resolution that is in the file; Pillow makes some up."""
   is_named = 'dpi' in image.info
   if image.format in ('JPEG', 'MPO') and not image.info.get('jfif_unit'):
     is_named = is_named and _X_RESOLUTION in image.getexif()
@@ -168,9 +165,9 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
     is_named = _X_RESOLUTION in _tiff_tags(image)
   if not is_named:
     return None
-  # PNG counts in metres: 300 an inch come back as 299.9994.
+  # PNG has pixels a metre: 300 an inch come back as 299.9994.
   across, down = (round(float(value), 2) for value in image.info['dpi'])
-  # Some programs write a resolution of nothing, or of 0/0.
+  # Some programs write a resolution of 0, or of 0/0.
   return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
 
 
@@ -195,10 +192,10 @@ def _copy(source: Image.Exif, kept: frozenset[int] | None = None) -> Image.Exif:
     if kept is None or tag in kept:
       exif[tag] = 1 if tag == _ORIENTATION else value
   for tag in (ExifTags.IFD.Exif, _GPS):
-    # A copy: what is asked for is kept by the source, and its own.
+    # A copy, since the source keeps the dict that it returns.
     exif.get_ifd(tag).update(source.get_ifd(tag))
   details = exif.get_ifd(ExifTags.IFD.Exif)
-  # In place of where it stood, what it says.
+  # The group itself takes the place of its offset in the source.
   if details.pop(_INTEROP, None) and source.get_ifd(_INTEROP):
     details[_INTEROP] = dict(source.get_ifd(_INTEROP))
   return exif
@@ -217,7 +214,7 @@ def _iptc(image: Image.Image) -> bytes:
     value = _tiff_tags(image).get(_IPTC_TAG, b'')
   else:
     return b''
-  # Some programs write these bytes as words; what order they had is not known.
+  # Some programs write these bytes as words of unknown order.
   return value if isinstance(value, bytes) else b''
 
 
@@ -232,7 +229,7 @@ def _bytes(value: bytes | str | None) -> bytes:
 def png_chunks(
   file: IO[bytes], until: bytes = b''
 ) -> Iterator[tuple[bytes, bytes]]:
-  """Yields names and contents of a PNG file's chunks, up to one of a name."""
+  """Yields names and contents of a PNG file's chunks, `until` not included."""
   file.seek(8)
   while len(head := file.read(8)) == 8:
     length, name = struct.unpack('>I4s', head)

@@ -12,10 +12,11 @@ class Job(NamedTuple):
   """A photo to fill.
 
   Attributes:
-    photo: where it is.
-    mask: where its mask is; None = what is transparent, or added around it.
-    out: where the result goes.
-    problem: why it cannot be done; '' = nothing is known against it.
+    photo: its path.
+    mask: the path of its mask; None = the hole is what is transparent, or what
+      is added around the photo.
+    out: the path of the result.
+    problem: why it cannot be filled; '' = no reason is known.
   """
 
   photo: pathlib.Path
@@ -25,7 +26,7 @@ class Job(NamedTuple):
 
 
 def is_done(job: Job) -> bool:
-  """Returns whether a job's result is newer than what it is made of."""
+  """Returns whether a job's result is newer than its photo and its mask."""
   inputs = [path for path in (job.photo, job.mask) if path]
   try:
     newest = max(path.stat().st_mtime_ns for path in inputs)
@@ -40,11 +41,11 @@ def list_jobs(
   """Returns a job for each photo of a folder, in the order of their names.
 
   Args:
-    folder: of photos; files with other endings, and hidden ones, are passed by.
-    masks: a folder of masks, of which each photo takes the one of its own name
-      but for the ending; a mask for all; or None.
-    out: a folder, which need not exist. Photos of kinds that cannot be written
-      become PNG files there.
+    folder: of photos; skips hidden files and those with other endings.
+    masks: a folder of masks, which have the name of their photo but for the
+      ending; one mask for all; or None.
+    out: a folder, which need not exist. Photos in formats that cannot be
+      written become PNG files there.
 
   Raises:
     errors.UserError: there are no photos, or the results would be among them.
@@ -58,21 +59,19 @@ def list_jobs(
       raise errors.UserError(
         f'the results in {out} would overwrite inputs; name another folder'
       )
-  found = _list_pictures(folder)
-  if not found:
+  photos = _list_images(folder)
+  if not photos:
     raise errors.UserError(
       f'the folder {folder} has no photos in it; name one that has'
     )
-  choices = None
-  if masks and masks.is_dir():
-    choices = _list_pictures(masks)
+  choices = _list_images(masks) if masks and masks.is_dir() else None
   jobs, results = [], set()
-  for photo in found:
+  for photo in photos:
     mask, problem = masks, ''
     if choices is not None:
       mask, problem = _find_mask(photo, choices)
-    known = photo.suffix.lower() in formats.SUFFIXES
-    result = out / (photo.name if known else f'{photo.stem}.png')
+    is_written = photo.suffix.lower() in formats.SUFFIXES
+    result = out / (photo.name if is_written else f'{photo.stem}.png')
     if result in results:
       problem = f'another photo has the result {result}, too; rename one'
     results.add(result)
@@ -83,6 +82,7 @@ def list_jobs(
 def _find_mask(
   photo: pathlib.Path, masks: Sequence[pathlib.Path]
 ) -> tuple[pathlib.Path | None, str]:
+  """Returns the mask of a photo, or None and the problem."""
   own = [mask for mask in masks if mask.stem == photo.stem]
   if len(own) == 1:
     return own[0], ''
@@ -92,7 +92,7 @@ def _find_mask(
   return None, f'there are {len(own)} masks for it: {names}; keep one'
 
 
-def _list_pictures(folder: pathlib.Path) -> list[pathlib.Path]:
+def _list_images(folder: pathlib.Path) -> list[pathlib.Path]:
   return sorted(
     path
     for path in folder.iterdir()

@@ -18,14 +18,13 @@ class JpegSettings(NamedTuple):
   With the same settings, pixels that were not changed fall on the coefficients
   that they came from, and next to nothing is lost.
 
-  Attributes:
-    tables: quantization tables, 64 numbers each, in rows.
-    subsampling: of the colours, in Pillow's numbers: 0 = 4:4:4, 1 = 4:2:2,
-      2 = 4:2:0.
+  Attributes (as Pillow's `save` calls and counts them):
+    qtables: quantization tables, 64 numbers each, in rows.
+    subsampling: of the colours: 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0.
     progressive: whether it is a progressive JPEG.
   """
 
-  tables: tuple[tuple[int, ...], ...]
+  qtables: tuple[tuple[int, ...], ...]
   subsampling: int
   progressive: bool
 

@@ -1,19 +1,16 @@
 """Photos from files to pictures and back, with all that must survive.
 
   picture = picture_files.read('photo.jpg')
-  result = inpainter(picture.pixels, mask)
-  lines = picture_files.write(
-    'out.jpg', dataclasses.replace(picture, pixels=result)
-  )
+  lines = picture_files.write('copy.png', picture)
 
-This is for photos that are to be written again. reading.py, with which it
-shares the opening of files, is for datasets, where all is 8-bit RGB.
+Datasets, where all is 8-bit RGB, have reading.read instead.
 """
 
 from collections.abc import Sequence
 import dataclasses
 import os
 import pathlib
+from typing import cast, IO
 
 import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin
@@ -37,15 +34,14 @@ def read(
 ) -> Picture:
   """Returns the photo in a file, whatever the file's name says it is.
 
-  EXIF orientation is applied. RGB, grey and 16 bits stay what they are. Palette
-  and CMYK become RGB, 1-bit becomes grey, and `notes` says so. Of an animation
-  the first frame counts.
+  Applies EXIF's orientation. RGB, grey and 16 bits stay what they are. Palette
+  and CMYK become RGB, 1-bit becomes grey, and `notes` says so. Takes the first
+  frame of an animation.
 
   Args:
     source: a path, the bytes of a file, or an open binary file.
-    name: what errors call it; unless given, its path.
-    max_pixels: photos with more are refused; reading.MAX_PIXELS unless given.
-    max_bytes: larger files are refused; any size will do unless given.
+    name: what errors call it; '' = its path.
+    max_pixels, max_bytes: as in reading.opened.
 
   Raises:
     errors.UserError: there is no photo that can be read.
@@ -65,7 +61,7 @@ def check_output(
   """Raises a UserError unless a picture can be written to `path`.
 
   Args:
-    path: where it is to go.
+    path: of the result.
     inputs: files that it must not be, by whatever name or link.
   """
   path = pathlib.Path(path)
@@ -79,10 +75,7 @@ def check_output(
 
 
 def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:
-  """Writes a picture completely or not at all, in the format of its name.
-
-  Returns:
-    Lines on what this format cannot hold, and what became of it.
+  """Writes a picture, completely or not at all; see formats.encode.
 
   Raises:
     errors.UserError: it cannot be written.
@@ -102,13 +95,12 @@ def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:
 
 
 def _read(image: ImageFile.ImageFile, source: reading.Source) -> Picture:
-  notes = _unexpected(image, source)
-  # Pillow loads some images when it is asked for their EXIF data: what is known
-  # only before stands above that.
+  notes = _describe_surprises(image, source)
+  # metadata_lib.read loads some images; these have to be asked before.
   lossless = image.format == 'WEBP' and _is_lossless_webp(image)
-  mode, layouts = image.mode, decoders.layouts(image)
+  mode, raw_modes = image.mode, decoders.raw_modes(image)
   metadata, damaged = metadata_lib.read(image)
-  pixels, alpha, grey, changes = decoders.decode(image, source, layouts)
+  pixels, alpha, grey, changes = decoders.decode(image, source, raw_modes)
   # When Pillow loads a TIFF file, it turns the image and deletes the tag.
   orientation = metadata_lib.orientation(image)
   if metadata.icc and (
@@ -133,7 +125,7 @@ def _format(image: ImageFile.ImageFile) -> str:
   return 'JPEG' if image.format == 'MPO' else image.format or ''
 
 
-def _unexpected(
+def _describe_surprises(
   image: ImageFile.ImageFile, source: reading.Source
 ) -> list[str]:
   """Returns lines on what a user may not expect of this file."""
@@ -156,11 +148,11 @@ def _jpeg_settings(
     return None
   if image.mode not in ('L', 'RGB'):
     return None
-  # Red, green and blue are compressed as such, which Pillow does not write.
+  # It has planes of red, green and blue, which Pillow does not write.
   if image.mode == 'RGB' and image.info.get('adobe_transform') == 0:
     return None
-  # Blocks are counted from the upper left; in an image that was turned they
-  # are the same ones only where they fill it.
+  # Blocks are counted from the upper left: after a turn, they are the same ones
+  # only if no block is cut off.
   if orientation != 1 and (image.width % 16 or image.height % 16):
     return None
   # A layer's last number says which table is its own.
@@ -174,7 +166,7 @@ def _jpeg_settings(
     # Pillow does not write 4:2:2 on its side.
     subsampling = 0 if subsampling == 1 else subsampling
   return JpegSettings(
-    tables=tuple(tuple(map(int, table)) for table in tables),
+    qtables=tuple(tuple(map(int, table)) for table in tables),
     subsampling=subsampling,
     progressive=bool(image.info.get('progressive')),
   )
@@ -182,7 +174,7 @@ def _jpeg_settings(
 
 def _is_lossless_webp(image: ImageFile.ImageFile) -> bool:
   """Returns whether a WebP file's first image is of its lossless kind."""
-  file = reading.file_of(image)
+  file = cast(IO[bytes], image.fp)
   file.seek(12)
   while len(head := file.read(8)) == 8:
     name, length = head[:4], int.from_bytes(head[4:], 'little')

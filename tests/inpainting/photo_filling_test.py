@@ -88,13 +88,38 @@ def test_what_is_added_around_the_photo_is_hole(channels):
     assert (result.alpha == 255).sum() == 43 * 58 - 5
 
 
-def test_dilation_and_mask_go_together():
+@pytest.mark.parametrize('pixels', [0, 1, 3])
+def test_dilation_is_by_that_many_pixels(pixels):
   mask = np.zeros((40, 50), bool)
-  mask[10:20, 10:30] = True
-  _, hole = photo_filling.prepare(Picture(noise()), mask, dilate=2)
-  expected = np.zeros_like(mask)
-  expected[8:22, 8:32] = True
+  mask[0, 4] = mask[7, 49] = True
+  expected = mask.copy()
+  for y, x in zip(*np.nonzero(mask), strict=True):
+    top, left = max(0, y - pixels), max(0, x - pixels)
+    expected[top : y + pixels + 1, left : x + pixels + 1] = True
+  _, hole = photo_filling.prepare(Picture(noise()), mask, dilate=pixels)
   np.testing.assert_array_equal(hole, expected)
+
+
+def test_dilation_makes_no_glass_opaque():
+  alpha = erased()
+  alpha[9:21, 33:40] = 200  # two pixels from the rim
+  picture, hole = photo_filling.prepare(Picture(noise(), alpha), dilate=6)
+  result = photo_filling.fill_picture(paint_grey, picture, hole)
+  np.testing.assert_array_equal(result.alpha[:, 37:], alpha[:, 37:])
+  assert (result.alpha[:, :37] == 255).all()
+
+
+@pytest.mark.parametrize(
+  ('amounts', 'message'),
+  [
+    ({'left': -1}, 'left=-1 cannot be added'),
+    ({'top': 1.5}, 'top=1.5 cannot be added'),
+    ({'left': 10**9}, 'at most 150 megapixels'),
+  ],
+)
+def test_amounts_that_cannot_be_added(amounts, message):
+  with pytest.raises(errors.UserError, match=message):
+    photo_filling.prepare(Picture(noise()), expand=amounts)
 
 
 def test_jpeg_settings_hold_while_the_blocks_stay_in_place():

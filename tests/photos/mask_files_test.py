@@ -130,31 +130,3 @@ def test_less_than_half_opaque_is_hole(dtype):
   alpha = np.array([[0, most // 2, most // 2 + 1, most]], dtype)
   found = mask_files.find_transparent(alpha)
   assert found.tolist() == [[True, True, False, False]]
-
-
-def test_the_rim_of_a_transparent_hole():
-  alpha = np.full((9, 9), 255, np.uint8)
-  alpha[1:6, 1:6] = 200  # soft, around a hole
-  alpha[2:5, 2:5] = 0
-  alpha[7:9, 7:9] = 200  # glass, somewhere else
-  hole = mask_files.find_transparent(alpha)
-  rim = np.zeros((9, 9), bool)
-  rim[1:6, 1:6] = True
-  rim[2:5, 2:5] = False
-  np.testing.assert_array_equal(mask_files.find_rim(alpha, hole), rim)
-  # A hole that was made larger reaches what is opaque: that is no rim.
-  hole[:6, :6] = True
-  assert not mask_files.find_rim(alpha, hole).any()
-
-
-@pytest.mark.parametrize('pixels', [0, 1, 3])
-def test_dilation_is_by_that_many_pixels(pixels):
-  hole = np.zeros((12, 15), bool)
-  hole[0, 4] = hole[7, 14] = True
-  expected = hole.copy()
-  for y, x in zip(*np.nonzero(hole), strict=True):
-    top, left = max(0, y - pixels), max(0, x - pixels)
-    expected[top : y + pixels + 1, left : x + pixels + 1] = True
-  found = mask_files.dilate(hole, pixels)
-  assert found.dtype == bool
-  np.testing.assert_array_equal(found, expected)
