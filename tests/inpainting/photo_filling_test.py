@@ -105,8 +105,8 @@ def test_dilation_makes_no_glass_opaque():
   alpha[9:21, 33:40] = 200  # two pixels from the rim
   picture, hole = photo_filling.prepare(Picture(noise(), alpha), dilate=6)
   result = photo_filling.fill_picture(paint_grey, picture, hole)
-  np.testing.assert_array_equal(result.alpha[:, 37:], alpha[:, 37:])
-  assert (result.alpha[:, :37] == 255).all()
+  np.testing.assert_array_equal(result.alpha[:, 36:], alpha[:, 36:])
+  assert (result.alpha[:, :36] == 255).all()
 
 
 @pytest.mark.parametrize(
