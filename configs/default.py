@@ -107,6 +107,12 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   # L2 penalty added to the gradient, as weight_decay of PyTorch's optimizers.
   config.optimizer.weight_decay = 0.0
 
+  config.profile = ml_collections.ConfigDict()
+  # Steps to trace with jax.profiler, into WORKDIR/profile; 0 = none.
+  config.profile.num_steps = 0
+  # Steps of each start before the trace; the first ones compile.
+  config.profile.skip_steps = 10
+
   if preset == 'landscapes':
     config.batch_size = 32
     config.num_epochs = 20

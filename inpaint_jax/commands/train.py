@@ -3,12 +3,13 @@
   python main.py --config=configs/unet.py --workdir=runs/unet
   python main.py --mode=evaluate --workdir=runs/unet
 
-This file has the flags alone: training is in training/train.py, evaluation in
+This file has only the flags: training is in training/train.py, evaluation in
 training/evaluate.py, the fields of --config in configs/default.py.
 
 Outside a checkout the command is inpaint-jax-train.
 """
 
+from collections.abc import Sequence
 import contextlib
 
 from absl import flags
@@ -30,21 +31,21 @@ _MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate'], 'What to do.')
 _DISTRIBUTED = flags.DEFINE_bool(
   'distributed',
   False,
-  'Start as one of several processes, which Slurm, Open MPI, GKE or Cloud TPU '
-  'has started; anywhere else the three flags below take its place.',
+  'Train with the other processes that Slurm, Open MPI, GKE or Cloud TPU '
+  'started; elsewhere, give the three flags below instead.',
 )
 _COORDINATOR_ADDRESS = flags.DEFINE_string(
   'coordinator_address', None, 'HOST:PORT of process 0.'
 )
 _NUM_PROCESSES = flags.DEFINE_integer(
-  'num_processes', None, 'How many processes train together.'
+  'num_processes', None, 'Number of processes that train together.'
 )
 _PROCESS_ID = flags.DEFINE_integer(
-  'process_id', None, 'Which of them this is, counted from 0.'
+  'process_id', None, 'Number of this process, counted from 0.'
 )
 
 
-def main(argv: list[str]) -> None:
+def main(argv: Sequence[str]) -> None:
   if argv[1:]:
     raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
   if not _WORKDIR.value:
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> None:
     )
 
   named = _COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value
-  # JAX takes a second to import: --help and wrong flags need not wait for it.
+  # Imported here: --help and wrong flags need not wait a second for JAX.
   with contextlib.ExitStack() as stack:
     if _DISTRIBUTED.value or named != (None, None, None):
       from inpaint_jax.system import distributed

@@ -168,7 +168,7 @@ def checksum(tree: Any, info: dict[str, Any]) -> int:
   for leaf in jax.tree.leaves(tree):
     if isinstance(leaf, jax.Array):
       leaf = leaf.addressable_data(0)
-    value = zlib.crc32(np.ascontiguousarray(leaf), value)
+    value = zlib.crc32(np.ascontiguousarray(leaf).data, value)
   return value
 
 

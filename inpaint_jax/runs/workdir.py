@@ -31,6 +31,8 @@ FREE_FIELDS = (
   'data.num_threads',
   'data.source',
   'model.conv',
+  'profile.num_steps',
+  'profile.skip_steps',
 )
 
 # Fields that came after the first version, with what they were in its runs.
@@ -39,6 +41,8 @@ _ADDED = {
   'hole_weight': 1.0,
   'init_from': '',
   'model.conv': 'auto',
+  'profile.num_steps': 0,
+  'profile.skip_steps': 10,
 }
 
 Path = str | os.PathLike[str]
@@ -160,6 +164,8 @@ def to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict(_tuples(fields))
   for name, value in _ADDED.items():
     section, _, field = name.rpartition('.')
+    if section and section not in config:
+      config[section] = ml_collections.ConfigDict()
     place = config[section] if section else config
     if field not in place:
       place[field] = value

@@ -1,24 +1,23 @@
 """Our nets, as inference and main.py run them."""
 
 from collections.abc import Callable
-import contextlib
 import functools
-import io
 import pathlib
-import tempfile
 from typing import Any
 
 import jax
 import ml_collections
 import numpy as np
 
-from inpaint_jax import datasets, losses, masks, models
+from inpaint_jax import losses, masks, models, optimizers
 from inpaint_jax.inpainting import fills
 from inpaint_jax.release import export
 from inpaint_jax.runs import trained_model
 from inpaint_jax.speed import cases
 from inpaint_jax.system import sharding
-from inpaint_jax.training import run as runs
+from inpaint_jax.training import train_step
+from inpaint_jax.training.setup import create_setup
+from inpaint_jax.training.train_state import create_train_state
 
 # How inference is compiled where a size may come once.
 QUICK = 'quick to compile'
@@ -70,24 +69,24 @@ def create_inference(case: cases.Case, mode: str) -> cases.Work:
 def create_training(case: cases.Case, dtype: str) -> cases.Work:
   """Returns a step of main.py, with pictures that lie in memory."""
   config = _config(case, dtype)
-  with tempfile.TemporaryDirectory() as folder:
-    # What main.py builds, of a dataset that is as small as it can be.
-    config.data.update(
-      dataset='synthetic',
-      source='',
-      data_dir=f'{folder}/data',
-      image_size=min(case.size, max(datasets.IMAGE_SIZES)),
-      num_train=case.batch,
-      num_val=1,
-      num_test=1,
-    )
-    with contextlib.redirect_stderr(io.StringIO()):
-      run = runs.create_run(config, pathlib.Path(folder))
-  seed = np.uint32(config.seed)
-  create_state = jax.jit(
-    run.create_state, out_shardings=sharding.replicated(run.mesh)
+  setup = create_setup(config)
+  tx = optimizers.create_optimizer(config.optimizer, num_steps=1)
+  step_fn = train_step.jit_train_step(
+    train_step.make_train_step(
+      setup.model, tx, setup.loss, setup.sampler, config
+    ),
+    setup.mesh,
   )
-  state = create_state(seed)
+  create_state = functools.partial(
+    create_train_state,
+    setup.model,
+    tx,
+    image_size=case.size,
+    ema_decay=config.ema_decay,
+  )
+  seed = np.uint32(config.seed)
+  sharded = sharding.replicated(setup.mesh)
+  state = jax.jit(create_state, out_shardings=sharded)(seed)
   image, _ = cases.example(case)
   batch = {
     'image': image,
@@ -97,8 +96,8 @@ def create_training(case: cases.Case, dtype: str) -> cases.Work:
 
   def step() -> float:
     nonlocal state
-    put = sharding.put_batch(batch, run.mesh)
-    state, values = run.train_step(state, put, seed)
+    put = sharding.put_batch(batch, setup.mesh)
+    state, values = step_fn(state, put, seed)
     # The new parameters, too, and not only the loss.
     jax.block_until_ready(state)
     return float(values['loss'])

@@ -18,7 +18,7 @@ import PIL.Image
 
 from inpaint_jax.study import comparisons, reference, results
 from inpaint_jax.system import atomic_files
-from inpaint_jax.training import images
+from inpaint_jax.training import grids
 
 _COLOURS = (
   '#0072B2',
@@ -212,7 +212,7 @@ def picture_grid(
   """
   half = -(-len(rows) // 2)
   columns = [
-    images.grid({**given, **dict(part)}, cell=96)
+    grids.draw_grid({**given, **dict(part)}, cell=96)
     for part in (rows[:half], rows[half:])
     if part
   ]

@@ -1,8 +1,9 @@
-"""Validation and test: the same pictures, holes and metrics every time."""
+"""Validation and test: the same images, holes and metrics every time."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 import os
+import pathlib
 from typing import Any
 
 import flax.linen as nn
@@ -15,20 +16,20 @@ import tqdm
 from inpaint_jax import baselines, losses, lpips, masks, metrics, models
 from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.system import distributed, errors, json_files, sharding
-from inpaint_jax.training import config_checks, images, input_pipeline
+from inpaint_jax.training import grids, images, input_pipeline, setup
 
-# (variables, batch) -> (a dict of [B], a dict of pictures [B, H, W, .]).
+# (variables, batch) -> (a dict of [B], a dict of images [B, H, W, .]).
 EvalStep = Callable[
   [Any, Any], tuple[dict[str, jax.Array], dict[str, jax.Array]]
 ]
 
-# What is measured of every picture, in the order in which it is shown.
+# What is measured for every image, in the order in which it is shown.
 NAMES = ('loss', *metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS)
 
 # What an evaluation may change of the config that a run was trained with.
 OVERRIDABLE = ('batch_size', 'eval_seed', 'data.', 'masks.')
 
-# Of the table by hole area, where whole-picture metrics say little.
+# Of the table by hole area, where whole-image metrics say little.
 _BUCKET_METRICS = ('hole_l1', 'hole_psnr', 'seam_ratio', 'lpips')
 
 
@@ -38,26 +39,28 @@ def make_eval_step(
   sampler: masks.Sampler,
   config: ml_collections.ConfigDict,
 ) -> EvalStep:
-  """Returns the jitted function (variables, batch) -> (values, pictures).
+  """Returns the jitted function (variables, batch) -> (values, arrays).
 
-  `values` has `loss` and each metric as [B]; what it holds for padding means
-  nothing. `pictures` has `image`, `mask` and `output`, float32 [B, H, W, .].
+  `values` has `loss` and each metric as [B]; those of padding mean nothing.
+  `arrays` has `image`, `mask` and `output`, float32 [B, H, W, .].
 
   Args:
-    model: a net of models.MODELS.
+    model: an entry of models.MODELS.
     loss: an entry of losses.LOSSES.
     sampler: draws the masks, see masks.create_sampler.
-    config: the run; here eval_seed and hole_weight are read.
+    config: the run; it reads eval_seed and hole_weight.
   """
 
   @jax.jit
-  def eval_step(variables, batch):
+  def eval_step(
+    variables: Any, batch: Mapping[str, jax.Array]
+  ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     image = images.to_float(batch['image'])
     _, height, width, _ = image.shape
     mask = masks.evaluation_masks(
       sampler, config.eval_seed, batch['index'], height, width
     )
-    outputs = model.apply(variables, image * (1 - mask), mask, train=False)
+    outputs: Any = model.apply(variables, image * (1 - mask), mask, train=False)
     loss_map = loss.fn(outputs, image)
     output = loss.to_image(outputs)
     values = {
@@ -76,17 +79,18 @@ def evaluate_split(
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
 ) -> dict[str, np.ndarray]:
-  """Returns the loss and each metric of every picture of a split, as [N]."""
+  """Returns the loss and each metric of every image of a split, as [N]."""
   collected = []
-  waiting = None
+  unread: tuple[dict[str, jax.Array], jax.Array] | None = None
   for batch in _batches(source, config, mesh):
     placed = sharding.put_batch(batch, mesh)
     values, _ = eval_step(variables, placed)
-    # The devices are at work on this batch while the one before it is read.
-    if waiting:
-      collected.append(_without_padding(*waiting, mesh))
-    waiting = values, placed['valid']
-  collected.append(_without_padding(*waiting, mesh))
+    # The devices compute this batch while the one before it is read.
+    if unread:
+      collected.append(_without_padding(*unread, mesh))
+    unread = values, placed['valid']
+  if unread:
+    collected.append(_without_padding(*unread, mesh))
   return _concatenate(collected)
 
 
@@ -98,23 +102,24 @@ def sample_grid(
   mesh: jax.sharding.Mesh,
   count: int,
 ) -> np.ndarray:
-  """Returns the grid of a split's first pictures as uint8 [H, W, 3]."""
+  """Returns the grid of a split's first images as uint8 [H, W, 3]."""
   collected, found = [], 0
   for batch in _batches(source, config, mesh):
     placed = sharding.put_batch(batch, mesh)
-    _, pictures = eval_step(variables, placed)
-    collected.append(_without_padding(pictures, placed['valid'], mesh))
+    _, arrays = eval_step(variables, placed)
+    collected.append(_without_padding(arrays, placed['valid'], mesh))
     found += len(collected[-1]['image'])
     if found >= count:
       break
-  pictures = {name: x[:count] for name, x in _concatenate(collected).items()}
-  image, mask, output = (pictures[x] for x in ('image', 'mask', 'output'))
-  return images.grid(
+  first = {name: x[:count] for name, x in _concatenate(collected).items()}
+  image, mask, output = (first[x] for x in ('image', 'mask', 'output'))
+  composite = metrics.composite(*map(jnp.asarray, (output, image, mask)))
+  return grids.draw_grid(
     {
       'original': image,
       'masked': image * (1 - mask),
       'output': output,
-      'composite': np.asarray(metrics.composite(output, image, mask)),
+      'composite': np.asarray(composite),
     }
   )
 
@@ -130,15 +135,14 @@ def evaluate(
       those in OVERRIDABLE.
 
   Returns:
-    What test_metrics.json holds, or test_other.json if there are overrides:
+    The content of test_metrics.json, or of test_other.json with overrides:
     `step` and `epoch` of the checkpoint, the means over the test split for the
-    net and each baseline, and the same by hole area.
+    model and each baseline, and the same by hole area.
 
   Raises:
     errors.UserError: no such run, no checkpoint, or a field that cannot be
       changed.
   """
-  mesh = sharding.create_mesh()
   overrides = dict(overrides or {})
   for name in overrides:
     if not name.startswith(OVERRIDABLE):
@@ -146,34 +150,30 @@ def evaluate(
         f'{name} is part of what was trained and cannot be changed in '
         'an evaluation; what can: batch_size, eval_seed, data.*, masks.*'
       )
-  net = trained_model.load_run(workdir, sharding.replicated(mesh))
-  config = net.config.copy_and_resolve_references()
+  mesh = sharding.create_mesh()
+  workdir = pathlib.Path(workdir).expanduser()
+  trained = trained_model.load_run(workdir, sharding.replicated(mesh))
+  config = trained.config.copy_and_resolve_references()
   config.update_from_flattened_dict(overrides)
-  config_checks.check_numbers(config)
-  # Found before the work, not after.
+  setup.check_numbers(config)
+  # Before the work: a folder that cannot be written to would waste it.
   if distributed.is_first():
-    workdirs.check_writable(net.workdir)
-  # Other pictures than those of the training are another dataset.
+    workdirs.check_writable(workdir)
+  # Other images than those of the training are another dataset.
   elsewhere = set(workdirs.FREE_FIELDS) - {'data.source'}
   same_data = not any(
     name.startswith('data.') and name not in elsewhere for name in overrides
   )
-  record = net.workdir / 'dataset.json' if same_data else None
+  record = workdir / 'dataset.json' if same_data else None
   with distributed.first_before_others('dataset'):
-    source = input_pipeline.load(config.data, record).splits['test']
+    test = input_pipeline.load(config.data, record).splits['test']
 
-  eval_step = make_eval_step(
-    net.model,
-    net.loss,
-    masks.create_sampler(config.masks),
-    config,
-  )
-  measured = _measure(eval_step, net, source, config, mesh)
+  measured = _measure(trained, test, config, mesh)
   report = {
-    'step': net.step,
-    'epoch': net.info['epoch'],
-    'parameters': models.count_parameters(net.variables['params']),
-    'pictures': len(source),
+    'step': trained.step,
+    'epoch': trained.info['epoch'],
+    'parameters': models.count_parameters(trained.variables['params']),
+    'pictures': len(test),
     'config': config.to_dict(),
     'metrics': {
       method: {name: float(np.mean(x)) for name, x in values.items()}
@@ -185,11 +185,11 @@ def evaluate(
     },
   }
   print(format_report(report), flush=True)
-  # What the run itself was tested on stays its test.
+  # The test of the run itself is kept.
   name = 'test_other.json' if overrides else 'test_metrics.json'
   if distributed.is_first():
-    with workdirs.disk_full_as_user_error(net.workdir):
-      json_files.write(net.workdir / name, report)
+    with workdirs.disk_full_as_user_error(workdir):
+      json_files.write(workdir / name, report)
   return report
 
 
@@ -204,36 +204,35 @@ def format_report(report: Mapping[str, Any]) -> str:
     f'checkpoint of step {report["step"]}',
   ]
   means = report['metrics']
-  net = next(iter(means))
-  names = [name for name in means[net] if name not in ('loss', 'hole_area')]
+  model = next(iter(means))
+  names = [name for name in means[model] if name not in ('loss', 'hole_area')]
   rows = [
     [method, *(_number(values[name]) for name in names)]
     for method, values in means.items()
   ]
   lines += _align([['', *names], *rows])
 
-  names = [name for name in _BUCKET_METRICS if name in means[net]]
-  lines += ['', f'{net} by hole area']
+  names = [name for name in _BUCKET_METRICS if name in means[model]]
+  lines += ['', f'{model} by hole area']
   rows = [
     [
       f'{row["low"]:.0%} to {row["high"]:.0%}',
       str(row['count']),
       *(_number(row['means'][name]) for name in names),
     ]
-    for row in report['by_hole_area'][net]
+    for row in report['by_hole_area'][model]
   ]
   lines += _align([['', 'pictures', *names], *rows])
   return '\n'.join(lines)
 
 
 def _measure(
-  eval_step: EvalStep,
-  net: trained_model.TrainedModel,
+  trained: trained_model.TrainedModel,
   source: input_pipeline.Source,
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
 ) -> dict[str, dict[str, np.ndarray]]:
-  """Returns {method: {metric: [N]}} for the net, then the baselines."""
+  """Returns {method: {metric: [N]}} of the model, then of the baselines."""
   perceptual = lpips.load(sharding.replicated(mesh))
   if perceptual is None:
     print("no LPIPS: pip install -e '.[metrics]' adds it")
@@ -241,10 +240,14 @@ def _measure(
   for name in baselines.BASELINES.keys() - fills.keys():
     print(f"no {name}: pip install -e '.[metrics]' adds it")
 
+  sampler = masks.create_sampler(config.masks)
+  eval_step = make_eval_step(trained.model, trained.loss, sampler, config)
   compute = jax.jit(metrics.compute)
   composite = jax.jit(metrics.composite)
   area = jax.jit(metrics.hole_area)
-  collected = {name: [] for name in (config.model.name, *fills)}
+  collected: dict[str, list[dict[str, np.ndarray]]] = {
+    name: [] for name in (config.model.name, *fills)
+  }
   with futures.ThreadPoolExecutor() as pool:
     batches = tqdm.tqdm(
       _batches(source, config, mesh),
@@ -255,17 +258,17 @@ def _measure(
     )
     for batch in batches:
       placed = sharding.put_batch(batch, mesh)
-      values, pictures = eval_step(net.variables, placed)
-      image, mask = pictures['image'], pictures['mask']
-      outputs = {config.model.name: (values, pictures['output'])}
-      # Each process fills the pictures that it has read.
+      values, arrays = eval_step(trained.variables, placed)
+      image, mask = arrays['image'], arrays['mask']
+      results = {config.model.name: (values, arrays['output'])}
+      # Each process fills the images that it has read.
       rows = sharding.local_rows(len(mask), mesh)
       mask_uint8 = sharding.gather(mask, mesh)[rows, ..., 0].astype(np.uint8)
       for name, fill in fills.items():
         filled = np.stack(list(pool.map(fill, batch['image'], mask_uint8)))
-        output = sharding.put_batch(filled, mesh).astype(jnp.float32) / 255
-        outputs[name] = compute(output, image, mask), output
-      for name, (values, output) in outputs.items():
+        output = images.to_float(sharding.put_batch(filled, mesh))
+        results[name] = compute(output, image, mask), output
+      for name, (values, output) in results.items():
         values = {**values, 'hole_area': area(mask)}
         if perceptual:
           values['lpips'] = perceptual(composite(output, image, mask), image)
@@ -291,8 +294,8 @@ def _batches(
 def _without_padding(
   values: Mapping[str, jax.Array], valid: jax.Array, mesh: jax.sharding.Mesh
 ) -> dict[str, np.ndarray]:
-  values, valid = sharding.gather((dict(values), valid), mesh)
-  return {name: x[valid > 0] for name, x in values.items()}
+  gathered, flags = sharding.gather((dict(values), valid), mesh)
+  return {name: x[flags > 0] for name, x in gathered.items()}
 
 
 def _concatenate(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -1,12 +1,12 @@
-"""From a split to training batches on the devices, and what is kept of it.
+"""Training batches on the devices, and where images are kept between epochs.
 
-`data.cache` says where pictures are kept once they were read: on the
-devices, in the memory of the host, or nowhere. Whatever it is, batch s is the
-same, bit for bit; where pictures lie on the devices, their flips and turns are
-drawn on the host as ever, and made there.
+`cache_splits` decides where, by the field data.cache. Batch s is the same in
+every case, bit for bit: where images stay on the devices, the host still draws
+their flips and rotations, and the devices apply them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent import futures
 import time
 from typing import Any
 
@@ -18,17 +18,76 @@ import numpy as np
 from inpaint_jax.system import errors, sharding
 from inpaint_jax.training import input_pipeline
 
-CACHES = ('auto', 'device', 'host', 'none')
-# Of what `auto` keeps in the memory of a host, in bytes.
-_HOST_LIMIT = 2**30
-# Share of a device's memory that it takes; a net wants the rest.
+# Values of data.cache, and where the training images are then kept.
+CACHES = {
+  'auto': 'the first of the others that has room',
+  'device': 'on the devices',
+  'host': 'in the memory of the host',
+  'none': 'nowhere: each epoch reads them again',
+}
+# What `auto` may take: bytes of the host, and a share of a device's memory, of
+# which the model needs the rest.
+_HOST_BYTES = 2**30
 _DEVICE_SHARE = 0.25
-# Pictures that go to the devices at once.
+# Images that go to the devices at once.
 _CHUNK = 256
 
 
-class Kept:
-  """A source that reads each picture once, when it is first asked for."""
+def cache_splits(
+  splits: Mapping[str, input_pipeline.Source],
+  config: ml_collections.ConfigDict,
+  mesh: jax.sharding.Mesh,
+) -> dict[str, input_pipeline.Source]:
+  """Returns the splits, cached where the config says so.
+
+  The test split stays as it is, since it is read once. The validation split is
+  never kept on the devices.
+
+  Args:
+    splits: train, val and test.
+    config: the section `data` of a config.
+    mesh: the devices.
+
+  Raises:
+    errors.UserError: data.cache=device, and the images do not fit.
+  """
+  train, val = splits['train'], splits['val']
+  place = _choose_cache(config, len(train) + len(val), mesh)
+  if place == 'none':
+    return dict(splits)
+  train = (
+    DeviceCache(train, config, mesh)
+    if place == 'device'
+    else HostCache(train, config.image_size)
+  )
+  val = HostCache(val, config.image_size)
+  return {**splits, 'train': train, 'val': val}
+
+
+def _choose_cache(
+  config: ml_collections.ConfigDict, count: int, mesh: jax.sharding.Mesh
+) -> str:
+  """Returns device, host or none for so many images."""
+  size = count * config.image_size**2 * 3
+  # A CPU device reports no memory: it has the host's.
+  stats = mesh.local_devices[0].memory_stats() or {}
+  memory = stats.get('bytes_limit', 0)
+  if config.cache == 'device' and 0 < memory < size:
+    raise errors.UserError(
+      f'data.cache=device wants {size / 1e9:.1f} GB of a device that '
+      f'has {memory / 1e9:.1f}; choose host or none'
+    )
+  if config.cache != 'auto':
+    return config.cache
+  # Several processes upload together or not at all, but their hosts may have
+  # different devices.
+  if size <= _DEVICE_SHARE * memory and jax.process_count() == 1:
+    return 'device'
+  return 'host' if size <= _HOST_BYTES else 'none'
+
+
+class HostCache:
+  """A source that reads each image once, when it is first asked for."""
 
   def __init__(self, source: input_pipeline.Source, image_size: int):
     self._source = source
@@ -42,57 +101,57 @@ class Kept:
 
   def __getitem__(self, index: int) -> dict[str, Any]:
     if not self._is_read[index]:
-      # Two threads may both come here, and write the same.
+      # Two threads may both come here; they write the same.
       self._images[index] = self._source[index]['image']
       self._is_read[index] = True
     return {'image': self._images[index]}
 
 
-def check(config: ml_collections.ConfigDict) -> None:
-  """Raises a UserError if the section `data` names no cache."""
-  if config.cache not in CACHES:
-    raise errors.UserError(
-      f'data.cache={config.cache} is unknown; choose: {", ".join(CACHES)}'
-    )
+class DeviceCache:
+  """A source whose images lie on each device; its examples have none.
 
-
-def choose(
-  config: ml_collections.ConfigDict, count: int, mesh: jax.sharding.Mesh
-) -> str:
-  """Returns where pictures are to be kept: device, host or none.
-
-  Args:
-    config: the section `data` of a config.
-    count: training and validation pictures.
-    mesh: the devices.
-
-  Raises:
-    errors.UserError: they are asked for on devices that are too small.
+  Attributes:
+    images: uint8 [N, S, S, 3].
   """
-  wanted = config.cache
-  size = count * config.image_size**2 * 3
-  device = mesh.local_devices[0]
-  # The memory of a CPU device is the host's, and says nothing of itself.
-  there = (device.memory_stats() or {}).get('bytes_limit', 0)
-  if wanted == 'device' and 0 < there < size:
-    raise errors.UserError(
-      f'data.cache=device wants {size / 1e9:.1f} GB of a device that '
-      f'has {there / 1e9:.1f}; choose host or none'
+
+  def __init__(
+    self,
+    source: input_pipeline.Source,
+    config: ml_collections.ConfigDict,
+    mesh: jax.sharding.Mesh,
+  ):
+    """Reads a split and moves it to all devices.
+
+    Args:
+      source: the split.
+      config: the section `data` of a config.
+      mesh: the devices.
+    """
+    self._count = len(source)
+    shape = (len(source), config.image_size, config.image_size, 3)
+    sharded = sharding.replicated(mesh)
+    # Chunks go to memory that is there already: neither the host nor a device
+    # ever holds the split twice.
+    create = jax.jit(lambda: jnp.zeros(shape, jnp.uint8), out_shardings=sharded)
+    write = jax.jit(
+      lambda images, chunk, start: jax.lax.dynamic_update_slice_in_dim(
+        images, chunk, start, axis=0
+      ),
+      donate_argnums=0,
+      out_shardings=sharded,
     )
-  if wanted != 'auto':
-    return wanted
-  # Several processes upload together or not at all, and one host may have
-  # other devices than the next.
-  if size <= _DEVICE_SHARE * there and jax.process_count() == 1:
-    return 'device'
-  return 'host' if size <= _HOST_LIMIT else 'none'
+    self.images = create()
+    with futures.ThreadPoolExecutor(max(1, config.num_threads)) as pool:
+      for start in range(0, len(source), _CHUNK):
+        indices = range(start, min(start + _CHUNK, len(source)))
+        chunk = np.stack(list(pool.map(lambda i: source[i]['image'], indices)))
+        self.images = write(self.images, chunk, np.int32(start))
 
+  def __len__(self) -> int:
+    return self._count
 
-def keep(
-  source: input_pipeline.Source, config: ml_collections.ConfigDict, cache: str
-) -> input_pipeline.Source:
-  """Returns a source that reads from disk only what it must."""
-  return source if cache == 'none' else Kept(source, config.image_size)
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    return {}
 
 
 class Feed:
@@ -108,103 +167,58 @@ class Feed:
     config: ml_collections.ConfigDict,
     mesh: jax.sharding.Mesh,
     *,
-    seed: int,
-    batch_size: int,
-    start_step: int,
-    cache: str,
+    start_step: int = 0,
   ):
     """Begins to read.
 
     Args:
-      source: the training split.
-      config: the section `data` of a config.
+      source: the training split, as cache_splits returned it.
+      config: the run.
       mesh: where batches go.
-      seed: of order and augmentation.
-      batch_size: pictures a batch, over all processes.
       start_step: batches to pass over.
-      cache: what `choose` returned.
     """
     self.waited = 0.0
     self._mesh = mesh
-    self._pictures = None
-    if cache == 'device':
-      self._pictures = upload(source, config, mesh)
+    self._images = source.images if isinstance(source, DeviceCache) else None
     self._batches: Iterator[input_pipeline.Batch] = (
       input_pipeline.train_batches(
         source,
-        config,
-        seed=seed,
-        batch_size=batch_size,
+        config.data,
+        seed=config.seed,
+        batch_size=config.batch_size,
         start_step=start_step,
-        rows=sharding.local_rows(batch_size, mesh),
-        with_images=self._pictures is None,
+        rows=sharding.local_rows(config.batch_size, mesh),
       )
     )
-    self._look_up = jax.jit(look_up, out_shardings=sharding.split(mesh))
+    self._add_images = jax.jit(add_images, out_shardings=sharding.split(mesh))
 
   def next(self) -> dict[str, jax.Array]:
-    """Returns the next batch; with its images on the devices."""
+    """Returns the next batch: image, index and valid."""
     start = time.monotonic()
     batch = next(self._batches)
     self.waited += time.monotonic() - start
-    batch = sharding.put_batch(batch, self._mesh)
-    if self._pictures is None:
-      return batch
-    return self._look_up(self._pictures, batch)
+    placed = sharding.put_batch(batch, self._mesh)
+    if self._images is None:
+      return placed
+    return self._add_images(self._images, placed)
 
 
-def upload(
-  source: input_pipeline.Source,
-  config: ml_collections.ConfigDict,
-  mesh: jax.sharding.Mesh,
-) -> jax.Array:
-  """Returns all pictures of a source, uint8 [N, S, S, 3], on each device.
-
-  Args:
-    source: a split.
-    config: the section `data` of a config.
-    mesh: the devices.
-  """
-  whole = sharding.replicated(mesh)
-  size = config.image_size
-  # Into memory that is there already: neither the host nor a device ever
-  # holds the split twice.
-  create = jax.jit(
-    lambda: jnp.zeros((len(source), size, size, 3), jnp.uint8),
-    out_shardings=whole,
-  )
-  write = jax.jit(
-    lambda pictures, chunk, start: jax.lax.dynamic_update_slice_in_dim(
-      pictures, chunk, start, axis=0
-    ),
-    donate_argnums=0,
-    out_shardings=whole,
-  )
-  pictures, start = create(), 0
-  for batch in input_pipeline.eval_batches(source, config, batch_size=_CHUNK):
-    chunk = batch['image'][batch['valid'] > 0]
-    pictures = write(pictures, chunk, np.int32(start))
-    start += len(chunk)
-  return pictures
-
-
-def look_up(
-  pictures: jax.Array, batch: dict[str, jax.Array]
+def add_images(
+  images: jax.Array, batch: dict[str, jax.Array]
 ) -> dict[str, jax.Array]:
-  """Returns a batch without images with those of its indices, augmented.
+  """Returns a batch with its images, augmented as input_pipeline.augment does.
 
   Args:
-    pictures: uint8 [N, S, S, 3].
-    batch: `index`, `flipped` and `turns`, each [B], and more.
+    images: all images of the split, uint8 [N, S, S, 3].
+    batch: `index`, `flipped`, `turns` and `valid`, each [B].
   """
   flipped, turns = (
     batch[name][:, None, None, None] for name in ('flipped', 'turns')
   )
-  x = jnp.take(pictures, batch['index'], axis=0)
+  x = jnp.take(images, batch['index'], axis=0)
   x = jnp.where(flipped, x[:, :, ::-1], x)
-  # np.rot90: a quarter is the transposed picture upside down, and so on.
+  # np.rot90: one quarter is the transposed image upside down, and so on.
   x = jnp.where(turns % 2 == 1, x.swapaxes(1, 2), x)
   x = jnp.where((turns == 1) | (turns == 2), x[:, ::-1], x)
   x = jnp.where((turns == 2) | (turns == 3), x[:, :, ::-1], x)
-  kept = {name: batch[name] for name in ('index', 'valid')}
-  return {'image': x, **kept}
+  return {'image': x, 'index': batch['index'], 'valid': batch['valid']}

@@ -1,11 +1,11 @@
-"""From a dataset to batches.
+"""From a dataset to batches in the memory of the host.
 
 A batch is a dict of NumPy arrays:
-  image: uint8 [B, H, W, 3]; the step makes it float32 in [0, 1], so that a
-    quarter of the bytes travel to the device.
-  index: int32 [B], the place of each picture in its split.
+  image: uint8 [B, H, W, 3]; the step converts it to float32 in [0, 1], so that
+    a quarter of the bytes travel to the device.
+  index: int32 [B], the place of each image in its split.
   valid: float32 [B], 0 where the last evaluation batch is padding.
-Masks are not here: they are drawn on the device, see masks.py.
+Masks are drawn on the device, see masks.py.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ Batch = dict[str, np.ndarray]
 
 
 class Source(Protocol):
-  """A split: pictures in a fixed order, each read when it is asked for."""
+  """A split: images in a fixed order, each read when it is asked for."""
 
   def __len__(self) -> int: ...
 
@@ -32,27 +32,25 @@ class Source(Protocol):
 
 
 class _Indexed:
-  """A source whose examples know their index and carry nothing else."""
+  """A source whose examples have image, index and valid, and nothing else.
 
-  def __init__(self, source: Source, with_images: bool = True):
+  Examples of a feed.DeviceCache have no image.
+  """
+
+  def __init__(self, source: Source):
     self._source = source
-    self._with_images = with_images
 
   def __len__(self) -> int:
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    image = {}
-    if self._with_images:
-      image = {'image': self._source[index]['image']}
+    example = self._source[index]
+    image = {'image': example['image']} if 'image' in example else {}
     return {**image, 'index': np.int32(index), 'valid': np.float32(1)}
 
 
 class _Padded(_Indexed):
-  """A source brought to whole batches, and of each of them some rows.
-
-  What is missing in the last batch is black and not valid.
-  """
+  """Some rows of each batch of a source, the last batch padded with black."""
 
   def __init__(self, source: Source, batch_size: int, rows: slice):
     super().__init__(source)
@@ -76,7 +74,7 @@ class _Padded(_Indexed):
 
 
 class _Rows(grain.MapDataset):
-  """Of every `batch_size` examples of a dataset some rows, without end."""
+  """Some rows of each batch of a dataset, without end."""
 
   def __init__(self, parent: grain.MapDataset, batch_size: int, rows: slice):
     super().__init__(parent)
@@ -97,17 +95,17 @@ class _Rows(grain.MapDataset):
 def load(
   config: ml_collections.ConfigDict, record: pathlib.Path | None = None
 ) -> datasets.Dataset:
-  """Returns a dataset, building it where it is not there.
+  """Returns a dataset, and builds it first if it is not there.
 
   Args:
     config: the section `data` of a config.
     record: a file that keeps the dataset's name from one start of a run to the
-      next. A run can then go on without its photographs, from what was built
-      of them, but not with others.
+      next. A run can then go on without its photos, from the dataset that was
+      built from them, but not with other photos.
 
   Raises:
-    errors.UserError: the dataset cannot be built or read, or is another one
-      than the record names.
+    errors.UserError: the dataset cannot be built or read, or is not the one
+      that the record names.
   """
   if record is None:
     return datasets.load(config)
@@ -130,34 +128,6 @@ def load(
   return datasets.load(config)
 
 
-def draw_augmentation(
-  rng: np.random.Generator, *, flip: bool, rotate: bool
-) -> dict[str, np.ndarray]:
-  """Draws how a picture is flipped and turned.
-
-  Args:
-    rng: where chance comes from.
-    flip: whether to flip left and right, with probability 1/2.
-    rotate: whether to rotate by 0, 90, 180 or 270 degrees, equally likely.
-
-  Returns:
-    `flipped`, 0 or 1, and `turns`, quarters to the left after that; int8.
-  """
-  # Both are drawn in any case: a switch does not move the other's chance.
-  flipped, turns = rng.integers(2), rng.integers(4)
-  return {
-    'flipped': np.int8(flipped if flip else 0),
-    'turns': np.int8(turns if rotate else 0),
-  }
-
-
-def augment(image: np.ndarray, flipped: int, turns: int) -> np.ndarray:
-  """Returns a square picture [S, S, 3] flipped and turned."""
-  if flipped:
-    image = np.fliplr(image)
-  return np.ascontiguousarray(np.rot90(image, turns))
-
-
 def steps_per_epoch(source: Source, batch_size: int) -> int:
   """Returns the number of whole batches in the training split."""
   steps = len(source) // batch_size
@@ -169,6 +139,37 @@ def steps_per_epoch(source: Source, batch_size: int) -> int:
   return steps
 
 
+def draw_augmentation(
+  rng: np.random.Generator, *, flip: bool, rotate: bool
+) -> dict[str, np.int8]:
+  """Draws how an image is flipped and rotated.
+
+  Args:
+    rng: the source of chance.
+    flip: whether to flip left and right, with probability 1/2.
+    rotate: whether to rotate by 0, 90, 180 or 270 degrees, equally likely.
+
+  Returns:
+    `flipped`, 0 or 1, and `turns`, the counterclockwise quarter turns after
+    the flip.
+  """
+  # Both are always drawn, so that a switch does not change the other's draw.
+  flipped, turns = rng.integers(2), rng.integers(4)
+  return {
+    'flipped': np.int8(flipped if flip else 0),
+    'turns': np.int8(turns if rotate else 0),
+  }
+
+
+def augment(
+  image: np.ndarray, flipped: int | np.integer, turns: int | np.integer
+) -> np.ndarray:
+  """Returns a square image [S, S, 3] flipped, then rotated."""
+  if flipped:
+    image = np.fliplr(image)
+  return np.ascontiguousarray(np.rot90(image, int(turns)))
+
+
 def train_batches(
   source: Source,
   config: ml_collections.ConfigDict,
@@ -177,35 +178,36 @@ def train_batches(
   batch_size: int,
   start_step: int = 0,
   rows: slice | None = None,
-  with_images: bool = True,
 ) -> Iterator[Batch]:
   """Yields training batches without end, from `start_step` on.
 
-  Each epoch sees every picture at most once, in an order of its own; the last
+  Each epoch sees every image at most once, in an order of its own; the last
   `len(source) % batch_size` of that order are left out. Batch s is a pure
-  function of (source, seed, s): a run that is resumed needs no saved position.
+  function of (source, seed, s): a run that goes on needs no saved position.
 
   Args:
-    source: the training split.
+    source: the training split. Where its examples have no image, batches have
+      `flipped` and `turns` instead, see draw_augmentation.
     config: the section `data` of the config.
     seed: of order and augmentation.
-    batch_size: pictures a batch.
+    batch_size: images a batch.
     start_step: batches to pass over, without reading them.
-    rows: those of each batch that are read, all unless named; what they hold
-      does not depend on it.
-    with_images: whether to read them; else batches have what was drawn for
-      their augmentation, see draw_augmentation.
+    rows: the rows of each batch to read, all by default; their content does
+      not depend on it.
   """
 
-  def augment_example(example, rng):
+  def augment_example(
+    example: dict[str, Any], rng: np.random.Generator
+  ) -> dict[str, Any]:
     drawn = draw_augmentation(rng, flip=config.flip, rotate=config.rotate)
-    if not with_images:
+    if 'image' not in example:
       return {**example, **drawn}
-    return {**example, 'image': augment(example['image'], **drawn)}
+    image = augment(example['image'], drawn['flipped'], drawn['turns'])
+    return {**example, 'image': image}
 
   rows = rows or slice(batch_size)
   examples = (
-    grain.MapDataset.source(_Indexed(source, with_images))
+    grain.MapDataset.source(_Indexed(source))
     .seed(seed)
     .shuffle()
     .random_map(augment_example)
@@ -215,10 +217,7 @@ def train_batches(
     .batch(len(range(batch_size)[rows]), drop_remainder=True)
     .repeat()
   )
-  options = grain.ReadOptions(
-    num_threads=config.num_threads, prefetch_buffer_size=8
-  )
-  return iter(dataset[start_step:].to_iter_dataset(options))
+  return iter(dataset[start_step:].to_iter_dataset(_read_options(config)))
 
 
 def eval_batches(
@@ -233,14 +232,17 @@ def eval_batches(
   Args:
     source: a validation or test split.
     config: the section `data` of the config.
-    batch_size: pictures a batch.
-    rows: those of each batch that are read, all unless named.
+    batch_size: images a batch.
+    rows: the rows of each batch to read, all by default.
   """
   rows = rows or slice(batch_size)
   dataset = grain.MapDataset.source(_Padded(source, batch_size, rows)).batch(
     len(range(batch_size)[rows])
   )
-  options = grain.ReadOptions(
+  return iter(dataset.to_iter_dataset(_read_options(config)))
+
+
+def _read_options(config: ml_collections.ConfigDict) -> grain.ReadOptions:
+  return grain.ReadOptions(
     num_threads=config.num_threads, prefetch_buffer_size=8
   )
-  yield from dataset.to_iter_dataset(options)

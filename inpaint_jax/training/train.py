@@ -1,30 +1,39 @@
-"""Training: the loop, and all that happens at its steps.
+"""Training: the loop, and what happens at its steps.
 
-`train_and_evaluate(config, workdir)` is the whole of it. Batch, masks and
-augmentation of step s are pure functions of (config, s), so that a run which
-was killed goes on from its latest checkpoint as if nothing had happened.
+`train_and_evaluate(config, workdir)` does all of it. Batch, masks and
+augmentation of step s are pure functions of (config, s), so a run that was
+killed goes on from its latest checkpoint as if nothing had happened.
 """
 
-from collections.abc import Mapping
 import dataclasses
+import functools
 import math
 import os
 import pathlib
 import signal
 import statistics
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 import ml_collections
 import numpy as np
 
-from inpaint_jax import models
+from inpaint_jax import models, optimizers
 from inpaint_jax.release import zoo
 from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import distributed, errors, interrupts, sharding
-from inpaint_jax.training import console, evaluate, feed, images, run as runs
-from inpaint_jax.training.train_state import TrainState
+from inpaint_jax.training import (
+  console,
+  evaluate,
+  feed,
+  grids,
+  input_pipeline,
+  profiler,
+  train_step,
+)
+from inpaint_jax.training.setup import create_setup, Setup
+from inpaint_jax.training.train_state import create_train_state, TrainState
 from inpaint_jax.training.writer import NoWriter, Writer
 
 TRAIN_METRICS = ('loss', 'grad_norm', 'param_norm', 'learning_rate')
@@ -39,8 +48,8 @@ class DivergedError(errors.UserError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Finished:
-  """A training that came to its end.
+class TrainingResult:
+  """What a training that reached its end returns.
 
   Attributes:
     state: after the last step.
@@ -70,8 +79,8 @@ class Progress:
   window: list[float] = dataclasses.field(default_factory=list)
   seconds: float = 0.0
 
-  def note(self, val_loss: float) -> bool:
-    """Takes in an epoch's val/loss; returns whether it is the best so far."""
+  def add_epoch(self, val_loss: float) -> bool:
+    """Counts an epoch; returns whether its val/loss is the best so far."""
     is_best = self.best_loss is None or val_loss < self.best_loss
     if is_best:
       self.best_loss = val_loss
@@ -103,18 +112,18 @@ def train_and_evaluate(
     The state after the last step.
 
   Raises:
-    errors.UserError: something the user can mend; what was saved is whole.
+    errors.UserError: something the user can fix; what was saved is whole.
   """
-  finished = train(config, workdir)
+  result = train(config, workdir)
   workdir = pathlib.Path(workdir).expanduser()
   report = evaluate.evaluate(workdir)
-  console.show_end(workdir, report, finished.seconds)
-  return finished.state
+  console.show_end(workdir, report, result.seconds)
+  return result.state
 
 
 def train(
   config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
-) -> Finished:
+) -> TrainingResult:
   """Trains a run to its end, or goes on with it, without the test.
 
   Args:
@@ -123,141 +132,125 @@ def train(
 
   Raises:
     DivergedError: a loss or a gradient is not finite.
-    errors.UserError: anything else that the user can mend; what was saved is
+    errors.UserError: anything else that the user can fix; what was saved is
       whole.
   """
-  # Names and numbers first: a mistake in them leaves no folder behind.
-  runs.check(config)
+  # First of all: a mistake in the config leaves no folder behind.
+  setup = create_setup(config)
   with (
     workdirs.disk_full_as_user_error(workdir),
-    workdirs.locked_workdir(workdir, config) as workdir,
+    workdirs.locked_workdir(workdir, config) as path,
   ):
-    return _Loop(runs.create_run(config, workdir)).to_end()
+    return _Loop(setup, path).run()
 
 
 class _Loop:
-  """The steps of one process: training, logging, validation, checkpoints."""
+  """The steps of one start: training, logging, validation, checkpoints."""
 
-  def __init__(self, run: runs.Run):
-    self._run = run
-    # An argument of what is compiled, which seeds then share.
-    self._seed = np.uint32(run.config.seed)
-    self._latest = checkpoints.open_manager(run.workdir, 'latest')
-    self._best = checkpoints.open_manager(run.workdir, 'best')
-    self._state, self._progress = self._start()
+  def __init__(self, setup: Setup, workdir: pathlib.Path):
+    config, mesh = setup.config, setup.mesh
+    self._setup, self._config, self._mesh = setup, config, mesh
+    self._workdir = workdir
+
+    with distributed.first_before_others('dataset'):
+      dataset = input_pipeline.load(config.data, workdir / 'dataset.json')
+    self._splits = feed.cache_splits(dataset.splits, config.data, mesh)
+    self._steps_per_epoch = input_pipeline.steps_per_epoch(
+      self._splits['train'], config.batch_size
+    )
+    self._num_steps = self._steps_per_epoch * config.num_epochs
+
+    tx = optimizers.create_optimizer(config.optimizer, self._num_steps)
+    self._schedule = optimizers.create_schedule(
+      config.optimizer, self._num_steps
+    )
+    self._train_step = train_step.jit_train_step(
+      train_step.make_train_step(
+        setup.model, tx, setup.loss, setup.sampler, config
+      ),
+      mesh,
+    )
+    self._eval_step = evaluate.make_eval_step(
+      setup.model, setup.loss, setup.sampler, config
+    )
+    self._create_state = functools.partial(
+      create_train_state,
+      setup.model,
+      tx,
+      image_size=config.data.image_size,
+      ema_decay=config.ema_decay,
+    )
+    # An argument of what is compiled: runs that differ in their seeds alone
+    # share the compiled programs.
+    self._seed = np.uint32(config.seed)
+
+    self._latest = checkpoints.open_manager(workdir, 'latest')
+    self._best = checkpoints.open_manager(workdir, 'best')
+    self._state, self._progress = self._restore_or_create()
     self._step = int(self._state.step)
-    # All processes go through the same steps; the first one tells of them.
+
+    # All processes make the same steps; the first one writes about them.
     self._writer = (
-      Writer(run.workdir, COLUMNS, self._step)
+      Writer(workdir, COLUMNS, self._step)
       if distributed.is_first()
       else NoWriter()
     )
     self._console = console.Console(
-      self._step, run.num_steps, run.config.batch_size
+      self._step, self._num_steps, config.batch_size
     )
+    self._profiler = profiler.Profiler(config.profile, workdir / 'profile')
+    # Metrics of the newest step: on the device, and once they were read.
+    self._unread: dict[str, jax.Array] = {}
+    self._values: dict[str, float] = {}
     # The signal that came to any process, as of the newest step that was read.
     self._signal = 0
-    # Metrics of the newest step, still on the device.
-    self._unread: dict[str, jax.Array] = {}
-    # The same once they were read.
-    self._values: dict[str, float] = {}
-    # Pictures/s, as logged.
+    # Images/s, as logged.
     self._rates: list[float] = []
 
-  def _start(self) -> tuple[TrainState, Progress]:
-    """Returns the latest checkpoint of the run, or its first state."""
-    run, sharded = self._run, sharding.replicated(self._run.mesh)
-    shapes = jax.eval_shape(run.create_state)
-    count = models.count_parameters(shapes.params)
-    print(
-      f'{run.config.model.name}: {count:,} parameters, '
-      f'{count * 4 / 1e6:.1f} MB; {run.num_steps} steps of '
-      f'{run.config.batch_size} pictures, {run.steps_per_epoch} an epoch, on '
-      f'{run.mesh.size} {jax.default_backend()} device(s) of '
-      f'{jax.process_count()} process(es)'
-    )
-    restored = checkpoints.restore(
-      self._latest,
-      checkpoints.abstract_like(shapes, sharded),
-      set_aside=True,
-    )
-    step = restored.step if restored else 0
-    if int(sharding.largest(step, run.mesh)) != step:
-      raise errors.UserError(
-        f'workdir={run.workdir} has other checkpoints on another host; name '
-        'a folder on a file system that all hosts share'
-      )
-    # A best epoch that this start has yet to come to. It will find it again,
-    # or, where devices round by chance, another.
-    checkpoints.delete_after(self._best, step)
-    if restored is None:
-      create_state = jax.jit(run.create_state, out_shardings=sharded)
-      state = create_state(self._seed)
-      if run.config.init_from:
-        state = self._with_variables_of(run.config.init_from, state)
-      return state, Progress()
-    print(f'going on from the checkpoint of step {restored.step}')
-    return restored.tree, Progress(**restored.info)
-
-  def _with_variables_of(self, source: str, state: TrainState) -> TrainState:
-    """Returns a first state with the parameters of another training."""
-    net = zoo.load(source, sharding.replicated(self._run.mesh))
-    for field in ('name', 'features'):
-      found, wanted = net.config.model[field], self._run.config.model[field]
-      if found != wanted:
-        raise errors.UserError(
-          f'init_from={source} has model.{field}={found}, this run '
-          f'has {wanted}; name a source of the same model'
-        )
-    print(f'starting from the parameters of {source}, step {net.step}')
-    return state.with_variables(net.variables)
-
-  def to_end(self) -> Finished:
+  def run(self) -> TrainingResult:
     """Trains to the last step or an early stop; a signal exits."""
     try:
       with interrupts.deferred() as stop, self._console:
         self._train(stop)
     finally:
+      self._profiler.close()
       self._writer.close()
       self._latest.close()
       self._best.close()
-    # One that came when no step was left to look for it.
-    self._signal = int(sharding.largest(int(stop.signal or 0), self._run.mesh))
+    # A signal that came after the last step had looked for one.
+    self._signal = int(sharding.largest(int(stop.signal or 0), self._mesh))
     if self._signal:
       self._exit()
-    # The first rate has the compilation in it.
+    # The time of the first rate includes compilation.
     rates = self._rates[1:]
-    return Finished(
+    return TrainingResult(
       self._state,
       self._progress.seconds,
       statistics.median(rates) if rates else None,
     )
 
   def _train(self, stop: interrupts.Stop) -> None:
-    run, config = self._run, self._run.config
+    config = self._config
     self._feed = feed.Feed(
-      run.splits['train'],
-      config.data,
-      run.mesh,
-      seed=config.seed,
-      batch_size=config.batch_size,
-      start_step=self._step,
-      cache=run.cache,
+      self._splits['train'], config, self._mesh, start_step=self._step
     )
-    while self._step < run.num_steps and not self._is_stale():
+    while self._step < self._num_steps and not self._is_stale():
+      self._profiler.begin_step()
       batch = self._feed.next()
-      self._state, values = run.train_step(self._state, batch, self._seed)
-      # The devices are at work on this step while the one before it is read.
-      self._read()
+      self._state, values = self._train_step(self._state, batch, self._seed)
+      self._profiler.end_step(values)
+      # The devices compute this step while the metrics of the one before it
+      # are read.
+      self._read_metrics()
       self._unread, self._step = values, self._step + 1
       self._console.advance()
       if jax.process_count() > 1:
-        # Read with the metrics, a step later, so that nobody waits for it, and
-        # all processes stop after the same step.
+        # Read with the metrics, a step later: no process waits for it, and all
+        # stop after the same step.
         asked = int(stop.signal or 0)
-        self._unread['signal'] = sharding.largest(asked, run.mesh)
+        self._unread['signal'] = sharding.largest(asked, self._mesh)
 
-      ends_epoch = self._step % run.steps_per_epoch == 0
+      ends_epoch = self._step % self._steps_per_epoch == 0
       if ends_epoch or is_time(self._step, config.log_every_steps, first=True):
         self._log(ends_epoch)
       if jax.process_count() == 1:
@@ -271,6 +264,59 @@ class _Loop:
       if self._signal:
         self._exit()
 
+  def _restore_or_create(self) -> tuple[TrainState, Progress]:
+    """Returns the latest checkpoint of the run, or its first state."""
+    config, mesh = self._config, self._mesh
+    shapes = jax.eval_shape(self._create_state, self._seed)
+    count = models.count_parameters(shapes.params)
+    print(
+      f'{config.model.name}: {count:,} parameters, '
+      f'{count * 4 / 1e6:.1f} MB; {self._num_steps} steps of '
+      f'{config.batch_size} pictures, {self._steps_per_epoch} an epoch, on '
+      f'{mesh.size} {jax.default_backend()} device(s) of '
+      f'{jax.process_count()} process(es)'
+    )
+    sharded = sharding.replicated(mesh)
+    restored = checkpoints.restore(
+      self._latest,
+      checkpoints.abstract_like(shapes, sharded),
+      set_aside=True,
+    )
+    step = restored.step if restored else 0
+    if int(sharding.largest(step, mesh)) != step:
+      raise errors.UserError(
+        f'workdir={self._workdir} has other checkpoints on another host; name '
+        'a folder on a file system that all hosts share'
+      )
+    # A best epoch after this step: the run finds it again or, where devices
+    # round by chance, another one.
+    checkpoints.delete_after(self._best, step)
+    if restored is not None:
+      print(f'going on from the checkpoint of step {restored.step}')
+      return restored.tree, Progress(**restored.info)
+    create_state = jax.jit(self._create_state, out_shardings=sharded)
+    state = create_state(self._seed)
+    if config.init_from:
+      state = state.with_variables(self._load_variables(config.init_from))
+    return state, Progress()
+
+  def _load_variables(self, source: str) -> dict[str, Any]:
+    """Returns the variables of another training of the same model."""
+    trained = zoo.load(source, sharding.replicated(self._mesh))
+    for field in ('name', 'features'):
+      found, wanted = trained.config.model[field], self._config.model[field]
+      if found != wanted:
+        raise errors.UserError(
+          f'init_from={source} has model.{field}={found}, this run '
+          f'has {wanted}; name a source of the same model'
+        )
+    print(f'starting from the parameters of {source}, step {trained.step}')
+    return trained.variables
+
+  def _is_stale(self) -> bool:
+    patience = self._config.early_stopping_patience
+    return 0 < patience <= self._progress.stale_epochs
+
   def _exit(self) -> NoReturn:
     self._console.print(
       f'{signal.Signals(self._signal).name}: saved step {self._step}; the '
@@ -278,41 +324,39 @@ class _Loop:
     )
     sys.exit(128 + self._signal)
 
-  def _is_stale(self) -> bool:
-    patience = self._run.config.early_stopping_patience
-    return 0 < patience <= self._progress.stale_epochs
-
-  def _read(self) -> None:
+  def _read_metrics(self) -> None:
     """Waits for the metrics of the newest step, and checks them."""
     if not self._unread:
       return
     self._values = {name: float(x) for name, x in self._unread.items()}
     self._unread = {}
     self._signal = int(self._values.pop('signal', self._signal))
-    self._check_finite(self._values)
+    for name, value in self._values.items():
+      self._check_finite(name, value)
     self._progress.window.append(self._values['loss'])
 
-  def _check_finite(self, values: Mapping[str, float]) -> None:
-    for name, value in values.items():
-      if not math.isfinite(value):
-        kept = self._latest.latest_step()
-        raise DivergedError(
-          f'{name} is {value} at step {self._step}; lower '
-          'optimizer.learning_rate or set '
-          'optimizer.clip_norm in a new workdir; '
-          + (f'the checkpoint of step {kept} is good' if kept else 'no epoch ')
-          + ('' if kept else 'had ended, so nothing was saved')
+  def _check_finite(self, name: str, value: float) -> None:
+    if not math.isfinite(value):
+      saved = self._latest.latest_step()
+      raise DivergedError(
+        f'{name} is {value} at step {self._step}; lower '
+        'optimizer.learning_rate or set optimizer.clip_norm in a new workdir; '
+        + (
+          f'the checkpoint of step {saved} is good'
+          if saved
+          else 'no epoch had ended, so nothing was saved'
         )
+      )
 
   def _log(self, ends_epoch: bool) -> None:
-    """Writes a row of train metrics, and of validation where an epoch ends."""
-    self._read()
+    """Writes a row of train metrics, and validates where an epoch ends."""
+    self._read_metrics()
     window, self._progress.window = self._progress.window, []
     row = {
       'train/loss': math.fsum(window) / len(window),
       'train/grad_norm': self._values['grad_norm'],
       'train/param_norm': self._values['param_norm'],
-      'train/learning_rate': float(self._run.schedule(self._step - 1)),
+      'train/learning_rate': float(self._schedule(self._step - 1)),
     }
     waited, self._feed.waited = self._feed.waited, 0.0
     timed = self._console.log_train(self._step, row, waited)
@@ -324,20 +368,23 @@ class _Loop:
 
   def _validate(self) -> dict[str, float]:
     """Measures the epoch that ended, draws its samples, keeps the best."""
-    run, step, variables = self._run, self._step, self._state.variables()
-    epoch = step // run.steps_per_epoch
+    config, step, val = self._config, self._step, self._splits['val']
+    epoch, variables = step // self._steps_per_epoch, self._state.variables()
     measured = evaluate.evaluate_split(
-      run.eval_step,
-      variables,
-      run.splits['val'],
-      run.config,
-      run.mesh,
+      self._eval_step, variables, val, config, self._mesh
     )
     row = {f'val/{name}': float(x.mean()) for name, x in measured.items()}
-    self._check_finite({'val/loss': row['val/loss']})
-    self._draw_samples(epoch, variables)
-    is_best = self._progress.note(row['val/loss'])
-    self._console.log_epoch(epoch, run.config.num_epochs, row, is_best)
+    self._check_finite('val/loss', row['val/loss'])
+    if config.num_samples:
+      grid = evaluate.sample_grid(
+        self._eval_step, variables, val, config, self._mesh, config.num_samples
+      )
+      if distributed.is_first():
+        path = self._workdir / 'samples' / f'epoch_{epoch:03d}.png'
+        grids.write_png(path, grid)
+      self._writer.image(step, 'val/samples', grid)
+    is_best = self._progress.add_epoch(row['val/loss'])
+    self._console.log_epoch(epoch, config.num_epochs, row, is_best)
     if is_best:
       checkpoints.save(self._best, step, variables, {'epoch': epoch, **row})
     elif self._is_stale():
@@ -347,29 +394,11 @@ class _Loop:
       )
     return row
 
-  def _draw_samples(self, epoch: int, variables: Mapping) -> None:
-    run, count = self._run, self._run.config.num_samples
-    if count:
-      grid = evaluate.sample_grid(
-        run.eval_step,
-        variables,
-        run.splits['val'],
-        run.config,
-        run.mesh,
-        count,
-      )
-      if distributed.is_first():
-        images.write(run.workdir / 'samples' / f'epoch_{epoch:03d}.png', grid)
-      self._writer.image(self._step, 'val/samples', grid)
-
   def _save(self) -> None:
-    """Saves the state; rows of metrics.csv up to here are written already."""
-    self._read()
+    """Saves the state; rows of metrics.csv up to here are on disk already."""
+    self._read_metrics()
     self._progress.seconds += self._console.lap()
     checkpoints.save(
-      self._latest,
-      self._step,
-      self._state,
-      dataclasses.asdict(self._progress),
+      self._latest, self._step, self._state, dataclasses.asdict(self._progress)
     )
     self._writer.scalars(self._step, {'train/seconds': self._progress.seconds})

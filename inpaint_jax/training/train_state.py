@@ -1,6 +1,7 @@
-"""All that training changes, in one pytree."""
+"""What training changes, as one pytree."""
 
 from collections.abc import Mapping
+import dataclasses
 from typing import Any
 
 import flax
@@ -31,7 +32,7 @@ class TrainState:
   ema_params: Any
 
   def variables(self) -> dict[str, Any]:
-    """Returns what validation and inference use, the mean if there is one."""
+    """Returns what validation and inference use: the running mean, if any."""
     params = self.params if self.ema_params is None else self.ema_params
     return {'params': params, 'batch_stats': self.batch_stats}
 
@@ -41,7 +42,8 @@ class TrainState:
     if ema_params is not None:
       # A copy: the step donates its state, and no buffer can be donated twice.
       ema_params = jax.tree.map(jnp.copy, variables['params'])
-    return self.replace(
+    return dataclasses.replace(
+      self,
       params=variables['params'],
       batch_stats=variables['batch_stats'],
       ema_params=ema_params,
@@ -51,21 +53,21 @@ class TrainState:
 def create_train_state(
   model: nn.Module,
   tx: optax.GradientTransformation,
+  seed: jax.typing.ArrayLike,
   *,
-  seed: int,
   image_size: int,
   ema_decay: float,
 ) -> TrainState:
   """Returns the state before the first step.
 
   Args:
-    model: a net of models.MODELS.
+    model: an entry of models.MODELS.
     tx: the optimizer.
     seed: of the initial weights.
-    image_size: side of the pictures in pixels.
+    image_size: side of the images in pixels.
     ema_decay: 0 = no running mean of the parameters.
   """
-  # Steps count from 1, so number 0 of the seed's keys is free for this.
+  # Steps count from 1, so key 0 of the seed is free for this.
   key = jax.random.fold_in(jax.random.key(seed), 0)
   variables = models.init_variables(model, key, image_size)
   params = variables['params']

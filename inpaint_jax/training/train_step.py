@@ -1,6 +1,6 @@
 """One step of training, as a pure function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -10,6 +10,7 @@ import ml_collections
 import optax
 
 from inpaint_jax import losses, masks
+from inpaint_jax.system import sharding
 from inpaint_jax.training import images
 from inpaint_jax.training.train_state import TrainState
 
@@ -25,19 +26,21 @@ def make_train_step(
 ) -> TrainStep:
   """Returns the pure function (state, batch, seed) -> (state, metrics).
 
-  The seed is the run's unless it is given. Given as an array it is no part of
-  the compiled program, and runs that differ in nothing else share one.
+  The seed is config.seed unless it is given. If it is given as an array, it is
+  an argument of the compiled program: runs that differ in nothing else share
+  one program.
 
   Args:
-    model: a net of models.MODELS.
+    model: an entry of models.MODELS.
     tx: the optimizer.
     loss: an entry of losses.LOSSES.
     sampler: draws the masks, see masks.create_sampler.
-    config: the run; here seed, hole_weight, accumulate_steps and ema_decay are
-      read.
+    config: the run; it reads seed, hole_weight, accumulate_steps and ema_decay.
   """
 
-  def loss_fn(params, batch_stats, image, mask):
+  def loss_fn(
+    params: Any, batch_stats: Any, image: jax.Array, mask: jax.Array
+  ) -> tuple[jax.Array, Any]:
     image = images.to_float(image)
     outputs, mutated = model.apply(
       {'params': params, 'batch_stats': batch_stats},
@@ -52,7 +55,11 @@ def make_train_step(
 
   grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
 
-  def train_step(state, batch, seed=config.seed):
+  def train_step(
+    state: TrainState,
+    batch: Mapping[str, jax.Array],
+    seed: jax.typing.ArrayLike = config.seed,
+  ) -> tuple[TrainState, dict[str, jax.Array]]:
     image = batch['image']
     batch_size, height, width, _ = image.shape
     step = state.step + 1
@@ -84,33 +91,43 @@ def make_train_step(
   return train_step
 
 
+def jit_train_step(step: TrainStep, mesh: jax.sharding.Mesh) -> TrainStep:
+  """Returns a step compiled for all devices of the mesh, which hold the state.
+
+  The state is donated: the new one takes the memory of the old one.
+  """
+  return jax.jit(
+    step, donate_argnums=0, out_shardings=sharding.replicated(mesh)
+  )
+
+
 def _accumulate(
   grad_fn: Callable[..., Any],
   state: TrainState,
   batch: tuple[jax.Array, ...],
   count: int,
 ) -> tuple[jax.Array, Any, Any]:
-  """Returns loss, batch statistics and gradient, the means over the parts.
+  """Returns loss, batch statistics and gradient, as means over the parts.
 
   Args:
     grad_fn: (params, batch_stats, *part) -> ((loss, batch_stats), gradient).
     state: before the step.
     batch: arrays [B, ...].
-    count: parts that the batch is gone through in, one after the other.
+    count: parts of the batch, computed one after the other.
   """
   if count == 1:
     (value, stats), grads = grad_fn(state.params, state.batch_stats, *batch)
     return value, stats, grads
 
-  def add_part(carry, part):
-    # Holds a part back until the one before is done, and its memory free.
+  def add_part(carry: Any, part: Any) -> tuple[Any, None]:
+    # Starts a part when the one before it is done and its memory free.
     (value, stats, grads), part = jax.lax.optimization_barrier((carry, part))
     (loss, stats), more = grad_fn(state.params, stats, *part)
     add = lambda total, x: total + x / count
     return (add(value, loss), stats, jax.tree.map(add, grads, more)), None
 
-  def divide(x):
-    # Every count-th row: each part has rows of all devices.
+  def split_into_parts(x: jax.Array) -> jax.Array:
+    # Every count-th row, so that each part has rows of all devices.
     return x.reshape(-1, count, *x.shape[1:]).swapaxes(0, 1)
 
   zeros = jax.tree.map(jnp.zeros_like, state.params)
@@ -118,7 +135,7 @@ def _accumulate(
   carry, _ = jax.lax.scan(
     add_part,
     start,
-    jax.tree.map(divide, batch),
+    jax.tree.map(split_into_parts, batch),
     # Convolutions in a loop are many times slower on a CPU, see WORKSPACE.md.
     unroll=count if jax.default_backend() == 'cpu' else 1,
   )

@@ -2,40 +2,58 @@
 
 import pathlib
 import re
+import types
 
 import pytest
 
 from inpaint_jax.training import console
 
 
-def test_lines_stand_above_a_bar_with_step_loss_speed_and_time(capsys):
+@pytest.fixture
+def clock(monkeypatch):
+  """The clock of the console; `clock.now` sets it."""
+  clock = types.SimpleNamespace(now=100.0)
+  clock.monotonic = lambda: clock.now
+  monkeypatch.setattr(console, 'time', clock)
+  return clock
+
+
+def test_lines_stand_above_a_bar_with_step_loss_speed_and_time(capsys, clock):
   with console.Console(step=4, num_steps=10, batch_size=8) as shown:
     shown.advance()
-    timed = shown.log_train(5, {'train/loss': 0.12341}, waited=2.0)
+    clock.now += 4
+    timed = shown.log_train(5, {'train/loss': 0.12341}, waited=3.0)
     shown.log_epoch(1, 2, {'val/loss': 0.5}, is_best=True)
     shown.log_epoch(2, 2, {'val/loss': 0.6}, is_best=False)
+  assert timed == {'train/pictures_per_second': 2, 'train/input_wait': 0.75}
   out, bar = capsys.readouterr()
   assert out.splitlines() == [
     'step 5/10  train/loss 0.1234',
     'epoch 1/2  val/loss 0.5  (best so far)',
     'epoch 2/2  val/loss 0.6',
   ]
-  rate, share = timed['train/pictures_per_second'], timed['train/input_wait']
-  # One step of 8 pictures in 8 / rate seconds, 2 of which it waited.
-  assert rate > 0
-  assert share == pytest.approx(2 * rate / 8)
   last = bar.split('\r')[-1]
   assert re.search(
-    r'50%.*step 5/10, loss 0\.1234, [\d.]+ pictures/s \[.* gone, .* left\]',
-    last,
+    r'50%.*step 5/10, loss 0\.1234, 2\.0 pictures/s \[.* gone, .* left\]', last
   )
 
 
-def test_laps_add_up():
+def test_validation_is_no_part_of_the_speed(clock):
+  with console.Console(step=0, num_steps=10, batch_size=8) as shown:
+    clock.now += 9
+    shown.log_epoch(1, 2, {'val/loss': 0.5}, is_best=True)
+    shown.advance()
+    clock.now += 2
+    timed = shown.log_train(5, {'train/loss': 1.0}, waited=0.0)
+  assert timed['train/pictures_per_second'] == 4
+
+
+def test_laps_add_up(clock):
   with console.Console(step=0, num_steps=1, batch_size=1) as shown:
-    first, second = shown.lap(), shown.lap()
-  assert first >= 0
-  assert second >= 0
+    clock.now += 2
+    assert shown.lap() == 2
+    clock.now += 5
+    assert shown.lap() == 5
 
 
 def test_the_command_at_the_end_can_be_pasted(capsys):

@@ -1,4 +1,4 @@
-"""Feeding: the same batches from disk, memory and devices."""
+"""Training batches: the same wherever images are kept."""
 
 import jax
 import ml_collections
@@ -10,7 +10,7 @@ from inpaint_jax.training import feed
 
 
 class _Source:
-  """Counts how often its pictures are read."""
+  """Counts how often its images are read."""
 
   def __init__(self, count, size=8):
     shape = (count, size, size, 3)
@@ -25,36 +25,48 @@ class _Source:
     return {'image': self.images[index], 'photo': 'a.jpg'}
 
 
-def _config(**fields):
+class _Count:
+  """A source of which only the number of its images is asked."""
+
+  def __init__(self, count):
+    self._count = count
+
+  def __len__(self):
+    return self._count
+
+
+def _config(cache='auto'):
   return ml_collections.ConfigDict(
     {
-      'flip': True,
-      'rotate': True,
-      'num_threads': 2,
-      'image_size': 8,
-      'cache': 'auto',
-      **fields,
+      'seed': 3,
+      'batch_size': 4,
+      'data': {
+        'flip': True,
+        'rotate': True,
+        'num_threads': 2,
+        'image_size': 8,
+        'cache': cache,
+      },
     }
   )
 
 
+def _cache(source, cache):
+  splits = {'train': source, 'val': _Source(2), 'test': _Source(2)}
+  mesh = sharding.create_mesh()
+  return feed.cache_splits(splits, _config(cache).data, mesh)
+
+
 def _batches(source, cache, count, start_step=0):
-  config = _config()
-  found = feed.Feed(
-    feed.keep(source, config, cache) if cache == 'host' else source,
-    config,
-    sharding.create_mesh(),
-    seed=3,
-    batch_size=4,
-    start_step=start_step,
-    cache=cache,
-  )
+  train = _cache(source, cache)['train']
+  mesh = sharding.create_mesh()
+  found = feed.Feed(train, _config(), mesh, start_step=start_step)
   return [jax.tree.map(np.asarray, found.next()) for _ in range(count)]
 
 
 @pytest.mark.parametrize('cache', ['device', 'host'])
-def test_batches_are_the_same_wherever_pictures_are_kept(cache):
-  """Over two epochs and a later start: order, flips, turns, all fields."""
+def test_batches_are_the_same_wherever_images_are_kept(cache):
+  """Over two epochs and a later start: order, flips, rotations, all fields."""
   source = _Source(22)
   wanted = _batches(source, 'none', 10)
   for found, theirs in (
@@ -66,36 +78,57 @@ def test_batches_are_the_same_wherever_pictures_are_kept(cache):
       for name in ours:
         assert ours[name].dtype == other[name].dtype
         np.testing.assert_array_equal(ours[name], other[name])
-  turned = {
+  is_unchanged = {
     bool((x == source.images[i]).all())
     for batch in wanted
     for x, i in zip(batch['image'], batch['index'], strict=True)
   }
-  # Some are as they were and some are not, or this would show nothing.
-  assert turned == {True, False}
+  # Some are augmented and some are not, or this would show nothing.
+  assert is_unchanged == {True, False}
 
 
 @pytest.mark.parametrize('cache', ['none', 'host', 'device'])
-def test_what_is_kept_is_read_once(cache):
+def test_what_is_cached_is_read_once(cache):
   source = _Source(8)
   # More than three epochs.
   _batches(source, cache, 7)
   if cache == 'none':
     assert source.reads.max() >= 3
   else:
-    # The first once more, by what pads the last chunk.
-    assert source.reads.max() == (1 if cache == 'host' else 2)
+    assert source.reads.max() == 1
+
+
+@pytest.mark.parametrize(
+  ('cache', 'train', 'val'),
+  [
+    ('none', _Source, _Source),
+    ('host', feed.HostCache, feed.HostCache),
+    ('device', feed.DeviceCache, feed.HostCache),
+  ],
+)
+def test_each_split_has_its_place(cache, train, val):
+  splits = _cache(_Source(4), cache)
+  assert {name: type(split) for name, split in splits.items()} == {
+    'train': train,
+    'val': val,
+    'test': _Source,
+  }
+  assert {name: len(split) for name, split in splits.items()} == {
+    'train': 4,
+    'val': 2,
+    'test': 2,
+  }
 
 
 def test_a_split_larger_than_a_chunk_arrives_whole(monkeypatch):
   monkeypatch.setattr(feed, '_CHUNK', 4)
   source = _Source(10)
-  pictures = feed.upload(source, _config(), sharding.create_mesh())
-  np.testing.assert_array_equal(np.asarray(pictures), source.images)
+  cached = _cache(source, 'device')['train']
+  np.testing.assert_array_equal(np.asarray(cached.images), source.images)
 
 
 class _Mesh:
-  """A mesh of one device, which tells of its memory."""
+  """A mesh of one device, which tells how much memory it has."""
 
   def __init__(self, memory):
     self.local_devices = [self]
@@ -105,34 +138,39 @@ class _Mesh:
     return {'bytes_limit': self._memory} if self._memory else None
 
 
+def _place(count, memory, cache='auto'):
+  """Returns the type of the training split's cache, None if it has none."""
+  splits = {'train': _Count(count), 'val': _Count(0), 'test': _Count(1)}
+  cached = feed.cache_splits(splits, _config(cache).data, _Mesh(memory))
+  if cached['train'] is splits['train']:
+    return None
+  return type(cached['train'])
+
+
 @pytest.mark.parametrize(
   ('memory', 'count', 'wanted'),
   [
-    (None, 1000, 'host'),
-    (None, 10**7, 'none'),
-    (10**9, 1000, 'device'),
-    (10**6, 4000, 'host'),
-    (10**9, 10**7, 'none'),
+    (None, 1000, feed.HostCache),
+    (None, 10**7, None),
+    (10**9, 1000, 'on the devices'),
+    (10**6, 4000, feed.HostCache),
+    (10**9, 10**7, None),
   ],
 )
-def test_auto_takes_the_first_that_has_room(memory, count, wanted):
-  # A picture is 192 bytes.
-  assert feed.choose(_config(), count, _Mesh(memory)) == wanted
+def test_auto_takes_the_first_that_has_room(monkeypatch, memory, count, wanted):
+  monkeypatch.setattr(feed, 'DeviceCache', lambda *_: 'on the devices')
+  # An image is 192 bytes.
+  found = _place(count, memory)
+  assert found is (str if wanted == 'on the devices' else wanted)
 
 
 def test_several_processes_do_not_choose_devices(monkeypatch):
   monkeypatch.setattr(jax, 'process_count', lambda: 2)
-  assert feed.choose(_config(), 1000, _Mesh(10**9)) == 'host'
+  assert _place(1000, 10**9) is feed.HostCache
 
 
-def test_what_is_named_is_taken_if_it_can_be():
-  config = _config(cache='device')
-  assert feed.choose(config, 1000, _Mesh(None)) == 'device'
+def test_a_device_that_is_too_small_is_an_error():
   with pytest.raises(
     errors.UserError, match=r'cache=device wants 0\.2 GB .* choose host or none'
   ):
-    feed.choose(config, 10**6, _Mesh(10**6))
-  with pytest.raises(
-    errors.UserError, match=r'cache=disk is unknown; choose: auto, device'
-  ):
-    feed.check(_config(cache='disk'))
+    _place(10**6, 10**6, cache='device')

@@ -1,19 +1,26 @@
-"""All that training changes, in one pytree."""
+"""What training changes, as one pytree."""
+
+import functools
 
 import jax
 import numpy as np
+import pytest
 
 from inpaint_jax import models, optimizers
 from inpaint_jax.training import train_state
 
+pytestmark = pytest.mark.usefixtures('quick_compile')
+
 
 def _state(config, **kwargs):
   settings = {'seed': 0, 'image_size': 32, 'ema_decay': 0.0, **kwargs}
-  return train_state.create_train_state(
+  create = functools.partial(
+    train_state.create_train_state,
     models.create_model(config.model),
     optimizers.create_optimizer(config.optimizer, 10),
     **settings,
   )
+  return jax.jit(create)()
 
 
 def test_the_seed_and_nothing_else_draws_the_weights(config):

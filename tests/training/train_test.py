@@ -1,10 +1,12 @@
 """Training: the step, the loop, and what ends it."""
 
 import csv
+import itertools
 import json
 import os
 import shutil
 import signal
+import types
 
 import jax
 import numpy as np
@@ -31,14 +33,14 @@ def test_is_time():
 
 def test_progress_counts_epochs_without_a_better_loss():
   progress = train.Progress()
-  assert [progress.note(x) for x in (3.0, 2.0, 2.5, 2.0, 1.0)] == [
+  assert [progress.add_epoch(x) for x in (3.0, 2.0, 2.5, 2.0, 1.0)] == [
     True,
     True,
     False,
     False,
     True,
   ]
-  progress.note(1.5)
+  progress.add_epoch(1.5)
   assert (progress.best_loss, progress.stale_epochs) == (1.0, 1)
 
 
@@ -97,40 +99,62 @@ def test_a_finished_run_is_not_trained_again(trained, config, capsys):
 
 
 def test_training_without_a_test(config, tmp_path):
-  finished = train.train(config, tmp_path)
-  assert int(finished.state.step) == 10
-  assert finished.seconds > 0
-  assert finished.pictures_per_second > 0
+  result = train.train(config, tmp_path)
+  assert int(result.state.step) == 10
+  assert result.seconds > 0
+  assert result.pictures_per_second > 0
   assert not (tmp_path / 'test_metrics.json').exists()
   # Started again it has nothing to do, and nothing to time.
   again = train.train(config, tmp_path)
-  assert again.seconds == finished.seconds
+  assert again.seconds == result.seconds
   assert again.pictures_per_second is None
 
 
 def test_waiting_for_input_is_logged(config, tmp_path, monkeypatch):
-  logged = []
-  scalars = train.Writer.scalars
+  """The seconds since the last row: steps 1, 2, 4, 5, 6, 8 and 10 have one."""
+  waits, names = [], []
+  log_train, scalars = train.console.Console.log_train, train.Writer.scalars
 
-  def note(self, step, values):
-    logged.append(values.get('train/input_wait'))
+  def record_wait(self, step, row, waited):
+    waits.append(waited)
+    return log_train(self, step, row, waited)
+
+  def record_names(self, step, values):
+    names.extend(values)
     scalars(self, step, values)
 
-  monkeypatch.setattr(train.Writer, 'scalars', note)
-  # As if each batch took half a second to come.
-  next_batch = train.feed.Feed.next
-
-  def slow(self):
-    self.waited += 0.5
-    return next_batch(self)
-
-  monkeypatch.setattr(train.feed.Feed, 'next', slow)
+  monkeypatch.setattr(train.console.Console, 'log_train', record_wait)
+  monkeypatch.setattr(train.Writer, 'scalars', record_names)
+  # A clock that the feed alone reads: twice a batch.
+  clock = itertools.count()
+  fake = types.SimpleNamespace(monotonic=lambda: float(next(clock)))
+  monkeypatch.setattr(train.feed, 'time', fake)
   train.train(config, tmp_path)
-  shares = [x for x in logged if x is not None]
-  assert shares
-  # These steps take milliseconds.
-  assert shares[-1] > 1
+  assert waits == [1, 1, 2, 1, 1, 2, 2]
+  assert names.count('train/input_wait') == 7
   assert 'input_wait' not in (tmp_path / 'metrics.csv').read_text()
+
+
+def test_the_state_is_donated(config, tmp_path, monkeypatch):
+  """The old state's memory is given away, not kept beside the new one."""
+  states = []
+  real = train_step.jit_train_step
+
+  def recording(*args):
+    step_fn = real(*args)
+
+    def step(state, *args):
+      states.append(state)
+      return step_fn(state, *args)
+
+    return step
+
+  monkeypatch.setattr(train_step, 'jit_train_step', recording)
+  result = train.train(config, tmp_path)
+  assert len(states) == 10
+  for state in states:
+    assert all(x.is_deleted() for x in jax.tree.leaves(state.params))
+  assert not any(x.is_deleted() for x in jax.tree.leaves(result.state))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):

@@ -1,0 +1,54 @@
+"""A jax.profiler trace of a few training steps."""
+
+import pathlib
+from typing import Any
+
+import jax
+import ml_collections
+
+from inpaint_jax.system import distributed
+
+
+class Profiler:
+  """Traces the steps that the section `profile` of a config names.
+
+  The trace is for TensorBoard's profile plugin, and for https://ui.perfetto.dev
+  as perfetto_trace.json.gz. The first process alone writes one.
+  """
+
+  def __init__(self, config: ml_collections.ConfigDict, folder: pathlib.Path):
+    """Writes nothing yet.
+
+    Args:
+      config: the section `profile` of a config.
+      folder: where the trace goes.
+    """
+    self._folder = folder
+    self._first = config.skip_steps + 1
+    self._last = config.skip_steps + config.num_steps
+    self._step = 0
+    self._is_tracing = False
+
+  def begin_step(self) -> None:
+    """Starts the trace before its first step."""
+    self._step += 1
+    is_first = self._step == self._first <= self._last
+    if is_first and distributed.is_first():
+      jax.profiler.start_trace(self._folder, create_perfetto_trace=True)
+      self._is_tracing = True
+
+  def end_step(self, outputs: Any) -> None:
+    """Writes the trace after its last step.
+
+    Args:
+      outputs: arrays of the step; the trace waits until they are computed.
+    """
+    if self._step == self._last:
+      jax.block_until_ready(outputs)
+      self.close()
+
+  def close(self) -> None:
+    """Writes the trace of a training that ended within it."""
+    if self._is_tracing:
+      self._is_tracing = False
+      jax.profiler.stop_trace()

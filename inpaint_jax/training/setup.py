@@ -1,0 +1,88 @@
+"""What a config names, checked and built before any file is touched."""
+
+import dataclasses
+import functools
+import operator
+
+import flax.linen as nn
+import jax
+import ml_collections
+
+from inpaint_jax import losses, masks, models, optimizers
+from inpaint_jax.system import errors, sharding
+from inpaint_jax.training import feed
+
+# The least value of each whole number. All are below 2**31.
+_LEAST = {
+  'seed': 0,
+  'eval_seed': 0,
+  'batch_size': 1,
+  'accumulate_steps': 1,
+  'num_epochs': 1,
+  'early_stopping_patience': 0,
+  'log_every_steps': 1,
+  'checkpoint_every_steps': 0,
+  'num_samples': 0,
+  'data.num_threads': 0,
+  'profile.skip_steps': 0,
+  'profile.num_steps': 0,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+  """What a config names.
+
+  Attributes:
+    config: the fields of configs/default.py.
+    mesh: the devices.
+    model: an entry of models.MODELS.
+    loss: an entry of losses.LOSSES.
+    sampler: draws the masks.
+  """
+
+  config: ml_collections.ConfigDict
+  mesh: jax.sharding.Mesh
+  model: nn.Module
+  loss: losses.Loss
+  sampler: masks.Sampler
+
+
+def create_setup(config: ml_collections.ConfigDict) -> Setup:
+  """Checks a config and builds what it names; reads and writes no file.
+
+  Args:
+    config: the fields of configs/default.py.
+
+  Raises:
+    errors.UserError: a field has a value it cannot have.
+  """
+  check_numbers(config)
+  mesh = sharding.create_mesh()
+  sharding.check_batch_size(config.batch_size, mesh, config.accumulate_steps)
+  errors.choose(feed.CACHES, config.data.cache, 'data.cache')
+  # Built again with the number of steps, which the size of the dataset decides.
+  optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
+  return Setup(
+    config=config,
+    mesh=mesh,
+    model=models.create_model(config.model),
+    loss=losses.get_loss(config.loss),
+    sampler=masks.create_sampler(config.masks),
+  )
+
+
+def check_numbers(config: ml_collections.ConfigDict) -> None:
+  """Raises a UserError if a number is outside its range."""
+  for field, least in _LEAST.items():
+    value = functools.reduce(operator.getitem, field.split('.'), config)
+    if not least <= value < 2**31:
+      raise errors.UserError(
+        f'{field}={value} must be at least {least} and below 2**31'
+      )
+  if not 0 < config.hole_weight < float('inf'):
+    raise errors.UserError(f'hole_weight={config.hole_weight} must be above 0')
+  if not 0 <= config.ema_decay < 1:
+    raise errors.UserError(
+      f'ema_decay={config.ema_decay} must be at least 0 and below 1'
+    )

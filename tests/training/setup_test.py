@@ -1,0 +1,61 @@
+"""What a config names, checked and built before any file is touched."""
+
+import pytest
+
+from configs import default
+from inpaint_jax.system import errors
+from inpaint_jax.training import setup, train
+
+
+@pytest.mark.parametrize('preset', ['', 'landscapes'])
+def test_the_defaults_pass(preset):
+  config = default.get_config(preset)
+  created = setup.create_setup(config)
+  assert created.config is config
+  assert created.model.features == config.model.features
+
+
+@pytest.mark.parametrize(
+  ('field', 'value'),
+  [
+    ('num_epochs', 0),
+    ('seed', -1),
+    ('eval_seed', 2**31),
+    ('batch_size', 0),
+    ('data.num_threads', -1),
+    ('log_every_steps', 0),
+    ('early_stopping_patience', -1),
+    ('checkpoint_every_steps', -5),
+    ('num_samples', -1),
+    ('profile.num_steps', -1),
+    ('hole_weight', 0.0),
+    ('hole_weight', float('inf')),
+    ('ema_decay', 1.0),
+    ('ema_decay', float('nan')),
+  ],
+)
+def test_a_wrong_number_is_named(field, value):
+  config = default.get_config()
+  config.update_from_flattened_dict({field: value})
+  with pytest.raises(errors.UserError, match=f'{field}={value} must'):
+    setup.create_setup(config)
+
+
+@pytest.mark.parametrize(
+  'field',
+  [
+    'loss',
+    'model.name',
+    'model.dtype',
+    'optimizer.name',
+    'masks.kind',
+    'data.cache',
+  ],
+)
+def test_an_unknown_name_stops_before_anything_is_written(
+  config, tmp_path, field
+):
+  config.update_from_flattened_dict({field: 'nonsense'})
+  with pytest.raises(errors.UserError, match=f"{field}='?nonsense"):
+    train.train_and_evaluate(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
