@@ -83,9 +83,8 @@ def load(config: ml_collections.ConfigDict, name: str | None = None) -> Dataset:
   path = folder / name
   if not path.is_dir():
     cls = DATASETS[config.dataset]
-    storage.build(
-      lambda: cls(data_dir=folder, config=cls.from_config(config)), folder, name
-    )
+    builder = cls(data_dir=folder, config=cls.from_config(config))
+    storage.build(builder, folder)
   return Dataset(name, storage.open_built(path, config.image_size), path)
 
 

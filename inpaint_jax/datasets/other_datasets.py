@@ -59,9 +59,8 @@ def load_splits(
   storage.image_key(builder)  # Raises before a useless download.
   path = pathlib.Path(builder.data_path)
   if not path.is_dir():
-    name = path.relative_to(folder).as_posix()
     with _failures_named(builder.name):
-      storage.build(lambda: builder, folder, name, quiet=False)
+      storage.build(builder, folder, quiet=False)
   parts = _choose_parts(builder, storage.split_sizes(config))
   try:
     splits = {

@@ -1,6 +1,6 @@
 """Building datasets on disk and opening them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 import contextlib
 import dataclasses
 import errno
@@ -110,10 +110,7 @@ def dataset_info(
 
 
 def build(
-  make_builder: Callable[[], tfds.core.DatasetBuilder],
-  folder: pathlib.Path,
-  name: str,
-  quiet: bool = True,
+  builder: tfds.core.DatasetBuilder, folder: pathlib.Path, quiet: bool = True
 ) -> None:
   """Builds a dataset unless it exists.
 
@@ -123,15 +120,15 @@ def build(
   it and the others wait.
 
   Args:
-    make_builder: returns the builder, with `folder` as its data_dir.
+    builder: the builder, with `folder` as its data_dir.
     folder: the folder of all built datasets.
-    name: path of the dataset below `folder`.
     quiet: whether to hide the progress bars of tensorflow-datasets.
 
   Raises:
     errors.UserError: the folder cannot be written, or what the builder raises.
   """
-  path = folder / name
+  path = pathlib.Path(builder.data_path)
+  name = path.relative_to(folder).as_posix()
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = _take_lock(path.parent / f'.{path.name}.lock', name)
@@ -145,7 +142,7 @@ def build(
         shutil.rmtree(unfinished)
       print(f'Building {name} in {folder}', file=sys.stderr, flush=True)
       with _quiet_tfds(bars=not quiet):
-        make_builder().download_and_prepare(
+        builder.download_and_prepare(
           download_dir=folder / 'downloads', file_format='array_record'
         )
     except errors.UserError:

@@ -60,7 +60,6 @@ def joined(
   coordinator_address: str | None = None,
   num_processes: int | None = None,
   process_id: int | None = None,
-  timeout_seconds: int = 300,
 ) -> Iterator[None]:
   """Connects this process with the others for the block, before JAX is used.
 
@@ -71,7 +70,6 @@ def joined(
     coordinator_address: HOST:PORT of process 0; None to ask the cluster.
     num_processes: number of processes; None to ask the cluster.
     process_id: number of this process; None to ask the cluster.
-    timeout_seconds: time to wait for the others to start.
 
   Raises:
     errors.UserError: the arguments do not fit together, or the processes do not
@@ -80,14 +78,12 @@ def joined(
   _check_arguments(coordinator_address, num_processes, process_id)
   # JAX's preemption service would take over SIGTERM, see `interrupts`.
   jax.config.update('jax_enable_preemption_service', False)
-  cluster = 'deactivate' if coordinator_address else None
   try:
     jax.distributed.initialize(
       coordinator_address,
       num_processes,
       process_id,
-      cluster_detection_method=cluster,
-      initialization_timeout=timeout_seconds,
+      cluster_detection_method='deactivate' if coordinator_address else None,
       heartbeat_timeout_seconds=HEARTBEAT_SECONDS,
       shutdown_timeout_seconds=SHUTDOWN_SECONDS,
     )
