@@ -61,13 +61,12 @@ def main(argv: list[str]) -> None:
   """Releases the run of the flags."""
   if len(argv) > 1:
     raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
-  for flag in (_WORKDIR, _NAME, _DATA, _LICENSE):
-    if not flag.value:
-      text = flags.FLAGS[flag.name].help
-      raise errors.UserError(f'no --{flag.name}: {text}')
+  for name in ('workdir', 'name', 'data', 'license'):
+    if not flags.FLAGS[name].value:
+      raise errors.UserError(f'no --{name}: {flags.FLAGS[name].help}')
   release(
-    _WORKDIR.value,
-    _NAME.value,
+    str(_WORKDIR.value),
+    str(_NAME.value),
     output=_OUTPUT.value,
     data=_DATA.value,
     license=_LICENSE.value,
@@ -147,6 +146,7 @@ def release(
 
 def read_report(model: TrainedModel) -> dict[str, Any]:
   """Returns the test report of the run's best checkpoint."""
+  assert model.workdir is not None
   path = model.workdir / 'test_metrics.json'
   command = f'python main.py --mode=evaluate --workdir={model.workdir}'
   if not path.exists():
@@ -164,6 +164,7 @@ def read_report(model: TrainedModel) -> dict[str, Any]:
 
 def grid_as_jpeg(model: TrainedModel) -> bytes:
   """Returns the samples of the checkpoint's epoch as a small JPEG."""
+  assert model.workdir is not None
   epoch = model.info['epoch']
   path = model.workdir / 'samples' / f'epoch_{epoch:03d}.png'
   if not path.exists():
@@ -171,8 +172,8 @@ def grid_as_jpeg(model: TrainedModel) -> bytes:
       f'{path} does not exist, and the card wants samples; train with '
       '--config.num_samples=8'
     )
-  with PIL.Image.open(path) as file:
-    image = file.convert('RGB')
+  with PIL.Image.open(path) as png:
+    image = png.convert('RGB')
   while True:
     for quality in (90, 80, 70):
       file = io.BytesIO()
@@ -264,6 +265,8 @@ def measure_difference(
   Returns:
     The differences over the pixels of the holes.
   """
+  import jax.numpy as jnp
+
   from inpaint_jax import inference, masks
   from inpaint_jax.datasets import landscape
   from inpaint_jax.release import model_card
@@ -274,7 +277,7 @@ def measure_difference(
     masks.evaluation_masks(
       masks.create_sampler(model.config.masks),
       model.config.eval_seed,
-      np.arange(num_images),
+      jnp.arange(num_images),
       size,
       size,
     )

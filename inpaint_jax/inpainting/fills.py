@@ -31,7 +31,7 @@ def create_fill(model: TrainedModel, *, optimize: bool = False) -> Fill:
   net = model.model if optimize else model.model.clone(conv='xla')
 
   def fill(variables: Any, image: jax.Array, mask: jax.Array) -> jax.Array:
-    outputs = net.apply(variables, image, mask, train=False)
+    outputs: Any = net.apply(variables, image, mask, train=False)
     return jnp.clip(model.loss.to_image(outputs), 0, 1)
 
   if optimize:

@@ -186,7 +186,7 @@ def _pyramid(
 
   The list is empty if too little is known.
   """
-  scales = []
+  scales: list[tuple[np.ndarray, np.ndarray]] = []
   while True:
     wanted, sources = _centres(hole)
     if sources.sum() <= _ENOUGH * wanted.sum():
@@ -242,14 +242,18 @@ def _context(scale: _Scale, step: int, deviation: float) -> np.ndarray:
   """Returns what is compared beside the detail, [N, K]."""
   height, width = scale.shape
   # The low band at the centre and on four sides of it.
-  low = scale.low.reshape(height, width, 3)
-  padded = np.pad(low, [(step, step), (step, step), (0, 0)], 'edge')
+  padded = np.pad(
+    scale.low.reshape(height, width, 3),
+    [(step, step), (step, step), (0, 0)],
+    'edge',
+  )
   sides = (0, 0), (-step, 0), (step, 0), (0, -step), (0, step)
-  low = [
+  parts = [
     padded[step + y : step + y + height, step + x : step + x + width]
     for y, x in sides
   ]
-  low = np.concatenate(low, axis=-1) * math.sqrt(_LOW_WEIGHT / (3 * len(sides)))
+  low = np.concatenate(parts, axis=-1)
+  low = low * math.sqrt(_LOW_WEIGHT / (3 * len(sides)))
   # The contrast at the boundary is continued into the hole.
   known = ~scale.hole.reshape(height, width, 1)
   power = np.mean(scale.detail**2, axis=1).reshape(height, width, 1) * known
@@ -262,8 +266,9 @@ def _context(scale: _Scale, step: int, deviation: float) -> np.ndarray:
     _ROW_WEIGHT * rows[..., None],
     _COLUMN_WEIGHT * columns[..., None],
   ]
-  rest = deviation * np.concatenate(rest, axis=-1)
-  context = np.concatenate([low, rest], axis=-1, dtype=np.float32)
+  context = np.concatenate(
+    [low, deviation * np.concatenate(rest, axis=-1)], axis=-1, dtype=np.float32
+  )
   return context.reshape(height * width, -1)
 
 
@@ -411,7 +416,7 @@ def _halve(
   hole = np.pad(hole, padding, 'edge')
   shape = hole.shape[0] // 2, 2, hole.shape[1] // 2, 2
   image = image.reshape(*shape, 3).mean(axis=(1, 3), dtype=np.float32)
-  return image, hole.reshape(shape).any(axis=(1, 3))
+  return image, np.any(hole.reshape(shape), axis=(1, 3))
 
 
 def _double(x: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

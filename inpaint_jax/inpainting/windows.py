@@ -222,8 +222,8 @@ def transfer(image: np.ndarray, window: Window, other: Window) -> np.ndarray:
   if other is window:
     return image
   left, top = other.left - window.left, other.top - window.top
-  box = [left, top, left + other.side, top + other.side]
-  box = [x / window.factor for x in box]
+  n, side = window.factor, other.side
+  box = (left / n, top / n, (left + side) / n, (top + side) / n)
   return resize(image, other.size, other.size, box)
 
 
@@ -242,9 +242,10 @@ def enlarge(
   """
   top, bottom = rows.start - window.top, rows.stop - window.top
   left, right = columns.start - window.left, columns.stop - window.left
-  if window.factor == 1:
+  n = window.factor
+  if n == 1:
     return image[top:bottom, left:right]
-  box = [x / window.factor for x in (left, top, right, bottom)]
+  box = (left / n, top / n, right / n, bottom / n)
   return resize(image, bottom - top, right - left, box)
 
 
@@ -252,7 +253,7 @@ def resize(
   image: np.ndarray,
   height: int,
   width: int,
-  box: list[float] | None = None,
+  box: tuple[float, float, float, float] | None = None,
 ) -> np.ndarray:
   """Resizes [h, w, C] to float32 [height, width, C] by bicubic interpolation.
 

@@ -35,7 +35,10 @@ MULTIPLE = 8
 # Largest accepted difference between the file and the model in JAX, of [0, 1].
 TOLERANCE = 1e-4
 
-DTYPES = {'float16': np.dtype(np.float16), 'float32': np.dtype(np.float32)}
+DTYPES: dict[str, np.dtype] = {
+  'float16': np.dtype(np.float16),
+  'float32': np.dtype(np.float32),
+}
 
 Shape = tuple[int, int, int]
 Run = Callable[[np.ndarray, np.ndarray], Sequence[np.ndarray]]
@@ -84,7 +87,9 @@ def create_function(
     variables: Any, image: jax.Array, mask: jax.Array
   ) -> tuple[jax.Array, jax.Array]:
     mask = (mask > 0.5).astype(jnp.float32)
-    outputs = module.apply(variables, image * (1 - mask), mask, train=False)
+    outputs: Any = module.apply(
+      variables, image * (1 - mask), mask, train=False
+    )
     picture = jnp.clip(model.loss.to_image(outputs), 0, 1)
     return jnp.where(mask > 0.5, picture, image), picture
 
@@ -150,14 +155,15 @@ def to_stablehlo(model: TrainedModel, dtype: np.dtype) -> bytes:
     jax.ShapeDtypeStruct((*shape, c), jnp.float32) for c in INPUTS.values()
   ]
   # Else the file would hold the paths of the sources on this machine.
-  frames = jax.config.jax_traceback_in_locations_limit
-  jax.config.update('jax_traceback_in_locations_limit', 0)
+  name = 'jax_traceback_in_locations_limit'
+  frames = jax.config.values[name]
+  jax.config.update(name, 0)
   try:
     exported = jax.export.export(
       jax.jit(fn), platforms=('cpu', 'cuda', 'rocm', 'tpu')
     )(*arguments)
   finally:
-    jax.config.update('jax_traceback_in_locations_limit', frames)
+    jax.config.update(name, frames)
   return bytes(exported.serialize())
 
 

@@ -1,21 +1,22 @@
-"""From a JAX function of pictures to an ONNX graph.
+"""Converts a JAX function of images to an ONNX graph.
 
 The function is traced with symbolic batch, height and width, and each operation
-of its jaxpr becomes an ONNX one, so a graph cannot differ from the net that it
-was made of: there is no second description of any net. Layers that JAX writes
-as reshapes and slices (pooling, upsampling) are known by the names of their
-jitted functions and become the one operation that they stand for.
+of its jaxpr becomes an ONNX one, so there is no second description of a model
+that could differ from the first. Layers that JAX writes as reshapes and slices
+(pooling, upsampling) are recognised by the names of their jitted functions and
+become one operation each.
 
-ONNX has channels second. A picture [B, H, W, C] is a value [B, C, H, W] of the
-graph, and [B, H, W], what is left when the channels are reduced, [B, 1, H, W].
-Transpositions stand at the inputs and outputs only.
+ONNX has channels second. An image [B, H, W, C] is a value [B, C, H, W] of the
+graph; [B, H, W], with the channels reduced, is [B, 1, H, W]. Only the inputs
+and outputs are transposed.
 
 To support another operation, write its rule and add it to PRIMITIVES. The
-operations' meaning is that of https://onnx.ai/onnx/operators.
+operations are described at https://onnx.ai/onnx/operators.
 
 Attributes:
   PRIMITIVES: name of a JAX primitive to rule `(graph, eqn, inputs) -> value`.
-  LAYERS: name of a jitted function to rule, for those not to be looked into.
+  LAYERS: name of a jitted function to rule, for functions that become one
+    operation.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,20 +34,23 @@ _IR_VERSION = 8
 _TO_SECOND = (0, 3, 1, 2)  # B, H, W, C -> B, C, H, W
 _TO_LAST = (0, 2, 3, 1)
 
-# A value is an array, known while the graph is built, or a name in the graph.
-Value = np.ndarray | str
+# An np.ndarray, known while the graph is built, or the name of a value in the
+# graph. Rules check which they need.
+Value = Any
+# A jax.extend.core.JaxprEqn, whose types leave out shape and dtype.
+Eqn = Any
 
 
 class Graph:
-  """The nodes and weights that were written so far."""
+  """The nodes and weights of a graph that is being built."""
 
   def __init__(self, dtype: np.dtype):
-    """Starts an empty graph.
+    """Creates an empty graph.
 
     Args:
-      dtype: in which convolution kernels are stored, float32 or float16.
+      dtype: of the stored convolution kernels, float32 or float16.
     """
-    # The name of [B, 1, H, W] as the graph runs, to which others are filled.
+    # The name of the shape [B, 1, H, W], to which constants are expanded.
     self.shape = ''
     self.nodes: list[onnx.NodeProto] = []
     self.initializers: list[onnx.TensorProto] = []
@@ -61,7 +65,7 @@ class Graph:
     return name
 
   def constant(self, value: np.ndarray) -> str:
-    """Returns the name of a constant, given in JAX's order of axes."""
+    """Stores a constant with JAX's order of axes; returns its name."""
     if value.ndim == 4:
       value = value.transpose(_TO_SECOND)
     elif value.ndim != 0:
@@ -69,7 +73,7 @@ class Graph:
     return self.store(value)
 
   def store(self, value: np.ndarray) -> str:
-    """Returns the name of a constant, stored as it is, once if it recurs."""
+    """Stores a constant as it is, equal ones once; returns its name."""
     value = np.asarray(value)
     key = b'%s %s ' % (str(value.dtype).encode(), str(value.shape).encode())
     key += value.tobytes()
@@ -81,14 +85,14 @@ class Graph:
     return self._names[key]
 
   def kernel(self, value: np.ndarray) -> str:
-    """Returns the name of a kernel, stored in the graph's type, in float32."""
+    """Stores a kernel in the graph's type; returns its name in float32."""
     name = self.store(value.astype(self._dtype))
     if self._dtype == value.dtype:
       return name
     return self.add('Cast', name, to=_onnx_type(value.dtype))
 
 
-Rule = Callable[[Graph, core.JaxprEqn, Sequence[Value]], Value]
+Rule = Callable[[Graph, Eqn, Sequence[Value]], Value]
 
 
 def build(
@@ -100,18 +104,18 @@ def build(
   dtype: np.dtype,
   metadata: dict[str, str] | None = None,
 ) -> bytes:
-  """Returns a function of pictures as the bytes of an ONNX file.
+  """Returns a function of images as the bytes of an ONNX file.
 
   Args:
     fn: takes float32 [B, H, W, C] for each entry of `channels`, and returns
-      a tuple of float32 [B, H, W, 3] for each of `outputs`. Its constants, such
-      as weights, go into the file.
-    channels: names of the inputs, with their C; that of the last is 1.
+      a tuple of float32 [B, H, W, 3], one for each of `outputs`. Its constants,
+      such as weights, are stored in the file.
+    channels: names of the inputs, with their C; the last C is 1.
     outputs: names of the outputs.
-    multiple: what H and W are multiples of.
-    dtype: in which kernels are stored, float32 or float16; all is computed in
+    multiple: H and W are multiples of this number.
+    dtype: of the stored kernels, float32 or float16; all is computed in
       float32.
-    metadata: to keep in the file.
+    metadata: stored in the file.
 
   Raises:
     NotImplementedError: the function uses an operation that has no rule.
@@ -128,16 +132,16 @@ def build(
     graph.add('Transpose', value, perm=_TO_LAST)
     graph.nodes[-1].output[0] = name
 
-  def picture(name: str, c: int) -> onnx.ValueInfoProto:
-    sizes = ['batch', 'height', 'width', c]
+  def tensor(name: str, c: int) -> onnx.ValueInfoProto:
+    sizes: list[str | int | None] = ['batch', 'height', 'width', c]
     return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sizes)
 
   model = helper.make_model(
     helper.make_graph(
       _reachable(graph.nodes, outputs),
       'inpaint',
-      [picture(name, c) for name, c in channels.items()],
-      [picture(name, 3) for name in outputs],
+      [tensor(name, c) for name, c in channels.items()],
+      [tensor(name, 3) for name in outputs],
       graph.initializers,
     ),
     opset_imports=[helper.make_opsetid('', _OPSET)],
@@ -152,7 +156,7 @@ def build(
 def _walk(
   graph: Graph, closed: core.ClosedJaxpr, inputs: Sequence[Value]
 ) -> list[Value]:
-  """Writes all operations of a jaxpr and returns the values it returns."""
+  """Adds all operations of a jaxpr; returns its outputs."""
   jaxpr = closed.jaxpr
   values: dict[core.Var, Value] = dict(zip(jaxpr.invars, inputs, strict=True))
   for var, const in zip(jaxpr.constvars, closed.consts, strict=True):
@@ -169,9 +173,7 @@ def _walk(
   return [read(x) for x in jaxpr.outvars]
 
 
-def _equation(
-  graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]
-) -> list[Value]:
+def _equation(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> list[Value]:
   inner = eqn.params.get('jaxpr') or eqn.params.get('call_jaxpr')
   name = eqn.params.get('name') if inner else None
   if name in LAYERS:
@@ -180,7 +182,7 @@ def _equation(
     return _walk(graph, inner, inputs)
   known = all(isinstance(x, np.ndarray) for x in inputs)
   if known and all(_is_fixed(x.aval.shape) for x in eqn.outvars):
-    # What depends on the weights alone is computed here, once for all.
+    # It depends on the weights only: computed now.
     found = eqn.primitive.bind(*inputs, **eqn.params)
     found = found if eqn.primitive.multiple_results else [found]
     return [np.asarray(x) for x in found]
@@ -202,7 +204,7 @@ def _onnx_type(dtype: np.dtype) -> int:
 def _reachable(
   nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]
 ) -> list[onnx.NodeProto]:
-  """Returns the nodes that the outputs depend on, in their order."""
+  """Returns the nodes on which the outputs depend, in order."""
   wanted, kept = set(outputs), []
   for node in reversed(nodes):
     if wanted.intersection(node.output):
@@ -211,7 +213,7 @@ def _reachable(
   return kept[::-1]
 
 
-def _require(condition: bool, eqn: core.JaxprEqn) -> None:
+def _require(condition: bool, eqn: Eqn) -> None:
   if not condition:
     raise NotImplementedError(f'this use of {eqn.primitive.name}: {eqn}')
 
@@ -220,11 +222,11 @@ def _elementwise(op: str) -> Rule:
   return lambda graph, eqn, inputs: graph.add(op, *inputs)
 
 
-def _same(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> Value:
+def _same(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> Value:
   return inputs[0]
 
 
-def _sub(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> Value:
+def _sub(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> Value:
   left, right = inputs
   if isinstance(right, np.ndarray):
     # The same number, in the form that runtimes merge into a convolution.
@@ -232,17 +234,17 @@ def _sub(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> Value:
   return graph.add('Sub', left, right)
 
 
-def _convert(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> str:
+def _convert(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   return graph.add('Cast', *inputs, to=_onnx_type(eqn.params['new_dtype']))
 
 
-def _select(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> str:
+def _select(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   which, if_false, *rest = inputs
   _require(len(rest) == 1 and eqn.invars[0].aval.dtype == bool, eqn)
   return graph.add('Where', which, rest[0], if_false)
 
 
-def _conv(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> str:
+def _conv(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   x, kernel = inputs
   params, axes = eqn.params, eqn.params['dimension_numbers']
   _require(
@@ -266,17 +268,13 @@ def _conv(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> str:
   )
 
 
-def _concatenate(
-  graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]
-) -> str:
+def _concatenate(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   _require(eqn.outvars[0].aval.ndim == 4, eqn)
   axis = _TO_SECOND.index(eqn.params['dimension'])
   return graph.add('Concat', *inputs, axis=axis)
 
 
-def _broadcast(
-  graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]
-) -> str:
+def _broadcast(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   old, new = eqn.invars[0].aval, eqn.outvars[0].aval
   axes = eqn.params['broadcast_dimensions']
   _require(new.ndim == 4 and axes == tuple(range(old.ndim)), eqn)
@@ -290,7 +288,7 @@ def _broadcast(
 
 
 def _reduce(op: str) -> Rule:
-  def rule(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> str:
+  def rule(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
     _require(eqn.params['axes'] == (3,), eqn)
     if op == 'ReduceSum':  # Its axes are an input since opset 13.
       return graph.add(op, *inputs, graph.store(np.array([1])), keepdims=1)
@@ -299,7 +297,7 @@ def _reduce(op: str) -> Rule:
   return rule
 
 
-def _gather(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> str:
+def _gather(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   """With symbolic sizes a slice `x[..., :n]` is a gather of one window."""
   old, new = eqn.invars[0].aval, eqn.outvars[0].aval
   x, start = inputs
@@ -321,12 +319,12 @@ def _gather(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> str:
   )
 
 
-def _max_pool(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> str:
+def _max_pool(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   return graph.add('MaxPool', *inputs, kernel_shape=(2, 2), strides=(2, 2))
 
 
 def _upsample(**attributes: str) -> Rule:
-  def rule(graph: Graph, eqn: core.JaxprEqn, inputs: Sequence[Value]) -> str:
+  def rule(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
     scales = graph.store(np.array([1, 1, 2, 2], np.float32))
     return graph.add('Resize', inputs[0], '', scales, **attributes)
 

@@ -21,13 +21,16 @@ from inpaint_jax.release import model_card, released_file, zoo
 from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.system import errors, json_files
 
+# Trains a model, and starts a process.
+pytestmark = pytest.mark.slow
+
 ROOT = pathlib.Path(__file__).parents[2]
 TEXTS = {'data': 'Drawings, by the *package*.', 'license': 'MIT.'}
 
 
 @pytest.fixture
 def run(trained, tmp_path):
-  """A copy of a run that is there to be spoilt."""
+  """A copy of a run that a test may change."""
   return shutil.copytree(trained, tmp_path / 'a run')
 
 
@@ -47,9 +50,8 @@ def released(trained, tmp_path_factory):
     check=False,
   )
   assert result.returncode == 0, result.stderr
-  assert released_file.read_checksums(folder)[
-    'tiny-landscapes.safetensors'
-  ] in (result.stdout)
+  checksums = released_file.read_checksums(folder)
+  assert checksums['tiny-landscapes.safetensors'] in result.stdout
   return folder
 
 
@@ -61,12 +63,12 @@ def test_what_is_written(released, trained):
     'tiny-landscapes.safetensors',
   ]
   found = zoo.load(released / 'tiny-landscapes.safetensors')
-  net = trained_model.load_run(trained)
-  assert found.step == net.step
+  model = trained_model.load_run(trained)
+  assert found.step == model.step
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6),
     found.variables,
-    net.variables,
+    model.variables,
   )
 
 
@@ -86,47 +88,30 @@ def test_the_card_tells_what_was_measured(released, trained):
   card = (released / 'tiny-landscapes.md').read_text()
   report = json.loads((trained / 'test_metrics.json').read_text())
   for values in report['metrics'].values():
-    for name in ('hole_l1', 'hole_psnr', 'seam_ratio', 'lpips'):
-      assert model_card._number(name, values[name]) in card
-  for text in (
-    '# tiny-landscapes\n',
-    '![Photographs',
-    '(tiny-landscapes.jpg)',
-    f'{report["parameters"]:,} parameters',
-    'An epoch was 20 pictures.',
-    'In seconds.',
-    *TEXTS.values(),
-    'the 7 pictures of the test split, 32x32',
-    '| mean fill |',
-    '- Better on the test above: ',
-    '10% to 20%',
-  ):
+    assert f'{values["hole_l1"]:.4f}' in card
+    assert f'{values["hole_psnr"]:.2f}' in card
+  for text in ('An epoch was 20 pictures.', 'In seconds.', *TEXTS.values()):
     assert text in card
   digest = released_file.read_checksums(released)['tiny-landscapes.safetensors']
   assert f'`{digest}`' in card
-  # No path of the machine, nothing that was left open.
-  assert str(trained.parent) not in card
-  assert not re.search(r'\bNone\b|\bnan\b|\{', card)
-  for line in card.splitlines():
-    assert len(line) <= 80 or line.startswith(('|', '![', '  --'))
-
-
-def test_the_card_tells_how_far_half_precision_is(released, trained):
-  card = (released / 'tiny-landscapes.md').read_text()
-  text = ' '.join(card.split())
   mean, largest = re.search(
-    r'by ([\d.e-]+) of 255 levels in the mean, ([\d.e-]+) at most', text
+    r'by ([\d.e-]+) of 255 levels in the mean, ([\d.e-]+) at most',
+    ' '.join(card.split()),
   ).groups()
-  # A net of ten steps has small weights: float16 keeps 11 bits of each.
+  # A model of ten steps has small weights: float16 keeps 11 bits of each.
   assert 0 < float(mean) < float(largest) < 1
+  # No path of the machine.
+  assert str(trained.parent) not in card
 
 
 def test_the_difference_is_that_of_the_variables(trained):
-  net = trained_model.load_run(trained)
-  same = release.measure_difference(net, net, num_images=2)
+  model = trained_model.load_run(trained)
+  same = release.measure_difference(model, model, num_images=2)
   assert same == model_card.Difference(0, 0, 2)
-  doubled = net._replace(variables=jax.tree.map(lambda x: 2 * x, net.variables))
-  assert release.measure_difference(net, doubled, num_images=2).largest > 1
+  doubled = model._replace(
+    variables=jax.tree.map(lambda x: 2 * x, model.variables)
+  )
+  assert release.measure_difference(model, doubled, num_images=2).largest > 1
 
 
 def test_a_second_model_joins_the_first(released, trained, tmp_path):
@@ -180,7 +165,7 @@ def _landscapes():
 
 
 @pytest.mark.parametrize('config', [default.get_config(), _landscapes()])
-def test_the_recipe_is_the_config(config, monkeypatch):
+def test_the_command_gives_the_config(config, monkeypatch):
   """Parsed as main.py parses it, it gives what was trained."""
   monkeypatch.chdir(ROOT)
   (command,) = release.training_commands(config, 'x')
@@ -196,14 +181,14 @@ def test_the_recipe_is_the_config(config, monkeypatch):
   assert found.to_dict() == config.to_dict()
 
 
-def test_the_recipe_leaves_out_what_is_as_it_was():
+def test_the_command_leaves_out_defaults():
   (command,) = release.training_commands(unet.get_config('landscapes'), 'x')
   assert command == (
     'python main.py --config=configs/unet.py:landscapes --workdir=runs/x'
   )
 
 
-def test_the_recipe_of_a_run_that_started_from_another(tmp_path):
+def test_the_commands_of_a_run_that_started_from_another(tmp_path):
   first, second = _landscapes(), _landscapes()
   first.init_from = 'unet-landscapes'
   second.init_from = str(tmp_path)
@@ -217,64 +202,6 @@ def test_the_recipe_of_a_run_that_started_from_another(tmp_path):
   second.init_from = '/home/someone/gone'
   (command,) = release.training_commands(second, 'x')
   assert '--config.init_from=gone' in command
-
-
-def _facts(config, report, net=None):
-  net = net or trained_model.TrainedModel(
-    None, config, None, None, None, 1, {'epoch': 1}
-  )
-  difference = model_card.Difference(0.0, 0.0, 1)
-  return model_card.Facts(
-    name='x',
-    source='x',
-    net=net,
-    report=report,
-    commands=['python main.py'],
-    data='',
-    license='',
-    notes='',
-    size=1,
-    digest='',
-    difference=difference,
-  )
-
-
-@pytest.mark.parametrize(
-  ('name', 'values', 'texts'),
-  [
-    ('hole_l1', [0.2, 0.1, None], ['0.2000', '**0.1000**', '']),
-    ('hole_psnr', [9.0, 20.0], ['9.00', '**20.00**']),
-    ('seam_ratio', [0.9, 1.05, 2], ['0.9000', '**1.0500**', '2.0000']),
-    ('poisson_nll', [1.0, 2.0], ['1.0000', '2.0000']),
-    ('lpips', [0.10001, 0.1], ['**0.1000**', '**0.1000**']),
-    ('lpips', [0.1, None], ['0.1000', '']),
-  ],
-)
-def test_the_best_of_each_row_is_bold(name, values, texts):
-  assert model_card._marked(name, values) == texts
-
-
-def test_the_limits_name_what_is_better():
-  """By the direction of each metric, and nothing of the net itself."""
-  means = {
-    'unet': {'hole_l1': 0.1, 'psnr': 20.0, 'seam_ratio': 1.2, 'fid': 1.0},
-    'telea': {'hole_l1': 0.2, 'psnr': 21.0, 'seam_ratio': 0.9, 'fid': 0.0},
-    'mean_fill': {'hole_l1': 0.2, 'psnr': 19.0, 'seam_ratio': 4.0, 'fid': 0.0},
-  }
-  facts = _facts(_landscapes(), {'metrics': means})
-  limits = ' '.join(model_card._limits(facts).split())
-  assert 'above: Telea in `psnr`, `seam_ratio`. -' in limits
-  means['telea'] = means['unet']
-  assert 'Better' not in model_card._limits(facts)
-
-
-def test_a_metric_that_the_card_does_not_know_is_shown(trained):
-  net = trained_model.load_run(trained)
-  report = release.read_report(net)
-  for values in report['metrics'].values():
-    values['fid'] = 1234.5
-  facts = _facts(net.config, report, net)
-  assert '| `fid` |  | 1234.5000 |' in model_card.render(facts)
 
 
 # What is refused.
@@ -327,16 +254,16 @@ def test_a_missing_flag_is_one_line():
     check=False,
   )
   assert result.returncode == 1
-  assert result.stderr.startswith('error: no --data: What the net was trained')
+  assert result.stderr.startswith('error: no --data: What the model was')
   assert result.stderr.count('\n') == 1
 
 
 def test_a_large_grid_is_made_small(trained, tmp_path):
   """Noise does not compress."""
-  net = trained_model.load_run(trained)
-  path = tmp_path / 'samples' / f'epoch_{net.info["epoch"]:03d}.png'
+  model = trained_model.load_run(trained)
+  path = tmp_path / 'samples' / f'epoch_{model.info["epoch"]:03d}.png'
   path.parent.mkdir()
   noise = np.random.RandomState(0).randint(0, 256, (900, 1200, 3), np.uint8)
   PIL.Image.fromarray(noise).save(path)
-  data = release.grid_as_jpeg(net._replace(workdir=tmp_path))
+  data = release.grid_as_jpeg(model._replace(workdir=tmp_path))
   assert 50_000 < len(data) <= release.MAX_JPEG_BYTES
