@@ -72,9 +72,6 @@ def _base(preset: str, cells: dict[str, Any]) -> ml_collections.ConfigDict:
   # Each cell is trained with each seed: initial weights, order of the pictures,
   # augmentation and training masks. Test pictures and their masks stay.
   config.study.seeds = (0, 1, 2)
-  # Trainings at once on this machine, each on its share of the cores. A small
-  # net does not fill two cores; a GPU it does.
-  config.study.processes = 1
   return config
 
 
@@ -88,7 +85,6 @@ def _small() -> ml_collections.ConfigDict:
   config.data.num_val = 160
   config.data.num_test = 500
   config.data.num_threads = 1
-  config.study.processes = 2
   return config
 
 

@@ -1,4 +1,4 @@
-"""Which cells are set side by side, and how a sweep's best is chosen."""
+"""Which cells are compared, and which learning rate of a sweep is chosen."""
 
 from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
@@ -8,15 +8,13 @@ import numpy as np
 
 from inpaint_jax.study import plan, reference, results, statistics
 
-Pictures = Mapping[str, Mapping[str, np.ndarray]]
-
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-  """A cell within a comparison.
+  """A cell in a comparison.
 
   Attributes:
-    label: what it is called there.
+    label: its name there.
     cell: its name in the results.
     rows: of the seeds that finished.
     diverged: number of the seeds that did not.
@@ -29,16 +27,24 @@ class Member:
 
   def by_seed(self, column: str) -> dict[int, float]:
     """Returns {seed: value} of a column, such as test/l1."""
-    return {
-      row['seed']: row[column]
-      for row in self.rows
-      if row.get(column) is not None
-    }
+    values = {row['seed']: row.get(column) for row in self.rows}
+    return {seed: x for seed, x in values.items() if x is not None}
 
   def summary(self, column: str) -> statistics.Summary | None:
     """Returns a column over the seeds, None if no seed has it."""
     values = list(self.by_seed(column).values())
     return statistics.summarize(values) if values else None
+
+  def per_picture(
+    self, metric: str, pictures: results.PerPicture
+  ) -> dict[int, np.ndarray]:
+    """Returns {seed: [N]}, a metric of the test images."""
+    runs = {row['seed']: results.row_name(row) for row in self.rows}
+    return {
+      seed: pictures[run][metric]
+      for seed, run in runs.items()
+      if metric in pictures.get(run, {})
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +65,11 @@ class Comparison:
 
   def sorted(self, column: str) -> list[Member]:
     """Returns the members that have a column, the best first."""
-    having = [m for m in self.members if m.summary(column)]
-    order = 1 if statistics.is_error(column) else -1
-    return sorted(having, key=lambda m: order * m.summary(column).mean)
+    summaries = [(member, member.summary(column)) for member in self.members]
+    found = [(x.mean, member) for member, x in summaries if x]
+    is_descending = not statistics.is_error(column)
+    found.sort(key=lambda pair: pair[0], reverse=is_descending)
+    return [member for _, member in found]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,21 +103,20 @@ def members(rows: Iterable[results.Row]) -> dict[str, Member]:
     finished.sort(key=lambda row: row['seed'])
     for name in own[0]['names'].split() or [cell]:
       label = (name.partition('/')[2] or name).replace('/lr', ' at ')
-      found[name] = Member(
-        label, cell, tuple(finished), len(own) - len(finished)
-      )
+      diverged = len(own) - len(finished)
+      found[name] = Member(label, cell, tuple(finished), diverged)
   return found
 
 
 def sweeps(found: Mapping[str, Member]) -> list[Sweep]:
-  """Returns the sweeps among named members, their choice made on validation."""
+  """Returns the sweeps among named members; validation chooses their rates."""
   rates: dict[str, dict[float, Member]] = {}
   for name, member in found.items():
     rate = plan.learning_rate_of(name)
     if rate is not None:
-      rates.setdefault(name.rpartition('/')[0], {})[rate] = member
+      rates.setdefault(_without_rate(name), {})[rate] = member
   return [
-    Sweep(name, dict(sorted(own.items())), _choose(own))
+    Sweep(name, dict(sorted(own.items())), _choose_rate(own))
     for name, own in rates.items()
   ]
 
@@ -117,88 +124,73 @@ def sweeps(found: Mapping[str, Member]) -> list[Sweep]:
 def create(rows: Sequence[results.Row]) -> list[Comparison]:
   """Returns the comparisons of all factors.
 
-  A factor with sweeps gives two: each cell at the rate that validation chose,
-  and all at the reference's.
+  A factor with sweeps has two: each cell at the rate that validation chose, and
+  all at the reference's.
   """
   found = members(rows)
   swept = {sweep.name: sweep for sweep in sweeps(found)}
   factors: dict[str, dict[str, None]] = {}
   for name in found:
     if '/' in name:
-      cell = '/'.join(name.split('/')[:2])
-      factors.setdefault(plan.factor_of(name), {})[cell] = None
+      own_names = factors.setdefault(plan.factor_of(name), {})
+      own_names[_without_rate(name)] = None
   comparisons = []
-  for factor, cells in factors.items():
-    plain = {cell: found[cell] for cell in cells if cell in found}
-    own = [swept[cell] for cell in cells if cell in swept]
+  for factor, names in factors.items():
+    plain = {name: found[name] for name in names if name in found}
+    own = [swept[name] for name in names if name in swept]
     if not own:
-      comparisons.append(_comparison(factor, f'{factor}', plain, found))
+      comparisons.append(_compare(factor, factor, plain, found))
       continue
     chosen = {s.name: s.members[s.chosen] for s in own if s.chosen}
     title = f'{factor}, each at the learning rate that validation chose'
-    comparisons.append(_comparison(factor, title, plain | chosen, found))
+    comparisons.append(_compare(factor, title, plain | chosen, found))
     rate = reference.LEARNING_RATE
     same = {s.name: s.members[rate] for s in own if rate in s.members}
     title = f'{factor}, all at the learning rate of the reference, {rate:g}'
-    comparisons.append(
-      _comparison(f'{factor}_{rate:g}', title, plain | same, found)
-    )
+    key = f'{factor}_{rate:g}'
+    comparisons.append(_compare(key, title, plain | same, found))
   return [x for x in comparisons if x is not None]
 
 
 def difference(
-  ours: Member, theirs: Member, metric: str, pictures: Pictures
+  ours: Member, theirs: Member, metric: str, pictures: results.PerPicture
 ) -> statistics.Difference | None:
   """Compares a test metric of two cells, None if they share no seed."""
-  column = f'test/{metric}'
   return statistics.compare(
-    ours.by_seed(column),
-    theirs.by_seed(column),
-    *(_of_pictures(member, metric, pictures) for member in (ours, theirs)),
+    ours.by_seed(f'test/{metric}'),
+    theirs.by_seed(f'test/{metric}'),
+    ours.per_picture(metric, pictures),
+    theirs.per_picture(metric, pictures),
   )
 
 
-def _comparison(
-  key: str,
-  title: str,
-  named: Mapping[str, Member],
-  found: Mapping[str, Member],
+def _compare(
+  key: str, title: str, named: Mapping[str, Member], found: Mapping[str, Member]
 ) -> Comparison | None:
   """Returns a comparison; the base is added if the factor is without it."""
+  bases = {name: x for name, x in found.items() if x.cell == plan.BASE}
+  if not bases:
+    return None
   chosen = list(named.values())
-  # At another learning rate than the base's own it still is the base.
-  same = {
-    '/'.join(name.split('/')[:2])
-    for name, member in found.items()
-    if member.cell == plan.BASE
-  }
-  base = next((m for name, m in named.items() if name in same), None)
+  # Its optimizer at another learning rate stands for the base, too.
+  same = {_without_rate(name) for name in bases}
+  base = next((x for name, x in named.items() if name in same), None)
   if base is None:
-    base = next((m for m in found.values() if m.cell == plan.BASE), None)
-    if base is None:
-      return None
-    base = dataclasses.replace(base, label=plan.BASE)
+    base = dataclasses.replace(next(iter(bases.values())), label=plan.BASE)
     chosen.append(base)
   return Comparison(key, title, base, tuple(chosen))
 
 
-def _choose(rates: Mapping[float, Member]) -> float | None:
-  """Returns the rate with the least mean val/loss of those that all finish."""
-  losses = {
-    rate: member.summary('val/loss').mean
-    for rate, member in rates.items()
-    if member.rows and not member.diverged
-  }
-  losses = {rate: loss for rate, loss in losses.items() if math.isfinite(loss)}
-  return min(losses, key=losses.get) if losses else None
+def _choose_rate(rates: Mapping[float, Member]) -> float | None:
+  """Returns the rate with the least mean val/loss; none that ever diverged."""
+  losses = {}
+  for rate, member in rates.items():
+    summary = member.summary('val/loss')
+    if summary and not member.diverged and math.isfinite(summary.mean):
+      losses[rate] = summary.mean
+  return min(losses, key=lambda rate: losses[rate], default=None)
 
 
-def _of_pictures(
-  member: Member, metric: str, pictures: Pictures
-) -> dict[int, np.ndarray]:
-  names = {row['seed']: results.row_name(row) for row in member.rows}
-  return {
-    seed: pictures[name][metric]
-    for seed, name in names.items()
-    if metric in pictures.get(name, {})
-  }
+def _without_rate(name: str) -> str:
+  """Returns optimizer/sgd of optimizer/sgd/lr0.1."""
+  return '/'.join(name.split('/')[:2])

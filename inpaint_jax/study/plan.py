@@ -1,8 +1,9 @@
-"""What the study runs: cells, each with a few seeds.
+"""What the study trains: cells, each with a few seeds.
 
-A cell is named factor/name, or factor/name/lrX where a learning rate is swept.
-Cells with equal configs are one cell, trained once, that has several names; the
-one that equals the base is called `base`.
+A cell is one config to compare: the base with a few fields changed. It is named
+factor/name, or factor/name/lrX where the learning rate is swept. Cells with
+equal configs are trained once and have several names; the one that equals the
+base is called `base`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from typing import Any
 
 import ml_collections
@@ -23,12 +25,12 @@ _FIELD = 'study'
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-  """One point of the study.
+  """A config to compare.
 
   Attributes:
-    name: where its runs lie.
-    names: what it is called in each factor it belongs to.
-    config: the fields of configs/default.py, the seed to be set.
+    name: the folder of its runs, below runs/.
+    names: its name in each factor that it belongs to.
+    config: the fields of configs/default.py; each run sets the seed.
   """
 
   name: str
@@ -38,7 +40,7 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-  """A training: a cell and a seed."""
+  """One training: a cell and a seed."""
 
   cell: Cell
   seed: int
@@ -55,13 +57,13 @@ class Run:
 
 
 def run_name(cell: str, seed: int) -> str:
-  """Returns the name of a run, and its folder below the workdir's runs/."""
+  """Returns the name of a run, which is its folder below runs/, too."""
   return f'{cell}/seed{seed}'
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-  """All cells and seeds, in the order in which they are run."""
+  """All cells and seeds, in the order in which they are trained."""
 
   base: ml_collections.ConfigDict
   cells: tuple[Cell, ...]
@@ -69,49 +71,56 @@ class Plan:
 
   @property
   def runs(self) -> list[Run]:
-    """Seed by seed, so that a study that is cut short has seen every cell."""
+    """Returns the runs, seed by seed: one that is cut short has all cells."""
     return [Run(cell, seed) for seed in self.seeds for cell in self.cells]
 
-  def select(self, only: str) -> list[Run]:
-    """Returns the runs below a name, such as optimizer/sgd or loss/l1/seed2.
+  def select(self, only: str = '', shard: str = '') -> list[Run]:
+    """Returns some of the runs.
+
+    Args:
+      only: the name above them, such as optimizer/sgd or loss/l1/seed2; '' =
+        all.
+      shard: i/n, with i from 1 to n: of these runs the i-th and every n-th
+        after it. Each run is in one of the n shards. '' = all.
 
     Raises:
-      errors.UserError: there are none.
+      errors.UserError: there are none, or no such shard.
     """
-    wanted = only.strip('/').split('/')
-    chosen = [
-      run
-      for run in self.runs
-      if any(
-        run_name(name, run.seed).split('/')[: len(wanted)] == wanted
-        for name in (run.cell.name, *run.cell.names)
-      )
-    ]
-    if only and not chosen:
-      known = ', '.join(
-        dict.fromkeys(
-          '/'.join(name.split('/')[:2])
-          for cell in self.cells
-          for name in cell.names or (cell.name,)
+    runs = self.runs
+    if only:
+      wanted = only.strip('/').split('/')
+      runs = [
+        run
+        for run in runs
+        if any(
+          run_name(name, run.seed).split('/')[: len(wanted)] == wanted
+          for name in (run.cell.name, *run.cell.names)
         )
-      )
+      ]
+    if not runs:
+      names = [x for cell in self.cells for x in cell.names or (cell.name,)]
+      known = dict.fromkeys('/'.join(name.split('/')[:2]) for name in names)
       raise errors.UserError(
-        f'only={only} is no cell of this study; choose one of: {known}; or a '
-        'factor, or add /lrX and /seedN as --list shows them'
+        f'only={only} is no cell of this study; choose one of: '
+        f'{", ".join(known)}; or a factor, or add /lrX and /seedN as --list '
+        'shows them'
       )
-    return chosen if only else self.runs
+    if not shard:
+      return runs
+    number, count = _parse_shard(shard)
+    return runs[number - 1 :: count]
 
 
 def create_plan(config: ml_collections.ConfigDict) -> Plan:
   """Returns the plan of a config of configs/study.py.
 
   Args:
-    config: the base, with the section `study`. A `data.source` alone chooses
-      photo_crops in the place of synthetic pictures.
+    config: the base, with the section `study`. A `data.source` alone replaces
+      synthetic images by photo_crops.
 
   Raises:
-    errors.UserError: a cell that changes no field of the config, or seeds that
-      cannot be.
+    errors.UserError: a cell changes what is no field of the config, or the
+      seeds are not different numbers.
   """
   base = config.copy_and_resolve_references().unlock()
   study = base.study
@@ -147,8 +156,8 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
 
 
 def fields(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  """Returns {'a.b': value} of all fields that say what is trained."""
-  flat = {}
+  """Returns {'a.b': value} of the fields that determine what is trained."""
+  flat: dict[str, Any] = {}
   for name, value in config.items():
     if isinstance(value, Mapping | ml_collections.ConfigDict):
       flat |= fields(value, f'{prefix}{name}.')
@@ -158,7 +167,7 @@ def fields(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 
 
 def fingerprint(config: ml_collections.ConfigDict) -> str:
-  """Returns 12 hex digits over the fields of a config, but for its seed."""
+  """Returns 12 hex digits over all fields of a config except its seed."""
   text = json.dumps({**fields(config), 'seed': None}, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -174,10 +183,21 @@ def learning_rate_of(name: str) -> float | None:
   return float(last[2:]) if name.count('/') == 2 else None
 
 
+def _parse_shard(shard: str) -> tuple[int, int]:
+  match = re.fullmatch(r'(\d+)/(\d+)', shard)
+  number, count = map(int, match.groups()) if match else (0, 0)
+  if not 1 <= number <= count:
+    raise errors.UserError(
+      f'shard={shard} is no part of a study; give i/n with i from 1 to n, as '
+      '1/8 to 8/8'
+    )
+  return number, count
+
+
 def _variants(
   base: ml_collections.ConfigDict, name: str, changes: dict[str, Any]
 ) -> Sequence[tuple[str, ml_collections.ConfigDict]]:
-  """Returns (name, config) of a cell, or of each learning rate of a sweep."""
+  """Returns (name, config) of a cell, or of each learning rate of its sweep."""
   if len(name.split('/')) != 2 or not all(name.split('/')):
     raise errors.UserError(
       f'{_FIELD}.cells has {name!r}; a cell is named factor/name, as loss/l1'
@@ -204,7 +224,7 @@ def _changed(
   try:
     config.update(changes)
   except (KeyError, TypeError, AttributeError) as error:
-    reason = ' '.join(str(error.args[0]).split()).split(' Other fields')[0]
+    reason = errors.one_line(error.args[0]).split(' Other fields')[0]
     raise errors.UserError(
       f'{_FIELD}.cells: {name} changes what no run has: {reason}'
     ) from error

@@ -1,18 +1,24 @@
 """The plots of the report.
 
 In the palette of Okabe and Ito ('Color universal design', 2008), which
-colour-blind people tell apart; lines differ in their dashes and markers too, so
-that a grey print can be read.
+colour-blind people tell apart; lines differ in dashes and markers too, so that
+a grey print can be read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+import contextlib
 import pathlib
 from typing import Any
 
 import matplotlib
 
 matplotlib.use('Agg')
-from matplotlib import axes as mpl_axes, pyplot as plt, ticker
+from matplotlib import (
+  axes as mpl_axes,
+  figure as mpl_figure,
+  pyplot as plt,
+  ticker,
+)
 import numpy as np
 import PIL.Image
 
@@ -33,16 +39,12 @@ _DASHES = ('-', '--', '-.', ':', (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 _MARKERS = 'osD^vXP'
 _BAR, _BASE_BAR = '#A8D5F0', '#4C9BCB'
 _WIDTH, _DPI = 9.0, 130
-_TITLES = {
-  'hole_l1': 'L1 within holes (less is better)',
-  'l1': 'L1 of the whole output (less is better)',
-}
 _BASELINES = {
   'mean_fill': 'mean fill',
   'telea': 'Telea',
   'patchmatch': 'PatchMatch',
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
   'font.size': 9,
   'axes.titlesize': 9,
   'axes.spines.top': False,
@@ -57,39 +59,38 @@ def bars(
   comparison: comparisons.Comparison,
   baselines: Mapping[str, Mapping[str, float]],
   path: pathlib.Path,
-) -> None:
+) -> bool:
   """Draws the test errors of a comparison's cells, the best on top.
 
   Whiskers are one standard deviation over the seeds, dots the seeds.
 
   Args:
     comparison: what to draw.
-    baselines: {method: {metric: mean}}, drawn as lines in the hole's panel.
+    baselines: {method: {metric: mean}}, drawn as lines in the panel of holes.
     path: of the PNG file.
+
+  Returns:
+    Whether there was anything to draw.
   """
   drawn = comparison.sorted('test/hole_l1')
-  with plt.rc_context(_STYLE):
-    figure, (left, right) = plt.subplots(
-      1,
-      2,
-      figsize=(_WIDTH, 1.4 + 0.42 * len(drawn)),
-      layout='constrained',
-      sharey=True,
-    )
-    _bar_panel(left, drawn, comparison.base, 'hole_l1')
-    _bar_panel(right, drawn, comparison.base, 'l1')
+  if not drawn:
+    return False
+  with _figure(path, 1.4 + 0.42 * len(drawn)) as figure:
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, column, title in (
+      (left, 'test/hole_l1', 'L1 within holes (less is better)'),
+      (right, 'test/l1', 'L1 of the whole output (less is better)'),
+    ):
+      _draw_bars(axes, drawn, comparison.base, column)
+      axes.set_title(title)
     left.set_yticks(range(len(drawn)), [member.label for member in drawn])
     left.invert_yaxis()
-    _baseline_lines(
-      left, {name: means['hole_l1'] for name, means in baselines.items()}
-    )
-    _save(figure, path)
+    _draw_baselines(left, {x: m['hole_l1'] for x, m in baselines.items()})
+  return True
 
 
 def curves(
-  comparison: comparisons.Comparison,
-  by_run: results.Curves,
-  path: pathlib.Path,
+  comparison: comparisons.Comparison, by_run: results.Curves, path: pathlib.Path
 ) -> bool:
   """Draws losses and PSNR by step: means of the seeds, bands of all of them.
 
@@ -106,40 +107,35 @@ def curves(
   ]
   if not drawn:
     return False
-  # The same cell has the same style in all plots of its factor.
-  styles = {
-    member.label: _style(i) for i, member in enumerate(comparison.members)
-  }
-  losses = {member.rows[0]['loss'] for member in drawn}
-  with plt.rc_context(_STYLE):
-    if len(losses) == 1:
-      figure, panels = plt.subplots(
-        1, 3, figsize=(_WIDTH, 3.6), layout='constrained'
-      )
-      training, validation, psnr = panels
-      for member in drawn:
-        style = styles[member.label]
-        _curve(training, member, by_run, 'train/loss', style)
-        _curve(validation, member, by_run, 'val/loss', style)
-      for axes, title in zip(
-        panels, ('training loss', 'validation loss'), strict=False
+  # A cell has the same style in all plots of its factor.
+  styles = {x.label: _style(i) for i, x in enumerate(comparison.members)}
+  has_one_loss = len({member.rows[0]['loss'] for member in drawn}) == 1
+  with _figure(path, 3.6 if has_one_loss else 5.4) as figure:
+    if has_one_loss:
+      *panels, psnr = figure.subplots(1, 3)
+      for axes, column, title in zip(
+        panels,
+        ('train/loss', 'val/loss'),
+        ('training loss', 'validation loss'),
+        strict=True,
       ):
+        for member in drawn:
+          _draw_curve(axes, member, by_run, column, styles[member.label])
         _log_if_wide(axes)
         axes.set(title=f'{title} (less is better)', xlabel='step')
     else:
-      figure = plt.figure(figsize=(_WIDTH, 5.4), layout='constrained')
       grid = figure.add_gridspec(2, len(drawn), height_ratios=(1, 1.5))
       psnr = figure.add_subplot(grid[1, :])
       for i, member in enumerate(drawn):
         axes = figure.add_subplot(grid[0, i])
         style = styles[member.label]
-        _curve(axes, member, by_run, 'train/loss', style)
-        _curve(axes, member, by_run, 'val/loss', style | {'linestyle': ''})
+        _draw_curve(axes, member, by_run, 'train/loss', style)
+        _draw_curve(axes, member, by_run, 'val/loss', style | {'linestyle': ''})
         axes.set(title=member.label, xlabel='step')
         if i == 0:
           axes.set_ylabel('own loss: training (line)\nand validation (marks)')
     for member in drawn:
-      _curve(psnr, member, by_run, 'val/hole_psnr', styles[member.label])
+      _draw_curve(psnr, member, by_run, 'val/hole_psnr', styles[member.label])
     psnr.set(title='PSNR within holes, validation, dB', xlabel='step')
     figure.legend(
       *psnr.get_legend_handles_labels(),
@@ -147,27 +143,23 @@ def curves(
       ncols=len(drawn),
       frameon=False,
     )
-    _save(figure, path)
   return True
 
 
 def sweep(found: Sequence[comparisons.Sweep], path: pathlib.Path) -> None:
-  """Draws the validation loss by learning rate; rings are what was chosen."""
-  with plt.rc_context(_STYLE):
-    figure, axes = plt.subplots(figsize=(_WIDTH, 3.6), layout='constrained')
+  """Draws the validation loss by learning rate, with rings at the chosen."""
+  with _figure(path, 3.6) as figure:
+    axes = figure.subplots()
     for i, own in enumerate(found):
-      points = [
-        (rate, member.summary('val/loss'))
-        for rate, member in own.members.items()
-        if member.summary('val/loss')
-      ]
+      summaries = {x: m.summary('val/loss') for x, m in own.members.items()}
+      points = {rate: x for rate, x in summaries.items() if x}
       if not points:
         continue
       style = _style(i)
       axes.errorbar(
-        [rate for rate, _ in points],
-        [summary.mean for _, summary in points],
-        [summary.deviation for _, summary in points],
+        list(points),
+        [summary.mean for summary in points.values()],
+        [summary.deviation for summary in points.values()],
         capsize=3,
         label=own.name.rpartition('/')[2],
         **style,
@@ -175,7 +167,7 @@ def sweep(found: Sequence[comparisons.Sweep], path: pathlib.Path) -> None:
       if own.chosen:
         axes.plot(
           own.chosen,
-          own.members[own.chosen].summary('val/loss').mean,
+          points[own.chosen].mean,
           'o',
           markersize=13,
           markerfacecolor='none',
@@ -195,51 +187,63 @@ def sweep(found: Sequence[comparisons.Sweep], path: pathlib.Path) -> None:
     axes.set_xlabel('learning rate')
     axes.set_ylabel('validation loss (less is better)')
     axes.legend(loc='center left', bbox_to_anchor=(1, 0.5), frameon=False)
-    _save(figure, path)
 
 
 def picture_grid(
-  rows: Sequence[tuple[str, np.ndarray]],
+  filled: Mapping[str, np.ndarray],
   given: Mapping[str, np.ndarray],
   path: pathlib.Path,
 ) -> None:
-  """Writes a JPEG of the same photographs, filled by each cell, in two columns.
+  """Writes a JPEG of the same photos, filled by each cell, in two columns.
 
   Args:
-    rows: (label, uint8 [N, S, S, 3]) of each cell.
+    filled: {label: uint8 [N, S, S, 3]}, a row each.
     given: the same of the rows that both columns begin with.
     path: of the JPEG file.
   """
+  rows = list(filled.items())
   half = -(-len(rows) // 2)
   columns = [
     grids.draw_grid({**given, **dict(part)}, cell=96)
     for part in (rows[:half], rows[half:])
     if part
   ]
-  height = max(len(column) for column in columns)
+  height = max(map(len, columns))
   padded = [
-    np.pad(
-      column,
-      ((0, height - len(column)), (0, 16), (0, 0)),
-      constant_values=255,
-    )
-    for column in columns
+    np.pad(x, ((0, height - len(x)), (0, 16), (0, 0)), constant_values=255)
+    for x in columns
   ]
+  image = PIL.Image.fromarray(np.concatenate(padded, axis=1))
   with atomic_files.replacing(path) as temporary:
-    PIL.Image.fromarray(np.concatenate(padded, axis=1)).save(
-      temporary, format='JPEG', quality=88
-    )
+    image.save(temporary, format='JPEG', quality=88)
 
 
-def _bar_panel(
+@contextlib.contextmanager
+def _figure(path: pathlib.Path, height: float) -> Iterator[mpl_figure.Figure]:
+  """Yields a figure to draw on, and writes it as PNG."""
+  with plt.rc_context(_STYLE):
+    figure = plt.figure(figsize=(_WIDTH, height), layout='constrained')
+    try:
+      yield figure
+      with atomic_files.replacing(path) as temporary:
+        figure.savefig(
+          temporary, dpi=_DPI, format='png', metadata={'Software': None}
+        )
+    finally:
+      plt.close(figure)
+
+
+def _draw_bars(
   axes: mpl_axes.Axes,
   drawn: Sequence[comparisons.Member],
   base: comparisons.Member,
-  metric: str,
+  column: str,
 ) -> None:
-  summaries = [member.summary(f'test/{metric}') for member in drawn]
-  limit = _limit(np.array([summary.mean for summary in summaries]))
-  for y, (member, summary) in enumerate(zip(drawn, summaries, strict=True)):
+  found = [(member, member.summary(column)) for member in drawn]
+  limit = bar_limit([summary.mean for _, summary in found if summary])
+  for y, (member, summary) in enumerate(found):
+    if summary is None:
+      continue
     is_base = member.cell == base.cell
     axes.barh(
       y,
@@ -272,12 +276,17 @@ def _bar_panel(
       zorder=3,
     )
   axes.set_xlim(0, limit * 1.6)
-  axes.set_title(_TITLES[metric])
   axes.grid(axis='y', visible=False)
 
 
-def _baseline_lines(axes: mpl_axes.Axes, values: Mapping[str, float]) -> None:
-  """Draws dashed lines across the bars, named in a legend below."""
+def bar_limit(means: Sequence[float]) -> float:
+  """Returns where bars are cut, so that one outlier hides no other."""
+  highest, middle = float(np.max(means)), float(np.median(means))
+  return highest if highest <= 4 * middle else 2.5 * middle
+
+
+def _draw_baselines(axes: mpl_axes.Axes, values: Mapping[str, float]) -> None:
+  """Draws dashed lines across the bars, with their names in a legend below."""
   _, end = axes.get_xlim()
   shown = {name: value for name, value in values.items() if value < end}
   for i, (name, value) in enumerate(shown.items()):
@@ -292,13 +301,7 @@ def _baseline_lines(axes: mpl_axes.Axes, values: Mapping[str, float]) -> None:
     axes.figure.legend(loc='outside lower left', ncols=3, frameon=False)
 
 
-def _limit(means: np.ndarray) -> float:
-  """Returns where bars are cut, so that one outlier hides no other."""
-  highest, middle = float(means.max()), float(np.median(means))
-  return highest if highest <= 4 * middle else 2.5 * middle
-
-
-def _curve(
+def _draw_curve(
   axes: mpl_axes.Axes,
   member: comparisons.Member,
   by_run: results.Curves,
@@ -310,12 +313,12 @@ def _curve(
   for row in member.rows:
     own = by_run.get(results.row_name(row))
     if own is not None:
-      there = ~np.isnan(own[column])
-      steps, values = own['step'][there], own[column][there]
-      series.append(dict(zip(steps, values, strict=True)))
+      kept = ~np.isnan(own[column])
+      pairs = zip(own['step'][kept], own[column][kept], strict=True)
+      series.append(dict(pairs))
   if not series:
     return
-  steps = sorted(set.intersection(*(set(x) for x in series)))
+  steps = sorted(set.intersection(*map(set, series)))
   values = np.array([[x[step] for step in steps] for x in series])
   if column == 'train/loss':
     style = {**style, 'marker': ''}
@@ -347,11 +350,3 @@ def _log_if_wide(axes: mpl_axes.Axes) -> None:
     axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(ticker.StrMethodFormatter('{x:g}'))
     axes.yaxis.set_minor_locator(ticker.NullLocator())
-
-
-def _save(figure: plt.Figure, path: pathlib.Path) -> None:
-  with atomic_files.replacing(path) as temporary:
-    figure.savefig(
-      temporary, dpi=_DPI, format='png', metadata={'Software': None}
-    )
-  plt.close(figure)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 # Of all its runs.
 LEARNING_RATE = 1e-3
-# Side of the pictures, and their number in training and test.
+# Side of the images, and their number in training and test.
 PROTOCOL = (256, 10_000, 10_000)
 
 
@@ -22,7 +22,6 @@ class Number(NamedTuple):
     name: of the cell it belongs to, as in Cell.names; its learning rate, where
       it has one, is the reference's.
     column: of results.csv.
-    unit: of both, '' for none.
     why: names in REASONS.
   """
 
@@ -30,7 +29,6 @@ class Number(NamedTuple):
   theirs: str
   name: str
   column: str
-  unit: str
   why: tuple[str, ...]
 
 
@@ -52,7 +50,7 @@ REASONS = {
     'squared error, and the rows differ by chance; here each loss trains, '
     'through the link that makes it well posed'
   ),
-  'momentum': ('its SGD had no momentum; here it is run with and without'),
+  'momentum': 'its SGD had no momentum; here it is run with and without',
   'rates': (
     "one learning rate for all is not each one's best; here each is swept, see "
     'above'
@@ -61,78 +59,59 @@ REASONS = {
   'size': 'another size of pictures, another number of them, other steps',
 }
 
-_L1 = 'test/l1'
-_TEST = ('size', 'splits', 'masks', 'output')
-NUMBERS = (
-  Number('UNet, L1', '0.0156', 'model/unet', _L1, '', _TEST),
-  Number(
-    'encoder-decoder, L1', '0.0514', 'model/encoder_decoder', _L1, '', _TEST
-  ),
-  Number('Adam, L1', '0.0151', 'optimizer/adam', _L1, '', (*_TEST, 'rates')),
-  Number(
-    'Adagrad, L1', '0.0212', 'optimizer/adagrad', _L1, '', (*_TEST, 'rates')
-  ),
-  Number(
-    'SGD, L1', '0.1015', 'optimizer/sgd', _L1, '', (*_TEST, 'rates', 'momentum')
-  ),
-  Number(
-    'RMSprop, L1',
-    'worse than SGD, left out',
-    'optimizer/rmsprop',
-    _L1,
-    '',
-    (*_TEST, 'rates'),
-  ),
-  Number('loss L1, L1', '0.0143', 'loss/l1', _L1, '', (*_TEST, 'loss')),
-  Number(
-    'loss Poisson NLL, L1',
-    '0.0153',
-    'loss/poisson_nll',
-    _L1,
-    '',
-    (*_TEST, 'loss'),
-  ),
-  Number('loss MSE, L1', '0.0154', 'loss/mse', _L1, '', (*_TEST, 'loss')),
-  Number(
-    'loss cross-entropy, L1',
-    '0.0154',
-    'loss/cross_entropy',
-    _L1,
-    '',
-    (*_TEST, 'loss'),
-  ),
-  Number('loss KL, L1', '0.0165', 'loss/kl_div', _L1, '', (*_TEST, 'loss')),
-  Number('UNet, parameters', '2.7 M', 'model/unet', 'parameters', '', ()),
-  Number(
+# What it is of, the number, the cell, and reasons beside those of every test.
+_L1 = (
+  ('UNet', '0.0156', 'model/unet'),
+  ('encoder-decoder', '0.0514', 'model/encoder_decoder'),
+  ('Adam', '0.0151', 'optimizer/adam', 'rates'),
+  ('Adagrad', '0.0212', 'optimizer/adagrad', 'rates'),
+  ('SGD', '0.1015', 'optimizer/sgd', 'rates', 'momentum'),
+  ('RMSprop', 'worse than SGD, left out', 'optimizer/rmsprop', 'rates'),
+  ('loss L1', '0.0143', 'loss/l1', 'loss'),
+  ('loss Poisson NLL', '0.0153', 'loss/poisson_nll', 'loss'),
+  ('loss MSE', '0.0154', 'loss/mse', 'loss'),
+  ('loss cross-entropy', '0.0154', 'loss/cross_entropy', 'loss'),
+  ('loss KL', '0.0165', 'loss/kl_div', 'loss'),
+)
+_OTHERS = (
+  ('UNet, parameters', '2.7 M', 'model/unet', 'parameters'),
+  (
     'encoder-decoder, parameters',
     '744 K',
     'model/encoder_decoder',
     'parameters',
-    '',
-    (),
   ),
-  Number(
+  (
     'UNet, a 256x256 picture on a CPU',
     '0.19 s',
     'model/unet',
     'inference_seconds',
-    's',
-    ('machine',),
+    'machine',
   ),
-  Number(
+  (
     'encoder-decoder, a 256x256 picture on a CPU',
     '0.12 s',
     'model/encoder_decoder',
     'inference_seconds',
-    's',
-    ('machine',),
+    'machine',
   ),
-  Number(
+  (
     'UNet, training',
     'about 6,000 s (RTX A5000)',
     'model/unet',
     'seconds',
-    's',
-    ('machine', 'size'),
+    'machine',
+    'size',
+  ),
+)
+_TEST = ('size', 'splits', 'masks', 'output')
+NUMBERS = (
+  *(
+    Number(f'{what}, L1', theirs, name, 'test/l1', (*_TEST, *why))
+    for what, theirs, name, *why in _L1
+  ),
+  *(
+    Number(what, theirs, name, column, tuple(why))
+    for what, theirs, name, column, *why in _OTHERS
   ),
 )

@@ -1,9 +1,9 @@
-"""report.md: tables, plots and sentences, all made of the tables of results.
+"""report.md: tables, plots and sentences, all from the tables of results.
 
-No sentence here says what came out; each is chosen by the numbers.
+No sentence here states a result; the numbers choose the sentences.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import importlib.util
 import pathlib
 from typing import Any
@@ -13,26 +13,27 @@ import numpy as np
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import (
   comparisons,
+  folder,
   plan,
-  protocol,
   reference,
   results,
   statistics,
 )
 from inpaint_jax.system import atomic_files, errors, json_files
 
-# Of the tables, with their headings and the number of decimals.
-_TABLE = {
-  'test/hole_psnr': ('hole PSNR, dB ↑', 2),
-  'test/hole_l1': ('hole L1 ↓', 4),
-  'test/l1': ('whole output L1 ↓', 4),
-  'test/ssim': ('SSIM ↑', 4),
-  'test/seam_ratio': ('seam ratio', 2),
+# The columns of the tables: the heading and the number of decimals.
+_COLUMNS = {
+  'hole_psnr': ('hole PSNR, dB ↑', 2),
+  'hole_l1': ('hole L1 ↓', 4),
+  'l1': ('whole output L1 ↓', 4),
+  'ssim': ('SSIM ↑', 4),
+  'seam_ratio': ('seam ratio', 2),
   # Empty where it was not installed.
-  'test/lpips': ('LPIPS ↓', 4),
+  'lpips': ('LPIPS ↓', 4),
 }
-# Those in which differences are told.
-_TOLD = {'hole_psnr': ('hole PSNR', ' dB', 2), 'l1': ('whole L1', '', 4)}
+_HEADINGS = [heading for heading, _ in _COLUMNS.values()]
+# The metrics whose differences are told in words: name, unit, decimals.
+_IN_WORDS = {'hole_psnr': ('hole PSNR', ' dB', 2), 'l1': ('whole L1', '', 4)}
 _PICTURES = 'pictures.jpg'
 
 
@@ -45,10 +46,10 @@ def check_installed() -> None:
 
 
 def write(workdir: pathlib.Path) -> pathlib.Path:
-  """Makes report.md and its plots from what lies in a study's folder.
+  """Makes the tables, report.md and its plots in the folder of a study.
 
-  results.csv is needed; curves.csv, per_picture.npz, baselines.json, study.json
-  and the folders of the runs add to it.
+  results.csv or the folders of the runs are needed; the other files of the
+  study (see folder.py) add to the report.
 
   Returns:
     The path of report.md.
@@ -57,52 +58,51 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     errors.UserError: there are no results, or they are damaged.
   """
   check_installed()
-  rows = results.read(workdir / 'results.csv')
-  if not any(row['status'] == results.FINISHED for row in rows):
-    raise errors.UserError(
-      f'workdir={workdir} has no results.csv with a finished run; start '
-      'without --report-only first'
-    )
-  about = protocol.read(workdir)
-  found = comparisons.create(rows)
-  sweeps = comparisons.sweeps(comparisons.members(rows))
-  baselines = {}
-  if (workdir / 'baselines.json').exists():
-    baselines = json_files.read(workdir / 'baselines.json')
-  pictures = results.read_per_picture(workdir)
   with workdirs.disk_full_as_user_error(workdir):
-    drawn = _draw(workdir, rows, found, sweeps, baselines)
+    folder.gather(workdir)
+    rows = results.read(workdir / 'results.csv')
+    if not any(row['status'] == results.FINISHED for row in rows):
+      raise errors.UserError(
+        f'workdir={workdir} has no results.csv with a finished run; start '
+        'without --report-only first'
+      )
+    baselines = {}
+    if (workdir / 'baselines.json').exists():
+      baselines = json_files.read(workdir / 'baselines.json')
+    compared = comparisons.create(rows)
+    sweeps = comparisons.sweeps(comparisons.members(rows))
+    pictures = results.read_per_picture(workdir)
+    drawn = _draw(workdir, rows, compared, sweeps, baselines)
     sections = [
-      _head(rows, about),
-      _in_short(found, pictures),
-      *(_section(x, pictures, drawn) for x in found),
-      _sweep_section(sweeps, drawn),
-      _baseline_section(baselines),
-      _reference_section(rows),
-      _picture_section(drawn),
-      _method(rows, found),
+      _head(rows, folder.read(workdir)),
+      _in_short(compared, pictures),
+      *(_compare(x, pictures, drawn) for x in compared),
+      _sweeps(sweeps, drawn),
+      _baselines(baselines),
+      _beside_reference(rows),
+      _photos(drawn),
+      [_method(rows, compared)],
     ]
-    text = '\n\n'.join(x.strip() for x in sections if x) + '\n'
-    atomic_files.write(workdir / 'report.md', text.encode())
+    text = '\n\n'.join('\n'.join(lines) for lines in sections if lines)
+    atomic_files.write(workdir / 'report.md', f'{text}\n'.encode())
   return workdir / 'report.md'
 
 
 def _draw(
   workdir: pathlib.Path,
   rows: Sequence[results.Row],
-  found: Sequence[comparisons.Comparison],
+  compared: Sequence[comparisons.Comparison],
   sweeps: Sequence[comparisons.Sweep],
   baselines: Mapping[str, Mapping[str, float]],
 ) -> set[str]:
-  """Draws all that can be, and returns the names of the files there are."""
+  """Draws all that can be drawn, and returns the names of the files."""
   from inpaint_jax.study import plots
 
   curves = results.read_curves(workdir)
   drawn = set()
-  for comparison in found:
-    if comparison.sorted('test/hole_l1'):
-      name = f'bars_{comparison.key}.png'
-      plots.bars(comparison, baselines, workdir / name)
+  for comparison in compared:
+    name = f'bars_{comparison.key}.png'
+    if plots.bars(comparison, baselines, workdir / name):
       drawn.add(name)
     name = f'curves_{comparison.key}.png'
     if plots.curves(comparison, curves, workdir / name):
@@ -110,44 +110,44 @@ def _draw(
   if any(sweep.chosen for sweep in sweeps):
     plots.sweep(sweeps, workdir / 'sweep.png')
     drawn.add('sweep.png')
-  given, filled = _pictures(workdir, rows)
+  given, filled = _read_pictures(workdir, rows)
   if filled:
     plots.picture_grid(filled, given, workdir / _PICTURES)
-  # Once drawn it stays, also where the folders of the runs are not at hand.
+  # An earlier one stays where the folders of the runs are gone.
   if (workdir / _PICTURES).exists():
     drawn.add(_PICTURES)
   return drawn
 
 
-def _pictures(
+def _read_pictures(
   workdir: pathlib.Path, rows: Sequence[results.Row]
-) -> tuple[dict[str, np.ndarray], list[tuple[str, np.ndarray]]]:
-  """Returns truth and masked pictures, and each cell's composites."""
-  given, filled, seen = {}, [], set()
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+  """Returns true and masked images, and the composites of each cell."""
+  given, filled, seen = {}, {}, set()
   for row in rows:
-    path = results.run_folder(workdir, results.row_name(row)) / 'pictures.npz'
-    if row['cell'] in seen or not path.exists():
-      continue
-    seen.add(row['cell'])
-    with np.load(path) as arrays:
-      given = {name: arrays[name] for name in ('truth', 'masked')}
-      filled.append((row['names'] or row['cell'], arrays['composite']))
+    path = folder.run_folder(workdir, results.row_name(row)) / 'pictures.npz'
+    if row['cell'] not in seen and path.exists():
+      seen.add(row['cell'])
+      with np.load(path) as arrays:
+        given = {name: arrays[name] for name in ('truth', 'masked')}
+        filled[row['names'] or row['cell']] = arrays['composite']
   return given, filled
 
 
-def _head(rows: Sequence[results.Row], about: Mapping[str, Any]) -> str:
-  """Returns the protocol, from the rows themselves."""
+def _head(rows: Sequence[results.Row], about: Mapping[str, Any]) -> list[str]:
+  """Returns what was trained and how, from the rows themselves."""
   base = _base(rows)
-  seeds = sorted({row['seed'] for row in rows})
   finished = [row for row in rows if row['status'] == results.FINISHED]
   planned = len(about.get('cells', {})) * len(about.get('seeds', []))
   count = f'{len(rows)} of {planned} runs' if planned else f'{len(rows)} runs'
   if len(rows) < planned:
     count += ' (**the study is not complete**)'
-  diverged = len(rows) - len(finished)
-  if diverged:
+  if diverged := len(rows) - len(finished):
     count += f', {diverged} of which diverged'
-  lines = [
+  seeds = sorted({row['seed'] for row in rows})
+  command = ['```', about['command'], '```', ''] if 'command' in about else []
+  total = sum(row['total_seconds'] or 0 for row in rows)
+  return [
     '# The study',
     '',
     f'One factor at a time from the base: {base["model"]}, {base["loss"]}, '
@@ -155,22 +155,17 @@ def _head(rows: Sequence[results.Row], about: Mapping[str, Any]) -> str:
     f'{len({row["cell"] for row in rows})} cells, seeds '
     f'{", ".join(map(str, seeds))}.',
     '',
-  ]
-  if 'command' in about:
-    lines += ['```', about['command'], '```', '']
-  total = sum(row['total_seconds'] or 0 for row in rows)
-  lines += [
+    *command,
     f'- Pictures: {base["dataset"].split("/")[0]}, {_size(base)} for training, '
     'validation and test.',
-    f'- Training: {_all(finished, "steps")} steps of '
-    f'{_all(rows, "batch_size")} pictures, without early stopping; what is '
+    f'- Training: {_values(finished, "steps")} steps of '
+    f'{_values(rows, "batch_size")} pictures, without early stopping; what is '
     'tested is the epoch with the least validation loss.',
     f'- Time: {total / 60:.0f} minutes over all runs, training and test, on '
-    f'{_all(rows, "device")}, {_all(rows, "cores")} core(s) a run.',
-    f'- Versions: {_all(rows, "versions")}.',
+    f'{_values(rows, "device")}, {_values(rows, "cores")} core(s) a run.',
+    f'- Versions: {_values(rows, "versions")}.',
     f'- {_sameness(rows)}',
   ]
-  return '\n'.join(lines)
 
 
 def _base(rows: Sequence[results.Row]) -> results.Row:
@@ -183,8 +178,8 @@ def _size(row: results.Row) -> str:
   return f'{side}x{side}, {counts} pictures'
 
 
-def _all(rows: Sequence[results.Row], column: str) -> str:
-  """Returns the values that a column has, the first first."""
+def _values(rows: Sequence[results.Row], column: str) -> str:
+  """Returns the different values of a column, in order of appearance."""
   values = dict.fromkeys(row[column] for row in rows if row[column] is not None)
   return ' and '.join(
     f'{x:,}' if isinstance(x, int) else str(x) for x in values
@@ -192,253 +187,234 @@ def _all(rows: Sequence[results.Row], column: str) -> str:
 
 
 def _sameness(rows: Sequence[results.Row]) -> str:
-  hashes = [
-    {row[name] for row in rows if row[name]} for name in _HASHES.values()
-  ]
-  if all(len(x) == 1 for x in hashes):
-    data, mask = (next(iter(x)) for x in hashes)
+  columns = {'pictures': 'data_hash', 'test masks': 'mask_hash'}
+  hashes = {
+    name: {row[column] for row in rows if row[column]}
+    for name, column in columns.items()
+  }
+  differing = ' and '.join(name for name, x in hashes.items() if len(x) != 1)
+  if differing:
     return (
-      f'All runs had the same pictures (hash {data}), and the same masks in '
-      f'the test (hash {mask}).'
+      f'**The runs differ in their {differing}: they cannot be compared.** See '
+      'the columns of hashes in results.csv.'
     )
-  differing = ' and '.join(
-    name for name, x in zip(_HASHES, hashes, strict=True) if len(x) != 1
-  )
+  data, mask = (x.pop() for x in hashes.values())
   return (
-    f'**The runs differ in their {differing}: they cannot be compared.** See '
-    'the columns of hashes in results.csv.'
+    f'All runs had the same pictures (hash {data}), and the same masks in '
+    f'the test (hash {mask}).'
   )
-
-
-_HASHES = {'pictures': 'data_hash', 'test masks': 'mask_hash'}
 
 
 def _in_short(
-  found: Sequence[comparisons.Comparison], pictures: comparisons.Pictures
-) -> str:
+  compared: Sequence[comparisons.Comparison], pictures: results.PerPicture
+) -> list[str]:
   """Returns a line for each comparison: what leads, ties and trails."""
-  lines = ['## In short', '']
-  for comparison in found:
+  lines = []
+  for comparison in compared:
     order = comparison.sorted('test/hole_psnr')
     if len(order) < 2:
       continue
-    best, others = order[0], order[1:]
-    ties, worse, unknown = [], [], []
+    best, *others = order
+    places: dict[str, list[str]] = {
+      'within the spread of it (a tie)': [],
+      'below it by more than the spread': [],
+      'without a second seed to tell': [],
+      'diverged': [x.label for x in comparison.members if not x.rows],
+    }
+    tie, below, unknown, _ = places
     for member in others:
-      difference = comparisons.difference(member, best, 'hole_psnr', pictures)
-      if difference is None or difference.seeds is None:
-        unknown.append(member.label)
-      else:
-        (worse if difference.sign else ties).append(member.label)
-    text = f'{best.label} has the highest mean'
-    for names, what in (
-      (ties, 'within the spread of it (a tie)'),
-      (worse, 'below it by more than the spread'),
-      (unknown, 'without a second seed to tell'),
-    ):
-      if names:
-        text += f'; {what}: {", ".join(names)}'
-    lost = [m.label for m in comparison.members if not m.rows]
-    if lost:
-      text += f'; diverged: {", ".join(lost)}'
-    lines.append(f'- **{comparison.title}**, PSNR within holes: {text}.')
-  return '\n'.join(lines) if len(lines) > 2 else ''
+      found = comparisons.difference(member, best, 'hole_psnr', pictures)
+      known = below if found and found.sign else tie
+      place = known if found and found.seeds else unknown
+      places[place].append(member.label)
+    text = [f'{best.label} has the highest mean']
+    text += [f'{x}: {", ".join(names)}' for x, names in places.items() if names]
+    lines.append(
+      f'- **{comparison.title}**, PSNR within holes: {"; ".join(text)}.'
+    )
+  return ['## In short', '', *lines] if lines else []
 
 
-def _section(
+def _compare(
   comparison: comparisons.Comparison,
-  pictures: comparisons.Pictures,
+  pictures: results.PerPicture,
   drawn: set[str],
-) -> str:
+) -> list[str]:
   """Returns a comparison: table, differences, plots."""
-  lines = [f'## {comparison.title[0].upper()}{comparison.title[1:]}', '']
-  header = [name for name, _ in _TABLE.values()]
-  lines += [_line(['', *header, 'seeds']), _line(['---'] * (len(header) + 2))]
+  rows = []
   order = comparison.sorted('test/hole_psnr')
   for member in order:
     cells = [
-      _mean(member.summary(column), decimals)
-      for column, (_, decimals) in _TABLE.items()
+      _mean(member.summary(f'test/{metric}'), decimals)
+      for metric, (_, decimals) in _COLUMNS.items()
     ]
-    seeds = str(len(member.rows))
-    if member.diverged:
-      seeds += f', {member.diverged} diverged'
-    lines.append(_line([member.label, *cells, seeds]))
-  for member in comparison.members:
-    if not member.rows:
-      lines.append(
-        _line([member.label, *['diverged'] * len(header), f'{member.diverged}'])
-      )
-  lines += ['', 'Mean ± standard deviation over the seeds.', '']
-  others = [m for m in order if m.cell != comparison.base.cell]
-  if others and comparison.base.rows:
-    lines += [f'Against {comparison.base.label}, paired by seed:', '']
-    lines += [_told(m, comparison.base, pictures) for m in others]
+    also = f', {member.diverged} diverged' if member.diverged else ''
+    rows.append([member.label, *cells, f'{len(member.rows)}{also}'])
+  rows += [
+    [member.label, *['diverged'] * len(_COLUMNS), f'{member.diverged}']
+    for member in comparison.members
+    if not member.rows
+  ]
+  lines = [
+    f'## {comparison.title[0].upper()}{comparison.title[1:]}',
+    '',
+    *_table(['', *_HEADINGS, 'seeds'], rows),
+    '',
+    'Mean ± standard deviation over the seeds.',
+  ]
+  base = comparison.base
+  others = [member for member in order if member.cell != base.cell]
+  if others and base.rows:
+    lines += ['', f'Against {base.label}, paired by seed:', '']
+    lines += [_in_words(member, base, pictures) for member in others]
   for name in (f'bars_{comparison.key}.png', f'curves_{comparison.key}.png'):
     if name in drawn:
       lines += ['', f'![{comparison.title}]({name})']
-  return '\n'.join(lines)
+  return lines
 
 
-def _told(
+def _in_words(
   ours: comparisons.Member,
   base: comparisons.Member,
-  pictures: comparisons.Pictures,
+  pictures: results.PerPicture,
 ) -> str:
-  """Returns a sentence on each difference of a cell from the base."""
+  """Returns a sentence on the differences of a cell from the base."""
   parts = []
-  for metric, (name, unit, decimals) in _TOLD.items():
-    difference = comparisons.difference(ours, base, metric, pictures)
-    if difference is None:
+  for metric, (name, unit, decimals) in _IN_WORDS.items():
+    found = comparisons.difference(ours, base, metric, pictures)
+    if found is None:
       parts.append(f'{name}: no seed in common')
       continue
-    better = difference.sign * (-1 if statistics.is_error(metric) else 1)
-    if difference.seeds is None:
+    verdict = 'a tie, within the spread'
+    if found.seeds is None:
       verdict = 'one seed alone says nothing of the spread'
-    elif better:
-      word = 'better' if better > 0 else 'worse'
+    elif found.sign:
+      is_better = (found.sign < 0) == statistics.is_error(metric)
+      word = 'better' if is_better else 'worse'
       verdict = f'**{word}, by more than the spread**'
-    else:
-      verdict = 'a tie, within the spread'
-    ranges = [
-      f'{_interval(interval, decimals)} over {what}'
-      for interval, what in (
-        (difference.seeds, 'seeds'),
-        (difference.pictures, 'test pictures'),
-      )
-      if interval is not None
-    ]
-    ranges = f' ({"; ".join(ranges)})' if ranges else ''
-    parts.append(
-      f'{name} {_signed(difference.mean, decimals)}{unit}{ranges}: {verdict}'
+    intervals = {'seeds': found.seeds, 'test pictures': found.pictures}
+    ranges = '; '.join(
+      f'{_signed(x[0], decimals)} to {_signed(x[1], decimals)} over {what}'
+      for what, x in intervals.items()
+      if x is not None
     )
-  return f'- {ours.label}: ' + '; '.join(parts) + '.'
+    ranges = f' ({ranges})' if ranges else ''
+    mean = _signed(found.mean, decimals)
+    parts.append(f'{name} {mean}{unit}{ranges}: {verdict}')
+  return f'- {ours.label}: {"; ".join(parts)}.'
 
 
-def _sweep_section(sweeps: Sequence[comparisons.Sweep], drawn: set[str]) -> str:
+def _sweeps(sweeps: Sequence[comparisons.Sweep], drawn: set[str]) -> list[str]:
   if not sweeps:
-    return ''
+    return []
+  rows = []
+  for sweep in sweeps:
+    for rate, member in sweep.members.items():
+      note = ''
+      if member.diverged:
+        note = f'{member.diverged} seed(s) diverged'
+      elif rate == sweep.chosen:
+        edge = ', at the edge of what was tried' if sweep.is_at_edge else ''
+        note = f'chosen{edge}'
+      loss = _mean(member.summary('val/loss'), 5)
+      psnr = _mean(member.summary('test/hole_psnr'), 2)
+      name = sweep.name.rpartition('/')[2]
+      rows.append([name, f'{rate:g}', loss, psnr, note])
+  header = ['', 'learning rate', 'validation loss', 'test hole PSNR, dB', '']
   lines = [
     '## Learning rates',
     '',
     'Chosen on the validation loss (mean over the seeds); the test had no part '
     'in it.',
     '',
-    _line(['', 'learning rate', 'validation loss', 'test hole PSNR, dB', '']),
-    _line(['---'] * 5),
+    *_table(header, rows),
   ]
-  for sweep in sweeps:
-    for rate, member in sweep.members.items():
-      note = ''
-      if rate == sweep.chosen:
-        note = 'chosen'
-        note += ', at the edge of what was tried' * sweep.is_at_edge
-      if member.diverged:
-        note = f'{member.diverged} seed(s) diverged'
-      lines.append(
-        _line(
-          [
-            sweep.name.rpartition('/')[2],
-            f'{rate:g}',
-            _mean(member.summary('val/loss'), 5),
-            _mean(member.summary('test/hole_psnr'), 2),
-            note,
-          ]
-        )
-      )
   if 'sweep.png' in drawn:
     lines += ['', '![Validation loss by learning rate](sweep.png)']
-  return '\n'.join(lines)
+  return lines
 
 
-def _baseline_section(baselines: Mapping[str, Mapping[str, float]]) -> str:
+def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> list[str]:
   if not baselines:
-    return ''
-  lines = [
+    return []
+  rows = [
+    [
+      name,
+      *(
+        f'{means[metric]:.{decimals}f}' if metric in means else ''
+        for metric, (_, decimals) in _COLUMNS.items()
+      ),
+    ]
+    for name, means in baselines.items()
+  ]
+  return [
     '## Without training',
     '',
     'The same test pictures and masks, filled by methods that learn nothing.',
     '',
-    _line(['', *(name for name, _ in _TABLE.values())]),
-    _line(['---'] * (len(_TABLE) + 1)),
+    *_table(['', *_HEADINGS], rows),
   ]
-  for name, means in baselines.items():
-    cells = [
-      f'{means[name]:.{decimals}f}' if name in means else ''
-      for name, decimals in (
-        (column.removeprefix('test/'), decimals)
-        for column, (_, decimals) in _TABLE.items()
-      )
-    ]
-    lines.append(_line([name, *cells]))
-  return '\n'.join(lines)
 
 
-def _reference_section(rows: Sequence[results.Row]) -> str:
+def _beside_reference(rows: Sequence[results.Row]) -> list[str]:
   """Returns the reference's numbers beside ours, and why they differ."""
-  found = comparisons.members(rows)
-  base = _base(rows)
-  protocol_here = (base['image_size'], base['num_train'], base['num_test'])
-  is_smaller = protocol_here != reference.PROTOCOL
-  lines = [
+  members = comparisons.members(rows)
+  base, rate = _base(rows), f'{reference.LEARNING_RATE:g}'
+  size = (base['image_size'], base['num_train'], base['num_test'])
+  lines = []
+  notes: dict[str, int] = {}
+  for number in reference.NUMBERS:
+    name = number.name
+    member = members.get(name) or members.get(f'{name}/lr{rate}')
+    why = [
+      f'({notes.setdefault(reason, len(notes) + 1)})'
+      for reason in number.why
+      if reason != 'size' or size != reference.PROTOCOL
+    ]
+    ours = _ours(number, member)
+    lines.append([number.what, number.theirs, ours, ', '.join(why)])
+  return [
     '## Beside the reference',
     '',
     'The reference: 256x256, 10,000 / 2,000 / 10,000 pictures, 20 epochs in '
-    'batches of 32, a learning rate of '
-    f'{reference.LEARNING_RATE:g} for all; here: {_size(base)}. L1 is that of '
-    'the whole output on the test pictures.',
+    f'batches of 32, a learning rate of {rate} for all; here: {_size(base)}. '
+    'L1 is that of the whole output on the test pictures.',
     '',
-    _line(['', 'reference', 'here', 'why they may differ']),
-    _line(['---'] * 4),
+    *_table(['', 'reference', 'here', 'why they may differ'], lines),
+    '',
+    *(f'{i}. {reference.REASONS[reason]}.' for reason, i in notes.items()),
   ]
-  notes: dict[str, int] = {}
-  for number in reference.NUMBERS:
-    member = found.get(number.name) or found.get(
-      f'{number.name}/lr{reference.LEARNING_RATE:g}'
-    )
-    reasons = [x for x in number.why if x != 'size' or is_smaller]
-    for key in reasons:
-      notes.setdefault(key, len(notes) + 1)
-    why = ', '.join(f'({notes[key]})' for key in reasons)
-    lines.append(
-      _line([number.what, number.theirs, _ours(number, member), why])
-    )
-  lines.append('')
-  lines += [f'{i}. {reference.REASONS[key]}.' for key, i in notes.items()]
-  return '\n'.join(lines)
 
 
 def _ours(number: reference.Number, member: comparisons.Member | None) -> str:
-  if member is None:
-    return 'not measured'
-  summary = member.summary(number.column)
-  if summary is None:
-    return 'diverged' if member.diverged else 'not measured'
+  summary = member.summary(number.column) if member else None
+  if member is None or summary is None:
+    return 'diverged' if member and member.diverged else 'not measured'
   if number.column == 'parameters':
     return f'{summary.mean:,.0f}'
-  text = _mean(summary, 4 if number.column.startswith('test/') else 2)
-  unit = f' {number.unit}' if number.unit else ''
+  if number.column.startswith('test/'):
+    return _mean(summary, 4)
   row = member.rows[0]
-  if number.unit == 's':
-    unit += f' ({row["device"]}, {row["cores"]} core(s))'
-  return text + unit
+  return f'{_mean(summary, 2)} s ({row["device"]}, {row["cores"]} core(s))'
 
 
-def _picture_section(drawn: set[str]) -> str:
+def _photos(drawn: set[str]) -> list[str]:
   if _PICTURES not in drawn:
-    return ''
-  return (
-    '## Six test photographs\n\n'
-    'The first seed of each cell; known pixels are those of the photograph.\n\n'
-    f'![Six test photographs, filled by each cell]({_PICTURES})'
-  )
+    return []
+  return [
+    '## Six test photographs',
+    '',
+    'The first seed of each cell; known pixels are those of the photograph.',
+    '',
+    f'![Six test photographs, filled by each cell]({_PICTURES})',
+  ]
 
 
 def _method(
-  rows: Sequence[results.Row], found: Sequence[comparisons.Comparison]
+  rows: Sequence[results.Row], compared: Sequence[comparisons.Comparison]
 ) -> str:
-  """Returns what is to be known to judge the numbers."""
-  count = sum(len(x.members) - 1 for x in found) * len(_TOLD)
+  """Returns what a reader must know to judge the numbers."""
+  count = sum(len(x.members) - 1 for x in compared) * len(_IN_WORDS)
   percent = f'{statistics.CONFIDENCE:.0%}'
   return f"""## How it was measured
 
@@ -473,9 +449,7 @@ def _signed(value: float, decimals: int) -> str:
   return f'{value:+.{decimals}f}'.replace('-', '\N{MINUS SIGN}')
 
 
-def _interval(interval: tuple[float, float], decimals: int) -> str:
-  return ' to '.join(_signed(x, decimals) for x in interval)
-
-
-def _line(cells: Sequence[str]) -> str:
-  return '| ' + ' | '.join(cells) + ' |'
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+  """Returns the lines of a Markdown table."""
+  lines = [header, ['---'] * len(header), *rows]
+  return ['| ' + ' | '.join(cells) + ' |' for cells in lines]

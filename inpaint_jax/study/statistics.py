@@ -1,10 +1,10 @@
 """Which differences exceed the spread.
 
-Cells are compared in pairs of equal seed, for the seed decides the initial
-weights, the order of the pictures and the masks of both. Two things could have
-fallen out otherwise: the training, with other seeds, and the test, with other
-pictures. Each has an interval of its own, and a difference counts only if both
-lie on one side of zero.
+Cells are compared in pairs of equal seed, since the seed determines initial
+weights, order of the images and masks of both. The result could have been
+another one with other seeds in training, or with other images in the test. Each
+of the two has its own interval, and a difference counts only if both lie on one
+side of zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,17 @@ CONFIDENCE = 0.95
 # Metrics of which less is better; of the others more is.
 _ERRORS = ('loss', 'l1', 'l2', 'hole_l1')
 
+Interval = tuple[float, float]
+
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
   """A metric of a cell over its seeds.
 
   Attributes:
-    mean, deviation: over the seeds; the deviation, of a sample, is 0 for one.
-    values: one a seed.
+    mean: over the seeds.
+    deviation: sample standard deviation, 0 for one seed.
+    values: one per seed.
   """
 
   mean: float
@@ -36,19 +39,18 @@ class Summary:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-  """How far a cell is from another, on average.
+  """The mean difference of two cells.
 
   Attributes:
     mean: ours minus theirs, over the pairs.
-    pairs: number of seeds that both have.
-    seeds: interval of the mean over other seeds, None with less than two pairs.
-    pictures: interval over other test pictures, None if they were not kept.
+    seeds: interval of the mean over other seeds, None for one pair of seeds.
+    pictures: interval over other test images, None if their metrics are not at
+      hand.
   """
 
   mean: float
-  pairs: int
-  seeds: tuple[float, float] | None
-  pictures: tuple[float, float] | None
+  seeds: Interval | None
+  pictures: Interval | None
 
   @property
   def sign(self) -> int:
@@ -61,8 +63,13 @@ class Difference:
     return -1 if all(high < 0 for _, high in intervals) else 0
 
 
+def is_error(metric: str) -> bool:
+  """Returns whether less of a metric is better."""
+  return metric.rpartition('/')[2] in _ERRORS
+
+
 def summarize(values: Sequence[float]) -> Summary:
-  """Returns mean and sample standard deviation over seeds."""
+  """Returns the summary of the values of a few seeds."""
   deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
   return Summary(float(np.mean(values)), deviation, tuple(values))
 
@@ -76,13 +83,13 @@ def compare(
   """Compares two cells seed by seed.
 
   The interval over seeds is that of Student's paired t-test. The one over
-  pictures is a bootstrap (Efron, 1979; percentiles of 2,000 resamples) of the
-  differences picture by picture, each averaged over the seeds.
+  images is a bootstrap (Efron, 1979; percentiles of 2,000 resamples) of the
+  differences image by image, each averaged over the seeds.
 
   Args:
-    ours: {seed: mean over the test pictures}.
+    ours: {seed: mean over the test images}.
     theirs: the same of the other cell.
-    our_pictures: {seed: [N]}, the same metric of each test picture.
+    our_pictures: {seed: [N]}, the same metric of each test image.
     their_pictures: the same of the other cell.
 
   Returns:
@@ -91,37 +98,31 @@ def compare(
   seeds = sorted(ours.keys() & theirs.keys())
   if not seeds:
     return None
-  differences = np.array([ours[seed] - theirs[seed] for seed in seeds])
+  found = summarize([ours[seed] - theirs[seed] for seed in seeds])
   interval = None
   if len(seeds) > 1:
-    margin = (
-      stats.t.ppf((1 + CONFIDENCE) / 2, len(seeds) - 1)
-      * np.std(differences, ddof=1)
-      / math.sqrt(len(seeds))
-    )
-    mean = differences.mean()
-    interval = (float(mean - margin), float(mean + margin))
+    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(seeds) - 1))
+    margin = quantile * found.deviation / math.sqrt(len(seeds))
+    interval = (found.mean - margin, found.mean + margin)
   return Difference(
-    mean=float(differences.mean()),
-    pairs=len(seeds),
+    mean=found.mean,
     seeds=interval,
-    pictures=_over_pictures(seeds, our_pictures or {}, their_pictures or {}),
+    pictures=_bootstrap(seeds, our_pictures or {}, their_pictures or {}),
   )
 
 
-def is_error(metric: str) -> bool:
-  """Returns whether less of a metric is better."""
-  return metric.rpartition('/')[2] in _ERRORS
-
-
-def _over_pictures(
+def _bootstrap(
   seeds: Sequence[int],
   ours: Mapping[int, np.ndarray],
   theirs: Mapping[int, np.ndarray],
-) -> tuple[float, float] | None:
-  if any(seed not in ours or seed not in theirs for seed in seeds):
-    return None
-  if any(len(ours[seed]) != len(theirs[seed]) for seed in seeds):
+) -> Interval | None:
+  """Returns the interval over test images, None without metrics of each."""
+  if any(
+    seed not in ours
+    or seed not in theirs
+    or len(ours[seed]) != len(theirs[seed])
+    for seed in seeds
+  ):
     return None
   differences = np.mean(
     [ours[seed].astype(np.float64) - theirs[seed] for seed in seeds], axis=0
@@ -135,7 +136,7 @@ def _over_pictures(
       np.mean,
       confidence_level=CONFIDENCE,
       n_resamples=2000,
-      # Ten thousand pictures at once would need much memory.
+      # Ten thousand images at once would need much memory.
       batch=100,
       method='percentile',
       rng=np.random.default_rng(0),

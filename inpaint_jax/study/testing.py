@@ -1,35 +1,37 @@
-"""The test of a run: each picture's metrics, and what it was tested on."""
+"""The test of a run: the metrics of each image, and what it was tested on."""
 
+import collections
 from concurrent import futures
 import hashlib
+import pathlib
 import statistics
 import time
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from inpaint_jax import datasets, lpips, masks, metrics
+from inpaint_jax import datasets, lpips, masks, metrics, models
 from inpaint_jax.inpainting import fills
-from inpaint_jax.runs import trained_model
+from inpaint_jax.runs import trained_model, workdir as workdirs
+from inpaint_jax.study import results
 from inpaint_jax.system import sharding
 from inpaint_jax.training import evaluate, images, input_pipeline
 
-# Pictures that the report shows, spread over the test split.
+# Images that the report shows, spread over the test split.
 NUM_SHOWN = 6
-# Of the picture that inference is timed on: the reference's.
+# Side of the image that inference is timed on, as in the reference.
 INFERENCE_SIZE = 256
 
 
-class Tested(NamedTuple):
-  """What a test found.
+class TestResult(NamedTuple):
+  """The result of a test.
 
   Attributes:
-    values: {metric: [N]} of the test pictures; with LPIPS where it is
-      installed.
-    mask_hash: of their masks.
-    shown: truth, masked and composite of some, uint8 [NUM_SHOWN, S, S, 3].
+    values: {metric: [N]} of the test images, LPIPS where it is installed.
+    mask_hash: 16 hex digits over their masks.
+    shown: `truth`, `masked` and `composite` of some images, uint8
+      [NUM_SHOWN, S, S, 3].
   """
 
   values: dict[str, np.ndarray]
@@ -37,66 +39,93 @@ class Tested(NamedTuple):
   shown: dict[str, np.ndarray]
 
 
-def test(
-  net: trained_model.TrainedModel, source: input_pipeline.Source
-) -> Tested:
-  """Tests a net on a split, with the evaluation masks of its run."""
-  config, mesh = net.config, sharding.create_mesh()
-  sampler = masks.create_sampler(config.masks)
-  eval_step = evaluate.make_eval_step(net.model, net.loss, sampler, config)
+def test_run(folder: pathlib.Path, *, time_inference: bool) -> results.Row:
+  """Tests the best epoch of a run.
+
+  Args:
+    folder: of the run; per_picture.npz and pictures.npz are written there.
+    time_inference: whether to measure inference_seconds.
+
+  Returns:
+    The columns of results.csv that the test gives.
+  """
+  trained = trained_model.load_run(folder)
+  dataset = input_pipeline.load(trained.config.data, folder / 'dataset.json')
+  result = measure(trained, dataset.splits['test'])
+  with workdirs.disk_full_as_user_error(folder):
+    results.save_arrays(folder / 'per_picture.npz', result.values)
+    results.save_arrays(folder / 'pictures.npz', result.shown)
+  row: results.Row = {
+    'best_step': trained.step,
+    'parameters': models.count_parameters(trained.variables['params']),
+    'mask_hash': result.mask_hash,
+  }
+  if time_inference:
+    row['inference_seconds'] = inference_seconds(trained)
+  row |= {f'test/{k}': float(x.mean()) for k, x in result.values.items()}
+  row |= {k: x for k, x in trained.info.items() if k.startswith('val/')}
+  return row
+
+
+def measure(
+  trained: trained_model.TrainedModel, source: input_pipeline.Source
+) -> TestResult:
+  """Tests a model on a split, with the evaluation masks of its run."""
+  config, mesh = trained.config, sharding.create_mesh()
+  eval_step = evaluate.make_eval_step(
+    trained.model, trained.loss, masks.create_sampler(config.masks), config
+  )
   composite = jax.jit(metrics.composite)
   perceptual = lpips.load()
-  chosen = set(np.linspace(0, len(source) - 1, NUM_SHOWN).round().astype(int))
-  digest, collected, shown = hashlib.sha256(), [], []
+  chosen = np.linspace(0, len(source) - 1, NUM_SHOWN).round()
+  digest = hashlib.sha256()
+  collected = collections.defaultdict(list)
+  shown = collections.defaultdict(list)
   # Padding makes a batch of any size fit any number of devices.
   batch_size = sharding.round_up(config.batch_size, mesh)
   for batch in input_pipeline.eval_batches(
     source, config.data, batch_size=batch_size
   ):
-    values, pictures = eval_step(net.variables, sharding.put_batch(batch, mesh))
-    whole = batch['valid'] > 0
+    values, pictures = eval_step(
+      trained.variables, sharding.put_batch(batch, mesh)
+    )
     filled = composite(pictures['output'], pictures['image'], pictures['mask'])
     if perceptual:
       values = {**values, 'lpips': perceptual(filled, pictures['image'])}
-    collected.append({k: np.asarray(v)[whole] for k, v in values.items()})
-    mask = np.asarray(pictures['mask'])
-    digest.update(np.packbits(mask[whole] > 0).tobytes())
-    rows = [
-      i for i, x in enumerate(batch['index']) if whole[i] and int(x) in chosen
-    ]
-    if rows:
-      image = np.asarray(pictures['image'])
-      for name, x in (
-        ('truth', image),
-        ('masked', np.where(mask > 0, 1, image)),
-        ('composite', np.asarray(filled)),
-      ):
-        shown.append((name, images.to_uint8(x[rows])))
-  return Tested(
-    values={
-      name: np.concatenate([values[name] for values in collected])
-      for name in (*evaluate.NAMES, *(['lpips'] if perceptual else []))
-    },
+    valid = batch['valid'] > 0
+    for name, value in values.items():
+      collected[name].append(np.asarray(value)[valid])
+    image, mask = (np.asarray(pictures[name]) for name in ('image', 'mask'))
+    digest.update(np.packbits(mask[valid] > 0).tobytes())
+    rows = valid & np.isin(batch['index'], chosen)
+    masked = np.where(mask > 0, 1, image)
+    for name, shots in zip(
+      ('truth', 'masked', 'composite'),
+      (image, masked, np.asarray(filled)),
+      strict=True,
+    ):
+      shown[name].append(images.to_uint8(shots[rows]))
+  names = (*evaluate.NAMES, *(['lpips'] if perceptual else []))
+  return TestResult(
+    values={name: np.concatenate(collected[name]) for name in names},
     mask_hash=digest.hexdigest()[:16],
-    shown={
-      name: np.concatenate([x for key, x in shown if key == name])
-      for name in ('truth', 'masked', 'composite')
-    },
+    shown={name: np.concatenate(x) for name, x in shown.items()},
   )
 
 
 def inference_seconds(
-  net: trained_model.TrainedModel, repeats: int = 5
+  trained: trained_model.TrainedModel, repeats: int = 5
 ) -> float:
-  """Returns the median time of filling one picture of INFERENCE_SIZE."""
-  fill = fills.create_fill(net, optimize=True)
-  image = jnp.full((1, INFERENCE_SIZE, INFERENCE_SIZE, 3), 0.5)
-  mask = jnp.zeros_like(image[..., :1])
+  """Returns the median time of filling one image of INFERENCE_SIZE."""
+  fill = fills.create_fill(trained, optimize=True)
+  size = INFERENCE_SIZE
+  image = np.full((1, size, size, 3), 0.5, np.float32)
+  mask = np.zeros((1, size, size, 1), np.float32)
   seconds = []
-  # The first compiles.
+  # The first call compiles.
   for _ in range(1 + repeats):
     start = time.perf_counter()
-    fill(image, mask).block_until_ready()
+    jax.block_until_ready(fill(image, mask))
     seconds.append(time.perf_counter() - start)
   return statistics.median(seconds[1:])
 

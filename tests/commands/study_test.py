@@ -1,0 +1,141 @@
+"""scripts/benchmark.py as a process: shards, signals, report, wrong flags."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from inpaint_jax.study import results
+
+ROOT = pathlib.Path(__file__).parents[2]
+_STUDY = ROOT / 'docs' / 'study'
+
+
+def _start(*flags):
+  return subprocess.Popen(
+    [sys.executable, 'scripts/benchmark.py', *map(str, flags)],
+    cwd=ROOT,
+    env=os.environ | {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+
+
+def _finish(process, code=0):
+  out, err = process.communicate()
+  assert process.returncode == code, err
+  return out, err
+
+
+@pytest.mark.slow
+def test_two_shards_one_of_them_stopped_and_started_again(data_dir, tmp_path):
+  flags = [
+    '--config=configs/study.py:smoke',
+    f'--config.data.data_dir={data_dir}',
+    f'--workdir={tmp_path}',
+  ]
+  first, second = (_start(*flags, f'--shard={i}/2') for i in (1, 2))
+  # It comes in the second run, as the first was finished.
+  for line in first.stdout:
+    if line.startswith('[1/2] base/seed0'):
+      first.send_signal(signal.SIGTERM)
+  _finish(first, 128 + signal.SIGTERM)
+  out, _ = _finish(second)
+  assert '2 runs of 2 cells, 2 to do' in out
+  assert '[2/2] optimizer/sgd/lr0.1/seed1' in out
+  assert '--report-only' in out
+  assert not (tmp_path / 'report.md').exists()
+  listed, _ = _finish(_start(*flags, '--list'))
+  assert 'base/seed0                 finished  (optimizer/adam' in listed
+  assert listed.count('finished') == 3
+
+  out, _ = _finish(_start(*flags, '--shard=1/2'))
+  assert '2 runs of 2 cells, 1 to do' in out
+  _finish(_start(f'--workdir={tmp_path}', '--report-only'))
+  rows = results.read(tmp_path / 'results.csv')
+  assert [results.row_name(row) for row in rows] == [
+    'base/seed0',
+    'optimizer/sgd/lr0.1/seed0',
+    'base/seed1',
+    'optimizer/sgd/lr0.1/seed1',
+  ]
+  for name in ('data_hash', 'mask_hash', 'steps', 'status'):
+    assert len({row[name] for row in rows}) == 1
+  assert '4 of 4 runs' in (tmp_path / 'report.md').read_text()
+  assert (tmp_path / 'baselines.json').exists()
+
+
+@pytest.mark.slow
+def test_report_only_rebuilds_the_published_report(tmp_path):
+  """From the tables alone, which an earlier version wrote."""
+  for name in ('results.csv', 'curves.csv', 'per_picture.npz'):
+    shutil.copy(_STUDY / name, tmp_path)
+  for name in ('baselines.json', 'study.json', 'pictures.jpg'):
+    shutil.copy(_STUDY / name, tmp_path)
+  _finish(_start(f'--workdir={tmp_path}', '--report-only'))
+  for name in ('report.md', 'results.csv', 'curves.csv', 'per_picture.npz'):
+    assert (tmp_path / name).read_bytes() == (_STUDY / name).read_bytes()
+  drawn = {path.name for path in tmp_path.glob('*.png')}
+  assert drawn == {path.name for path in _STUDY.glob('*.png')}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ('flags', 'code', 'message'),
+  [
+    ([], 1, 'no --workdir'),
+    (['--workdir=W', 'stray'], 1, "'stray' is no flag"),
+    (
+      ['--workdir=W', '--only=optimizer/moon'],
+      1,
+      '--only=optimizer/moon is',
+    ),
+    (['--workdir=W', '--shard=0/8'], 1, '--shard=0/8 is no part of a study'),
+    (['--workdir=W', '--report-only'], 1, 'no results.csv with a finished run'),
+    (['--workdir=W', '--config.study.seed=1'], 2, 'are: cells, seed'),
+    (
+      ['--workdir=W', '--config=configs/study.py:moon'],
+      2,
+      'small, full, smoke',
+    ),
+    (
+      ['--workdir=W', '--config=configs/study.py:full'],
+      1,
+      "--config.data.source=''",
+    ),
+  ],
+)
+def test_a_wrong_flag_is_one_line(tmp_path, flags, code, message):
+  flags = [x.replace('=W', f'={tmp_path / "study"}') for x in flags]
+  _, err = _finish(_start(*flags), code)
+  (line,) = [x for x in err.splitlines() if x.startswith('error: ')]
+  assert message in line
+  assert not list(tmp_path.iterdir())
+  assert 'Traceback' not in err
+
+
+@pytest.mark.slow
+def test_list_writes_nothing(tmp_path):
+  flags = [f'--workdir={tmp_path / "no"}', '--list']
+  lines = _finish(_start(*flags))[0].splitlines()
+  assert len(lines) == 66
+  assert ['optimizer/sgd/lr0.001/seed2', 'to', 'do'] in map(str.split, lines)
+  shard = _finish(_start(*flags, '--shard=3/8'))[0].splitlines()
+  assert shard == lines[2::8]
+  assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_damaged_table_stops_the_study(tmp_path):
+  content = (_STUDY / 'results.csv').read_bytes()[:-20]
+  (tmp_path / 'results.csv').write_bytes(content)
+  process = _start('--config=configs/study.py:smoke', f'--workdir={tmp_path}')
+  _, err = _finish(process, 1)
+  assert 'results.csv is damaged in line 67: it is cut short' in err
+  assert [path.name for path in tmp_path.iterdir()] == ['results.csv']
+  assert (tmp_path / 'results.csv').read_bytes() == content

@@ -1,0 +1,109 @@
+"""The plan: cells, seeds, and which runs are chosen by name or shard."""
+
+import pytest
+
+from configs import study as study_config
+from inpaint_jax.study import plan
+from inpaint_jax.system import errors
+
+
+def test_small_has_each_cell_once(small):
+  names = [cell.name for cell in small.cells]
+  assert len(names) == len(set(names)) == 22
+  assert len(small.runs) == 66
+  base = small.cells[0]
+  assert base.name == 'base'
+  assert set(base.names) == {'loss/mse', 'model/unet', 'optimizer/adam/lr0.001'}
+  by_name = {cell.name: cell.config for cell in small.cells}
+  config = by_name['optimizer/sgd_momentum/lr0.1']
+  assert (config.optimizer.name, config.optimizer.momentum) == ('sgd', 0.9)
+  assert config.optimizer.learning_rate == 0.1
+  # Each differs from the base in its own factor, and in nothing else.
+  fields = plan.fields(small.base)
+  for name, config in by_name.items():
+    section = plan.factor_of(name)
+    changed = {k for k, v in plan.fields(config).items() if v != fields[k]}
+    assert all(x.split('.')[0] == section for x in changed), name
+
+
+def test_full_is_the_reference_recipe(small):
+  full = plan.create_plan(study_config.get_config('full'))
+  data = full.base.data
+  assert (data.image_size, data.num_train) == (256, 10_000)
+  assert (full.base.num_epochs, full.base.batch_size) == (20, 32)
+  assert {x.name for x in full.cells} == {x.name for x in small.cells}
+
+
+def test_a_source_chooses_photos():
+  config = study_config.get_config('small')
+  assert plan.create_plan(config).base.data.dataset == 'synthetic'
+  config.data.source = 'photos'
+  assert plan.create_plan(config).base.data.dataset == 'photo_crops'
+
+
+def test_runs_by_name(smoke):
+  def names(only):
+    return [run.name for run in smoke.select(only)]
+
+  assert names('') == [
+    'base/seed0',
+    'optimizer/sgd/lr0.1/seed0',
+    'base/seed1',
+    'optimizer/sgd/lr0.1/seed1',
+  ]
+  assert names('optimizer/sgd') == names('optimizer/sgd/lr0.1')
+  assert names('optimizer/adam/lr0.001/seed1') == ['base/seed1']
+  assert len(names('optimizer')) == 4
+  # A part of a name is no name.
+  for only in ('optimizer/sg', 'optimizer/sgd/lr0.', 'base/seed2'):
+    with pytest.raises(errors.UserError, match=r'is no cell .* optimizer/sgd'):
+      names(only)
+
+
+@pytest.mark.parametrize('count', [1, 2, 7, 100])
+def test_each_run_is_in_one_shard(small, count):
+  shards = [small.select(shard=f'{i + 1}/{count}') for i in range(count)]
+  names = [run.name for runs in shards for run in runs]
+  assert sorted(names) == sorted(run.name for run in small.runs)
+  sizes = set(map(len, shards))
+  assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_shard_of_some_runs(smoke):
+  runs = smoke.select('optimizer/sgd', '2/2')
+  assert [run.name for run in runs] == ['optimizer/sgd/lr0.1/seed1']
+
+
+@pytest.mark.parametrize('shard', ['0/8', '9/8', '1', '1/', 'a/b', '1/0'])
+def test_a_shard_that_cannot_be(smoke, shard):
+  with pytest.raises(errors.UserError, match=f'shard={shard} .* 1/8 to 8/8'):
+    smoke.select(shard=shard)
+
+
+@pytest.mark.parametrize(
+  ('name', 'changes', 'message'),
+  [
+    ('loss', {'loss': 'l1'}, "has 'loss'; a cell is named factor/name"),
+    ('a/b', {'los': 'l1'}, r'a/b changes what .*"los" does not exist'),
+    ('a/b', {'model': {'name': 3}}, 'a/b changes what no run has'),
+    ('a/b', 'l1', "a/b is 'l1'; give the fields"),
+    (
+      'a/b',
+      {'optimizer': {'learning_rate': (1e-3, 'x')}},
+      "learning_rate='x', which is no number",
+    ),
+  ],
+)
+def test_a_cell_that_cannot_be(name, changes, message):
+  config = study_config.get_config('smoke')
+  config.study.cells[name] = changes
+  with pytest.raises(errors.UserError, match=message):
+    plan.create_plan(config)
+
+
+@pytest.mark.parametrize('seeds', [(), (1, 1)])
+def test_seeds_that_cannot_be(seeds):
+  config = study_config.get_config('smoke')
+  config.study.seeds = seeds
+  with pytest.raises(errors.UserError, match=r'seeds=.* different numbers'):
+    plan.create_plan(config)

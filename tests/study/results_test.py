@@ -1,0 +1,59 @@
+"""The tables: they read back as they were, and damage is found."""
+
+import pytest
+
+from inpaint_jax.study import results
+from inpaint_jax.system import errors
+
+
+def test_rows_survive_the_file(made_up, small, make_row):
+  path = made_up / 'results.csv'
+  rows = results.read(path)
+  assert len(rows) == 66
+  before = path.read_bytes()
+  results.write(path, rows)
+  assert path.read_bytes() == before
+  # As a run leaves it, before it has become text.
+  row = make_row(small.cells[0], 0, 1 / 3)
+  results.write(path, [row])
+  assert results.read(path) == [row]
+
+
+@pytest.mark.parametrize(
+  ('old', 'new', 'message'),
+  [
+    (b'schema,', b'shape,', "this version .without schema, with 'shape'."),
+    (b'\n1,', b'\n2,', r"another version .schema '2', wanted 1"),
+    (b'finished', b'half', "line 2: status is 'half'"),
+    (b',600,', b',6oo,', "line 2: steps is '6oo'"),
+    (b',100.0,', b',nan,', "line 2: seconds is 'nan'"),
+    (b'\n1,base,', b'\n1,,', 'line 2: cell is missing'),
+    (b'mse,adam', b'mse,"adam', 'damaged in line'),
+  ],
+)
+def test_a_damaged_table_is_one_line(made_up, old, new, message):
+  path = made_up / 'results.csv'
+  content = path.read_bytes()
+  assert old in content
+  path.write_bytes(content.replace(old, new, 1))
+  with pytest.raises(errors.UserError, match=message) as caught:
+    results.read(path)
+  assert '\n' not in str(caught.value)
+
+
+def test_a_table_that_is_cut_short(made_up):
+  path = made_up / 'results.csv'
+  content = path.read_bytes()
+  # Cut within its last number, it has all columns and still is not whole.
+  for end, line in ((-3, 67), (content.index(b'\n1,base,') + 5, 2)):
+    path.write_bytes(content[:end])
+    with pytest.raises(errors.UserError, match=f'line {line}: it is cut short'):
+      results.read(path)
+
+
+def test_a_run_that_is_there_twice_is_damage(made_up):
+  path = made_up / 'results.csv'
+  lines = path.read_text().splitlines(keepends=True)
+  path.write_text(''.join([*lines, lines[1]]))
+  with pytest.raises(errors.UserError, match='line 68: base/seed0 is there tw'):
+    results.read(path)
