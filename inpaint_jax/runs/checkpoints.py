@@ -1,13 +1,13 @@
 """Orbax checkpoints that survive kills, full disks and damage.
 
-A run keeps two managers: `latest` holds the whole train state, to go on from;
-`best` holds the variables of the best epoch, to use. One manager for both would
-let the best one evict the latest.
+A run has two managers: `latest` keeps the whole train state, from which
+training goes on; `best` keeps the variables of the best epoch, for inference.
+With a single manager the best checkpoint could evict the latest.
 
-Orbax writes a checkpoint beside its place and renames it when it is whole, so a
-kill leaves the earlier ones. Of several processes all write, and each calls the
-functions that are here. Orbax does not notice a flipped byte; the checksum
-that is kept with each checkpoint does.
+Orbax writes a checkpoint to a temporary folder and renames that at the end, so
+a kill leaves the earlier checkpoints. All processes of a run write, and all
+call these functions. Orbax does not notice a flipped byte; the checksum in each
+checkpoint does.
 """
 
 from collections.abc import Iterable
@@ -26,8 +26,8 @@ import orbax.checkpoint as ocp
 
 from inpaint_jax.system import distributed, errors
 
-# How many checkpoints each manager keeps: the second is there for the day on
-# which the first is damaged, or read while training replaces it.
+# Checkpoints that each manager keeps: the older one is for the case that the
+# newer is damaged, or is replaced by training while it is read.
 KEEP = {'latest': 2, 'best': 2}
 
 
@@ -36,7 +36,7 @@ class Restored(NamedTuple):
 
   step: int
   tree: Any
-  # What was saved beside the arrays.
+  # Saved beside the arrays.
   info: dict[str, Any]
 
 
@@ -48,19 +48,18 @@ def open_manager(
   Args:
     workdir: the folder of the run.
     kind: latest or best.
-    create: whether to make the folder and to remove what a kill left behind
-      there; without, nothing is written, so that another process can train.
+    create: whether to make the folder, and to remove unfinished checkpoints
+      from it. If not, nothing is written: another process may train there.
   """
   options = ocp.CheckpointManagerOptions(
     max_to_keep=KEEP[kind],
     create=create,
-    # States are small: a save takes a fraction of a second, and an error is
-    # raised where it belongs.
+    # A save takes a fraction of a second, and raises its error here.
     enable_async_checkpointing=False,
   )
   folder = (workdir / 'checkpoints' / kind).absolute()
   if create and distributed.is_first():
-    _remove_halves(folder)
+    _remove_unfinished(folder)
   return ocp.CheckpointManager(folder, options=options)
 
 
@@ -70,10 +69,10 @@ def save(
   """Writes the checkpoint of `step`.
 
   Args:
-    manager: where to.
-    step: its number, larger than that of any checkpoint there.
+    manager: of this kind of checkpoints.
+    step: larger than that of any checkpoint there.
     tree: arrays.
-    info: what else to keep, as JSON holds it.
+    info: what else to save, as JSON.
 
   Raises:
     errors.UserError: it could not be written. Earlier checkpoints are whole.
@@ -90,14 +89,14 @@ def save(
   # TensorStore reports a full disk as a ValueError, Orbax by other types.
   except Exception as error:
     if distributed.is_first():
-      _remove_halves(pathlib.Path(manager.directory))
+      _remove_unfinished(pathlib.Path(manager.directory))
     raise errors.UserError(
       f'the checkpoint of step {step} could not be written to '
-      f'{manager.directory}: {_one_line(error)}; free some space there and '
+      f'{manager.directory}: {_reason(error)}; free some space there and '
       'start the same command again, earlier checkpoints are whole'
     ) from error
   if not written:
-    # Orbax passes over, without a word, a step that is not the newest.
+    # Orbax silently skips a step that is not the newest.
     raise ValueError(f'{manager.directory} has step {step} or a later one')
 
 
@@ -107,12 +106,12 @@ def restore(
   """Returns the newest checkpoint that is whole, None if there is none at all.
 
   Args:
-    manager: where from.
+    manager: of this kind of checkpoints.
     abstract: the tree as jax.ShapeDtypeStructs that carry shardings, so that
       another number of devices than the one that saved can read it.
     set_aside: whether to rename damaged ones to STEP.damaged, so that their
-      steps can be saved again. If none can be read they all stay in place: the
-      cause may then lie elsewhere.
+      steps can be saved again. If none can be read, all stay in place, since
+      the cause may then be something else.
 
   Raises:
     errors.UserError: there are checkpoints, but none can be read.
@@ -121,9 +120,9 @@ def restore(
   for step in sorted(manager.all_steps(), reverse=True):
     try:
       restored = _read(manager, step, abstract)
-    # Damage shows in as many types as there are files to damage.
+    # Each damaged file raises an error of its own type.
     except Exception as error:
-      damaged[step] = _one_line(error)
+      damaged[step] = _reason(error)
       continue
     for other, reason in damaged.items():
       print(
@@ -132,7 +131,7 @@ def restore(
         file=sys.stderr,
       )
     if set_aside and damaged:
-      # All have read what is damaged before the first one renames it.
+      # No process may still read them when the first one renames them.
       distributed.barrier('read')
       if distributed.is_first():
         _set_aside(pathlib.Path(manager.directory), damaged)
@@ -163,7 +162,7 @@ def abstract_like(tree: Any, sharding: jax.sharding.Sharding) -> Any:
 
 
 def checksum(tree: Any, info: dict[str, Any]) -> int:
-  """Returns the CRC-32 of a tree, which each host holds whole, and its info."""
+  """Returns the CRC-32 of a tree and its info; each host has the whole tree."""
   value = zlib.crc32(json.dumps(info, sort_keys=True).encode())
   for leaf in jax.tree.leaves(tree):
     if isinstance(leaf, jax.Array):
@@ -173,7 +172,7 @@ def checksum(tree: Any, info: dict[str, Any]) -> int:
 
 
 def _read(manager: ocp.CheckpointManager, step: int, abstract: Any) -> Restored:
-  """Returns the checkpoint of a step; raises anything if it is not whole."""
+  """Returns the checkpoint of a step; raises any error if it is damaged."""
   restored = manager.restore(
     step,
     args=ocp.args.Composite(
@@ -193,19 +192,19 @@ def _set_aside(folder: pathlib.Path, steps: Iterable[int]) -> None:
     (folder / str(step)).rename(target)
 
 
-def _remove_halves(folder: pathlib.Path) -> None:
-  """Removes what saves that were killed or failed left behind.
+def _remove_unfinished(folder: pathlib.Path) -> None:
+  """Removes the temporary folders of saves that were killed or failed.
 
-  Orbax can do so itself, but in the background, at a time of its own.
+  Orbax would remove them in the background, at a time of its own.
   """
-  for half in folder.glob('*.orbax-checkpoint-tmp*'):
-    shutil.rmtree(half, ignore_errors=True)
+  for unfinished in folder.glob('*.orbax-checkpoint-tmp*'):
+    shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _one_line(error: Exception) -> str:
-  """Returns the beginning of an error's text."""
-  text = errors.one_line(error)
+def _reason(error: Exception) -> str:
+  """Returns an error as one line; that a disk is full in few words."""
+  text = ' '.join(str(error).split())
   for reason in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)):
     if reason in text:
       return reason
-  return text if len(text) <= 200 else text[:200] + ' ...'
+  return errors.one_line(error)

@@ -1,4 +1,4 @@
-"""A net that was trained, with all that is needed to use it."""
+"""A trained model, with what is needed to use it."""
 
 import os
 import pathlib
@@ -14,14 +14,13 @@ from inpaint_jax.system import errors
 
 
 class TrainedModel(NamedTuple):
-  """The best checkpoint of a run, and what is needed to use it.
+  """A trained model: the best checkpoint of a run, or a released file.
 
   Attributes:
-    workdir: the folder of the run; None if it was read from a released file,
-      see zoo.py.
-    config: the run's fields.
-    model: the net.
-    loss: what it was trained with; its to_image makes pictures of outputs.
+    workdir: the folder of the run; None for a released file, see zoo.py.
+    config: the fields of the run.
+    model: the Flax module.
+    loss: the loss it was trained with; loss.to_image(outputs) is the image.
     variables: parameters and running statistics.
     step: of the checkpoint.
     info: the checkpoint's epoch and validation metrics.
@@ -44,7 +43,7 @@ def load_run(
 
   Args:
     workdir: the folder of the run.
-    sharding: where the variables go; the first device unless named.
+    sharding: where the variables go, the first device by default.
 
   Raises:
     errors.UserError: no run, or no checkpoint that can be read.
@@ -78,12 +77,12 @@ def abstract_variables(
   image_size: int,
   sharding: jax.sharding.Sharding | None = None,
 ) -> Any:
-  """Returns the variables of a net as jax.ShapeDtypeStructs.
+  """Returns the variables of a model as jax.ShapeDtypeStructs.
 
   Args:
-    model: the net.
-    image_size: side of the pictures in pixels.
-    sharding: where variables of these shapes go; the first device unless named.
+    model: the Flax module.
+    image_size: side of the images in pixels.
+    sharding: where the variables go, the first device by default.
   """
   shapes = jax.eval_shape(
     lambda key: models.init_variables(model, key, image_size), jax.random.key(0)

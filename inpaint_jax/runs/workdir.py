@@ -2,29 +2,31 @@
 
 config.json         every field of the run's config
 dataset.json        the name of the dataset that it was trained on
-checkpoints/latest  what training goes on from: the whole state
-checkpoints/best    what inference uses: the variables of the best epoch
+checkpoints/latest  the whole state, from which training goes on
+checkpoints/best    the variables of the best epoch, for inference
 metrics.csv         one row a logged step, without clock times
-samples/            a grid of pictures an epoch
-test_metrics.json   what the evaluation of the test split found
+samples/            a grid of images an epoch
+test_metrics.json   the metrics of the test split
 events.out.*        the curves, for TensorBoard
+profile/            a trace of some steps, for TensorBoard and Perfetto
 """
 
 from collections.abc import Iterator
 import contextlib
 import errno
-import fcntl
 import os
 import pathlib
 import tempfile
 from typing import Any
 
+import filelock
 import ml_collections
 
 from inpaint_jax.system import errors, json_files
 
-# Fields that say where and how fast, not what: a run may go on with others.
-# What the source holds is checked by the dataset's name, see data.load.
+# Fields that do not change what is trained: a run may go on with other values.
+# The dataset's name stands for the content of data.source, see
+# input_pipeline.load.
 FREE_FIELDS = (
   'data.cache',
   'data.data_dir',
@@ -35,7 +37,7 @@ FREE_FIELDS = (
   'profile.skip_steps',
 )
 
-# Fields that came after the first version, with what they were in its runs.
+# Fields that runs of earlier versions lack, with the values that they had.
 _ADDED = {
   'accumulate_steps': 1,
   'hole_weight': 1.0,
@@ -54,8 +56,8 @@ def locked_workdir(
 ) -> Iterator[pathlib.Path]:
   """Makes the folder, or takes the one of an earlier start of the same run.
 
-  Within the block no other process can train there. Of several that train
-  together the first one does all that is written.
+  No other training can use it within the block. Of several processes that train
+  together, the first one locks the folder and writes all that is written.
 
   Args:
     workdir: the folder.
@@ -66,9 +68,9 @@ def locked_workdir(
 
   Raises:
     errors.UserError: the folder cannot be written to, is in use, holds
-      checkpoints of another run, or is not the first process's.
+      checkpoints of another run, or is not that of the first process.
   """
-  # JAX takes a second to import: only training needs it here.
+  # Imported here: only training needs JAX, which takes a second to import.
   from inpaint_jax.system import distributed
 
   workdir = pathlib.Path(workdir).expanduser()
@@ -78,15 +80,15 @@ def locked_workdir(
     yield workdir
     return
   check_writable(workdir)
-  with (workdir / '.lock').open('w') as lock:
-    try:
-      # The system frees the lock if the process ends, in whatever way.
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-      raise errors.UserError(
-        f'workdir={workdir} is in use by another process that trains there; '
-        'wait for its end, or name another workdir'
-      ) from error
+  try:
+    # The system frees the lock of a process that was killed.
+    lock = filelock.FileLock(workdir / '.lock').acquire(timeout=0)
+  except filelock.Timeout as error:
+    raise errors.UserError(
+      f'workdir={workdir} is in use by another process that trains there; '
+      'wait for its end, or name another workdir'
+    ) from error
+  with lock:
     _claim(workdir, config)
     distributed.barrier('workdir')
     yield workdir
@@ -119,16 +121,22 @@ def disk_full_as_user_error(workdir: Path) -> Iterator[None]:
 
 
 def _claim(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> None:
-  """Writes config.json, unless checkpoints of another config are there."""
+  """Writes config.json, unless there are checkpoints of another config."""
   if any((workdir / 'checkpoints').glob('*/[0-9]*')):
     if not (workdir / 'config.json').exists():
       raise errors.UserError(
         f'workdir={workdir} has checkpoints but no config.json to tell what '
         'run they belong to; name another folder'
       )
-    _check_same(workdir, load_config(workdir), config)
+    differences = _differences(load_config(workdir), config)
+    if differences:
+      raise errors.UserError(
+        f'workdir={workdir} holds a run of another config: '
+        f'{", ".join(differences)}; name another workdir, or give the same '
+        'fields to go on with that run'
+      )
   else:
-    # Nothing was trained yet: what an earlier start settled on is free again.
+    # Nothing was trained yet, so this start may use another dataset.
     (workdir / 'dataset.json').unlink(missing_ok=True)
   json_files.write(workdir / 'config.json', config.to_dict())
 
@@ -138,7 +146,7 @@ def _check_shared(
 ) -> None:
   """Raises a UserError unless the first process's config.json is here."""
   path = workdir / 'config.json'
-  # Fields that may differ from host to host are not compared.
+  # FREE_FIELDS may differ from host to host.
   if not path.exists() or _differences(load_config(workdir), config):
     raise errors.UserError(
       f'workdir={workdir} is not the same folder, or --config not the same '
@@ -160,7 +168,7 @@ def load_config(workdir: Path) -> ml_collections.ConfigDict:
 
 
 def to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
-  """Returns a config from its fields in JSON, with those that came later."""
+  """Returns a config from its fields in JSON, and adds those it lacks."""
   config = ml_collections.ConfigDict(_tuples(fields))
   for name, value in _ADDED.items():
     section, _, field = name.rpartition('.')
@@ -172,26 +180,17 @@ def to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
   return config
 
 
-def _check_same(
-  workdir: pathlib.Path,
-  there: ml_collections.ConfigDict,
-  here: ml_collections.ConfigDict,
-) -> None:
-  """Raises a UserError that names the fields in which two configs differ."""
-  differences = _differences(there, here)
-  if differences:
-    raise errors.UserError(
-      f'workdir={workdir} holds a run of another config: '
-      f'{", ".join(differences)}; name another workdir, or give the same '
-      'fields to go on with that run'
-    )
-
-
 def _differences(
   there: ml_collections.ConfigDict, here: ml_collections.ConfigDict
 ) -> list[str]:
   """Returns a text for each field in which two configs differ."""
-  old, new = _flatten(there.to_dict()), _flatten(here.to_dict())
+  # Imported here: only training needs Flax, which takes a second to import.
+  from flax import traverse_util
+
+  old, new = (
+    traverse_util.flatten_dict(config.to_dict(), sep='.')
+    for config in (there, here)
+  )
   return [
     f'{name} ({old.get(name, "absent")} there, {new.get(name, "absent")} here)'
     for name in sorted(old.keys() | new.keys())
@@ -199,19 +198,8 @@ def _differences(
   ]
 
 
-def _flatten(fields: dict[str, Any], prefix: str = '') -> dict[str, Any]:
-  """Returns {'a.b': value} for {'a': {'b': value}}."""
-  flat = {}
-  for name, value in fields.items():
-    if isinstance(value, dict):
-      flat.update(_flatten(value, f'{prefix}{name}.'))
-    else:
-      flat[prefix + name] = value
-  return flat
-
-
 def _tuples(value: Any) -> Any:
-  """Returns `value` with tuples for lists, which JSON has alone."""
+  """Returns `value` with tuples in place of the lists of JSON."""
   if isinstance(value, dict):
     return {name: _tuples(field) for name, field in value.items()}
   return tuple(value) if isinstance(value, list) else value

@@ -5,7 +5,6 @@ import pathlib
 import shlex
 import sys
 import time
-from types import TracebackType
 from typing import Any
 
 import tqdm
@@ -14,7 +13,7 @@ from inpaint_jax.system import distributed
 
 
 class Console:
-  """A progress bar, lines above it, and the time they need."""
+  """A progress bar, lines above it, and a clock."""
 
   def __init__(self, step: int, num_steps: int, batch_size: int):
     """Shows the bar.
@@ -22,7 +21,7 @@ class Console:
     Args:
       step: steps made before this start.
       num_steps: steps of the whole training.
-      batch_size: pictures a step.
+      batch_size: images a step.
     """
     self._num_steps = num_steps
     self._batch_size = batch_size
@@ -40,15 +39,8 @@ class Console:
     self._lap = self._since = time.monotonic()
     self._steps = 0
 
-  def __enter__(self) -> 'Console':
-    return self
-
-  def __exit__(
-    self,
-    kind: type[BaseException] | None,
-    error: BaseException | None,
-    traceback: TracebackType | None,
-  ) -> None:
+  def close(self) -> None:
+    """Leaves the bar as it is."""
     self._bar.close()
 
   def print(self, line: str) -> None:
@@ -72,13 +64,13 @@ class Console:
     """Prints train metrics.
 
     Args:
-      step: that ended.
+      step: the step that ended.
       row: its metrics.
-      waited: seconds since the last logging in which the loop had no batch.
+      waited: seconds since the last call that the loop waited for batches.
 
     Returns:
-      What depends on the clock: pictures/s since the last logging, and the
-      share of that time in which the loop waited for its input.
+      What depends on the clock: images/s since the last call, and the share of
+      that time in which the loop waited.
     """
     elapsed = max(time.monotonic() - self._since, 1e-9)
     rate = self._steps * self._batch_size / elapsed

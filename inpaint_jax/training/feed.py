@@ -29,8 +29,6 @@ CACHES = {
 # which the model needs the rest.
 _HOST_BYTES = 2**30
 _DEVICE_SHARE = 0.25
-# Images that go to the devices at once.
-_CHUNK = 256
 
 
 def cache_splits(
@@ -51,17 +49,17 @@ def cache_splits(
   Raises:
     errors.UserError: data.cache=device, and the images do not fit.
   """
-  train, val = splits['train'], splits['val']
-  place = _choose_cache(config, len(train) + len(val), mesh)
+  count = len(splits['train']) + len(splits['val'])
+  place = _choose_cache(config, count, mesh)
   if place == 'none':
     return dict(splits)
-  train = (
-    DeviceCache(train, config, mesh)
-    if place == 'device'
-    else HostCache(train, config.image_size)
+  train, val = (
+    HostCache(splits[name], config.image_size) for name in ('train', 'val')
   )
-  val = HostCache(val, config.image_size)
-  return {**splits, 'train': train, 'val': val}
+  if place == 'host':
+    return {**splits, 'train': train, 'val': val}
+  on_device = DeviceCache(train, config.num_threads, mesh)
+  return {**splits, 'train': on_device, 'val': val}
 
 
 def _choose_cache(
@@ -87,13 +85,17 @@ def _choose_cache(
 
 
 class HostCache:
-  """A source that reads each image once, when it is first asked for."""
+  """A source that reads each image once, when it is first asked for.
+
+  Attributes:
+    images: uint8 [N, S, S, 3]; undefined where nothing was read.
+  """
 
   def __init__(self, source: input_pipeline.Source, image_size: int):
     self._source = source
     # Pages that nothing was written to take no memory.
     shape = (len(source), image_size, image_size, 3)
-    self._images = np.empty(shape, np.uint8)
+    self.images = np.empty(shape, np.uint8)
     self._is_read = np.zeros(len(source), bool)
 
   def __len__(self) -> int:
@@ -102,9 +104,9 @@ class HostCache:
   def __getitem__(self, index: int) -> dict[str, Any]:
     if not self._is_read[index]:
       # Two threads may both come here; they write the same.
-      self._images[index] = self._source[index]['image']
+      self.images[index] = self._source[index]['image']
       self._is_read[index] = True
-    return {'image': self._images[index]}
+    return {'image': self.images[index]}
 
 
 class DeviceCache:
@@ -115,40 +117,19 @@ class DeviceCache:
   """
 
   def __init__(
-    self,
-    source: input_pipeline.Source,
-    config: ml_collections.ConfigDict,
-    mesh: jax.sharding.Mesh,
+    self, source: HostCache, num_threads: int, mesh: jax.sharding.Mesh
   ):
-    """Reads a split and moves it to all devices.
-
-    Args:
-      source: the split.
-      config: the section `data` of a config.
-      mesh: the devices.
-    """
-    self._count = len(source)
-    shape = (len(source), config.image_size, config.image_size, 3)
-    sharded = sharding.replicated(mesh)
-    # Chunks go to memory that is there already: neither the host nor a device
-    # ever holds the split twice.
-    create = jax.jit(lambda: jnp.zeros(shape, jnp.uint8), out_shardings=sharded)
-    write = jax.jit(
-      lambda images, chunk, start: jax.lax.dynamic_update_slice_in_dim(
-        images, chunk, start, axis=0
-      ),
-      donate_argnums=0,
-      out_shardings=sharded,
+    """Reads a split and copies it to all devices."""
+    with futures.ThreadPoolExecutor(max(1, num_threads)) as pool:
+      list(pool.map(source.__getitem__, range(len(source))))
+    self.images = jax.make_array_from_callback(
+      source.images.shape,
+      sharding.replicated(mesh),
+      lambda index: source.images[index],
     )
-    self.images = create()
-    with futures.ThreadPoolExecutor(max(1, config.num_threads)) as pool:
-      for start in range(0, len(source), _CHUNK):
-        indices = range(start, min(start + _CHUNK, len(source)))
-        chunk = np.stack(list(pool.map(lambda i: source[i]['image'], indices)))
-        self.images = write(self.images, chunk, np.int32(start))
 
   def __len__(self) -> int:
-    return self._count
+    return len(self.images)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
     return {}

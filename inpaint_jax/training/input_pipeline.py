@@ -49,30 +49,6 @@ class _Indexed:
     return {**image, 'index': np.int32(index), 'valid': np.float32(1)}
 
 
-class _Padded(_Indexed):
-  """Some rows of each batch of a source, the last batch padded with black."""
-
-  def __init__(self, source: Source, batch_size: int, rows: slice):
-    super().__init__(source)
-    self._batch_size = batch_size
-    self._rows = range(batch_size)[rows]
-
-  def __len__(self) -> int:
-    return -(-len(self._source) // self._batch_size) * len(self._rows)
-
-  def __getitem__(self, index: int) -> dict[str, Any]:
-    batch, row = divmod(index, len(self._rows))
-    place = batch * self._batch_size + self._rows[row]
-    if place < len(self._source):
-      return super().__getitem__(place)
-    return self._black
-
-  @functools.cached_property
-  def _black(self) -> dict[str, Any]:
-    example = super().__getitem__(0)
-    return {name: np.zeros_like(x) for name, x in example.items()}
-
-
 class _Rows(grain.MapDataset):
   """Some rows of each batch of a dataset, without end."""
 
@@ -235,10 +211,19 @@ def eval_batches(
     batch_size: images a batch.
     rows: the rows of each batch to read, all by default.
   """
-  rows = rows or slice(batch_size)
-  dataset = grain.MapDataset.source(_Padded(source, batch_size, rows)).batch(
-    len(range(batch_size)[rows])
-  )
+  examples = _Indexed(source)
+  num_batches = -(-len(source) // batch_size)
+  indices = np.arange(num_batches * batch_size).reshape(num_batches, batch_size)
+  own = indices[:, rows or slice(None)]
+
+  @functools.cache
+  def padding() -> dict[str, Any]:
+    return {name: np.zeros_like(x) for name, x in examples[0].items()}
+
+  def read(index: int) -> dict[str, Any]:
+    return examples[int(index)] if index < len(source) else padding()
+
+  dataset = grain.MapDataset.source(own.ravel()).map(read).batch(own.shape[1])
   return iter(dataset.to_iter_dataset(_read_options(config)))
 
 

@@ -5,6 +5,7 @@ augmentation of step s are pure functions of (config, s), so a run that was
 killed goes on from its latest checkpoint as if nothing had happened.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -210,7 +211,7 @@ class _Loop:
   def run(self) -> TrainingResult:
     """Trains to the last step or an early stop; a signal exits."""
     try:
-      with interrupts.deferred() as stop, self._console:
+      with interrupts.deferred() as stop, contextlib.closing(self._console):
         self._train(stop)
     finally:
       self._profiler.close()

@@ -1,4 +1,4 @@
-"""Where the numbers of a run go: metrics.csv and TensorBoard."""
+"""Metrics of a run, as metrics.csv and as TensorBoard events."""
 
 from collections.abc import Mapping, Sequence
 import csv
@@ -16,18 +16,18 @@ from inpaint_jax.system import atomic_files
 class Writer:
   """Writes metrics.csv and TensorBoard events.
 
-  metrics.csv holds no clock time: two equal runs have equal files, whether they
-  were interrupted or not.
+  metrics.csv holds no clock time: equal runs have equal files, interrupted or
+  not.
   """
 
   def __init__(
     self, workdir: pathlib.Path, columns: Sequence[str], start_step: int
   ):
-    """Opens the files; rows of steps after `start_step` are forgotten.
+    """Opens the files, and removes rows of steps after `start_step`.
 
     Args:
       workdir: the folder of the run.
-      columns: the names that rows may have, beside `step`.
+      columns: the names of the values in a row.
       start_step: the step that the run goes on from.
     """
     self._columns = ['step', *columns]
@@ -40,8 +40,8 @@ class Writer:
       csv.writer(file, lineterminator='\n').writerows([self._columns, *rows])
     self._file = path.open('a', newline='')
     self._csv = csv.DictWriter(self._file, self._columns, lineterminator='\n')
-    # Not tensorboardX.SummaryWriter: its thread would meet a full disk alone,
-    # where nothing can be made of the error but a traceback.
+    # Not tensorboardX.SummaryWriter, which writes in a thread of its own: an
+    # error of a full disk would not reach the loop.
     self._events = event_file_writer.EventsWriter(str(workdir / 'events'))
     # Hides what an interrupted run logged after its checkpoint.
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
@@ -56,13 +56,13 @@ class Writer:
     self.scalars(step, values)
 
   def scalars(self, step: int, values: Mapping[str, float]) -> None:
-    """Writes values, clock times among them, to TensorBoard alone."""
+    """Writes values, such as clock times, to TensorBoard alone."""
     for name, value in values.items():
       self._event(step, summary=summary.scalar(name, value))
     self._events.flush()
 
   def image(self, step: int, name: str, image: np.ndarray) -> None:
-    """Writes a uint8 [H, W, 3] picture to TensorBoard."""
+    """Writes a uint8 [H, W, 3] image to TensorBoard."""
     self._event(step, summary=summary.image(name, image, dataformats='HWC'))
 
   def _event(self, step: int, **content: Any) -> None:
@@ -70,25 +70,28 @@ class Writer:
     self._events.write_event(event)
 
   def close(self) -> None:
-    """Writes what is still in memory."""
+    """Writes what is still in memory, and closes the files."""
     self._file.close()
     self._events.close()
 
 
-class NoWriter:
-  """Takes the place of Writer in processes that write nothing."""
+class NoWriter(Writer):
+  """The writer of the other processes, which write nothing."""
+
+  def __init__(self) -> None:
+    pass
 
   def row(self, step: int, values: Mapping[str, float]) -> None:
-    """See Writer."""
+    pass
 
   def scalars(self, step: int, values: Mapping[str, float]) -> None:
-    """See Writer."""
+    pass
 
   def image(self, step: int, name: str, image: np.ndarray) -> None:
-    """See Writer."""
+    pass
 
   def close(self) -> None:
-    """See Writer."""
+    pass
 
 
 def _rows_until(

@@ -2,12 +2,15 @@
 
 import errno
 import json
+import pathlib
+import subprocess
+import sys
 
 import pytest
 
 from configs import smoke
 from inpaint_jax.runs import workdir
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, json_files
 
 
 def _start(path, config, checkpoint=True):
@@ -30,6 +33,7 @@ def test_the_same_config_is_taken_again(tmp_path):
   config = smoke.get_config()
   config.data.data_dir = 'elsewhere'
   config.data.num_threads = 7
+  config.profile.num_steps = 3
   config.data.source = 'moved'
   assert _start(tmp_path, config) == tmp_path
 
@@ -56,6 +60,18 @@ def test_a_field_of_another_version_is_a_difference(tmp_path):
     config.novel = 1
   with pytest.raises(errors.UserError, match=r'novel \(absent there, 1 here\)'):
     _start(tmp_path, config)
+
+
+def test_a_run_of_an_earlier_version_goes_on(tmp_path):
+  config = smoke.get_config()
+  _start(tmp_path, config)
+  path = tmp_path / 'config.json'
+  fields = json_files.read(path)
+  for name in ('profile', 'accumulate_steps', 'hole_weight', 'init_from'):
+    del fields[name]
+  json_files.write(path, fields)
+  assert workdir.load_config(tmp_path).to_dict() == config.to_dict()
+  _start(tmp_path, config)
 
 
 def test_checkpoints_of_an_unknown_run_are_left_alone(tmp_path):
@@ -99,14 +115,34 @@ def test_what_may_change_is_remembered(tmp_path):
   assert workdir.load_config(tmp_path).data.data_dir == 'elsewhere'
 
 
-def test_two_processes_do_not_train_in_one_folder(tmp_path):
-  """A second open file is what a second process has."""
+_HOLD = """
+import pathlib, sys, time
+from configs import smoke
+from inpaint_jax.runs import workdir
+
+with workdir.locked_workdir(sys.argv[1], smoke.get_config()):
+  print('locked', flush=True)
+  sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('is_killed', [False, True])
+def test_two_processes_do_not_train_in_one_folder(tmp_path, is_killed):
+  """One that was killed is in nobody's way."""
   config = smoke.get_config()
-  with (
-    workdir.locked_workdir(tmp_path, config),
-    pytest.raises(errors.UserError, match='in use by another process'),
-  ):
-    _start(tmp_path, config)
+  with subprocess.Popen(
+    [sys.executable, '-c', _HOLD, tmp_path],
+    cwd=pathlib.Path(__file__).parents[2],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  ) as holder:
+    assert holder.stdout.readline() == 'locked\n'
+    with pytest.raises(errors.UserError, match='in use by another process'):
+      _start(tmp_path, config)
+    if is_killed:
+      holder.kill()
   _start(tmp_path, config)
 
 

@@ -1,5 +1,6 @@
 """What a run shows on the terminal."""
 
+import contextlib
 import pathlib
 import re
 import types
@@ -18,8 +19,12 @@ def clock(monkeypatch):
   return clock
 
 
+def _console(**kwargs):
+  return contextlib.closing(console.Console(**kwargs))
+
+
 def test_lines_stand_above_a_bar_with_step_loss_speed_and_time(capsys, clock):
-  with console.Console(step=4, num_steps=10, batch_size=8) as shown:
+  with _console(step=4, num_steps=10, batch_size=8) as shown:
     shown.advance()
     clock.now += 4
     timed = shown.log_train(5, {'train/loss': 0.12341}, waited=3.0)
@@ -39,7 +44,7 @@ def test_lines_stand_above_a_bar_with_step_loss_speed_and_time(capsys, clock):
 
 
 def test_validation_is_no_part_of_the_speed(clock):
-  with console.Console(step=0, num_steps=10, batch_size=8) as shown:
+  with _console(step=0, num_steps=10, batch_size=8) as shown:
     clock.now += 9
     shown.log_epoch(1, 2, {'val/loss': 0.5}, is_best=True)
     shown.advance()
@@ -49,7 +54,7 @@ def test_validation_is_no_part_of_the_speed(clock):
 
 
 def test_laps_add_up(clock):
-  with console.Console(step=0, num_steps=1, batch_size=1) as shown:
+  with _console(step=0, num_steps=1, batch_size=1) as shown:
     clock.now += 2
     assert shown.lap() == 2
     clock.now += 5

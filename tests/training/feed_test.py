@@ -120,13 +120,6 @@ def test_each_split_has_its_place(cache, train, val):
   }
 
 
-def test_a_split_larger_than_a_chunk_arrives_whole(monkeypatch):
-  monkeypatch.setattr(feed, '_CHUNK', 4)
-  source = _Source(10)
-  cached = _cache(source, 'device')['train']
-  np.testing.assert_array_equal(np.asarray(cached.images), source.images)
-
-
 class _Mesh:
   """A mesh of one device, which tells how much memory it has."""
 
