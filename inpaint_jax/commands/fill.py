@@ -167,7 +167,9 @@ def fill_folder(jobs: Sequence[Job], prepare: Prepare) -> None:
           bar.write(f'{job.photo}: {line}')
       # JAX raises RuntimeErrors if memory does not suffice.
       except (errors.UserError, MemoryError, OSError, RuntimeError) as error:
-        failures.append(describe(job.photo, error))
+        text = errors.one_line(error)
+        named = str(job.photo) in text
+        failures.append(text if named else f'{job.photo}: {text}')
   print(f'filled {len(todo) - len(failures)} photos, results in {folder}')
   if len(todo) < len(jobs):
     print(
@@ -177,12 +179,6 @@ def fill_folder(jobs: Sequence[Job], prepare: Prepare) -> None:
     print(f'error: {len(failures)} could not be filled:', file=sys.stderr)
     print('\n'.join(f'  {line}' for line in failures), file=sys.stderr)
     sys.exit(1)
-
-
-def describe(photo: pathlib.Path, error: Exception) -> str:
-  """Returns one line on what is wrong with a photo."""
-  text = errors.one_line(error)
-  return text if str(photo) in text else f'{photo}: {text}'
 
 
 def load() -> Any:

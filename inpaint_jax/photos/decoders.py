@@ -47,6 +47,7 @@ def decode(
     not is_deep_grey and any(';16' in mode for mode in modes)
   ):
     notes.append('its numbers were brought to 8 bits')
+  image.load()
   simple, note = _simplify(image)
   is_grey = is_deep_grey or simple.mode in ('L', 'LA')
   return *_arrays(simple), is_grey, notes + note
@@ -110,7 +111,7 @@ def _convert_cmyk(image: Image.Image) -> tuple[Image.Image, list[str]]:
 
 
 def _arrays(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-  """Returns pixels [H, W, 3] and alpha [H, W] of an image that is simple."""
+  """Returns pixels [H, W, 3] and alpha [H, W] of a simplified image."""
   dtype = np.uint16 if image.mode.startswith('I;16') else np.uint8
   pixels = np.empty((image.height, image.width, 3), dtype)
   has_alpha = image.mode in ('LA', 'RGBA')

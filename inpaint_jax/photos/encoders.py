@@ -116,16 +116,18 @@ def encode_tiff(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
     zlib.compress(_differences(values[rows]), _COMPRESS_LEVEL)
     for rows in row_bands(height, width)
   ]
-  channels = values.shape[2]
   sizes = [len(strip) for strip in strips]
-  tags = _tiff_tags(metadata)
+  tags = metadata_lib.exif_tags(metadata.exif)
   tags |= {
+    TiffImagePlugin.ICCPROFILE: metadata.icc,
+    TiffImagePlugin.XMP: metadata.xmp,
+    TiffImagePlugin.IPTC_NAA_CHUNK: metadata.iptc,
     TiffImagePlugin.IMAGEWIDTH: width,
     TiffImagePlugin.IMAGELENGTH: height,
-    TiffImagePlugin.BITSPERSAMPLE: (bits,) * channels,
+    TiffImagePlugin.BITSPERSAMPLE: (bits,) * values.shape[2],
     TiffImagePlugin.COMPRESSION: _ADOBE_DEFLATE,
     TiffImagePlugin.PHOTOMETRIC_INTERPRETATION: 1 if grey else 2,
-    TiffImagePlugin.SAMPLESPERPIXEL: channels,
+    TiffImagePlugin.SAMPLESPERPIXEL: values.shape[2],
     TiffImagePlugin.ROWSPERSTRIP: next(row_bands(height, width)).stop,
     TiffImagePlugin.STRIPBYTECOUNTS: tuple(sizes),
     # Counted from the end of the directory, which is what Pillow wants.
@@ -135,9 +137,14 @@ def encode_tiff(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
   }
   if picture.alpha is not None:
     tags[TiffImagePlugin.EXTRASAMPLES] = _UNASSOCIATED_ALPHA
+  if metadata.dpi:
+    tags[TiffImagePlugin.X_RESOLUTION] = metadata.dpi[0]
+    tags[TiffImagePlugin.Y_RESOLUTION] = metadata.dpi[1]
+    tags[TiffImagePlugin.RESOLUTION_UNIT] = 2
   directory = TiffImagePlugin.ImageFileDirectory_v2(prefix=b'II')
   for tag, value in tags.items():
-    directory[tag] = value
+    if value != b'':
+      directory[tag] = value
   for tag in (TiffImagePlugin.STRIPBYTECOUNTS, TiffImagePlugin.STRIPOFFSETS):
     directory.tagtype[tag] = TiffTags.LONG
   directory.save(file)
@@ -149,21 +156,6 @@ def _differences(values: np.ndarray) -> bytes:
   differences = values.copy()
   np.subtract(values[:, 1:], values[:, :-1], out=differences[:, 1:])
   return differences.astype(differences.dtype.newbyteorder('<')).tobytes()
-
-
-def _tiff_tags(metadata: Metadata) -> dict[int, Any]:
-  """Returns metadata as tags of a TIFF file, those of EXIF among them."""
-  tags = metadata_lib.exif_tags(metadata.exif)
-  if metadata.dpi:
-    tags[TiffImagePlugin.X_RESOLUTION] = metadata.dpi[0]
-    tags[TiffImagePlugin.Y_RESOLUTION] = metadata.dpi[1]
-    tags[TiffImagePlugin.RESOLUTION_UNIT] = 2
-  blocks = {
-    TiffImagePlugin.ICCPROFILE: metadata.icc,
-    TiffImagePlugin.XMP: metadata.xmp,
-    TiffImagePlugin.IPTC_NAA_CHUNK: metadata.iptc,
-  }
-  return tags | {tag: value for tag, value in blocks.items() if value}
 
 
 def writes_grey(picture: Picture, name: str) -> bool:
@@ -191,9 +183,11 @@ def _channels(
     grey: one channel of brightness in place of three of colour.
     alpha: alpha as the last channel; if not, it is laid over white.
   """
+  dtype = np.uint8 if bits == 8 else np.uint16
+  if not grey and picture.alpha is None and picture.pixels.dtype == dtype:
+    return picture.pixels
   height, width = picture.pixels.shape[:2]
   channels = (1 if grey else 3) + (alpha and picture.alpha is not None)
-  dtype = np.uint8 if bits == 8 else np.uint16
   result = np.empty((height, width, channels), dtype)
   # By bands, so that no second image is in memory in wider numbers.
   for rows in row_bands(height, width):

@@ -127,10 +127,11 @@ def encode(file: BinaryIO, picture: Picture, name: str) -> list[str]:
   )
   exif = metadata_lib.exif_for(kept, width, height, with_dpi=name == 'WEBP')
   FORMATS[name].encode(file, picture, dataclasses.replace(kept, exif=exif))
-  reasons = []
-  if picture.pixels.dtype == np.uint16 and not FORMATS[name].has_16_bits:
+  pixels, alpha, reasons = picture.pixels, picture.alpha, []
+  opaque = np.iinfo(pixels.dtype).max
+  if pixels.dtype == np.uint16 and not FORMATS[name].has_16_bits:
     reasons.append('16 bits (8 are kept)')
-  if not FORMATS[name].has_alpha and not _is_opaque(picture):
+  if alpha is not None and not FORMATS[name].has_alpha and alpha.min() < opaque:
     reasons.append('transparency (it is laid over white)')
   reasons += lost.values()
   return [f'{name} has no room for {", ".join(reasons)}'] if reasons else []
@@ -150,8 +151,7 @@ def unsupported_fields(picture: Picture, name: str) -> dict[str, str]:
       lost[field] = _FIELD_NAMES[field]
     elif field in own.max_bytes and len(value) > own.max_bytes[field]:
       lost[field] = f'{_FIELD_NAMES[field]} of more than 64 KB'
-  stays_grey = encoders.writes_grey(picture, name)
-  if picture.grey and metadata.icc and not stays_grey:
+  if metadata.icc and picture.grey != encoders.writes_grey(picture, name):
     lost['icc'] = 'a colour profile of grey'
   return lost
 
@@ -160,8 +160,3 @@ def _is_srgb(chunks: Mapping[bytes, bytes]) -> bool:
   """Returns whether a PNG file's chunks mean sRGB, as their absence does."""
   gamma = chunks.get(b'gAMA', _SRGB_GAMMA)
   return b'cICP' not in chunks and (b'sRGB' in chunks or gamma == _SRGB_GAMMA)
-
-
-def _is_opaque(picture: Picture) -> bool:
-  alpha = picture.alpha
-  return alpha is None or bool(alpha.min() == np.iinfo(alpha.dtype).max)

@@ -38,8 +38,11 @@ def read(
     reading.opened(source, max_pixels, max_bytes) as image,
   ):
     image.load()
-    values = np.asarray(_to_grey(image))
-    values = turn_upright(values, metadata.orientation(image))
+    grey: Image.Image = image
+    if image.mode not in ('1', 'L') or image.has_transparency_data:
+      grey = reading.to_rgb(image, background='black')
+    orientation = metadata.orientation(image)
+    values = turn_upright(np.asarray(grey.convert('L')), orientation)
   if values.shape != (height, width):
     values = _resize(values, height, width, name)
   return values >= 128
@@ -52,12 +55,6 @@ def find_transparent(alpha: np.ndarray) -> np.ndarray:
     alpha: uint8 or uint16 [H, W].
   """
   return alpha <= np.iinfo(alpha.dtype).max // 2
-
-
-def _to_grey(image: Image.Image) -> Image.Image:
-  if image.mode in ('1', 'L') and not image.has_transparency_data:
-    return image.convert('L')
-  return reading.to_rgb(image, background='black').convert('L')
 
 
 def _resize(
