@@ -1,16 +1,17 @@
 """A folder of photos."""
 
 import pathlib
+import shutil
 
 from datasets import samples
 from PIL import Image
 import pytest
 
 
-@pytest.fixture
-def source(tmp_path) -> pathlib.Path:
+@pytest.fixture(scope='session')
+def photos(tmp_path_factory) -> pathlib.Path:
   """Returns 20 photos, one of which gives 6 crops, copies, and bad files."""
-  folder = tmp_path / 'my photos'
+  folder = tmp_path_factory.mktemp('photos')
   for i in range(19):
     samples.save_scene(folder / f'{i % 3}' / f'é {i}.png', i, 90 + i, 70)
   samples.save_scene(folder / 'large.png', 19, 800, 600)
@@ -21,3 +22,9 @@ def source(tmp_path) -> pathlib.Path:
   (folder / 'text.jpg').write_text('no picture')
   (folder / 'notes.txt').write_text('no picture')
   return folder
+
+
+@pytest.fixture
+def source(photos, tmp_path) -> pathlib.Path:
+  """Returns a copy of `photos` that a test may change."""
+  return pathlib.Path(shutil.copytree(photos, tmp_path / 'my photos'))
