@@ -15,7 +15,7 @@ import pytest
 
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.system import distributed, errors
-from inpaint_jax.training import evaluate, input_pipeline, train
+from inpaint_jax.training import evaluate, train
 
 ROOT = pathlib.Path(__file__).parents[2]
 KILLED = ROOT / 'tests' / 'killed.py'
@@ -258,39 +258,3 @@ def test_main_says_in_one_line_that_there_is_no_cluster(tmp_path):
   assert stderr.startswith('error: found no Slurm')
   assert 'give --coordinator_address=HOST:PORT' in stderr
   assert stderr.count('\n') == 1
-
-
-class _Numbers:
-  """Twenty pictures, each of its number."""
-
-  def __len__(self):
-    return 20
-
-  def __getitem__(self, index):
-    image = np.full((8, 8, 3), index, np.uint8)
-    image[0, 0] = 255
-    return {'image': image}
-
-
-def test_processes_read_parts_of_the_same_batches(config):
-  """Over the end of an epoch, and with padding in the last batch."""
-  source, settings = _Numbers(), config.data
-
-  def train_batches(rows):
-    batches = input_pipeline.train_batches(
-      source, settings, seed=1, batch_size=6, start_step=1, rows=rows
-    )
-    return [next(batches) for _ in range(5)]
-
-  def eval_batches(rows):
-    return [
-      *input_pipeline.eval_batches(source, settings, batch_size=6, rows=rows)
-    ]
-
-  for batches in (train_batches, eval_batches):
-    whole = batches(None)
-    parts = [batches(rows) for rows in (slice(0, 2), slice(2, 6))]
-    for batch, *shares in zip(whole, *parts, strict=True):
-      for name, values in batch.items():
-        joined = np.concatenate([share[name] for share in shares])
-        np.testing.assert_array_equal(joined, values)

@@ -143,3 +143,27 @@ def test_a_run_keeps_its_dataset(monkeypatch, tmp_path):
   (tmp_path / 'photos').rmdir()
   input_pipeline.load(config, record)
   assert loaded == [None, None, 'photos/1']
+
+
+def test_processes_read_parts_of_the_same_batches():
+  """Over the end of an epoch, and with padding in the last batch."""
+  source, settings = _Source(20), _config(flip=True, rotate=True)
+
+  def train_batches(rows):
+    batches = input_pipeline.train_batches(
+      source, settings, seed=1, batch_size=6, start_step=1, rows=rows
+    )
+    return [next(batches) for _ in range(5)]
+
+  def eval_batches(rows):
+    return [
+      *input_pipeline.eval_batches(source, settings, batch_size=6, rows=rows)
+    ]
+
+  for batches in (train_batches, eval_batches):
+    whole = batches(None)
+    parts = [batches(rows) for rows in (slice(0, 2), slice(2, 6))]
+    for batch, *shares in zip(whole, *parts, strict=True):
+      for name, values in batch.items():
+        joined = np.concatenate([share[name] for share in shares])
+        np.testing.assert_array_equal(joined, values)
