@@ -1,10 +1,10 @@
-"""Writes a trained net as one file for other programs.
+"""Writes a trained model as one file for other programs.
 
   python scripts/export.py --model=unet-landscapes --format=onnx \
     --output=unet.onnx
 
-The file takes pictures of any number and of any size that is a multiple of 8.
-It is compared with the net in JAX before it is kept. ONNX needs
+The file takes any number of images of any size that is a multiple of 8. It is
+compared with the model in JAX before it is kept. ONNX needs
 pip install -e '.[onnx]'; StableHLO nothing more.
 
 Outside a checkout the command is inpaint-jax-export.
@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
     )
   if not _OUTPUT.value:
     raise errors.UserError(
-      'no --output; name the file to write, as --output=net.onnx'
+      'no --output; name the file to write, as --output=x.onnx'
     )
   # JAX takes a second to import: --help need not wait for it.
   from inpaint_jax.release import export, zoo
@@ -57,10 +57,10 @@ def main(argv: Sequence[str]) -> None:
   report = export.export(model, path, _FORMAT.value, _DTYPE.value)
   print(
     f'wrote {path}, {path.stat().st_size / 1e6:.2f} MB; it differs from the '
-    f'net in JAX by at most {report.difference:.1g}'
+    f'model in JAX by at most {report.difference:.1g}'
   )
   if _DTYPE.value == 'float16':
-    print(f'half precision changes pictures by at most {report.rounding:.1g}')
+    print(f'half precision changes images by at most {report.rounding:.1g}')
   usage = export.FORMATS[_FORMAT.value].usage.format(path=str(path))
   print(
     'Use it so, with image float32 [B, H, W, 3] and mask float32 [B, H, W, 1] '

@@ -28,10 +28,10 @@ def create_fill(model: TrainedModel, *, optimize: bool = False) -> Fill:
       the compiled program, also of the copy in the compilation cache.
   """
   # XLA's own convolutions take seconds less to compile.
-  net = model.model if optimize else model.model.clone(conv='xla')
+  module = model.model if optimize else model.model.clone(conv='xla')
 
   def fill(variables: Any, image: jax.Array, mask: jax.Array) -> jax.Array:
-    outputs: Any = net.apply(variables, image, mask, train=False)
+    outputs: Any = module.apply(variables, image, mask, train=False)
     return jnp.clip(model.loss.to_image(outputs), 0, 1)
 
   if optimize:

@@ -168,7 +168,7 @@ class Inpainter:
       finer = windows.refinement_window(window)
       if finer is not window:
         part, mask = windows.cut_out(result, missing, finer)
-        filled = windows.transfer(filled, window, finer)
+        filled = windows.resample(filled, window, *finer.place, finer.factor)
         filled = _meet_known(filled, part, mask)
       if add_texture is not None:
         filled = add_texture(filled, mask[..., 0] > 0)
@@ -275,6 +275,6 @@ def _paste(
     weight = blend.feather_weight(hole, feather)
     weight = weight[feather : len(weight) - feather, :, None]
     part = image[rows, columns]
-    fill = windows.enlarge(filled, window, rows, columns) * top
+    fill = windows.resample(filled, window, rows, columns) * top
     mixed = np.rint(weight * fill + (1 - weight) * part)
     part[...] = np.where(weight > 0, np.clip(mixed, 0, top), part)

@@ -60,6 +60,14 @@ class Window(NamedTuple):
     """The window's side in image pixels."""
     return self.size * self.factor
 
+  @property
+  def place(self) -> tuple[slice, slice]:
+    """The window's rows and columns in the image."""
+    return (
+      slice(self.top, self.top + self.side),
+      slice(self.left, self.left + self.side),
+    )
+
 
 def working_sizes(size: int) -> list[int]:
   """Returns the working sizes of a model, smallest first.
@@ -209,44 +217,32 @@ def refinement_window(window: Window) -> Window:
   )
 
 
-def transfer(image: np.ndarray, window: Window, other: Window) -> np.ndarray:
-  """Resamples the content of a window to a window that lies within it.
-
-  Args:
-    image: float32 [size, size, C], the content of `window`.
-    window, other: the two windows.
-
-  Returns:
-    float32 [other.size, other.size, C].
-  """
-  if other is window:
-    return image
-  left, top = other.left - window.left, other.top - window.top
-  n, side = window.factor, other.side
-  box = (left / n, top / n, (left + side) / n, (top + side) / n)
-  return resize(image, other.size, other.size, box)
-
-
-def enlarge(
-  image: np.ndarray, window: Window, rows: slice, columns: slice
+def resample(
+  image: np.ndarray,
+  window: Window,
+  rows: slice,
+  columns: slice,
+  factor: int = 1,
 ) -> np.ndarray:
-  """Resamples a part of a filled window at the image's resolution.
+  """Resamples a part of a window at another resolution.
 
   Args:
-    image: float32 [size, size, 3], the content of the window.
+    image: float32 [size, size, C], the content of the window.
     window: the window.
     rows, columns: the part, in image pixels.
+    factor: image pixels per pixel of the result, along each side.
 
   Returns:
-    float32 [h, w, 3], by bicubic interpolation where the window is reduced.
+    float32 [rows / factor, columns / factor, C], by bicubic interpolation
+    unless the resolution is the window's.
   """
   top, bottom = rows.start - window.top, rows.stop - window.top
   left, right = columns.start - window.left, columns.stop - window.left
   n = window.factor
-  if n == 1:
+  if n == factor == 1:
     return image[top:bottom, left:right]
   box = (left / n, top / n, right / n, bottom / n)
-  return resize(image, bottom - top, right - left, box)
+  return resize(image, (bottom - top) // factor, (right - left) // factor, box)
 
 
 def resize(

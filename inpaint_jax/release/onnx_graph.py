@@ -138,7 +138,7 @@ def build(
 
   model = helper.make_model(
     helper.make_graph(
-      _reachable(graph.nodes, outputs),
+      graph.nodes,
       'inpaint',
       [tensor(name, c) for name, c in channels.items()],
       [tensor(name, 3) for name in outputs],
@@ -164,7 +164,8 @@ def _walk(
 
   def read(atom: core.Var | core.Literal) -> Value:
     if isinstance(atom, core.Literal):
-      return np.asarray(atom.val, atom.aval.dtype)
+      aval: Any = atom.aval
+      return np.asarray(atom.val, aval.dtype)
     return values[atom]
 
   for eqn in jaxpr.eqns:
@@ -199,18 +200,6 @@ def _is_fixed(shape: Sequence[Any]) -> bool:
 
 def _onnx_type(dtype: np.dtype) -> int:
   return helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-
-
-def _reachable(
-  nodes: Sequence[onnx.NodeProto], outputs: Sequence[str]
-) -> list[onnx.NodeProto]:
-  """Returns the nodes on which the outputs depend, in order."""
-  wanted, kept = set(outputs), []
-  for node in reversed(nodes):
-    if wanted.intersection(node.output):
-      wanted.update(node.input)
-      kept.append(node)
-  return kept[::-1]
 
 
 def _require(condition: bool, eqn: Eqn) -> None:

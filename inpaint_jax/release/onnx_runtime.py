@@ -1,7 +1,7 @@
 """Runs exported models with ONNX Runtime, on the CPU and without JAX.
 
   fill = onnx_runtime.OnnxFill('unet.onnx')
-  picture = fill(image, mask)
+  result = fill(image, mask)
 
 Imports neither JAX nor what needs it.
 """

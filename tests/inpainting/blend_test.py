@@ -55,11 +55,11 @@ def test_harmonic_blend_removes_a_wrong_colour_and_keeps_shapes():
 def test_harmonic_blend_ignores_what_is_painted_over_known_pixels():
   random = np.random.RandomState(1).rand(32, 32, 3).astype(np.float32)
   mask = _disk(32, 32, 9)[..., None].astype(np.float32)
-  picture = random * (1 - mask)
+  image = random * (1 - mask)
   other = random * mask + 5 * (1 - mask)
   np.testing.assert_array_equal(
-    blend.harmonic_blend(random, picture, mask),
-    blend.harmonic_blend(other, picture, mask),
+    blend.harmonic_blend(random, image, mask),
+    blend.harmonic_blend(other, image, mask),
   )
 
 

@@ -145,8 +145,8 @@ def test_a_window_takes_filled_holes_for_known(quick, monkeypatch):
   mask[30:32, 4:896] = True
   holes, cut = [], windows.cut_out
 
-  def watched(picture, missing, window):
-    part, part_mask = cut(picture, missing, window)
+  def watched(image, missing, window):
+    part, part_mask = cut(image, missing, window)
     holes.append(part_mask.sum())
     return part, part_mask
 
@@ -280,10 +280,10 @@ def counted(model):
 
 def test_one_compilation_for_each_working_size(counted):
   inpainter, sizes = counted
-  for height, width, extent in ((50, 60, 9), (90, 40, 12), (300, 200, 40)):
-    image, mask = _image(height, width), np.zeros((height, width), bool)
-    mask[5 : 5 + extent, 6 : 6 + extent] = True
-    for _ in range(2):
+  for rows, columns in ((9, 9), (12, 12), (6, 40), (14, 90)):
+    for height, width in ((150, 200), (160, 170)):
+      image, mask = _image(height, width), np.zeros((height, width), bool)
+      mask[5 : 5 + rows, 6 : 6 + columns] = True
       inpainter(image, mask, texture=False)
   assert sorted(sizes) == [(1, 32, 32), (1, 64, 64), (1, 128, 128)]
 
@@ -360,9 +360,9 @@ def test_only_what_is_near_a_hole_is_cut(quick, monkeypatch):
   mask[700:705, 800:805] = True
   sides, cut = [], windows.cut_out
 
-  def watched(picture, missing, window):
+  def watched(image, missing, window):
     sides.append(window.side)
-    return cut(picture, missing, window)
+    return cut(image, missing, window)
 
   monkeypatch.setattr(windows, 'cut_out', watched)
   quick(image, mask)

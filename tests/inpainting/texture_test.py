@@ -15,7 +15,7 @@ def disc(height, width, radius):
 
 
 def smoothed(image, hole):
-  """The picture with its hole as smooth as a net paints it."""
+  """The image with its hole as smooth as a model paints it."""
   blurred = ndimage.gaussian_filter(image, (8, 8, 0))
   return np.where(hole[..., None], blurred, image).astype(np.float32)
 
@@ -38,9 +38,9 @@ def contrast(image, hole):
   return image[ndimage.binary_erosion(hole, iterations=3)].std()
 
 
-@pytest.mark.parametrize('picture', [stripes, noise])
-def test_texture_comes_back(picture):
-  image, hole = picture(), disc(96, 96, 18)
+@pytest.mark.parametrize('draw', [stripes, noise])
+def test_texture_comes_back(draw):
+  image, hole = draw(), disc(96, 96, 18)
   smooth = smoothed(image, hole)
   result = texture.synthesize_texture(smooth, hole)
   assert contrast(smooth, hole) < 0.3 * contrast(image, hole)
@@ -123,7 +123,7 @@ def test_known_pixels_stay_bit_for_bit(height, width, kind):
 
 
 @pytest.mark.parametrize('side', ['left', 'top', 'bottom'])
-def test_texture_reaches_the_edge_of_the_picture(side):
+def test_texture_reaches_the_edge_of_the_image(side):
   image = noise()
   hole = np.zeros((96, 96), bool)
   strip = {'left': np.s_[:, :12], 'top': np.s_[:12], 'bottom': np.s_[-12:]}
@@ -137,7 +137,7 @@ def test_texture_reaches_the_edge_of_the_picture(side):
     assert line.std() > 0.7 * image.std()
 
 
-def test_equal_seeds_give_equal_pictures_in_threads():
+def test_equal_seeds_give_equal_images_in_threads():
   image, hole = noise(), disc(96, 96, 18)
   smooth = smoothed(image, hole)
   once = texture.synthesize_texture(smooth, hole, seed=1)

@@ -1,4 +1,4 @@
-"""What a net sees of a picture of any size."""
+"""What a model sees of an image of any size."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def _hole(height, width, *boxes):
 
 
 def _image(height, width, dtype=np.uint8):
-  """A picture without detail, which any reduction leaves as it is."""
+  """An image without detail, which any reduction leaves as it is."""
   y, x = np.mgrid[:height, :width]
   channels = [y * 200 / height, x * 200 / width, y * 0 + 90]
   scale = np.iinfo(dtype).max / 255
@@ -53,7 +53,7 @@ def test_distant_holes_have_windows_of_their_own_and_close_ones_share():
 @pytest.mark.parametrize(
   'box', [(0, 0, 8, 8), (92, 130, 100, 140), (40, 50, 60, 60)]
 )
-def test_a_small_hole_is_seen_at_full_resolution_within_the_picture(box):
+def test_a_small_hole_is_seen_at_full_resolution_within_the_image(box):
   (window,) = windows.find_windows(_hole(100, 140, box), 64)
   assert (window.size, window.factor) == (64, 1)
   assert 0 <= window.top <= 100 - 64
@@ -122,7 +122,7 @@ def test_a_compact_hole_stays_in_one_piece():
   assert len(windows.find_windows(hole, 64)) == 1
 
 
-def test_a_window_is_hardly_larger_than_the_picture():
+def test_a_window_is_hardly_larger_than_the_image():
   hole = np.ones((600, 800), bool)
   hole[:, :100] = False
   (window,) = windows.find_windows(hole, 64)
@@ -130,7 +130,7 @@ def test_a_window_is_hardly_larger_than_the_picture():
 
 
 @pytest.mark.parametrize('shape', [(1, 5000), (5000, 1), (3, 900)])
-def test_pictures_of_few_rows(shape):
+def test_images_of_few_rows(shape):
   hole = np.zeros(shape, bool)
   hole.ravel()[[5, 6, 700, 701]] = True
   hole.ravel()[100:400] = True
@@ -194,7 +194,7 @@ def test_what_a_hole_holds_never_reaches_the_net():
 
 
 @pytest.mark.parametrize('size', [(1, 90), (16, 16), (40, 300), (63, 65)])
-def test_a_small_picture_goes_on_as_in_a_mirror(size):
+def test_a_small_image_goes_on_as_in_a_mirror(size):
   image, hole = _image(*size), _hole(*size, (0, 5, 1, 9))
   (window,) = windows.find_windows(hole, 64)
   part, mask = windows.cut_out(image, hole, window)
@@ -207,7 +207,7 @@ def test_a_small_picture_goes_on_as_in_a_mirror(size):
 
 @pytest.mark.parametrize('extent', [10, 60, 150, 700])
 def test_a_window_is_brought_back_to_its_place(extent):
-  """A net that knows the truth gives back the truth, at any reduction."""
+  """A model that knows the truth gives back the truth, at any reduction."""
   y, x = np.mgrid[:1400, :1500]
   waves = [120 + 100 * np.sin(z / 40) for z in (y, x, x + y)]
   image = np.stack(waves, axis=-1).astype(np.uint8)
@@ -216,11 +216,11 @@ def test_a_window_is_brought_back_to_its_place(extent):
   truth, _ = windows.cut_out(image, np.zeros_like(hole), window)
   near = windows.refinement_window(window)
   assert near.factor == 1
-  found = windows.transfer(truth, window, near)
+  found = windows.resample(truth, window, *near.place, near.factor)
   rows = slice(320, 320 + extent)
   columns = slice(410, 410 + extent)
-  for picture, frame in ((truth, window), (found, near)):
-    result = windows.enlarge(picture, frame, rows, columns)
+  for content, frame in ((truth, window), (found, near)):
+    result = windows.resample(content, frame, rows, columns)
     error = np.abs(result * 255 - image[rows, columns]).max()
     assert error <= (2 if window.factor > 1 else 1e-3)
 
