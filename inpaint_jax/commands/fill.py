@@ -11,8 +11,8 @@ The mask is white where the hole is, and has the size or the aspect of the
 photo. Without a mask, the hole is what is transparent in the photo, or what
 --expand adds. The name of the result gives its type: .png, .tif, .webp or .jpg.
 For a folder of photos, each mask has the name of its photo but for the ending,
-or one mask serves all. Photos that have a result are skipped then, and those
-that cannot be filled are named at the end.
+or one mask serves all. Photos with a newer result are skipped, and those that
+cannot be filled are named at the end.
 """
 
 from collections.abc import Callable, Sequence
@@ -74,7 +74,7 @@ _TEXTURE = flags.DEFINE_bool(
 )
 _SEED = flags.DEFINE_integer('seed', None, 'Seed of the texture.')
 _OVERWRITE = flags.DEFINE_bool(
-  'overwrite', False, 'Fill photos of a folder again that have a result.'
+  'overwrite', False, 'Fill photos of a folder again that have a newer result.'
 )
 
 
