@@ -1,14 +1,14 @@
-"""The study: optimizers, losses and nets, one factor at a time.
+"""The study: optimizers, losses and models, one factor at a time.
 
   python scripts/benchmark.py --config=configs/study.py:small \
     --config.data.source=DIR --workdir=runs/study
 
-trains everything and writes the report; without a source the pictures are
+trains everything and writes the report; without a source the images are
 synthetic. Presets: small is sized for two CPU cores, full is the reference
 recipe, for a GPU, smoke is what the tests run.
 
-All fields of configs/default.py are here, as those of the base, from which each
-cell differs in a few. To add a cell, add one line to `_cells`.
+The base has all fields of configs/default.py, and each cell changes a few of
+them. To add a cell, add one line to `_cells`.
 """
 
 from typing import Any
@@ -32,10 +32,10 @@ def get_config(preset: str = 'small') -> ml_collections.ConfigDict:
 
 
 def _cells() -> dict[str, dict[str, Any]]:
-  """Returns {factor/name: what differs from the base}.
+  """Returns {factor/name: the fields that differ from the base}.
 
-  A tuple of learning rates is a sweep: a cell each. What equals the base is
-  trained once.
+  A tuple of learning rates is a sweep, with a cell for each rate. Cells that
+  equal the base are trained once.
   """
   return {
     'optimizer/adam': _optimizer('adam', 3e-4, 1e-3, 3e-3),
@@ -69,8 +69,8 @@ def _base(preset: str, cells: dict[str, Any]) -> ml_collections.ConfigDict:
   config.num_samples = 0
   config.study = ml_collections.ConfigDict()
   config.study.cells = ml_collections.ConfigDict(cells)
-  # Each cell is trained with each seed: initial weights, order of the pictures,
-  # augmentation and training masks. Test pictures and their masks stay.
+  # Each cell is trained with each seed: initial weights, order of the images,
+  # augmentation and training masks. Test images and their masks stay.
   config.study.seeds = (0, 1, 2)
   return config
 

@@ -135,20 +135,21 @@ def create(rows: Sequence[results.Row]) -> list[Comparison]:
       own_names = factors.setdefault(plan.factor_of(name), {})
       own_names[_without_rate(name)] = None
   comparisons = []
+  rate = reference.LEARNING_RATE
   for factor, names in factors.items():
     plain = {name: found[name] for name in names if name in found}
     own = [swept[name] for name in names if name in swept]
-    if not own:
-      comparisons.append(_compare(factor, factor, plain, found))
-      continue
     chosen = {s.name: s.members[s.chosen] for s in own if s.chosen}
-    title = f'{factor}, each at the learning rate that validation chose'
-    comparisons.append(_compare(factor, title, plain | chosen, found))
-    rate = reference.LEARNING_RATE
     same = {s.name: s.members[rate] for s in own if rate in s.members}
-    title = f'{factor}, all at the learning rate of the reference, {rate:g}'
-    key = f'{factor}_{rate:g}'
-    comparisons.append(_compare(key, title, plain | same, found))
+    choices = [(factor, factor, plain)]
+    if own:
+      each = f'{factor}, each at the learning rate that validation chose'
+      at = f'{factor}, all at the learning rate of the reference, {rate:g}'
+      choices = [
+        (factor, each, plain | chosen),
+        (f'{factor}_{rate:g}', at, plain | same),
+      ]
+    comparisons += [_compare(*choice, found) for choice in choices]
   return [x for x in comparisons if x is not None]
 
 

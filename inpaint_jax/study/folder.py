@@ -43,8 +43,19 @@ def check(workdir: pathlib.Path, study: plan.Plan) -> None:
     raise errors.UserError(
       f'workdir={workdir} holds a single run; name another for the study'
     )
-  if about := read(workdir):
-    _check_base(workdir, about['base'], plan.fields(study.base))
+  new = plan.fields(study.base)
+  old = read(workdir).get('base', new)
+  differences = [
+    f'{name} ({old.get(name, "absent")} there, {new.get(name, "absent")} here)'
+    for name in sorted(old.keys() | new.keys())
+    if name != 'seed' and old.get(name) != new.get(name)
+  ]
+  if differences:
+    raise errors.UserError(
+      f'workdir={workdir} holds a study of another protocol: '
+      f'{", ".join(differences)}; name another workdir, or give the same '
+      'fields to go on with that study'
+    )
   names = [run.name for run in study.runs]
   hashes = {cell.name: plan.fingerprint(cell.config) for cell in study.cells}
   for row in read_rows(workdir, names).values():
@@ -166,19 +177,3 @@ def _copy_baselines(workdir: pathlib.Path, about: dict[str, Any]) -> None:
       means = dict(json_files.read(path)['metrics'])
       means.pop(about['base']['model.name'], None)
       json_files.write(workdir / 'baselines.json', means)
-
-
-def _check_base(
-  workdir: pathlib.Path, old: dict[str, Any], new: dict[str, Any]
-) -> None:
-  differences = [
-    f'{name} ({old.get(name, "absent")} there, {new.get(name, "absent")} here)'
-    for name in sorted(old.keys() | new.keys())
-    if name != 'seed' and old.get(name) != new.get(name)
-  ]
-  if differences:
-    raise errors.UserError(
-      f'workdir={workdir} holds a study of another protocol: '
-      f'{", ".join(differences)}; name another workdir, or give the same '
-      'fields to go on with that study'
-    )

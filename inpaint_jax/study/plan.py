@@ -20,7 +20,6 @@ from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.system import errors
 
 BASE = 'base'
-_FIELD = 'study'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +43,13 @@ class Run:
 
   cell: Cell
   seed: int
+
+  def is_below(self, name: str) -> bool:
+    """Returns whether one of its names is `name`, or a part from there on."""
+    names = (self.cell.name, *self.cell.names)
+    return any(
+      f'{run_name(x, self.seed)}/'.startswith(f'{name}/') for x in names
+    )
 
   @property
   def name(self) -> str:
@@ -88,15 +94,7 @@ class Plan:
     """
     runs = self.runs
     if only:
-      wanted = only.strip('/').split('/')
-      runs = [
-        run
-        for run in runs
-        if any(
-          run_name(name, run.seed).split('/')[: len(wanted)] == wanted
-          for name in (run.cell.name, *run.cell.names)
-        )
-      ]
+      runs = [run for run in runs if run.is_below(only.strip('/'))]
     if not runs:
       names = [x for cell in self.cells for x in cell.names or (cell.name,)]
       known = dict.fromkeys('/'.join(name.split('/')[:2]) for name in names)
@@ -131,7 +129,7 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   seeds = tuple(study.seeds)
   if not seeds or len(set(seeds)) < len(seeds):
     raise errors.UserError(
-      f'{_FIELD}.seeds={seeds} must be different numbers, at least one'
+      f'study.seeds={seeds} must be different numbers, at least one'
     )
   base.seed = seeds[0]
 
@@ -140,19 +138,18 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   for name, changes in study.cells.items():
     if not isinstance(changes, ml_collections.ConfigDict):
       raise errors.UserError(
-        f'{_FIELD}.cells: {name} is {changes!r}; give the fields that it '
+        f'study.cells: {name} is {changes!r}; give the fields that it '
         "changes, such as {'loss': 'l1'}"
       )
     for full_name, cell in _variants(base, name, changes.to_dict()):
       key = fingerprint(cell)
       configs.setdefault(key, cell)
       names.setdefault(key, []).append(full_name)
-  cells = []
-  for key, cell in configs.items():
-    own = names[key]
-    name = BASE if cell is base else own[0]
-    cells.append(Cell(name, tuple(own), cell))
-  return Plan(base, tuple(cells), seeds)
+  cells = tuple(
+    Cell(BASE if cell is base else names[key][0], tuple(names[key]), cell)
+    for key, cell in configs.items()
+  )
+  return Plan(base, cells, seeds)
 
 
 def fields(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
@@ -200,7 +197,7 @@ def _variants(
   """Returns (name, config) of a cell, or of each learning rate of its sweep."""
   if len(name.split('/')) != 2 or not all(name.split('/')):
     raise errors.UserError(
-      f'{_FIELD}.cells has {name!r}; a cell is named factor/name, as loss/l1'
+      f'study.cells has {name!r}; a cell is named factor/name, as loss/l1'
     )
   swept = changes.get('optimizer', {}).get('learning_rate')
   if not isinstance(swept, tuple | list):
@@ -209,7 +206,7 @@ def _variants(
   for rate in swept:
     if not (isinstance(rate, float | int) and math.isfinite(rate)):
       raise errors.UserError(
-        f'{_FIELD}.cells: {name} has learning_rate={rate!r}, which is no number'
+        f'study.cells: {name} has learning_rate={rate!r}, which is no number'
       )
     optimizer = {**changes['optimizer'], 'learning_rate': float(rate)}
     config = _changed(base, name, {**changes, 'optimizer': optimizer})
@@ -226,6 +223,6 @@ def _changed(
   except (KeyError, TypeError, AttributeError) as error:
     reason = errors.one_line(error.args[0]).split(' Other fields')[0]
     raise errors.UserError(
-      f'{_FIELD}.cells: {name} changes what no run has: {reason}'
+      f'study.cells: {name} changes what no run has: {reason}'
     ) from error
   return config

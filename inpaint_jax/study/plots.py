@@ -59,7 +59,7 @@ def bars(
   comparison: comparisons.Comparison,
   baselines: Mapping[str, Mapping[str, float]],
   path: pathlib.Path,
-) -> bool:
+) -> None:
   """Draws the test errors of a comparison's cells, the best on top.
 
   Whiskers are one standard deviation over the seeds, dots the seeds.
@@ -67,14 +67,11 @@ def bars(
   Args:
     comparison: what to draw.
     baselines: {method: {metric: mean}}, drawn as lines in the panel of holes.
-    path: of the PNG file.
-
-  Returns:
-    Whether there was anything to draw.
+    path: of the PNG file; nothing is written if no cell finished.
   """
   drawn = comparison.sorted('test/hole_l1')
   if not drawn:
-    return False
+    return
   with _figure(path, 1.4 + 0.42 * len(drawn)) as figure:
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, column, title in (
@@ -86,19 +83,15 @@ def bars(
     left.set_yticks(range(len(drawn)), [member.label for member in drawn])
     left.invert_yaxis()
     _draw_baselines(left, {x: m['hole_l1'] for x, m in baselines.items()})
-  return True
 
 
 def curves(
   comparison: comparisons.Comparison, by_run: results.Curves, path: pathlib.Path
-) -> bool:
+) -> None:
   """Draws losses and PSNR by step: means of the seeds, bands of all of them.
 
   Cells with different losses have a panel each for their losses, which cannot
-  be compared.
-
-  Returns:
-    Whether there was anything to draw.
+  be compared. Writes nothing without curves of a finished run.
   """
   drawn = [
     member
@@ -106,23 +99,19 @@ def curves(
     if any(results.row_name(row) in by_run for row in member.rows)
   ]
   if not drawn:
-    return False
+    return
   # A cell has the same style in all plots of its factor.
   styles = {x.label: _style(i) for i, x in enumerate(comparison.members)}
   has_one_loss = len({member.rows[0]['loss'] for member in drawn}) == 1
   with _figure(path, 3.6 if has_one_loss else 5.4) as figure:
     if has_one_loss:
       *panels, psnr = figure.subplots(1, 3)
-      for axes, column, title in zip(
-        panels,
-        ('train/loss', 'val/loss'),
-        ('training loss', 'validation loss'),
-        strict=True,
-      ):
+      for axes, name in zip(panels, ('training', 'validation'), strict=True):
+        column = {'training': 'train/loss', 'validation': 'val/loss'}[name]
         for member in drawn:
           _draw_curve(axes, member, by_run, column, styles[member.label])
         _log_if_wide(axes)
-        axes.set(title=f'{title} (less is better)', xlabel='step')
+        axes.set(title=f'{name} loss (less is better)', xlabel='step')
     else:
       grid = figure.add_gridspec(2, len(drawn), height_ratios=(1, 1.5))
       psnr = figure.add_subplot(grid[1, :])
@@ -143,7 +132,6 @@ def curves(
       ncols=len(drawn),
       frameon=False,
     )
-  return True
 
 
 def sweep(found: Sequence[comparisons.Sweep], path: pathlib.Path) -> None:

@@ -17,12 +17,11 @@ class Number(NamedTuple):
   """A number of the reference.
 
   Attributes:
-    what: which one.
+    what: what it measures.
     theirs: as it is written there.
-    name: of the cell it belongs to, as in Cell.names; its learning rate, where
-      it has one, is the reference's.
+    name: of the cell (see Cell.names), without the learning rate.
     column: of results.csv.
-    why: names in REASONS.
+    why: it may differ: names in REASONS.
   """
 
   what: str
@@ -59,10 +58,14 @@ REASONS = {
   'size': 'another size of pictures, another number of them, other steps',
 }
 
+_ENCODER_DECODER = 'model/encoder_decoder'
+_ONE = 'a 256x256 picture on a CPU'
+_SECONDS = ('inference_seconds', 'machine')
+_TRAINING = 'about 6,000 s (RTX A5000)'
 # What it is of, the number, the cell, and reasons beside those of every test.
 _L1 = (
   ('UNet', '0.0156', 'model/unet'),
-  ('encoder-decoder', '0.0514', 'model/encoder_decoder'),
+  ('encoder-decoder', '0.0514', _ENCODER_DECODER),
   ('Adam', '0.0151', 'optimizer/adam', 'rates'),
   ('Adagrad', '0.0212', 'optimizer/adagrad', 'rates'),
   ('SGD', '0.1015', 'optimizer/sgd', 'rates', 'momentum'),
@@ -75,34 +78,10 @@ _L1 = (
 )
 _OTHERS = (
   ('UNet, parameters', '2.7 M', 'model/unet', 'parameters'),
-  (
-    'encoder-decoder, parameters',
-    '744 K',
-    'model/encoder_decoder',
-    'parameters',
-  ),
-  (
-    'UNet, a 256x256 picture on a CPU',
-    '0.19 s',
-    'model/unet',
-    'inference_seconds',
-    'machine',
-  ),
-  (
-    'encoder-decoder, a 256x256 picture on a CPU',
-    '0.12 s',
-    'model/encoder_decoder',
-    'inference_seconds',
-    'machine',
-  ),
-  (
-    'UNet, training',
-    'about 6,000 s (RTX A5000)',
-    'model/unet',
-    'seconds',
-    'machine',
-    'size',
-  ),
+  ('encoder-decoder, parameters', '744 K', _ENCODER_DECODER, 'parameters'),
+  (f'UNet, {_ONE}', '0.19 s', 'model/unet', *_SECONDS),
+  (f'encoder-decoder, {_ONE}', '0.12 s', _ENCODER_DECODER, *_SECONDS),
+  ('UNet, training', _TRAINING, 'model/unet', 'seconds', 'machine', 'size'),
 )
 _TEST = ('size', 'splits', 'masks', 'output')
 NUMBERS = (

@@ -34,7 +34,6 @@ _COLUMNS = {
 _HEADINGS = [heading for heading, _ in _COLUMNS.values()]
 # The metrics whose differences are told in words: name, unit, decimals.
 _IN_WORDS = {'hole_psnr': ('hole PSNR', ' dB', 2), 'l1': ('whole L1', '', 4)}
-_PICTURES = 'pictures.jpg'
 
 
 def check_installed() -> None:
@@ -66,21 +65,20 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
         f'workdir={workdir} has no results.csv with a finished run; start '
         'without --report-only first'
       )
-    baselines = {}
-    if (workdir / 'baselines.json').exists():
-      baselines = json_files.read(workdir / 'baselines.json')
+    path = workdir / 'baselines.json'
+    baselines = json_files.read(path) if path.exists() else {}
     compared = comparisons.create(rows)
     sweeps = comparisons.sweeps(comparisons.members(rows))
     pictures = results.read_per_picture(workdir)
-    drawn = _draw(workdir, rows, compared, sweeps, baselines)
+    _draw(workdir, rows, compared, sweeps, baselines)
     sections = [
       _head(rows, folder.read(workdir)),
       _in_short(compared, pictures),
-      *(_compare(x, pictures, drawn) for x in compared),
-      _sweeps(sweeps, drawn),
+      *(_compare(x, pictures, workdir) for x in compared),
+      _sweeps(sweeps, workdir),
       _baselines(baselines),
       _beside_reference(rows),
-      _photos(drawn),
+      _photos(workdir),
       [_method(rows, compared)],
     ]
     text = '\n\n'.join('\n'.join(lines) for lines in sections if lines)
@@ -94,29 +92,24 @@ def _draw(
   compared: Sequence[comparisons.Comparison],
   sweeps: Sequence[comparisons.Sweep],
   baselines: Mapping[str, Mapping[str, float]],
-) -> set[str]:
-  """Draws all that can be drawn, and returns the names of the files."""
+) -> None:
+  """Draws all plots that there is data for."""
   from inpaint_jax.study import plots
 
   curves = results.read_curves(workdir)
-  drawn = set()
   for comparison in compared:
-    name = f'bars_{comparison.key}.png'
-    if plots.bars(comparison, baselines, workdir / name):
-      drawn.add(name)
-    name = f'curves_{comparison.key}.png'
-    if plots.curves(comparison, curves, workdir / name):
-      drawn.add(name)
+    plots.bars(comparison, baselines, workdir / f'bars_{comparison.key}.png')
+    plots.curves(comparison, curves, workdir / f'curves_{comparison.key}.png')
   if any(sweep.chosen for sweep in sweeps):
     plots.sweep(sweeps, workdir / 'sweep.png')
-    drawn.add('sweep.png')
   given, filled = _read_pictures(workdir, rows)
   if filled:
-    plots.picture_grid(filled, given, workdir / _PICTURES)
-  # An earlier one stays where the folders of the runs are gone.
-  if (workdir / _PICTURES).exists():
-    drawn.add(_PICTURES)
-  return drawn
+    plots.picture_grid(filled, given, workdir / 'pictures.jpg')
+
+
+def _show(workdir: pathlib.Path, title: str, name: str) -> list[str]:
+  """Returns the lines that show a plot; it may be of an earlier report."""
+  return ['', f'![{title}]({name})'] if (workdir / name).exists() else []
 
 
 def _read_pictures(
@@ -187,21 +180,18 @@ def _values(rows: Sequence[results.Row], column: str) -> str:
 
 
 def _sameness(rows: Sequence[results.Row]) -> str:
-  columns = {'pictures': 'data_hash', 'test masks': 'mask_hash'}
-  hashes = {
-    name: {row[column] for row in rows if row[column]}
-    for name, column in columns.items()
-  }
-  differing = ' and '.join(name for name, x in hashes.items() if len(x) != 1)
+  data = {row['data_hash'] for row in rows if row['data_hash']}
+  mask = {row['mask_hash'] for row in rows if row['mask_hash']}
+  named = {'pictures': data, 'test masks': mask}
+  differing = ' and '.join(name for name, x in named.items() if len(x) != 1)
   if differing:
     return (
       f'**The runs differ in their {differing}: they cannot be compared.** See '
       'the columns of hashes in results.csv.'
     )
-  data, mask = (x.pop() for x in hashes.values())
   return (
-    f'All runs had the same pictures (hash {data}), and the same masks in '
-    f'the test (hash {mask}).'
+    f'All runs had the same pictures (hash {data.pop()}), and the same masks '
+    f'in the test (hash {mask.pop()}).'
   )
 
 
@@ -238,7 +228,7 @@ def _in_short(
 def _compare(
   comparison: comparisons.Comparison,
   pictures: results.PerPicture,
-  drawn: set[str],
+  workdir: pathlib.Path,
 ) -> list[str]:
   """Returns a comparison: table, differences, plots."""
   rows = []
@@ -267,9 +257,9 @@ def _compare(
   if others and base.rows:
     lines += ['', f'Against {base.label}, paired by seed:', '']
     lines += [_in_words(member, base, pictures) for member in others]
-  for name in (f'bars_{comparison.key}.png', f'curves_{comparison.key}.png'):
-    if name in drawn:
-      lines += ['', f'![{comparison.title}]({name})']
+  for kind in ('bars', 'curves'):
+    name = f'{kind}_{comparison.key}.png'
+    lines += _show(workdir, comparison.title, name)
   return lines
 
 
@@ -304,7 +294,9 @@ def _in_words(
   return f'- {ours.label}: {"; ".join(parts)}.'
 
 
-def _sweeps(sweeps: Sequence[comparisons.Sweep], drawn: set[str]) -> list[str]:
+def _sweeps(
+  sweeps: Sequence[comparisons.Sweep], workdir: pathlib.Path
+) -> list[str]:
   if not sweeps:
     return []
   rows = []
@@ -321,17 +313,15 @@ def _sweeps(sweeps: Sequence[comparisons.Sweep], drawn: set[str]) -> list[str]:
       name = sweep.name.rpartition('/')[2]
       rows.append([name, f'{rate:g}', loss, psnr, note])
   header = ['', 'learning rate', 'validation loss', 'test hole PSNR, dB', '']
-  lines = [
+  return [
     '## Learning rates',
     '',
     'Chosen on the validation loss (mean over the seeds); the test had no part '
     'in it.',
     '',
     *_table(header, rows),
+    *_show(workdir, 'Validation loss by learning rate', 'sweep.png'),
   ]
-  if 'sweep.png' in drawn:
-    lines += ['', '![Validation loss by learning rate](sweep.png)']
-  return lines
 
 
 def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -398,16 +388,13 @@ def _ours(number: reference.Number, member: comparisons.Member | None) -> str:
   return f'{_mean(summary, 2)} s ({row["device"]}, {row["cores"]} core(s))'
 
 
-def _photos(drawn: set[str]) -> list[str]:
-  if _PICTURES not in drawn:
-    return []
-  return [
-    '## Six test photographs',
-    '',
-    'The first seed of each cell; known pixels are those of the photograph.',
-    '',
-    f'![Six test photographs, filled by each cell]({_PICTURES})',
-  ]
+def _photos(workdir: pathlib.Path) -> list[str]:
+  title = 'Six test photographs, filled by each cell'
+  shown = _show(workdir, title, 'pictures.jpg')
+  text = (
+    'The first seed of each cell; known pixels are those of the photograph.'
+  )
+  return ['## Six test photographs', '', text, *shown] if shown else []
 
 
 def _method(

@@ -5,7 +5,8 @@ curves.csv       losses and validation metrics by step
 per_picture.npz  METRICS of each test image, float32 [N], as RUN:METRIC
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+import contextlib
 import csv
 import io
 import math
@@ -138,21 +139,17 @@ def read_curves(workdir: pathlib.Path) -> Curves:
   """Returns what curves.csv holds, {} if there is none."""
   path = workdir / 'curves.csv'
   collected: dict[str, list[list[float]]] = {}
-  try:
+  if not path.exists():
+    return {}
+  with _damage_as_user_error(path):
     text = path.read_text()
     header, *lines = csv.reader(io.StringIO(text))
     if header != ['run', 'step', *CURVES] or not text.endswith('\n'):
       raise ValueError('it is not whole')
     for name, *texts in lines:
-      if len(texts) != 1 + len(CURVES):
-        raise ValueError('a line is cut short')
       values = [float(x or 'nan') for x in texts]
       collected.setdefault(name, []).append(values)
-  except FileNotFoundError:
-    return {}
-  except (ValueError, OSError) as error:
-    raise _not_readable(path, error) from error
-  return {name: _as_columns(rows) for name, rows in collected.items()}
+    return {name: _as_columns(rows) for name, rows in collected.items()}
 
 
 def read_run_curves(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -178,16 +175,12 @@ def read_per_picture(workdir: pathlib.Path) -> PerPicture:
   """Returns what per_picture.npz holds, {} if there is none."""
   path = workdir / 'per_picture.npz'
   found: PerPicture = {}
-  try:
-    with np.load(path) as arrays:
-      for key in arrays.files:
-        name, metric = key.split(':')
-        found.setdefault(name, {})[metric] = arrays[key]
-  except FileNotFoundError:
+  if not path.exists():
     return {}
-  # A damaged archive raises many types.
-  except Exception as error:
-    raise _not_readable(path, error) from error
+  with _damage_as_user_error(path), np.load(path) as arrays:
+    for key in arrays.files:
+      name, metric = key.split(':')
+      found.setdefault(name, {})[metric] = arrays[key]
   return found
 
 
@@ -268,8 +261,13 @@ def _as_columns(rows: Iterable[Sequence[float]]) -> dict[str, np.ndarray]:
   return dict(zip(names, table.T, strict=True))
 
 
-def _not_readable(path: pathlib.Path, error: Exception) -> errors.UserError:
-  return errors.UserError(
-    f'{path} is damaged ({errors.one_line(error, 100)}); delete it, it is made '
-    'again from the folders of the runs'
-  )
+@contextlib.contextmanager
+def _damage_as_user_error(path: pathlib.Path) -> Iterator[None]:
+  try:
+    yield
+  # A damaged archive raises errors of many types.
+  except Exception as error:
+    raise errors.UserError(
+      f'{path} is damaged ({errors.one_line(error, 100)}); delete it, it is '
+      'made again from the folders of the runs'
+    ) from error

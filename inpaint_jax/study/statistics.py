@@ -117,16 +117,10 @@ def _bootstrap(
   theirs: Mapping[int, np.ndarray],
 ) -> Interval | None:
   """Returns the interval over test images, None without metrics of each."""
-  if any(
-    seed not in ours
-    or seed not in theirs
-    or len(ours[seed]) != len(theirs[seed])
-    for seed in seeds
-  ):
+  pairs = [(ours[x], theirs[x]) for x in seeds if x in ours and x in theirs]
+  if len(pairs) < len(seeds) or any(len(x) != len(y) for x, y in pairs):
     return None
-  differences = np.mean(
-    [ours[seed].astype(np.float64) - theirs[seed] for seed in seeds], axis=0
-  )
+  differences = np.mean([np.subtract(x, y, dtype=float) for x, y in pairs], 0)
   if np.ptp(differences) == 0:
     return float(differences[0]), float(differences[0])
   with warnings.catch_warnings():
