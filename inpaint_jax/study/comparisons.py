@@ -112,9 +112,9 @@ def sweeps(found: Mapping[str, Member]) -> list[Sweep]:
   """Returns the sweeps among named members; validation chooses their rates."""
   rates: dict[str, dict[float, Member]] = {}
   for name, member in found.items():
-    rate = plan.learning_rate_of(name)
+    cell, rate = plan.split_name(name)
     if rate is not None:
-      rates.setdefault(_without_rate(name), {})[rate] = member
+      rates.setdefault(cell, {})[rate] = member
   return [
     Sweep(name, dict(sorted(own.items())), _choose_rate(own))
     for name, own in rates.items()
@@ -129,11 +129,10 @@ def create(rows: Sequence[results.Row]) -> list[Comparison]:
   """
   found = members(rows)
   swept = {sweep.name: sweep for sweep in sweeps(found)}
-  factors: dict[str, dict[str, None]] = {}
-  for name in found:
-    if '/' in name:
-      own_names = factors.setdefault(plan.factor_of(name), {})
-      own_names[_without_rate(name)] = None
+  factors: dict[str, list[str]] = {}
+  for cell in dict.fromkeys(plan.split_name(name)[0] for name in found):
+    if '/' in cell:
+      factors.setdefault(cell.split('/')[0], []).append(cell)
   comparisons = []
   rate = reference.LEARNING_RATE
   for factor, names in factors.items():
@@ -174,7 +173,7 @@ def _compare(
     return None
   chosen = list(named.values())
   # Its optimizer at another learning rate stands for the base, too.
-  same = {_without_rate(name) for name in bases}
+  same = {plan.split_name(name)[0] for name in bases}
   base = next((x for name, x in named.items() if name in same), None)
   if base is None:
     base = dataclasses.replace(next(iter(bases.values())), label=plan.BASE)
@@ -190,8 +189,3 @@ def _choose_rate(rates: Mapping[float, Member]) -> float | None:
     if summary and not member.diverged and math.isfinite(summary.mean):
       losses[rate] = summary.mean
   return min(losses, key=lambda rate: losses[rate], default=None)
-
-
-def _without_rate(name: str) -> str:
-  """Returns optimizer/sgd of optimizer/sgd/lr0.1."""
-  return '/'.join(name.split('/')[:2])

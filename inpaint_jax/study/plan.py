@@ -169,15 +169,10 @@ def fingerprint(config: ml_collections.ConfigDict) -> str:
   return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def factor_of(name: str) -> str:
-  """Returns optimizer of optimizer/sgd/lr0.1."""
-  return name.split('/')[0]
-
-
-def learning_rate_of(name: str) -> float | None:
-  """Returns 0.1 of optimizer/sgd/lr0.1, None of loss/l1."""
-  *_, last = name.split('/')
-  return float(last[2:]) if name.count('/') == 2 else None
+def split_name(name: str) -> tuple[str, float | None]:
+  """Returns ('optimizer/sgd', 0.1) of optimizer/sgd/lr0.1, (X, None) of X."""
+  *cell, rate = name.split('/') if name.count('/') == 2 else (name, '')
+  return '/'.join(cell), float(rate.removeprefix('lr')) if rate else None
 
 
 def _parse_shard(shard: str) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import flax
 import jax
 import numpy as np
 import optax
+import tqdm
 
 import inpaint_jax
 from inpaint_jax import datasets
@@ -88,8 +89,8 @@ def train_runs(
       outcome = f'hole_psnr {row["test/hole_psnr"]:.2f}'
     print(
       f'[{len(runs) - len(left)}/{len(runs)}] {run.name}: {outcome}, '
-      f'{format_seconds(row["total_seconds"])}; about '
-      f'{format_seconds(mean * len(left))} left',
+      f'{tqdm.tqdm.format_interval(row["total_seconds"])}; about '
+      f'{tqdm.tqdm.format_interval(mean * len(left))} left',
       flush=True,
     )
 
@@ -129,15 +130,6 @@ def train_run(
       # For the baselines, which folder.gather takes from test_metrics.json.
       evaluate.evaluate(path)
   return row
-
-
-def format_seconds(seconds: float) -> str:
-  """Returns such as 40 s, 12 min or 3.4 h."""
-  if seconds < 100:
-    return f'{seconds:.0f} s'
-  if seconds < 6000:
-    return f'{seconds / 60:.0f} min'
-  return f'{seconds / 3600:.1f} h'
 
 
 def _describe(run: plan.Run) -> results.Row:

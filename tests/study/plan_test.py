@@ -21,9 +21,15 @@ def test_small_has_each_cell_once(small):
   # Each differs from the base in its own factor, and in nothing else.
   fields = plan.fields(small.base)
   for name, config in by_name.items():
-    section = plan.factor_of(name)
+    section = name.split('/')[0]
     changed = {k for k, v in plan.fields(config).items() if v != fields[k]}
     assert all(x.split('.')[0] == section for x in changed), name
+
+
+def test_a_name_is_a_cell_and_a_rate():
+  assert plan.split_name('optimizer/sgd/lr1e-05') == ('optimizer/sgd', 1e-5)
+  assert plan.split_name('loss/lr2') == ('loss/lr2', None)
+  assert plan.split_name('base') == ('base', None)
 
 
 def test_full_is_the_reference_recipe(small):

@@ -164,8 +164,3 @@ def test_every_cell_is_checked_before_the_first_is_trained(tmp_path):
   with pytest.raises(errors.UserError, match="loss='l9' is unknown"):
     runner.prepare(tmp_path, plan.create_plan(config), '')
   assert not list(tmp_path.iterdir())
-
-
-def test_seconds_in_words():
-  formatted = [runner.format_seconds(x) for x in (40, 720, 12_240)]
-  assert formatted == ['40 s', '12 min', '3.4 h']
