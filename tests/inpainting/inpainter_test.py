@@ -69,7 +69,7 @@ def _around(hole, pixels):
   return grown
 
 
-_SIZES = [(32, 32), (31, 33), (7, 5), (1, 40), (200, 90), (97, 301), (16, 16)]
+_SIZES = [(32, 32), (31, 33), (7, 5), (1, 40), (130, 60), (65, 201), (16, 16)]
 
 
 @pytest.mark.parametrize('size', _SIZES)
@@ -97,7 +97,11 @@ def test_known_pixels_are_the_same_bit_for_bit(
 
 
 @pytest.mark.parametrize(
-  ('feather', 'dtype'), [(inpainter_lib.FEATHER, np.uint8), (6, np.uint16)]
+  ('feather', 'dtype'),
+  [
+    pytest.param(inpainter_lib.FEATHER, np.uint8, marks=pytest.mark.slow),
+    (6, np.uint16),
+  ],
 )
 def test_pixels_outside_the_feather_are_the_same(quick, feather, dtype):
   """Also where a window is reduced; and the feather is used."""
@@ -114,7 +118,7 @@ def test_pixels_outside_the_feather_are_the_same(quick, feather, dtype):
 
 def test_a_model_fills_holes_and_keeps_known_pixels(inpainter):
   image, mask = _image(60, 80), np.zeros((60, 80), bool)
-  mask[20:40, 30:50] = True
+  mask[20:32, 30:42] = True
   result = inpainter(image, mask, feather=0)
   np.testing.assert_array_equal(result[~mask], image[~mask])
   assert (result[mask] != image[mask]).any()
@@ -122,8 +126,8 @@ def test_a_model_fills_holes_and_keeps_known_pixels(inpainter):
 
 @pytest.mark.parametrize('texture', [False, True])
 def test_what_the_hole_holds_does_not_matter(quick, texture):
-  image, mask = _image(90, 120), np.zeros((90, 120), bool)
-  mask[30:70, 30:80] = True
+  image, mask = _image(60, 80), np.zeros((60, 80), bool)
+  mask[20:40, 20:45] = True
   other = image.copy()
   other[mask] = 0
   ours, theirs = (quick(x, mask, texture=texture) for x in (image, other))
@@ -198,9 +202,9 @@ def test_the_gain_follows_from_the_trial():
 
 def test_a_smooth_image_has_no_seam(quick):
   """Even if the model paints grey; at full resolution and reduced."""
-  image, mask = _smooth_image(1500, 1600), np.zeros((1500, 1600), bool)
-  mask[300:1000, 400:1100] = True
-  mask[1400:1430, 1500:1530] = True
+  image, mask = _smooth_image(1000, 1100), np.zeros((1000, 1100), bool)
+  mask[100:600, 200:700] = True
+  mask[900:930, 1000:1030] = True
   result = quick(image, mask, texture=False).astype(int)
   for axis in (0, 1):
     rim = np.diff(mask.astype(int), axis=axis) != 0
@@ -239,17 +243,20 @@ def test_a_batch_gives_the_same_as_single_images(inpainter):
   masks = [np.zeros(x.shape[:2], bool) for x in images]
   for i, mask in enumerate(masks):
     mask[10 : 20 + i, 12:25] = True
-  results = inpainter(images, masks)
+  results = inpainter(images, masks, texture=False)
   assert isinstance(results, list)
   for image, mask, result in zip(images, masks, results, strict=True):
-    np.testing.assert_array_equal(result, inpainter(image, mask))
-  stacked = inpainter(np.stack(images[::2]), np.stack(masks[::2]))
+    alone = inpainter(image, mask, texture=False)
+    np.testing.assert_array_equal(result, alone)
+  stacked = inpainter(
+    np.stack(images[::2]), np.stack(masks[::2]), texture=False
+  )
   np.testing.assert_array_equal(stacked, np.stack(results[::2]))
 
 
 def test_equal_seeds_give_equal_images(quick):
-  image, hole = _image(80, 80), np.zeros((80, 80), bool)
-  hole[30:50, 30:50] = True
+  image, hole = _image(48, 48), np.zeros((48, 48), bool)
+  hole[20:28, 20:28] = True
   first, again, other = (quick(image, hole, seed=i) for i in (1, 1, 2))
   np.testing.assert_array_equal(first, again)
   assert (first != other).any()
@@ -339,6 +346,7 @@ def test_the_model_gets_one_image_at_a_time():
   assert all(most)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_image(quick):
   """Beyond the result and one byte a pixel for what is still to be filled."""
   image = np.full((5000, 8000, 3), 90, np.uint8)
@@ -365,7 +373,7 @@ def test_only_what_is_near_a_hole_is_cut(quick, monkeypatch):
     return cut(image, missing, window)
 
   monkeypatch.setattr(windows, 'cut_out', watched)
-  quick(image, mask)
+  quick(image, mask, texture=False)
   assert len(sides) == 2
   assert max(sides) <= 64
 
@@ -427,11 +435,13 @@ def test_an_exported_file_is_a_model(model, inpainter, tmp_path):
     inference.load(path, backend='torch')
 
 
+@pytest.mark.slow
 def test_inference_imports_neither_training_nor_datasets():
   code = (
     'import sys; from inpaint_jax import inference; '
     "print([x for x in ('tensorflow_datasets', 'grain', 'tensorboardX', "
-    "'inpaint_jax.training', 'inpaint_jax.datasets', 'onnx', 'onnxruntime') "
+    "'inpaint_jax.training', 'inpaint_jax.datasets', 'requests', 'onnx', "
+    "'onnxruntime') "
     'if x in sys.modules])'
   )
   result = subprocess.run(

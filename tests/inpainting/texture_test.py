@@ -137,6 +137,7 @@ def test_texture_reaches_the_edge_of_the_image(side):
     assert line.std() > 0.7 * image.std()
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_images_in_threads():
   image, hole = noise(), disc(96, 96, 18)
   smooth = smoothed(image, hole)

@@ -53,6 +53,7 @@ def test_threads_share_a_fill(path):
     np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_a_file_is_run_without_jax(path):
   code = (
     'import sys, numpy as np\n'
@@ -99,6 +100,7 @@ def test_a_missing_package_is_one_line(path, monkeypatch):
   assert '\n' not in str(info.value)
 
 
+@pytest.mark.slow
 def test_the_lines_in_docs(model, path, tmp_path):
   (tmp_path / 'unet.onnx').write_bytes(path.read_bytes())
   photo = PIL.Image.fromarray(landscape.render(0, 64))
