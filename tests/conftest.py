@@ -1,5 +1,6 @@
 """What all tests share: the CPU, strict ranks, tiny data, a trained run."""
 
+import contextlib
 import os
 import tempfile
 
@@ -17,12 +18,18 @@ import pytest
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 
-@pytest.fixture
-def quick_compile():
-  """For tests that compile much and compute little."""
+@contextlib.contextmanager
+def _compiling_quickly():
   jax.config.update('jax_disable_most_optimizations', True)
   yield
   jax.config.update('jax_disable_most_optimizations', False)
+
+
+@pytest.fixture
+def quick_compile():
+  """For tests that compile much and compute little."""
+  with _compiling_quickly():
+    yield
 
 
 @pytest.fixture(scope='session')
@@ -50,5 +57,6 @@ def trained(data_dir, tmp_path_factory):
   config = smoke.get_config()
   config.data.data_dir = str(data_dir)
   workdir = tmp_path_factory.mktemp('trained')
-  train.train_and_evaluate(config, workdir)
+  with _compiling_quickly():
+    train.train_and_evaluate(config, workdir)
   return workdir

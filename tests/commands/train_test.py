@@ -20,7 +20,12 @@ ROOT = pathlib.Path(__file__).parents[2]
 SMOKE = '--config=configs/smoke.py'
 
 
+pytestmark = pytest.mark.slow
+
+
 def _start(*command, **env):
+  # Tiny models: what is compiled in half the time runs long enough.
+  env['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
   return subprocess.run(
     [sys.executable, *map(str, command)],
     cwd=ROOT,
@@ -211,19 +216,8 @@ def _report(*command, **env):
     ([], 1, 'no --workdir'),
     (['--workdir=W', 'stray'], 1, "'stray' is no flag"),
     (['--config.optimizer.nam=sgd'], 2, 'are: clip_norm, learning_rate'),
-    (['--config.nonsense=1'], 2, 'of --config are: accumulate_steps'),
-    (['--config.num_epochs=two'], 2, 'num_epochs=two: wanted int'),
-    (['--config.num_epochs=2.5'], 2, 'num_epochs=2.5: wanted int'),
-    (['--config.data.flip=maybe'], 2, 'wanted true or false'),
-    (['--config.loss.x=1'], 2, '--config.loss is a value'),
-    (['--config.optimizer=sgd'], 2, 'is a section; set one of its fields'),
-    (['--config=configs/none.py'], 2, 'No such file'),
-    (['--config=configs/unet.py:moon'], 2, 'choose: landscapes'),
     (['--mode=test'], 2, '<train|evaluate>'),
-    (['--wrkdir=W'], 2, "Unknown command line flag 'wrkdir'"),
-    (['--workdir=W', '--config.loss=l3'], 1, 'choose one of: cross_entropy'),
-    (['--workdir=W', '--config.model.features=3'], 1, 'model.features'),
-    (['--workdir=W', '--config.data.image_size=50'], 1, 'image_size=50'),
+    (['--workdir=W', '--config.loss=l3'], 1, "--config.loss='l3' is unknown"),
     (
       ['--workdir=W', '--config.data.dataset=photo_crops'],
       1,

@@ -10,6 +10,8 @@ from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, sharding
 from inpaint_jax.training import evaluate, input_pipeline
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compile')]
+
 
 @pytest.fixture
 def measure(trained):

@@ -1,6 +1,7 @@
 """Training: the step, the loop, and what ends it."""
 
 import csv
+import gzip
 import itertools
 import json
 import os
@@ -16,6 +17,8 @@ from inpaint_jax.release import released_file
 from inpaint_jax.runs import checkpoints, trained_model
 from inpaint_jax.system import errors
 from inpaint_jax.training import evaluate, train, train_step
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compile')]
 
 
 def _rows(workdir):
@@ -99,11 +102,14 @@ def test_a_finished_run_is_not_trained_again(trained, config, capsys):
 
 
 def test_training_without_a_test(config, tmp_path):
+  config.profile.num_steps = 2
   result = train.train(config, tmp_path)
   assert int(result.state.step) == 10
   assert result.seconds > 0
   assert result.pictures_per_second > 0
   assert not (tmp_path / 'test_metrics.json').exists()
+  # This run is over before its profile begins.
+  assert not (tmp_path / 'profile').exists()
   # Started again it has nothing to do, and nothing to time.
   again = train.train(config, tmp_path)
   assert again.seconds == result.seconds
@@ -155,6 +161,17 @@ def test_the_state_is_donated(config, tmp_path, monkeypatch):
   for state in states:
     assert all(x.is_deleted() for x in jax.tree.leaves(state.params))
   assert not any(x.is_deleted() for x in jax.tree.leaves(result.state))
+
+
+def test_some_steps_are_profiled(config, tmp_path):
+  config.num_epochs = 1
+  config.num_samples = 0
+  config.profile.skip_steps = 2
+  config.profile.num_steps = 2
+  train.train(config, tmp_path)
+  (trace,) = (tmp_path / 'profile').rglob('perfetto_trace.json.gz')
+  text = gzip.decompress(trace.read_bytes()).decode()
+  assert 'PjitFunction(train_step)' in text
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
