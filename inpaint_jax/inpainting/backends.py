@@ -51,14 +51,12 @@ def create_onnx_fill(model: TrainedModel) -> onnx_runtime.OnnxFill:
     errors.UserError: a package is missing, the model cannot be exported, or the
       cache cannot be written to.
   """
-  onnx_runtime.check_installed()
   folder, key = cache_dir(), _cache_key(model)
   for path in folder.glob(f'{key}.*.onnx'):
     # The name holds the checksum of the file: damage shows.
     if _sha256(path.read_bytes()) == path.name.split('.')[1]:
       return onnx_runtime.OnnxFill(path)
     path.unlink(missing_ok=True)
-  export.check_packages('onnx')
   size = model.config.data.image_size
   temporary = folder / f'.{key}.{os.getpid()}.onnx'
   try:

@@ -77,7 +77,11 @@ def create_session(
   Raises:
     errors.UserError: as OnnxFill raises them.
   """
-  check_installed()
+  if not is_installed():
+    raise errors.UserError(
+      'the onnx backend needs the package onnxruntime, which is not installed: '
+      "pip install -e '.[onnx]'"
+    )
   import onnxruntime
 
   path = pathlib.Path(path).expanduser()
@@ -104,12 +108,3 @@ def create_session(
 def is_installed() -> bool:
   """Returns whether ONNX Runtime is installed."""
   return importlib.util.find_spec('onnxruntime') is not None
-
-
-def check_installed() -> None:
-  """Raises a UserError if ONNX Runtime is not installed."""
-  if not is_installed():
-    raise errors.UserError(
-      'the onnx backend needs the package onnxruntime, which is not installed: '
-      "pip install -e '.[onnx]'"
-    )
