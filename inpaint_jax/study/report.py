@@ -234,10 +234,7 @@ def _compare(
   rows = []
   order = comparison.sorted('test/hole_psnr')
   for member in order:
-    cells = [
-      _mean(member.summary(f'test/{metric}'), decimals)
-      for metric, (_, decimals) in _COLUMNS.items()
-    ]
+    cells = _cells({x: member.summary(f'test/{x}') for x in _COLUMNS})
     also = f', {member.diverged} diverged' if member.diverged else ''
     rows.append([member.label, *cells, f'{len(member.rows)}{also}'])
   rows += [
@@ -327,16 +324,10 @@ def _sweeps(
 def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> list[str]:
   if not baselines:
     return []
-  rows = [
-    [
-      name,
-      *(
-        f'{means[metric]:.{decimals}f}' if metric in means else ''
-        for metric, (_, decimals) in _COLUMNS.items()
-      ),
-    ]
-    for name, means in baselines.items()
-  ]
+  rows = []
+  for name, means in baselines.items():
+    summaries = {x: statistics.summarize([mean]) for x, mean in means.items()}
+    rows.append([name, *_cells(summaries)])
   return [
     '## Without training',
     '',
@@ -421,6 +412,14 @@ def _method(
 - Only optimizers have a sweep of learning rates; losses and nets are compared
   at that of the base.
 - `results.csv` has a row for each of the {len(rows)} runs with all metrics."""
+
+
+def _cells(summaries: Mapping[str, statistics.Summary | None]) -> list[str]:
+  """Returns a cell of the tables for each of _COLUMNS."""
+  return [
+    _mean(summaries.get(metric), decimals)
+    for metric, (_, decimals) in _COLUMNS.items()
+  ]
 
 
 def _mean(summary: statistics.Summary | None, decimals: int) -> str:

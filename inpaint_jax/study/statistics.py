@@ -10,7 +10,6 @@ side of zero.
 from collections.abc import Mapping, Sequence
 import dataclasses
 import math
-import warnings
 
 import numpy as np
 from scipy import stats
@@ -123,16 +122,14 @@ def _bootstrap(
   differences = np.mean([np.subtract(x, y, dtype=float) for x, y in pairs], 0)
   if np.ptp(differences) == 0:
     return float(differences[0]), float(differences[0])
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore', stats.DegenerateDataWarning)
-    interval = stats.bootstrap(
-      (differences,),
-      np.mean,
-      confidence_level=CONFIDENCE,
-      n_resamples=2000,
-      # Ten thousand images at once would need much memory.
-      batch=100,
-      method='percentile',
-      rng=np.random.default_rng(0),
-    ).confidence_interval
+  interval = stats.bootstrap(
+    (differences,),
+    np.mean,
+    confidence_level=CONFIDENCE,
+    n_resamples=2000,
+    # Ten thousand images at once would need much memory.
+    batch=100,
+    method='percentile',
+    rng=np.random.default_rng(0),
+  ).confidence_interval
   return float(interval.low), float(interval.high)

@@ -7,6 +7,7 @@ from inpaint_jax.study import report, results
 from inpaint_jax.system import errors
 
 
+@pytest.mark.slow
 def test_the_report_of_a_whole_study(made_up):
   path = report.write(made_up)
   text = path.read_text()
