@@ -1,4 +1,4 @@
-"""The study: optimizers, losses and models, one factor at a time.
+r"""The study: optimizers, losses and models, one factor at a time.
 
   python scripts/benchmark.py --config=configs/study.py:small \
     --config.data.source=DIR --workdir=runs/study

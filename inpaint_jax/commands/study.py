@@ -1,4 +1,4 @@
-"""The study, from start to report.
+r"""The study, from start to report.
 
   python scripts/benchmark.py --config=configs/study.py:small \
     --config.data.source=DIR --workdir=runs/study
