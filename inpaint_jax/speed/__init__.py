@@ -1,6 +1,1 @@
-"""Speed and memory, measured beside PyTorch and ONNX Runtime.
-
-scripts/speed.py is the command. A benchmark, not a test: nothing here is judged
-by a clock. PyTorch and ONNX Runtime are optional; importing this package needs
-neither.
-"""
+"""The benchmark of scripts/speed.py; no test is judged by a clock."""

@@ -1,35 +1,38 @@
-"""What is measured, and in which modes: JAX, ONNX Runtime, PyTorch.
-
-Modules of a mode are imported as it is asked for, so that a process that
-measures the memory of one holds nothing of the others.
-"""
-
-from __future__ import annotations
+"""What is measured: a model at work, as inference and main.py run it."""
 
 from collections.abc import Callable
 import dataclasses
 import functools
-import importlib
-import pathlib
-import types
-from typing import Any, NamedTuple
+from typing import Any
 
+import jax
 import ml_collections
 import numpy as np
 
+from inpaint_jax import losses, masks, models, optimizers
+from inpaint_jax.inpainting import fills
+from inpaint_jax.runs import trained_model
+from inpaint_jax.system import sharding
+from inpaint_jax.training import train_state, train_step
+
 KINDS = ('inference', 'training')
+# Inference without what is slow to compile, as in an Inpainter.
+QUICK = 'quick to compile'
+# Does the work once and waits for it. Inference returns the images, float32
+# [B, H, W, 3]; training the loss before the update.
+Call = Callable[[], Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-  """A net at work on so many pictures of a size.
+  """A model at work on a batch of images.
 
   Attributes:
-    kind: 'inference', from masked pictures to whole ones, or 'training', one
-      step from uint8 pictures to new parameters.
-    config: a run's fields, see configs/default.py.
-    size: side of the pictures in pixels.
-    batch: number of pictures.
+    kind: 'inference', from masked images to whole ones, or 'training', one step
+      from uint8 images to new parameters.
+    config: fields of a run, see configs/default.py.
+    size: height and width of the images in pixels, a multiple of 8.
+    batch: number of images.
   """
 
   kind: str
@@ -38,29 +41,12 @@ class Case:
   batch: int
 
   def __str__(self) -> str:
-    pictures = 'picture' if self.batch == 1 else 'pictures'
-    return f'{self.kind}, {self.batch} {pictures} of {self.size}x{self.size}'
-
-
-class Work(NamedTuple):
-  """A case in a mode, ready to be called.
-
-  Attributes:
-    call: does the work once and waits for it. Inference returns the pictures,
-      float32 [B, H, W, 3]; training the loss before the update.
-    count_flops: returns the floating-point operations of a call, None if XLA
-      does not tell: what it counts in the compiled program of inference, three
-      times that for a step.
-  """
-
-  call: Callable[[], Any]
-  count_flops: Callable[[], float | None] = lambda: None
+    images = 'image' if self.batch == 1 else 'images'
+    return f'{self.kind}, {self.batch} {images} of {self.size}x{self.size}'
 
 
 def example(case: Case) -> tuple[np.ndarray, np.ndarray]:
-  """Returns smooth random pictures with noise, and a square hole in each.
-
-  As export.example, which needs JAX.
+  """Returns random images, smooth with noise, and masks with a square hole.
 
   Returns:
     uint8 [B, S, S, 3] and float32 [B, S, S, 1] in {0, 1}.
@@ -76,33 +62,130 @@ def example(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def masked_example(case: Case) -> tuple[np.ndarray, np.ndarray]:
-  """Returns `example` as a net sees it: float32 in [0, 1], holes black."""
+  """Returns `example` as a model sees it: float32 in [0, 1], holes black."""
   image, mask = example(case)
   return image.astype(np.float32) / 255 * (1 - mask), mask
 
 
-def create(
-  case: Case, mode: str, onnx_path: pathlib.Path | None = None, **start: Any
-) -> Work:
-  """Returns a case in a mode.
+def create_trained_model(
+  case: Case, dtype: str = 'float32'
+) -> trained_model.TrainedModel:
+  """Returns the model of a case with the weights that its seed draws."""
+  config = _case_config(case, dtype)
+  model = models.create_model(config.model)
+  # The key of create_train_state: inference and training start alike.
+  key = jax.random.fold_in(jax.random.key(config.seed), 0)
+  init = functools.partial(models.init_variables, model, image_size=case.size)
+  return trained_model.TrainedModel(
+    workdir=None,
+    config=config,
+    model=model,
+    loss=losses.get_loss(config.loss),
+    variables=jax.jit(init)(key),
+    step=0,
+    info={},
+  )
+
+
+def create_inference(case: Case, mode: str) -> Call:
+  """Returns a call that fills holes, from and to NumPy.
 
   Args:
     case: what to do.
-    mode: such as 'JAX float32', 'PyTorch float32, eager' (of torch_cases.MODES)
-      or, in inference, 'ONNX Runtime'.
-    onnx_path: the net's exported file, for ONNX Runtime.
-    **start: the weights and masks of PyTorch, see torch_cases.
+    mode: a dtype, and after a comma QUICK for what an Inpainter calls; else the
+      program is optimized, as for many images of one size.
   """
-  library, _, rest = mode.partition(' ')
-  if library == 'ONNX':
-    from inpaint_jax.release import onnx_runtime
-
-    fill = onnx_runtime.OnnxFill(onnx_path)
-    return Work(functools.partial(fill, *masked_example(case)))
-  return module(mode).CREATE[case.kind](case, rest, **start)
+  dtype, _, how = mode.partition(', ')
+  model = create_trained_model(case, dtype)
+  fill = fills.create_fill(model, optimize=how != QUICK)
+  image, mask = masked_example(case)
+  return lambda: np.asarray(fill(image, mask))
 
 
-def module(mode: str) -> types.ModuleType | None:
-  """Returns jax_cases or torch_cases, None for ONNX Runtime."""
-  name = {'JAX': 'jax_cases', 'PyTorch': 'torch_cases'}.get(mode.split()[0])
-  return name and importlib.import_module(f'inpaint_jax.speed.{name}')
+def create_training(case: Case, dtype: str) -> Call:
+  """Returns a step as main.py makes it, with images that lie in memory."""
+  config = _case_config(case, dtype)
+  mesh = sharding.create_mesh()
+  model = models.create_model(config.model)
+  tx = optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
+  sampler = masks.create_sampler(config.masks)
+  replicated = sharding.replicated(mesh)
+  sizes = {'image_size': case.size, 'ema_decay': config.ema_decay}
+  create_state = functools.partial(
+    train_state.create_train_state, model, tx, seed=config.seed, **sizes
+  )
+  state = jax.jit(create_state, out_shardings=replicated)()
+  step = jax.jit(
+    train_step.make_train_step(
+      model, tx, losses.get_loss(config.loss), sampler, config
+    ),
+    donate_argnums=0,
+    out_shardings=replicated,
+  )
+  batch = {'image': example(case)[0]}
+
+  def call() -> float:
+    nonlocal state
+    state, values = step(state, sharding.put_batch(batch, mesh))
+    # Wait for the new parameters, too, not only for the loss.
+    jax.block_until_ready(state)
+    return float(values['loss'])
+
+  return call
+
+
+CREATE = {'inference': create_inference, 'training': create_training}
+
+
+def first_masks(case: Case) -> np.ndarray:
+  """Returns the masks of step 1, [B, S, S, 1], for PyTorch.
+
+  Its first loss then equals ours, which shows that both make the same step.
+  """
+  sampler = masks.create_sampler(case.config.masks)
+  key = jax.random.fold_in(jax.random.key(case.config.seed), 1)
+  keys = jax.random.split(key, case.batch)
+  draw = jax.jit(lambda keys: sampler(keys, case.size, case.size))
+  return np.array(draw(keys))  # A copy, which PyTorch may write to.
+
+
+def create_product(size: int, dtype: str) -> Call:
+  """Returns a call that multiplies two square matrices."""
+  a = jax.random.normal(jax.random.key(0), (size, size), dtype)
+  product = jax.jit(jax.numpy.dot)
+  return lambda: product(a, a).block_until_ready()
+
+
+def count_flops(case: Case) -> float | None:
+  """Returns the floating-point operations of a case, None if XLA has no count.
+
+  A multiplication and an addition are two. Convolutions count as they are
+  defined, whatever a mode saves. A step of training counts as three inferences:
+  forwards, and as much again for the gradients of inputs and of kernels.
+  """
+  model = models.create_model(case.config.model).clone(conv='xla')
+  shapes = jax.eval_shape(
+    lambda: models.init_variables(model, jax.random.key(0), case.size)
+  )
+  apply = jax.jit(functools.partial(model.apply, train=False))
+  program = apply.lower(shapes, *masked_example(case))
+  flops = (program.cost_analysis() or {}).get('flops')
+  return flops and flops * (3 if case.kind == 'training' else 1)
+
+
+def peak_bytes_on_device() -> int | None:
+  """Returns the most memory that arrays had on an accelerator, None on a CPU.
+
+  Of several devices it is that of the one with most.
+  """
+  stats = [device.memory_stats() or {} for device in jax.local_devices()]
+  return max((x.get('peak_bytes_in_use', 0) for x in stats), default=0) or None
+
+
+def _case_config(case: Case, dtype: str) -> ml_collections.ConfigDict:
+  # Of its dict, not a copy: a locked or referring field would stay one.
+  config = ml_collections.ConfigDict(case.config.to_dict())
+  config.batch_size = case.batch
+  config.data.image_size = case.size
+  config.model.dtype = dtype
+  return config

@@ -1,4 +1,4 @@
-"""Programs, started as a user starts them: their time and their memory."""
+"""Programs in processes of their own: their lines, time and memory."""
 
 from collections.abc import Mapping, Sequence
 import json
@@ -8,64 +8,67 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Any, IO, NamedTuple
+from typing import NamedTuple
 
-from inpaint_jax.speed import cases, memory
+import ml_collections
+
+from inpaint_jax.speed import cases, timing
 from inpaint_jax.system import errors
 
-
-class Lines(NamedTuple):
-  """What a program printed.
-
-  Attributes:
-    lines: (seconds since the start, text) of each.
-    peak_bytes: its memory, None where the system does not tell.
-  """
-
-  lines: list[tuple[float, str]]
-  peak_bytes: int | None
+_ROOT = str(pathlib.Path(__file__).parents[2])
 
 
-class Usage(NamedTuple):
-  """What a program took from start to end.
+class Program(NamedTuple):
+  """What a program printed and took.
 
   Attributes:
-    seconds: of the clock.
+    lines: (seconds since the start, text) of each line.
+    seconds: from start to end.
     cpu_seconds: of all cores together.
     peak_bytes: its memory, None where the system does not tell.
   """
 
+  lines: list[tuple[float, str]]
   seconds: float
   cpu_seconds: float
   peak_bytes: int | None
 
 
-def lines_of(
-  command: Sequence[str],
-  root: pathlib.Path,
-  env: Mapping[str, str],
+def run_program(
+  module: str,
+  args: Sequence[str],
+  env: Mapping[str, str] | None = None,
   until: str = '',
-) -> Lines:
-  """Runs a Python program and notes when it prints what.
+) -> Program:
+  """Calls the function `run` of a module, and notes when it prints what.
 
   Args:
-    command: the program, below `root`, and its flags.
-    root: the checkout, in which it runs.
+    module: such as 'inpaint_jax.commands.train'.
+    args: its flags.
     env: what is added to the environment.
-    until: a line with this ends the program, by SIGTERM; '' = let it end.
+    until: a line with this text ends the program, by SIGTERM; '' = let it end.
 
   Raises:
     errors.UserError: it failed, or ended without that line.
   """
+  path = os.pathsep.join([_ROOT, *sys.path])
   lines: list[tuple[float, str]] = []
   peak, found = None, False
+  used, start = os.times(), time.perf_counter()
   with tempfile.TemporaryFile('w+') as log:
-    start = time.perf_counter()
-    process = _start(command, root, env, stdout=subprocess.PIPE, stderr=log)
+    process = subprocess.Popen(
+      [sys.executable, '-c', f'from {module} import run; run()', *args],
+      env={**os.environ, 'PYTHONPATH': path, **(env or {})},
+      stdin=subprocess.DEVNULL,
+      stdout=subprocess.PIPE,
+      stderr=log,
+      text=True,
+    )
+    assert process.stdout is not None  # For mypy: a pipe was asked for.
     try:
       for line in process.stdout:
         lines.append((time.perf_counter() - start, line.rstrip('\n')))
-        peak = memory.peak(process.pid) or peak
+        peak = peak_bytes(process.pid) or peak
         found = bool(until) and until in line
         if found:
           process.terminate()
@@ -75,54 +78,27 @@ def lines_of(
       raise
     finally:
       process.communicate()
-    if (until and not found) or (not until and process.returncode):
-      raise _failed(command, log, process.returncode)
-  return Lines(lines, peak)
+    if not found and (until or process.returncode):
+      log.seek(0)
+      raise _failed(module, process.returncode, log.read())
+  seconds, now = time.perf_counter() - start, os.times()
+  cpu_seconds = sum(now[2:4]) - sum(used[2:4])  # Of children that have ended.
+  return Program(lines, seconds, cpu_seconds, peak)
 
 
-def usage_of(command: Sequence[str], root: pathlib.Path) -> Usage:
-  """Runs a Python program to its end; arguments and errors as in lines_of."""
-  with tempfile.TemporaryFile('w+') as log:
-    start = time.perf_counter()
-    process = _start(command, root, {}, stdout=subprocess.DEVNULL, stderr=log)
-    peak, ended = None, 0
-    try:
-      while not ended:
-        time.sleep(0.02)
-        peak = memory.peak(process.pid) or peak
-        ended, status, used = os.wait4(process.pid, os.WNOHANG)
-    except BaseException:
-      process.terminate()
-      raise
-    seconds = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-      raise _failed(command, log, process.returncode)
-  return Usage(seconds, used.ru_utime + used.ru_stime, peak)
-
-
-def measure(
-  case: cases.Case,
-  mode: str,
-  root: pathlib.Path,
-  *,
-  num_threads: int,
-  seconds: float = 0.0,
-  rounds: int = 0,
-  onnx_path: pathlib.Path | None = None,
-  count_flops: bool = False,
-) -> dict[str, Any]:
-  """Returns what child.py answers on a case in a mode.
+def measure_alone(
+  case: cases.Case, mode: str, seconds: float
+) -> tuple[list[float], int | None]:
+  """Measures a case in one of our modes in a process of its own.
 
   Args:
     case: what to do.
-    mode: see cases.create.
-    root: the checkout.
-    num_threads: of PyTorch.
+    mode: such as 'float32', see cases.CREATE.
     seconds: to spend on it, see timing.interleave.
-    rounds: see there.
-    onnx_path: see cases.create.
-    count_flops: whether to do that as well.
+
+  Returns:
+    The seconds of each call, and the most bytes of memory: of the process or,
+    on an accelerator, of its arrays there; None where the system does not tell.
 
   Raises:
     errors.UserError: it failed, as when memory did not suffice.
@@ -133,41 +109,44 @@ def measure(
     'size': case.size,
     'batch': case.batch,
     'mode': mode,
-    'num_threads': num_threads,
     'seconds': seconds,
-    'rounds': rounds,
-    'onnx_path': onnx_path and str(onnx_path),
-    'count_flops': count_flops,
   }
-  command = ['-m', 'inpaint_jax.speed.child', json.dumps(request)]
-  return json.loads(lines_of(command, root, {}).lines[-1][1])
+  answer = json.loads(run_program(__name__, [json.dumps(request)]).lines[-1][1])
+  return answer['seconds'], answer['peak_bytes']
 
 
-def _start(
-  command: Sequence[str],
-  root: pathlib.Path,
-  env: Mapping[str, str],
-  **streams: Any,
-) -> subprocess.Popen:
-  return subprocess.Popen(
-    [sys.executable, *command],
-    cwd=root,
-    env={**os.environ, **env},
-    stdin=subprocess.DEVNULL,
-    text=True,
-    **streams,
-  )
+def run() -> None:
+  """Measures what the request of measure_alone asks for; prints the answer."""
+  request = json.loads(sys.argv[1])
+  mode, seconds = request.pop('mode'), request.pop('seconds')
+  config = ml_collections.ConfigDict(request.pop('config'))
+  case = cases.Case(config=config, **request)
+  call = cases.CREATE[case.kind](case, mode)
+  times = timing.interleave({mode: call}, seconds=seconds)[mode]
+  # On an accelerator it is the accelerator's memory that runs out.
+  peak = cases.peak_bytes_on_device() or peak_bytes()
+  print(json.dumps({'seconds': times, 'peak_bytes': peak}))
 
 
-def _failed(
-  command: Sequence[str], log: IO[str], code: int
-) -> errors.UserError:
+def peak_bytes(pid: int | str = 'self') -> int | None:
+  """Returns the most memory that a process has had, None if it is not told.
+
+  As Linux alone tells it. Not ru_maxrss, which a process inherits from the one
+  that started it.
+  """
+  try:
+    lines = pathlib.Path(f'/proc/{pid}/status').read_text().splitlines()
+  except OSError:
+    return None
+  values = [line.split()[1] for line in lines if line.startswith('VmHWM:')]
+  # A process that has ended, but was not waited for, has no such line.
+  return int(values[0]) * 1024 if values else None
+
+
+def _failed(module: str, code: int, log: str) -> errors.UserError:
   """Returns the error of a program that failed, with its last line."""
-  log.seek(0)
-  lines = [line for line in log.read().splitlines() if line.strip()]
-  last = lines[-1].strip()[:200] if lines else 'it said nothing'
-  reason = last.removeprefix('error: ')
+  lines = [line.strip() for line in log.splitlines() if line.strip()]
+  reason = lines[-1].removeprefix('error: ') if lines else 'it said nothing'
   if code < 0:
-    reason = f'killed by signal {-code}, as for want of memory'
-  name = ' '.join(command[:2]) if command[0] == '-m' else command[0]
-  return errors.UserError(f'{name} ended with code {code}: {reason}')
+    reason = f'killed by signal {-code}, as when memory does not suffice'
+  return errors.UserError(f'{module} ended with code {code}: {reason[:200]}')

@@ -1,10 +1,11 @@
-"""Rows of measurements as tables and as JSON."""
+"""Rows of measurements, as tables and as JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
 import pathlib
 from typing import Any
 
-from inpaint_jax.speed import timing
+import numpy as np
+
 from inpaint_jax.system import json_files
 
 Row = dict[str, Any]
@@ -26,78 +27,73 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
   'seconds': ('median ms', _ms),
   'quartiles': ('quartiles', lambda x: f'{_ms(x[0])} to {_ms(x[1])}'),
   'runs': ('runs', str),
-  'seconds_per_picture': ('ms/picture', _ms),
-  'pictures_per_second': ('pictures/s', '{:.4g}'.format),
+  'seconds_per_image': ('ms/image', _ms),
   'flops_per_second': ('GFLOP/s', lambda x: f'{x / 1e9:.4g}'),
   'share': ('of product rate', '{:.0%}'.format),
   'ratio': ('ratio', '{:.3f}'.format),
-  'difference': ('differs by', '{:.1g}'.format),
   'cores': ('cores busy', '{:.2f}'.format),
   'peak_bytes': ('peak MB', _mb),
-  'bytes_per_picture': ('MB/picture', _mb),
 }
 
 
-def create_row(what: str, mode: str, times: timing.Times, **fields: Any) -> Row:
+def create_row(
+  what: str,
+  mode: str,
+  times: Sequence[float],
+  *,
+  images: int = 0,
+  **fields: Any,
+) -> Row:
   """Returns a row on the times of something.
 
   Args:
     what: was done.
     mode: in which it was done.
-    times: of it.
+    times: seconds that it took, each time.
+    images: how many it is for; 0 = the row has no time an image.
     **fields: further keys of COLUMNS; None leaves a cell empty.
   """
-  return {
-    'what': what,
-    'mode': mode,
-    'seconds': times.median,
-    'quartiles': times.quartiles,
-    'runs': len(times.seconds),
-    **fields,
-  }
+  low, median, high = map(float, np.quantile(times, (0.25, 0.5, 0.75)))
+  row = {'what': what, 'mode': mode, 'seconds': median}
+  row |= {'quartiles': (low, high), 'runs': len(times)}
+  if images:
+    row['seconds_per_image'] = median / images
+  return row | fields
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-  """Returns rows as a Markdown table whose columns stand straight."""
+  """Returns rows as a Markdown table with aligned columns."""
   keys = [k for k in COLUMNS if any(row.get(k) is not None for row in rows)]
   lines = [[COLUMNS[key][0] for key in keys]]
   for row in rows:
     values = [(key, row.get(key)) for key in keys]
     lines.append(['' if x is None else COLUMNS[k][1](x) for k, x in values])
-  widths = [max(len(line[i]) for line in lines) for i in range(len(keys))]
+  widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
   lines.insert(1, ['-' * width for width in widths])
   return '\n'.join(
-    '| '
-    + ' | '.join(x.ljust(w) for x, w in zip(line, widths, strict=True))
-    + ' |'
-    for line in lines
+    f'| {" | ".join(map(str.ljust, line, widths))} |' for line in lines
   )
 
 
 class Report:
-  """What was measured so far; printed as it comes, and kept as JSON.
+  """What was measured so far: printed as it comes, and kept as JSON.
 
   Attributes:
-    rates: from float32 and bfloat16 to the operations a second that the
-      fastest matrix product reached.
+    about: what was measured with, of JSON's types.
+    rates: operations a second of the fastest matrix product, by dtype.
   """
 
-  def __init__(self, about: Mapping[str, Any], path: pathlib.Path | None):
+  def __init__(self, path: pathlib.Path | None):
     """Begins a report.
 
     Args:
-      about: what was measured with, of JSON's types.
       path: of the JSON file; None = none.
     """
+    self.about: dict[str, Any] = {}
     self.rates: dict[str, float] = {}
-    self._about = dict(about)
     self._path = path
     self._sections: dict[str, list[Row]] = {}
     self._left_out: list[str] = []
-
-  def add_about(self, **fields: Any) -> None:
-    """Adds to what was measured with."""
-    self._about.update(fields)
 
   def add(self, section: str, title: str, rows: Sequence[Row]) -> None:
     """Prints a table and writes all that there is to the file."""
@@ -116,7 +112,7 @@ class Report:
   def _write(self) -> None:
     if self._path is not None:
       content = {
-        'about': self._about,
+        'about': self.about,
         'product_flops_per_second': self.rates,
         'left_out': self._left_out,
         **self._sections,

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-import contextlib
+from collections.abc import Callable, Sequence
 import dataclasses
+import functools
+import importlib.util
 import os
 import pathlib
 import re
+import statistics
 import sys
-import tempfile
+import types
 from typing import Any
 
 import jax
 import ml_collections
 import numpy as np
 
-from inpaint_jax.speed import (
-  cases,
-  jax_cases,
-  photo_files,
-  processes,
-  timing,
-)
+from inpaint_jax.datasets import photo_folder
+from inpaint_jax.release import export, onnx_runtime
+from inpaint_jax.speed import cases, processes, timing
 from inpaint_jax.speed.report import create_row, Report, Row
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, machine
 
-# What a float32 mode may differ from ours, of a range of 1. On accelerators
+# Sides of the matrices whose products are timed.
+MATRIX_SIZES = {'cpu': (512, 1024, 2048)}
+_LARGE_MATRIX_SIZES = (4096, 8192)
+# Start-ups that are timed.
+STARTS = 3
+# How much a float32 mode may differ from ours, of a range of 1. On accelerators
 # float32 is computed with the ten bits of TF32.
-_TOLERANCE = {'cpu': 1e-4}
+_TOLERANCE = 1e-4
 _TOLERANCE_TF32 = 1e-2
-_ONNX = 'ONNX Runtime'
-_STARTS = 3
-# Of the memory, what a case of `scaling` may be expected to need.
-_ROOM = 0.8
+# What a case of `scaling` may be expected to take: seconds a call, and a part
+# of the memory.
+_LONGEST = 120
+_MOST_MEMORY = 0.8
+_EXTRA = "pip install -e '.[speed]'"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,148 +45,93 @@ class Settings:
   """What the flags say.
 
   Attributes:
-    config: the run whose net and step are measured.
-    root: the checkout.
-    num_threads: cores, as many as JAX uses.
-    torch: the modes of PyTorch that are measured.
-    onnx: whether ONNX Runtime is.
-    image_sizes: sides of pictures in inference and training, in pixels.
-    batches: pictures at once in inference.
+    config: the run whose model and step are measured.
+    config_flags: the flags of main.py that give this config.
+    folder: an empty one, for what the sections write.
+    sizes: height and width of images in pixels.
+    batches: images at once in inference and scaling.
     seconds: to spend on each measurement.
-    repeats: rounds instead, if it is not 0.
-    matrix_sizes: sides of the matrices whose products are timed.
-    scaling_sizes, scaling_batches: of the section `scaling`.
-    longest: seconds that a call there may be expected to take.
-    photos: sizes of the folders that datasets are built of.
-    source: a folder of photos, '' = drawn ones.
   """
 
   config: ml_collections.ConfigDict
-  root: pathlib.Path
-  num_threads: int
-  torch: tuple[str, ...]
-  onnx: bool
-  image_sizes: tuple[int, ...]
+  config_flags: tuple[str, ...]
+  folder: pathlib.Path
+  sizes: tuple[int, ...]
   batches: tuple[int, ...]
   seconds: float
-  repeats: int
-  matrix_sizes: tuple[int, ...]
-  scaling_sizes: tuple[int, ...]
-  scaling_batches: tuple[int, ...]
-  longest: float
-  photos: tuple[int, ...]
-  source: str
-
-
-def on_cpu() -> bool:
-  """Returns whether JAX computes on the CPU."""
-  return jax.default_backend() == 'cpu'
 
 
 def products(settings: Settings, report: Report) -> None:
   """Times matrix products, whose rate the other sections are held against."""
-  calls, about = {}, {}
-  for size in settings.matrix_sizes:
-    for dtype in ('float32', 'bfloat16'):
-      creates = {'JAX': jax_cases.create_product}
-      if settings.torch:
-        from inpaint_jax.speed import torch_cases
-
-        torch_cases.prepare(settings.num_threads)
-        creates['PyTorch'] = torch_cases.create_product
-      for library, create in creates.items():
-        call = create(size, dtype)
-        for _ in range(timing.WARM_CALLS):
-          call()
-        what = f'product of {size}x{size} matrices'
-        mode = f'{library} {dtype}'
-        calls[what, mode], about[what, mode] = call, (dtype, 2 * size**3)
-  times = _interleave(settings, calls)
+  creates = {'JAX': cases.create_product}
+  if torch_cases := _torch_cases(report):
+    creates['PyTorch'] = torch_cases.create_product
+  sizes = MATRIX_SIZES.get(jax.default_backend(), _LARGE_MATRIX_SIZES)
   rows = []
-  for (what, mode), measured in times.items():
-    dtype, flops = about[what, mode]
-    rate = flops / measured.median
-    report.rates[dtype] = max(rate, report.rates.get(dtype, 0))
-    rows.append(create_row(what, mode, measured, flops_per_second=rate))
+  for size in sizes:
+    for dtype in ('float32', 'bfloat16'):
+      calls = {
+        f'{name} {dtype}': create(size, dtype)
+        for name, create in creates.items()
+      }
+      times = timing.interleave(calls, seconds=settings.seconds)
+      what = f'product of {size}x{size} matrices'
+      for mode, measured in times.items():
+        rate = 2 * size**3 / statistics.median(measured)
+        report.rates[dtype] = max(rate, report.rates.get(dtype, 0))
+        rows.append(create_row(what, mode, measured, flops_per_second=rate))
   report.add('products', 'Matrix products', rows)
 
 
 def inference(settings: Settings, report: Report) -> None:
-  """Times filling, beside PyTorch and ONNX Runtime."""
-  for size in settings.image_sizes:
+  """Times inference, beside PyTorch and ONNX Runtime."""
+  for size in settings.sizes:
     for batch in settings.batches:
-      _compare(settings, report, _case(settings, 'inference', size, batch))
+      case = cases.Case('inference', settings.config, size, batch)
+      _compare(settings, report, case)
 
 
 def training(settings: Settings, report: Report) -> None:
   """Times a step of training, beside PyTorch."""
-  for size in settings.image_sizes:
+  for size in settings.sizes:
     batch = settings.config.batch_size
-    _compare(settings, report, _case(settings, 'training', size, batch))
-
-
-def memory(settings: Settings, report: Report) -> None:
-  """Measures the memory of each mode at the largest size and batch."""
-  rows = []
-  with _onnx_file(settings) as path:
-    for kind, batch in (
-      ('inference', max(settings.batches)),
-      ('training', settings.config.batch_size),
-    ):
-      case = _case(settings, kind, max(settings.image_sizes), batch)
-      for mode in _modes(settings, kind):
-        answer = _in_child(
-          settings, report, case, mode, onnx_path=path, rounds=1
-        )
-        if answer:
-          rows.append({'what': str(case), 'mode': mode, **_bytes(case, answer)})
-  report.add(
-    'memory', 'Memory of a process of its own (of a GPU, its own)', rows
-  )
+    case = cases.Case('training', settings.config, size, batch)
+    _compare(settings, report, case)
 
 
 def scaling(settings: Settings, report: Report) -> None:
-  """Measures time and memory of our nets as pictures grow and become more."""
+  """Measures time and memory of our models as images grow and become more.
+
+  Each case has a process of its own.
+  """
+  dtype = 'float32' if _on_cpu() else 'bfloat16'
+  there = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
   rows = []
-  mode = 'JAX float32' if on_cpu() else 'JAX bfloat16'
   for kind in cases.KINDS:
-    grown = sorted(
-      (size * size * batch, size, batch)
-      for size in settings.scaling_sizes
-      for batch in settings.scaling_batches
-    )
+    grid = [
+      cases.Case(kind, settings.config, size, batch)
+      for size in settings.sizes
+      for batch in settings.batches
+    ]
     seconds_per_pixel = bytes_per_pixel = 0.0
-    for pixels, size, batch in grown:
-      case = _case(settings, kind, size, batch)
-      seconds = seconds_per_pixel * pixels
-      if seconds > settings.longest:
+    for case in sorted(grid, key=_pixels):
+      seconds = seconds_per_pixel * _pixels(case)
+      most = bytes_per_pixel * _pixels(case)
+      if seconds > _LONGEST or (_on_cpu() and most > _MOST_MEMORY * there):
         report.leave_out(
-          f'{case}: about {seconds:.0f} s a call; raise --longest to have it'
+          f'{case}: about {seconds:.0f} s a call and {most / 1e9:.0f} GB'
         )
         continue
-      wanted, there = bytes_per_pixel * pixels, _memory()
-      if on_cpu() and wanted > _ROOM * there:
-        report.leave_out(
-          f'{case}: about {wanted / 1e9:.0f} GB of the {there / 1e9:.0f} GB '
-          'of this machine'
-        )
+      _say(f'{case}, in a process of its own')
+      try:
+        times, peak = processes.measure_alone(case, dtype, settings.seconds)
+      except errors.UserError as error:
+        report.leave_out(f'{case}: {error}')
         continue
-      answer = _in_child(
-        settings,
-        report,
-        case,
-        mode,
-        seconds=settings.seconds,
-        rounds=settings.repeats,
-        count_flops=True,
-      )
-      if not answer:
-        continue
-      times = timing.Times(tuple(answer['seconds']))
-      used = _bytes(case, answer)
-      seconds_per_pixel = times.median / pixels
-      bytes_per_pixel = (used['bytes_per_picture'] or 0) * batch / pixels
-      rows.append(_row(case, mode, times, answer['flops'], report) | used)
+      seconds_per_pixel = statistics.median(times) / _pixels(case)
+      bytes_per_pixel = (peak or 0) / _pixels(case)
+      row = _row(report, case, f'JAX {dtype}', times)
+      rows.append(row | {'peak_bytes': peak})
   report.add('scaling', 'Cost as work grows', rows)
 
 
@@ -192,312 +141,206 @@ def startup(settings: Settings, report: Report) -> None:
   With an empty folder of compiled programs, and again with what the first start
   left there.
   """
-  times = {'first start': [], 'second start': []}
-  with _training_folder(settings) as (flags, folder):
-    # Builds the dataset, and brings what is imported into memory.
-    _first_step(settings, flags, folder / 'warm', folder / 'compiled')
-    for number in range(settings.repeats or _STARTS):
-      cache = folder / f'compiled{number}'
-      for name, values in times.items():
-        _say(f'main.py, {name}')
-        workdir = folder / f'{name}{number}'
-        values.append(_first_step(settings, flags, workdir, cache))
-  first, second = (timing.Times(tuple(x)) for x in times.values())
+  times: dict[str, list[float]] = {'nothing compiled': [], 'second start': []}
+  # The first pair builds the dataset, and brings what is imported into memory.
+  for number in range(-1, STARTS):
+    # Two folders: what JAX keeps, and what the package keeps unless it is told.
+    cache = str(settings.folder / f'compiled{number}')
+    env = {'JAX_COMPILATION_CACHE_DIR': cache, 'XDG_CACHE_HOME': cache}
+    for mode, values in times.items():
+      _say(f'main.py, {mode}')
+      workdir = f'startup{number}{mode}'
+      found = _train(settings, workdir, env, until=' train/loss ')
+      if number >= 0:
+        values.append(found.lines[-1][0])
   what = 'main.py from start to first step'
-  rows = [
-    create_row(what, 'nothing compiled yet', first),
-    create_row(
-      what, 'second start', second, ratio=second.median / first.median
-    ),
-  ]
+  rows = [create_row(what, mode, values) for mode, values in times.items()]
+  rows[1]['ratio'] = rows[1]['seconds'] / rows[0]['seconds']
   report.add('startup', 'Start-up; ratio: of the second to the first', rows)
 
 
 def epoch(settings: Settings, report: Report) -> None:
   """Times whole epochs of main.py, the first, which compiles, left out."""
-  rows = []
-  dtypes = ['float32'] if on_cpu() else ['float32', 'bfloat16']
-  with _training_folder(settings) as (flags, folder):
-    for dtype in dtypes:
-      _say(f'main.py, {settings.config.num_epochs} epochs, {dtype}')
-      command = [
-        'main.py',
-        *flags,
-        f'--workdir={folder / dtype}',
-        f'--config.model.dtype={dtype}',
-      ]
-      found = processes.lines_of(command, settings.root, {})
-      text = '\n'.join(line for _, line in found.lines)
-      counts = re.search(r'steps of (\d+) pictures, (\d+) an epoch', text)
-      pictures = int(counts[1]) * int(counts[2])
-      ends = [t for t, line in found.lines if re.match(r'epoch \d', line)]
-      times = timing.Times(tuple(np.diff(ends).tolist()))
-      rows.append(
-        create_row(
-          f'main.py, an epoch of {pictures} pictures',
-          f'JAX {dtype}',
-          times,
-          pictures_per_second=pictures / times.median,
-          peak_bytes=found.peak_bytes,
-        )
-      )
-  report.add(
-    'epoch', 'Whole epochs of main.py, with validation and checkpoint', rows
+  config = settings.config
+  _say(f'main.py, {config.num_epochs} epochs')
+  found = _train(settings, 'epoch')
+  ends = [time for time, line in found.lines if re.match(r'epoch \d', line)]
+  steps = [re.match(r'step \d+/(\d+)', line) for _, line in found.lines]
+  num_steps = next(int(match[1]) for match in steps if match)
+  images = num_steps // config.num_epochs * config.batch_size
+  row = create_row(
+    f'main.py, an epoch of {images} images',
+    f'JAX {config.model.dtype}',
+    np.diff(ends).tolist(),
+    images=images,
+    peak_bytes=found.peak_bytes,
   )
+  title = 'Whole epochs of main.py, with validation and checkpoint'
+  report.add('epoch', title, [row])
 
 
 def datasets(settings: Settings, report: Report) -> None:
-  """Times scripts/prepare_data.py on folders of photos."""
-  rows = []
-  with tempfile.TemporaryDirectory() as name:
-    folder = pathlib.Path(name)
-    _say(f'finding {max(settings.photos)} photos')
-    paths = photo_files.find(
-      settings.source, max(settings.photos), folder / 'drawn'
+  """Times the building of a dataset from the photos of data.source."""
+  data = settings.config.data
+  if not data.source:
+    report.leave_out(
+      'datasets: they are built from photos; name a folder as data.source'
     )
-    for count in settings.photos:
-      if count > len(paths):
-        report.leave_out(
-          f'a dataset of {count} photos: --source={settings.source} has '
-          f'{len(paths)}'
-        )
-        continue
-      _say(f'a dataset of {count} photos')
-      source, data_dir = folder / f'photos{count}', folder / f'data{count}'
-      photo_files.link(paths[:count], source)
-      command = [
-        'scripts/prepare_data.py',
-        f'--source={source}',
-        f'--data_dir={data_dir}',
-      ]
-      try:
-        used = processes.usage_of(command, settings.root)
-      except errors.UserError as error:
-        report.leave_out(f'a dataset of {count} photos: {error}')
-        continue
-      rows.append(
-        create_row(
-          f'dataset of {count} photos',
-          'photographs' if settings.source else 'drawn',
-          timing.Times((used.seconds,)),
-          seconds_per_picture=used.seconds / count,
-          pictures_per_second=count / used.seconds,
-          cores=used.cpu_seconds / used.seconds,
-          peak_bytes=used.peak_bytes,
-          bytes_per_picture=used.peak_bytes and used.peak_bytes / count,
-        )
+    return
+  count = len(photo_folder.find(data.source).paths)
+  _say(f'a dataset of {count} photos')
+  fields = ('source', 'image_size', 'num_train', 'num_val', 'num_test')
+  flags = [f'--{name}={data[name]}' for name in fields]
+  flags.append(f'--data_dir={settings.folder / "datasets"}')
+  used = processes.run_program('inpaint_jax.commands.prepare_data', flags)
+  row = create_row(
+    f'dataset of {count} photos',
+    f'crops of {data.image_size}x{data.image_size}',
+    [used.seconds],
+    images=count,
+    cores=used.cpu_seconds / used.seconds,
+    peak_bytes=used.peak_bytes,
+  )
+  report.add('datasets', 'Building datasets; an image is a photo here', [row])
+
+
+def _on_cpu() -> bool:
+  return jax.default_backend() == 'cpu'
+
+
+def _torch_cases(report: Report) -> types.ModuleType | None:
+  """Returns the module torch_cases, ready for use, or says why not."""
+  if importlib.util.find_spec('torch') is None:
+    report.leave_out(f'PyTorch is not installed, and with it ratios: {_EXTRA}')
+    return None
+  if _on_cpu():
+    # PyTorch is to compute where JAX does, which may have been told not to.
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''
+  from inpaint_jax.speed import torch_cases
+
+  torch_cases.prepare(machine.num_cores())
+  return torch_cases
+
+
+def _create_modes(
+  settings: Settings, report: Report, case: cases.Case
+) -> dict[str, Callable[[], cases.Call]]:
+  """Returns what creates a case in each mode, ours in float32 first.
+
+  All modes start from the same weights, and in training from the same masks.
+  """
+  ours = ['float32', 'bfloat16']
+  if case.kind == 'inference' and _on_cpu():
+    ours.insert(1, f'float32, {cases.QUICK}')
+  create = cases.CREATE[case.kind]
+  modes: dict[str, Callable[[], cases.Call]] = {
+    f'JAX {mode}': functools.partial(create, case, mode) for mode in ours
+  }
+  if case.kind == 'inference' and _on_cpu():
+    if onnx_runtime.is_installed() and importlib.util.find_spec('onnx'):
+      modes['ONNX Runtime'] = functools.partial(
+        _create_onnx, case, settings.folder / 'model.onnx'
       )
-  report.add('datasets', 'Building datasets; a picture is a photo here', rows)
+    else:
+      report.leave_out(f'ONNX Runtime or onnx is not installed: {_EXTRA}')
+  if torch_cases := _torch_cases(report):
+    start: dict[str, Any] = {
+      'variables': cases.create_trained_model(case).variables
+    }
+    if case.kind == 'training':
+      start['masks'] = cases.first_masks(case)
+    create = torch_cases.CREATE[case.kind]
+    for mode in torch_cases.MODES:
+      modes[f'PyTorch {mode}'] = functools.partial(create, case, mode, **start)
+  return modes
 
 
-SECTIONS: dict[str, Callable[[Settings, Report], None]] = {
-  'products': products,
-  'inference': inference,
-  'training': training,
-  'memory': memory,
-  'startup': startup,
-  'epoch': epoch,
-  'scaling': scaling,
-  'datasets': datasets,
-}
-
-
-def _case(settings: Settings, kind: str, size: int, batch: int) -> cases.Case:
-  return cases.Case(kind, settings.config, size, batch)
-
-
-def _modes(settings: Settings, kind: str) -> list[str]:
-  """Returns the names of all modes, ours in float32 first."""
-  ours = ['JAX float32', 'JAX bfloat16']
-  if kind == 'inference' and on_cpu():
-    ours.insert(1, f'JAX float32, {jax_cases.QUICK}')
-  onnx = [_ONNX] if settings.onnx and kind == 'inference' else []
-  torch = [f'PyTorch {mode}' for mode in settings.torch]
-  return [*ours, *onnx, *torch]
+def _create_onnx(case: cases.Case, path: pathlib.Path) -> cases.Call:
+  """Returns inference with ONNX Runtime, of a model exported to `path`."""
+  model = cases.create_trained_model(case)
+  path.write_bytes(export.to_onnx(model, export.DTYPES['float32']))
+  fill = onnx_runtime.OnnxFill(path)
+  return functools.partial(fill, *cases.masked_example(case))
 
 
 def _compare(settings: Settings, report: Report, case: cases.Case) -> None:
-  """Times a case in all modes, in turns, and adds its table."""
+  """Times a case in all modes, in turns, and adds its table.
+
+  A mode whose images, or whose loss of the first step, differ from ours is left
+  out.
+  """
   _say(str(case))
-  works, differences = _prepare(settings, report, case)
-  times = _interleave(settings, {mode: w.call for mode, w in works.items()})
-  flops = works['JAX float32'].count_flops() if works else None
-  best = min(
-    (t.median for m, t in times.items() if m.startswith('PyTorch float32')),
-    default=None,
-  )
-  rows = []
-  for mode, measured in times.items():
-    row = _row(case, mode, measured, flops, report)
-    row['difference'] = differences[mode]
-    row['ratio'] = measured.median / best if best else None
-    rows.append(row)
+  tolerance = _TOLERANCE if _on_cpu() else _TOLERANCE_TF32
+  calls: dict[str, cases.Call] = {}
+  ours = None
+  for mode, create in _create_modes(settings, report, case).items():
+    # Whatever a mode raises, such as for want of a C++ compiler, the others can
+    # be measured.
+    try:
+      call = create()
+      result = call()
+    except Exception as error:
+      report.leave_out(f'{case}: {mode}: {errors.one_line(error)}')
+      continue
+    ours = result if ours is None else ours
+    difference = float(np.max(np.abs(result - ours)))
+    # Written so that NaN, which compares as false, is left out as well.
+    if 'bfloat16' not in mode and not difference <= tolerance:
+      report.leave_out(
+        f'{case}: {mode}: differs from ours by {difference:.2g}, more than '
+        f'{tolerance:g}'
+      )
+      continue
+    calls[mode] = call
+  times = timing.interleave(calls, seconds=settings.seconds)
+  rows = [_row(report, case, mode, found) for mode, found in times.items()]
+  theirs = [r for r in rows if r['mode'].startswith('PyTorch float32')]
+  best = min((row['seconds'] for row in theirs), default=None)
+  for row in rows:
+    row['ratio'] = row['seconds'] / best if best else None
   title = str(case)[0].upper() + str(case)[1:]
   report.add(case.kind, f"{title}; ratio: to PyTorch's best float32 mode", rows)
 
 
-def _prepare(
-  settings: Settings, report: Report, case: cases.Case
-) -> tuple[dict[str, cases.Work], dict[str, float]]:
-  """Returns a case in all modes that work, warm, and how they differ.
-
-  All start from the same weights, and in training from the same masks. What a
-  mode differs by is the largest difference of its pictures from ours, or that
-  of the loss of the first step.
-  """
-  start: dict[str, Any] = {}
-  if settings.torch:
-    from inpaint_jax.speed import torch_cases
-
-    torch_cases.prepare(settings.num_threads)
-    start['variables'] = jax_cases.create_net(case).variables
-    if case.kind == 'training':
-      start['masks'] = jax_cases.first_masks(case)
-  works, differences, ours = {}, {}, None
-  tolerance = _TOLERANCE.get(jax.default_backend(), _TOLERANCE_TF32)
-  with _onnx_file(settings) as path:
-    for mode in _modes(settings, case.kind):
-      # Whatever a mode raises, such as for want of a C++ compiler, the others
-      # can be measured.
-      try:
-        of_torch = start if mode.startswith('PyTorch') else {}
-        work = cases.create(case, mode, path, **of_torch)
-        result = work.call()
-        for _ in range(timing.WARM_CALLS - 1):
-          work.call()
-      except Exception as error:
-        report.leave_out(f'{case}: {mode}: {_line(error)}')
-        continue
-      ours = result if ours is None else ours
-      difference = float(np.max(np.abs(result - ours)))
-      # Written so that NaN, which compares as false, is left out as well.
-      if 'bfloat16' not in mode and not difference <= tolerance:
-        report.leave_out(
-          f'{case}: {mode}: differs from ours by {difference:.2g}, more than '
-          f'{tolerance:g}'
-        )
-        continue
-      works[mode], differences[mode] = work, difference
-  return works, differences
-
-
 def _row(
-  case: cases.Case,
-  mode: str,
-  times: timing.Times,
-  flops: float | None,
-  report: Report,
+  report: Report, case: cases.Case, mode: str, times: Sequence[float]
 ) -> Row:
   """Returns a row with all that follows from times and operations."""
-  rate = flops / times.median if flops else None
-  dtype = 'bfloat16' if 'bfloat16' in mode else 'float32'
-  most = report.rates.get(dtype)
+  flops = cases.count_flops(case)
+  rate = flops / statistics.median(times) if flops else None
+  most = report.rates.get('bfloat16' if 'bfloat16' in mode else 'float32')
   return create_row(
     str(case),
     mode,
     times,
+    images=case.batch,
     kind=case.kind,
     size=case.size,
     batch=case.batch,
-    seconds_per_picture=times.median / case.batch,
-    pictures_per_second=case.batch / times.median,
     flops=flops,
     flops_per_second=rate,
     share=rate / most if rate and most else None,
   )
 
 
-def _bytes(case: cases.Case, answer: Mapping[str, Any]) -> Row:
-  """Returns the columns of memory: all, and what the work added a picture."""
-  before, peak = answer['before_bytes'], answer['peak_bytes']
-  added = None if peak is None else (peak - before) / case.batch
-  return {'peak_bytes': peak, 'bytes_per_picture': added}
-
-
-def _in_child(
-  settings: Settings, report: Report, case: cases.Case, mode: str, **how: Any
-) -> dict[str, Any] | None:
-  """Returns what a process of its own measured; None if it failed."""
-  _say(f'{case}, {mode}, in a process of its own')
-  try:
-    return processes.measure(
-      case, mode, settings.root, num_threads=settings.num_threads, **how
-    )
-  except errors.UserError as error:
-    report.leave_out(f'{case}: {mode}: {error}')
-    return None
-
-
-def _interleave(
-  settings: Settings, calls: Mapping[Any, Callable[[], Any]]
-) -> dict[Any, timing.Times]:
-  return timing.interleave(
-    calls, seconds=settings.seconds, rounds=settings.repeats
-  )
-
-
-@contextlib.contextmanager
-def _onnx_file(settings: Settings) -> Iterator[pathlib.Path]:
-  """Yields the path of the exported net; no file if it is not wanted."""
-  with tempfile.TemporaryDirectory() as folder:
-    path = pathlib.Path(folder) / 'net.onnx'
-    if settings.onnx:
-      # It takes pictures of any size and number.
-      size = min(settings.image_sizes)
-      jax_cases.export_onnx(_case(settings, 'inference', size, 1), path)
-    yield path
-
-
-@contextlib.contextmanager
-def _training_folder(
+def _train(
   settings: Settings,
-) -> Iterator[tuple[list[str], pathlib.Path]]:
-  """Yields the flags of main.py, with a new folder for all that it writes."""
-  with tempfile.TemporaryDirectory() as name:
-    folder = pathlib.Path(name)
-    config = settings.config
-    flags = [
-      f'--config={settings.root / "configs" / config.model.name}.py',
-      f'--config.model.features={tuple(config.model.features)}',
-      f'--config.batch_size={config.batch_size}',
-      f'--config.num_epochs={config.num_epochs}',
-      f'--config.data.image_size={config.data.image_size}',
-      f'--config.data.num_train={config.data.num_train}',
-      f'--config.data.num_val={config.data.num_val}',
-      f'--config.data.num_test={config.data.num_test}',
-      f'--config.data.data_dir={folder / "data"}',
-    ]
-    if settings.source:
-      flags += [
-        '--config.data.dataset=photo_crops',
-        f'--config.data.source={settings.source}',
-      ]
-    yield flags, folder
+  workdir: str,
+  env: dict[str, str] | None = None,
+  until: str = '',
+) -> processes.Program:
+  """Runs main.py with the config, and with a dataset of its own."""
+  flags = [
+    *settings.config_flags,
+    f'--config.data.data_dir={settings.folder / "data"}',
+    f'--workdir={settings.folder / workdir}',
+  ]
+  module = 'inpaint_jax.commands.train'
+  return processes.run_program(module, flags, env, until)
 
 
-def _first_step(
-  settings: Settings,
-  flags: list[str],
-  workdir: pathlib.Path,
-  cache: pathlib.Path,
-) -> float:
-  """Returns the seconds from the start of main.py to its first train/loss."""
-  # Two folders: what JAX keeps, and what the package keeps unless it is told.
-  env = {'JAX_COMPILATION_CACHE_DIR': str(cache), 'XDG_CACHE_HOME': str(cache)}
-  command = ['main.py', *flags, f'--workdir={workdir}']
-  found = processes.lines_of(command, settings.root, env, until=' train/loss ')
-  return found.lines[-1][0]
-
-
-def _memory() -> int:
-  """Returns the bytes of memory of this machine."""
-  return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
-
-
-def _line(error: Exception) -> str:
-  """Returns what is wrong, in one line."""
-  text = errors.one_line(error)
-  return text[:200]
+def _pixels(case: cases.Case) -> int:
+  return case.batch * case.size**2
 
 
 def _say(line: str) -> None:

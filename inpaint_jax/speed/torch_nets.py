@@ -1,8 +1,8 @@
-"""The nets in PyTorch, layer for layer those of models/.
+"""The models in PyTorch, layer by layer those of models/.
 
-Also what tests/golden/make_golden.py computes golden values with. A net is
-called with [B, 6, H, W], the mask thrice before the masked picture, and returns
-the picture [B, 3, H, W]: the tanh, which here belongs to the loss, is within.
+tests/golden/make_golden.py computes golden values with them, too. The input is
+[B, 6, H, W], the mask thrice before the masked image; the output is the image
+[B, 3, H, W], after the tanh that belongs to the loss in models/.
 """
 
 from collections.abc import Mapping
@@ -82,23 +82,24 @@ NETS = {'encoder_decoder': EncoderDecoder, 'unet': UNet}
 
 
 def set_variables(net: nn.Module, variables: Mapping[str, Any]) -> None:
-  """Gives a net the weights of one of ours.
+  """Gives a model the weights of one of ours.
 
   Args:
-    net: of NETS.
+    net: one of NETS.
     variables: {'params': ..., 'batch_stats': ...} of the same model.
   """
-  names = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
-  statistics = {'mean': 'running_mean', 'var': 'running_var'}
+  names = {
+    'kernel': 'weight',
+    'scale': 'weight',
+    'mean': 'running_mean',
+    'var': 'running_var',
+  }
   state = net.state_dict()
-  for values, known in (
-    (variables['params'], names),
-    (variables['batch_stats'], statistics),
-  ):
-    for layer, fields in values.items():
-      for field, value in fields.items():
-        value = np.array(value)
-        if field == 'kernel':
-          value = value.transpose(3, 2, 0, 1).copy()
-        state[f'{layer}.{known[field]}'] = torch.from_numpy(value)
+  layers = [*variables['params'].items(), *variables['batch_stats'].items()]
+  for layer, fields in layers:
+    for field, value in fields.items():
+      value = np.array(value)
+      if field == 'kernel':
+        value = value.transpose(3, 2, 0, 1).copy()
+      state[f'{layer}.{names.get(field, field)}'] = torch.from_numpy(value)
   net.load_state_dict(state)
