@@ -1,8 +1,13 @@
-"""Fillings that need no training, to compare the nets with.
+"""Ways to fill holes that need no training, to compare the models with.
 
-A baseline takes and returns one picture in NumPy, because OpenCV does:
-fn(image uint8 [H, W, 3], mask uint8 or bool [H, W], other than 0 = hole)
--> uint8 [H, W, 3]. Known pixels come back bit for bit.
+A baseline is a function (image, mask) -> filled image, in NumPy as OpenCV is:
+image uint8 [H, W, 3], mask uint8 or bool [H, W], other than 0 = hole, filled
+image uint8 [H, W, 3]. Known pixels come back bit for bit. All raise an
+errors.UserError if no pixel is known, or if their package is not installed. To
+add one, write its function and add one line to BASELINES.
+
+Attributes:
+  BASELINES: name to baseline.
 """
 
 from collections.abc import Callable
@@ -16,49 +21,29 @@ Baseline = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def mean_fill(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-  """Fills the hole with the mean colour of the known pixels.
-
-  Args:
-    image: [H, W, 3] uint8.
-    mask: [H, W] uint8 or bool, other than 0 = hole.
-
-  Returns:
-    [H, W, 3] uint8.
-
-  Raises:
-    errors.UserError: if no pixel is known.
-  """
+  """Fills the hole with the mean colour of the known pixels."""
   known = _known(mask)
-  colour = np.round(np.mean(image[known], axis=0)).astype(np.uint8)
-  return np.where(known[:, :, None], image, colour[None, None, :])
+  colour = np.mean(image[known], axis=0, keepdims=True)
+  colour = np.round(colour[None]).astype(np.uint8)
+  return np.where(known[:, :, None], image, colour)
 
 
 def telea(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-  """Fills the hole from its rim inwards, with OpenCV.
+  """Fills the hole from its boundary inwards, with OpenCV.
 
   Telea, An Image Inpainting Technique Based on the Fast Marching Method,
   Journal of Graphics Tools 9(1), 2004, with a radius of 3 pixels.
-
-  Args:
-    image: [H, W, 3] uint8.
-    mask: [H, W] uint8 or bool, other than 0 = hole.
-
-  Returns:
-    [H, W, 3] uint8.
-
-  Raises:
-    errors.UserError: if no pixel is known, or OpenCV is not installed.
   """
   known = _known(mask)
   try:
     import cv2
   except ImportError as error:
     raise errors.UserError(
-      'the baseline telea wants OpenCV: pip install opencv-python-headless'
+      'the baseline telea needs OpenCV: pip install opencv-python-headless'
     ) from error
   hole = (~known).astype(np.uint8)
-  # Near the border of the picture OpenCV reads pixels of the hole, so that the
-  # truth must not be in there.
+  # Near the border of the image OpenCV reads pixels of the hole: the true ones
+  # must not be there.
   blanked = mean_fill(image, mask)
   filled = cv2.inpaint(blanked, hole, 3, cv2.INPAINT_TELEA)
   return np.where(known[:, :, None], image, filled)
@@ -70,26 +55,15 @@ def patchmatch(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
   Barnes et al., PatchMatch: A Randomized Correspondence Algorithm for
   Structural Image Editing, SIGGRAPH 2009, and the voting of Wexler et al.,
   Space-Time Completion of Video, PAMI 29(3), 2007. Patches of 7x7 pixels, as in
-  the package's own examples: its default of 31x31 is for large pictures. The
-  search starts from the same seed for every picture.
-
-  Args:
-    image: [H, W, 3] uint8.
-    mask: [H, W] uint8 or bool, other than 0 = hole.
-
-  Returns:
-    [H, W, 3] uint8.
-
-  Raises:
-    errors.UserError: if no pixel is known, or PyPatchMatch is not installed,
-      or was installed without its compiled part.
+  the package's own examples: its default of 31x31 is for large images. The
+  search starts from the same seed for every image.
   """
   known = _known(mask)
   try:
     import patchmatch
   except ImportError as error:
     raise errors.UserError(
-      'the baseline patchmatch wants PyPatchMatch: pip install pypatchmatch'
+      'the baseline patchmatch needs PyPatchMatch: pip install pypatchmatch'
     ) from error
   if not patchmatch.patchmatch_available:
     raise errors.UserError(
@@ -106,8 +80,8 @@ BASELINES: dict[str, Baseline] = {
   'patchmatch': patchmatch,
 }
 
-# The modules of packages that are not always installed.
-_WANTED = {'telea': 'cv2', 'patchmatch': 'patchmatch'}
+# Modules of packages that are not always installed.
+_NEEDED = {'telea': 'cv2', 'patchmatch': 'patchmatch'}
 
 
 def available() -> dict[str, Baseline]:
@@ -115,14 +89,14 @@ def available() -> dict[str, Baseline]:
   return {
     name: fill
     for name, fill in BASELINES.items()
-    if name not in _WANTED or importlib.util.find_spec(_WANTED[name])
+    if name not in _NEEDED or importlib.util.find_spec(_NEEDED[name])
   }
 
 
-def _known(mask):
+def _known(mask: np.ndarray) -> np.ndarray:
   known = mask == 0
   if not known.any():
     raise errors.UserError(
-      'the mask covers the whole picture; leave some of it known'
+      'the mask covers the whole image; leave some of it known'
     )
   return known

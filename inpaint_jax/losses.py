@@ -1,14 +1,16 @@
-"""Losses: how far a net's raw outputs are from the picture they should give.
+"""Losses: how far a model's raw outputs are from the image they stand for.
 
-The nets return raw outputs, any real number. What such a number means as a
-colour depends on the loss: a tanh for the mean squared error, a log-rate for
-the Poisson likelihood, a logit for the two losses on distributions. Therefore
-the link from outputs to picture, the final tanh of both nets included, belongs
-to the loss and not to the net: one net trains with every loss.
+The models return raw outputs, any real numbers. What such a number means as a
+colour depends on the loss: the argument of a tanh for the mean squared error, a
+log-rate for the Poisson likelihood, a logit for the losses on distributions. So
+the link from outputs to image, with the final tanh of the reference's models,
+belongs to the loss, and one model trains with every loss.
 
-The five functions at the top are written from their formulas and equal PyTorch
-2.x's functions of the same names with reduction='none'. To add a loss, write
-its function and its picture, and add one line to LOSSES.
+The five functions at the top are written from their formulas. They equal the
+functions of the same names in torch.nn.functional with reduction='none'
+(PyTorch 2.13, tests/golden), are computed in float32 or wider, and raise a
+ValueError if shapes differ or a type is not a float. To add a loss, write its
+function and its `to_image`, and add one line to LOSSES.
 
 Attributes:
   LOSSES: name to Loss.
@@ -46,34 +48,28 @@ def _check(
 
 
 def mse(inputs: jax.Array, targets: jax.Array) -> jax.Array:
-  """Squared error, (inputs - targets)^2, as torch's `mse_loss`.
+  """Squared error, (inputs - targets)^2.
 
   Args:
-    inputs: predictions, any shape.
-    targets: the same shape.
+    inputs: predictions, [...].
+    targets: [...].
 
   Returns:
-    The loss of each element, the same shape.
-
-  Raises:
-    ValueError: if shapes differ or a type is not a float.
+    The loss of each element, [...].
   """
   inputs, targets = _check(inputs, targets)
   return jnp.square(inputs - targets)
 
 
 def l1(inputs: jax.Array, targets: jax.Array) -> jax.Array:
-  """Absolute error, |inputs - targets|, as torch's `l1_loss`.
+  """Absolute error, |inputs - targets|.
 
   Args:
-    inputs: predictions, any shape.
-    targets: the same shape.
+    inputs: predictions, [...].
+    targets: [...].
 
   Returns:
-    The loss of each element, the same shape.
-
-  Raises:
-    ValueError: if shapes differ or a type is not a float.
+    The loss of each element, [...].
   """
   inputs, targets = _check(inputs, targets)
   return jnp.abs(inputs - targets)
@@ -87,24 +83,21 @@ def poisson_nll(
   full: bool = False,
   eps: float = 1e-8,
 ) -> jax.Array:
-  """Poisson negative log-likelihood, as torch's `poisson_nll_loss`.
+  """Poisson negative log-likelihood, torch's `poisson_nll_loss`.
 
-  With a rate r it is r - targets * log r, plus log(targets!), which does not
-  depend on the rate.
+  r - targets * log r for a rate r. The term log(targets!), which does not
+  depend on r, is left out unless `full`.
 
   Args:
-    inputs: log r, or r if not `log_input`; any shape.
-    targets: the same shape, >= 0.
+    inputs: log r, or r if not `log_input`, [...].
+    targets: [...], >= 0.
     log_input: whether `inputs` are log-rates.
-    full: adds Stirling's approximation of log(targets!), t log t - t +
-      log(2 pi t) / 2, where targets are above 1.
+    full: whether to add log(targets!), where targets are above 1, by Stirling's
+      approximation, t log t - t + log(2 pi t) / 2.
     eps: added to the rate inside the logarithm, only if not `log_input`.
 
   Returns:
-    The loss of each element, the same shape.
-
-  Raises:
-    ValueError: if shapes differ or a type is not a float.
+    The loss of each element, [...].
   """
   inputs, targets = _check(inputs, targets)
   if log_input:
@@ -122,21 +115,18 @@ def poisson_nll(
 def kl_div(
   inputs: jax.Array, targets: jax.Array, *, log_target: bool = False
 ) -> jax.Array:
-  """Pointwise Kullback-Leibler divergence, as torch's `kl_div`.
+  """Pointwise Kullback-Leibler divergence, torch's `kl_div`.
 
-  targets * (log targets - inputs), with 0 log 0 = 0. The sum over the outcomes
-  of a distribution is KL(targets || exp(inputs)).
+  targets * (log targets - inputs), with 0 log 0 = 0. Its sum over the outcomes
+  of a distribution is KL(targets || exp(inputs)) (Kullback and Leibler, 1951).
 
   Args:
-    inputs: log-probabilities, any shape.
-    targets: probabilities, or their logarithms if `log_target`; the same shape.
+    inputs: log-probabilities, [...].
+    targets: probabilities, or their logarithms if `log_target`, [...].
     log_target: whether `targets` are log-probabilities.
 
   Returns:
-    The term of each element, the same shape.
-
-  Raises:
-    ValueError: if shapes differ or a type is not a float.
+    The term of each element, [...].
   """
   inputs, targets = _check(inputs, targets)
   if log_target:
@@ -145,10 +135,10 @@ def kl_div(
 
 
 def cross_entropy(inputs: jax.Array, targets: jax.Array) -> jax.Array:
-  """Cross-entropy with probabilities as targets, as torch's `cross_entropy`.
+  """Cross-entropy with probabilities as targets, torch's `cross_entropy`.
 
-  -sum_c targets_c * log_softmax(inputs)_c, over the last axis: channels are
-  last here, whereas torch has them second.
+  -sum_c targets_c * log_softmax(inputs)_c over the last axis; in torch, the
+  channels are the second axis.
 
   Args:
     inputs: logits [..., C].
@@ -156,9 +146,6 @@ def cross_entropy(inputs: jax.Array, targets: jax.Array) -> jax.Array:
 
   Returns:
     The loss of each distribution, [...].
-
-  Raises:
-    ValueError: if shapes differ, there is no axis or a type is not a float.
   """
   inputs, targets = _check(inputs, targets)
   if inputs.ndim < 1:
@@ -167,16 +154,16 @@ def cross_entropy(inputs: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 class Loss(NamedTuple):
-  """A loss on a net's raw outputs, together with what the outputs mean.
+  """A loss on a model's raw outputs, and the image that the outputs stand for.
 
-  Both functions compute in float32 whatever the outputs' type. A picture may
-  leave [0, 1] (tanh below 0, a rate above 1): clip it where it is shown.
+  Both functions compute in float32 or wider. An image that outputs stand for
+  may leave [0, 1] (tanh below 0, a rate above 1): clip it to show it.
 
   Attributes:
-    fn: `fn(outputs, image)`, raw outputs [B, H, W, 3] and image [B, H, W, 3] in
-      [0, 1] to the unreduced loss, [B, H, W, 3] or [B, H, W].
-    to_image: raw outputs [B, H, W, 3] to the picture [B, H, W, 3] they stand
-      for: `fn(outputs, image)` is least where `to_image(outputs) == image`.
+    fn: `fn(outputs, image)`, from raw outputs [B, H, W, 3] and the true image
+      [B, H, W, 3] in [0, 1] to the unreduced loss, [B, H, W, 3] or [B, H, W].
+    to_image: from raw outputs [B, H, W, 3] to their image [B, H, W, 3];
+      `fn(outputs, image)` is smallest where `to_image(outputs) == image`.
   """
 
   fn: Callable[[jax.Array, jax.Array], jax.Array]
@@ -212,7 +199,7 @@ def _kl_div(outputs: jax.Array, image: jax.Array) -> jax.Array:
   outputs, image = _check(outputs, image)
   # log(1 - sigmoid(x)) = log_sigmoid(-x), which no rounding turns into log 0.
   on = kl_div(jax.nn.log_sigmoid(outputs), image)
-  # XLA may make of x / 255 a product, by which white comes out above 1.
+  # XLA may compute x / 255 as a product, by which white comes out above 1.
   dark = jnp.maximum(1 - image, 0)
   off = kl_div(jax.nn.log_sigmoid(-outputs), dark)
   return on + off
@@ -246,17 +233,17 @@ LOSSES: dict[str, Loss] = {
 
 
 def mean(loss_map: jax.Array, mask: jax.Array, hole_weight: float) -> jax.Array:
-  """Returns the weighted mean of each picture's loss map, [B].
+  """Returns the weighted mean of each image's loss map, [B].
 
-  This is the one place where a loss map becomes a number. With a weight of 1
-  it is the plain mean over the whole picture, holes and known pixels alike, as
-  in the reference. A weight of 6 is that of Liu et al., 2018, "Image inpainting
-  for irregular holes using partial convolutions".
+  sum(weights * loss_map) / sum(weights), with weights of hole_weight in the
+  hole and 1 at known pixels. A hole_weight of 1 gives the plain mean of the
+  reference study; 6 is that of Liu et al., 2018, "Image inpainting for
+  irregular holes using partial convolutions".
 
   Args:
     loss_map: what Loss.fn returned, [B, H, W, 3] or [B, H, W].
     mask: [B, H, W, 1], 1 = hole.
-    hole_weight: weight of a pixel of a hole; that of a known one is 1.
+    hole_weight: see above.
   """
   if loss_map.ndim == 3:
     loss_map = loss_map[..., None]

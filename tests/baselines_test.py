@@ -110,7 +110,7 @@ def test_patchmatch_repeats_itself_in_several_threads(capfd):
 @pytest.mark.parametrize('name', ALL)
 def test_nothing_known_is_refused(name):
   image, _ = random_picture()
-  with pytest.raises(errors.UserError, match='covers the whole picture'):
+  with pytest.raises(errors.UserError, match='covers the whole image'):
     baselines.BASELINES[name](image, np.ones((24, 40), bool))
 
 

@@ -102,7 +102,7 @@ def test_mean_over_the_picture_weighs_the_hole():
 
 def test_get_loss():
   assert losses.get_loss('l1') is losses.LOSSES['l1']
-  with pytest.raises(errors.UserError, match=r'--config\.loss=.*kl_div.*mse'):
+  with pytest.raises(errors.UserError, match=r'loss=.*kl_div.*mse'):
     losses.get_loss('l3')
 
 

@@ -260,8 +260,8 @@ def test_mixture_draws_each_kind_on_a_quarter_of_the_pictures():
 @pytest.mark.parametrize(
   ('kind', 'brush', 'flag'),
   [
-    ('stamp', 'medium', '--config.masks.kind'),
-    ('stamps', 'fat', '--config.masks.strokes'),
+    ('stamp', 'medium', 'masks.kind'),
+    ('stamps', 'fat', 'masks.strokes'),
   ],
 )
 def test_unknown_names_are_refused(kind, brush, flag):

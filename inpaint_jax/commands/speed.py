@@ -44,15 +44,6 @@ from inpaint_jax.system import atomic_files, command_line, errors, machine
 if TYPE_CHECKING:
   from inpaint_jax.speed.report import Report
 
-_ALL = [
-  'products',
-  'inference',
-  'training',
-  'startup',
-  'epoch',
-  'scaling',
-  'datasets',
-]
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'The run to measure, configs/unet.py unless named.'
 )
@@ -103,7 +94,10 @@ def main(argv: Sequence[str]) -> None:
     )
     for name in _WHAT.default:
       if name in _WHAT.value:
-        getattr(sections, name)(settings, report)
+        try:
+          getattr(sections, name)(settings, report)
+        except errors.UserError as error:
+          report.leave_out(f'{name}: {error}')
 
 
 def _numbers(
@@ -112,10 +106,8 @@ def _numbers(
   """Returns the whole numbers of a flag, each a positive multiple."""
   texts = [text.strip() for text in flag.value]
   numbers = tuple(int(text) for text in texts if text.isdecimal())
-  wrong = len(numbers) < len(texts) or any(
-    n < 1 or n % multiple for n in numbers
-  )
-  if wrong or not numbers:
+  fit = [number for number in numbers if number > 0 and not number % multiple]
+  if not numbers or len(fit) < len(texts):
     kind = f'multiples of {multiple}' if multiple > 1 else 'whole numbers'
     raise errors.UserError(
       f'{flag.name}={",".join(flag.value)}: wanted positive {kind}, as '

@@ -1,42 +1,49 @@
-"""3x3 convolutions with fewer multiplications, for large work on a CPU.
+"""3x3 convolutions with fewer multiplications, for wide layers on a CPU.
 
-Winograd's F(2x2, 3x3), as Lavin & Gray, Fast Algorithms for Convolutional
-Neural Networks, 2015 (https://arxiv.org/abs/1509.09308): a square of 2x2
-outputs is linear in the 4x4 inputs around it, and
+Winograd's F(2x2, 3x3), from Lavin & Gray, Fast Algorithms for Convolutional
+Neural Networks, 2015 (https://arxiv.org/abs/1509.09308): a tile of 2x2 outputs
+is linear in the 4x4 inputs around it, and
 
   outputs = A^T [ (G kernel G^T) * (B^T inputs B) ] A
 
 takes 16 products where the definition takes 36; the other steps are sums. Over
-channels each of the 16 is a product of matrices, at which XLA is fast: a layer
-of 128 channels on one picture of 128x128 takes 17 ms instead of 24 on two cores
-of an AMD EPYC 9004, one of 256 channels on 64x64 takes 13 instead of 24, and
-the gradient of its kernel 17 instead of 33. It costs compilation, half a second
-a layer, and memory: up to four times the inputs and the outputs of a layer.
+channels each of the 16 is a product of matrices, which XLA computes fast: on
+two cores of an AMD EPYC 9004, a layer of 128 channels on one image of 128x128
+takes 17 ms instead of 24, one of 256 channels on 64x64 takes 13 instead of 24,
+and the gradient of its kernel 17 instead of 33. The price is half a second of
+compilation a layer, and memory of up to four times a layer's inputs and
+outputs.
 
-The sums are of two and three numbers, so that rounding stays that of the
-definition (winograd_test.py). Larger squares take fewer products and round
+The sums are of two and three numbers, so results are rounded no more than those
+of the definition (winograd_test.py). Larger tiles take fewer products and round
 several times as much; they are not used.
 """
 
 from collections.abc import Sequence
+import functools
 
 import jax
 import jax.numpy as jnp
 
-# Below these, what is saved does not pay for the sums around it.
+# Below these, the saved products do not pay for the sums.
 _LEAST_CHANNELS = 64
 _LEAST_PIXELS = 256
-# Values of the pictures gone through at once, 64 MB, unless one picture has
-# more; in between, up to four times as much of the inputs and of the outputs.
+# Values of the images computed at once, 64 MB, unless one image has more;
+# intermediate values are up to four times as many for inputs and for outputs.
 # Smaller parts take less memory, but loops cost time.
 PART_VALUES = 2**24
 
-# 16 arrays, [row][column] of a square of 4x4.
-_Square = Sequence[Sequence[jax.Array]]
+_A = ((1, 0), (1, 1), (1, -1), (0, -1))
+_B = ((1, 0, 0, 0), (0, 1, -1, 1), (-1, 1, 1, 0), (0, 0, 0, -1))
+_G = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
+
+_Matrix = Sequence[Sequence[float]]
+# 16 arrays, [row][column] of a tile of 4x4.
+_Tile = list[list[jax.Array]]
 
 
 def suits(x: jax.Array, features: int) -> bool:
-  """Returns whether a convolution is one that is faster here.
+  """Returns whether a convolution is faster here than in XLA.
 
   Args:
     x: its input or the gradient of its output, [B, H, W, C].
@@ -53,25 +60,25 @@ def suits(x: jax.Array, features: int) -> bool:
 
 
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Convolves with a border of zeros, as layers.convolve.
+  """Convolves with a border of zeros, as `convolution.convolve`.
 
   Args:
-    x: pictures [B, H, W, C], H and W even.
+    x: images [B, H, W, C], H and W even.
     kernel: [3, 3, C, F].
 
   Returns:
-    Pictures [B, H, W, F].
+    [B, H, W, F].
   """
   B, H, W, C = x.shape
   F = kernel.shape[-1]
   weights = _transform_kernel(kernel)
 
   def convolve_part(x: jax.Array) -> jax.Array:
-    squares = _transform_input(x)
+    tiles = _transform_input(x)
     return _transform_output(
       [
         [jnp.einsum('bhwc,cf->bhwf', *pair) for pair in zip(*rows, strict=True)]
-        for rows in zip(squares, weights, strict=True)
+        for rows in zip(tiles, weights, strict=True)
       ]
     )
 
@@ -95,11 +102,11 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
   B, H, W, C = x.shape
   F = gradient.shape[-1]
 
-  def product(squares: jax.Array, gradients: jax.Array) -> jax.Array:
-    # The same as an einsum takes XLA up to three times as long.
-    return squares.reshape(-1, C).T @ gradients.reshape(-1, F)
+  def product(tiles: jax.Array, gradients: jax.Array) -> jax.Array:
+    # As an einsum, XLA takes up to three times as long.
+    return tiles.reshape(-1, C).T @ gradients.reshape(-1, F)
 
-  def products(x: jax.Array, gradient: jax.Array) -> _Square:
+  def products(x: jax.Array, gradient: jax.Array) -> _Tile:
     return [
       [product(*pair) for pair in zip(*rows, strict=True)]
       for rows in zip(
@@ -111,7 +118,7 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
   if size == B:
     return _transform_kernel_gradient(products(x, gradient))
 
-  def add_part(total, part):
+  def add_part(total: _Tile, part: Sequence[jax.Array]) -> tuple[_Tile, None]:
     return jax.tree.map(jnp.add, total, products(*part)), None
 
   zeros = [[jnp.zeros((C, F), x.dtype)] * 4] * 4
@@ -121,91 +128,76 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
 
 
 def _part_size(B: int, values: int) -> int:
-  """Returns how many pictures of so many values to go through at once.
+  """Returns how many images of so many values to compute at once.
 
-  The largest divisor of B that fits: 1 of a prime B that does not.
+  That is the largest divisor of B that fits: 1 for a prime B that does not.
   """
   few = max(1, min(B, PART_VALUES // values))
   return max(n for n in range(1, few + 1) if B % n == 0)
 
 
-def _transform_input(x: jax.Array) -> _Square:
-  """Returns B^T inputs B of all squares: 4x4 of [B, H/2, W/2, C]."""
+def _transform_input(x: jax.Array) -> _Tile:
+  """Returns B^T inputs B of all tiles: 4x4 of [B, H/2, W/2, C]."""
   B, H, W, C = x.shape
   x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
   rows = [
     jax.lax.slice(x, (0, i, 0, 0), (B, i + H - 1, W + 2, C), (1, 2, 1, 1))
     for i in range(4)
   ]
-  return [
-    _input_sums(
-      [
-        jax.lax.slice(
-          row, (0, 0, j, 0), (B, H // 2, j + W - 1, C), (1, 1, 2, 1)
-        )
-        for j in range(4)
-      ]
-    )
-    for row in _input_sums(rows)
-  ]
+
+  def columns(row: jax.Array) -> list[jax.Array]:
+    stops = [(B, H // 2, j + W - 1, C) for j in range(4)]
+    return [
+      jax.lax.slice(row, (0, 0, j, 0), stop, (1, 1, 2, 1))
+      for j, stop in enumerate(stops)
+    ]
+
+  return [_mix(_turn(_B), columns(row)) for row in _mix(_turn(_B), rows)]
 
 
-def _input_sums(inputs: Sequence[jax.Array]) -> Sequence[jax.Array]:
-  """Returns B^T inputs, along one axis."""
-  a, b, c, d = inputs
-  return a - c, b + c, c - b, b - d
-
-
-def _transform_kernel(kernel: jax.Array) -> _Square:
+def _transform_kernel(kernel: jax.Array) -> _Tile:
   """Returns G kernel G^T of [3, 3, C, F]: 4x4 of [C, F]."""
-  return [_kernel_sums(row) for row in _kernel_sums(kernel)]
+  return [_mix(_G, list(row)) for row in _mix(_G, list(kernel))]
 
 
-def _kernel_sums(kernel: Sequence[jax.Array]) -> Sequence[jax.Array]:
-  """Returns G kernel, along one axis."""
-  a, b, c = kernel
-  return a, (a + b + c) / 2, (a - b + c) / 2, c
-
-
-def _transform_output(squares: _Square) -> jax.Array:
-  """Returns A^T squares A as pictures, of 4x4 of [B, H/2, W/2, F]."""
-  columns = [_output_sums(row) for row in squares]
-  # [column][row] of each square of 2x2.
-  y = [_output_sums(column) for column in zip(*columns, strict=True)]
-  y = jnp.stack([jnp.stack(column, axis=2) for column in y], axis=4)
+def _transform_output(tiles: _Tile) -> jax.Array:
+  """Returns A^T tiles A as images [B, H, W, F], of 4x4 of half the size."""
+  rows = [_mix(_turn(_A), row) for row in tiles]
+  # [column][row] of each tile of 2x2.
+  columns = [_mix(_turn(_A), column) for column in zip(*rows, strict=True)]
+  y = jnp.stack([jnp.stack(column, axis=2) for column in columns], axis=4)
   B, h, _, w, _, F = y.shape
   return y.reshape(B, 2 * h, 2 * w, F)
 
 
-def _output_sums(squares: Sequence[jax.Array]) -> Sequence[jax.Array]:
-  """Returns A^T squares, along one axis."""
-  a, b, c, d = squares
-  return a + b + c, b - c - d
+def _transform_output_gradient(gradient: jax.Array) -> _Tile:
+  """Returns A gradient A^T of all tiles: 4x4 of [B, H/2, W/2, F]."""
+  rows = _mix(_A, [gradient[:, i::2] for i in range(2)])
+  return [_mix(_A, [row[:, :, j::2] for j in range(2)]) for row in rows]
 
 
-def _transform_output_gradient(gradient: jax.Array) -> _Square:
-  """Returns A gradient A^T of all squares: 4x4 of [B, H/2, W/2, F]."""
-  rows = _output_sums_gradient([gradient[:, i::2] for i in range(2)])
+def _transform_kernel_gradient(tiles: _Tile) -> jax.Array:
+  """Returns G^T tiles G, [3, 3, C, F], of 4x4 of [C, F]."""
+  rows = [_mix(_turn(_G), row) for row in tiles]
+  # [column][row] of each kernel of 3x3.
+  columns = [_mix(_turn(_G), column) for column in zip(*rows, strict=True)]
+  return jnp.stack([jnp.stack(column) for column in columns], axis=1)
+
+
+def _mix(matrix: _Matrix, arrays: Sequence[jax.Array]) -> list[jax.Array]:
+  """Returns matrix @ arrays, without products by 0, 1 and -1."""
+
+  def scale(factor: float, x: jax.Array) -> jax.Array:
+    return x if factor == 1 else -x if factor == -1 else factor * x
+
   return [
-    _output_sums_gradient([row[:, :, j::2] for j in range(2)]) for row in rows
+    functools.reduce(
+      jnp.add,
+      [scale(*pair) for pair in zip(row, arrays, strict=True) if pair[0]],
+    )
+    for row in matrix
   ]
 
 
-def _output_sums_gradient(gradient: Sequence[jax.Array]) -> Sequence[jax.Array]:
-  """Returns A gradient, along one axis."""
-  a, b = gradient
-  return a, a + b, a - b, -b
-
-
-def _transform_kernel_gradient(squares: _Square) -> jax.Array:
-  """Returns G^T squares G, [3, 3, C, F], of 4x4 of [C, F]."""
-  columns = [_kernel_sums_gradient(row) for row in squares]
-  # [column][row] of each kernel of 3x3.
-  k = [_kernel_sums_gradient(column) for column in zip(*columns, strict=True)]
-  return jnp.stack([jnp.stack(column) for column in k], axis=1)
-
-
-def _kernel_sums_gradient(squares: Sequence[jax.Array]) -> Sequence[jax.Array]:
-  """Returns G^T squares, along one axis."""
-  a, b, c, d = squares
-  return a + (b + c) / 2, (b - c) / 2, (b + c) / 2 + d
+def _turn(matrix: _Matrix) -> _Matrix:
+  return list(zip(*matrix, strict=True))

@@ -91,13 +91,17 @@ class Report:
     """
     self.about: dict[str, Any] = {}
     self.rates: dict[str, float] = {}
-    self._path = path
-    self._sections: dict[str, list[Row]] = {}
     self._left_out: list[str] = []
+    self._path = path
+    self._content: dict[str, Any] = {
+      'about': self.about,
+      'product_flops_per_second': self.rates,
+      'left_out': self._left_out,
+    }
 
   def add(self, section: str, title: str, rows: Sequence[Row]) -> None:
     """Prints a table and writes all that there is to the file."""
-    self._sections.setdefault(section, []).extend(rows)
+    self._content.setdefault(section, []).extend(rows)
     self._write()
     if rows:
       print(f'\n{title}\n\n{table(rows)}', flush=True)
@@ -111,10 +115,4 @@ class Report:
 
   def _write(self) -> None:
     if self._path is not None:
-      content = {
-        'about': self.about,
-        'product_flops_per_second': self.rates,
-        'left_out': self._left_out,
-        **self._sections,
-      }
-      json_files.write(self._path, content)
+      json_files.write(self._path, self._content)

@@ -37,7 +37,6 @@ _TOLERANCE_TF32 = 1e-2
 # of the memory.
 _LONGEST = 120
 _MOST_MEMORY = 0.8
-_EXTRA = "pip install -e '.[speed]'"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +149,7 @@ def startup(settings: Settings, report: Report) -> None:
     for mode, values in times.items():
       _say(f'main.py, {mode}')
       workdir = f'startup{number}{mode}'
-      found = _train(settings, workdir, env, until=' train/loss ')
+      found = _train(settings, workdir, env=env, until=' train/loss ')
       if number >= 0:
         values.append(found.lines[-1][0])
   what = 'main.py from start to first step'
@@ -182,11 +181,6 @@ def epoch(settings: Settings, report: Report) -> None:
 def datasets(settings: Settings, report: Report) -> None:
   """Times the building of a dataset from the photos of data.source."""
   data = settings.config.data
-  if not data.source:
-    report.leave_out(
-      'datasets: they are built from photos; name a folder as data.source'
-    )
-    return
   count = len(photo_folder.find(data.source).paths)
   _say(f'a dataset of {count} photos')
   fields = ('source', 'image_size', 'num_train', 'num_val', 'num_test')
@@ -211,7 +205,10 @@ def _on_cpu() -> bool:
 def _torch_cases(report: Report) -> types.ModuleType | None:
   """Returns the module torch_cases, ready for use, or says why not."""
   if importlib.util.find_spec('torch') is None:
-    report.leave_out(f'PyTorch is not installed, and with it ratios: {_EXTRA}')
+    report.leave_out(
+      'PyTorch is not installed, and ratios are to its times: pip install -e '
+      "'.[speed]'"
+    )
     return None
   if _on_cpu():
     # PyTorch is to compute where JAX does, which may have been told not to.
@@ -237,28 +234,22 @@ def _create_modes(
     f'JAX {mode}': functools.partial(create, case, mode) for mode in ours
   }
   if case.kind == 'inference' and _on_cpu():
-    if onnx_runtime.is_installed() and importlib.util.find_spec('onnx'):
-      modes['ONNX Runtime'] = functools.partial(
-        _create_onnx, case, settings.folder / 'model.onnx'
-      )
-    else:
-      report.leave_out(f'ONNX Runtime or onnx is not installed: {_EXTRA}')
+    path = settings.folder / 'model.onnx'
+    modes['ONNX Runtime'] = functools.partial(_create_onnx, case, path)
   if torch_cases := _torch_cases(report):
-    start: dict[str, Any] = {
-      'variables': cases.create_trained_model(case).variables
-    }
+    start = [cases.create_trained_model(case).variables]
     if case.kind == 'training':
-      start['masks'] = cases.first_masks(case)
+      start.append(cases.first_masks(case))
     create = torch_cases.CREATE[case.kind]
     for mode in torch_cases.MODES:
-      modes[f'PyTorch {mode}'] = functools.partial(create, case, mode, **start)
+      modes[f'PyTorch {mode}'] = functools.partial(create, case, mode, *start)
   return modes
 
 
 def _create_onnx(case: cases.Case, path: pathlib.Path) -> cases.Call:
   """Returns inference with ONNX Runtime, of a model exported to `path`."""
   model = cases.create_trained_model(case)
-  path.write_bytes(export.to_onnx(model, export.DTYPES['float32']))
+  path.write_bytes(export.to_onnx(model, np.dtype(np.float32)))
   fill = onnx_runtime.OnnxFill(path)
   return functools.partial(fill, *cases.masked_example(case))
 
@@ -323,20 +314,14 @@ def _row(
   )
 
 
-def _train(
-  settings: Settings,
-  workdir: str,
-  env: dict[str, str] | None = None,
-  until: str = '',
-) -> processes.Program:
-  """Runs main.py with the config, and with a dataset of its own."""
+def _train(settings: Settings, workdir: str, **how: Any) -> processes.Program:
+  """Runs main.py with the config and a dataset of its own; see run_program."""
   flags = [
     *settings.config_flags,
     f'--config.data.data_dir={settings.folder / "data"}',
     f'--workdir={settings.folder / workdir}',
   ]
-  module = 'inpaint_jax.commands.train'
-  return processes.run_program(module, flags, env, until)
+  return processes.run_program('inpaint_jax.commands.train', flags, **how)
 
 
 def _pixels(case: cases.Case) -> int:

@@ -8,6 +8,8 @@ import torch
 
 from inpaint_jax.speed import cases, torch_nets
 
+Variables = Mapping[str, Any]
+
 _DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
 # Compiled by torch.compile, which needs a C++ compiler; channels last is the
@@ -38,14 +40,14 @@ def prepare(num_threads: int) -> None:
 
 
 def create_inference(
-  case: cases.Case, mode: str, variables: Mapping[str, Any] | None = None
+  case: cases.Case, mode: str, variables: Variables
 ) -> cases.Call:
   """Returns a call that fills holes, from and to NumPy.
 
   Args:
     case: what to do.
-    mode: of MODES.
-    variables: of our model; weights that PyTorch draws, unless given.
+    mode: one of MODES.
+    variables: those of our model.
   """
   net = _create_net(case, mode, variables, train=False)
   image, mask = cases.masked_example(case)
@@ -60,28 +62,24 @@ def create_inference(
 
 
 def create_training(
-  case: cases.Case,
-  mode: str,
-  variables: Mapping[str, Any] | None = None,
-  masks: np.ndarray | None = None,
+  case: cases.Case, mode: str, variables: Variables, masks: np.ndarray
 ) -> cases.Call:
   """Returns a step: mean squared error of the whole image, Adam.
 
   Args:
     case: what to do.
-    mode: of MODES.
-    variables: of our model; weights that PyTorch draws, unless given.
-    masks: [B, S, S, 1], the same in each step; ours draws new ones.
+    mode: one of MODES.
+    variables: those of our model.
+    masks: [B, S, S, 1], the same in each step, while ours draws new ones.
   """
   net = _create_net(case, mode, variables, train=True)
   optimizer = torch.optim.Adam(
     net.parameters(), lr=case.config.optimizer.learning_rate, fused=True
   )
-  image, mask = cases.example(case)
-  mask = mask if masks is None else masks
+  image, _ = cases.example(case)
 
   def step() -> float:
-    known, hole = _put(image).float() / 255, _put(mask)
+    known, hole = _put(image).float() / 255, _put(masks)
     with _autocast(mode):
       output = net(_to_input(known * (1 - hole), hole, mode))
     target = known.permute(0, 3, 1, 2)
@@ -116,16 +114,11 @@ def _wait() -> None:
 
 
 def _create_net(
-  case: cases.Case,
-  mode: str,
-  variables: Mapping[str, Any] | None,
-  *,
-  train: bool,
+  case: cases.Case, mode: str, variables: Variables, *, train: bool
 ) -> torch.nn.Module:
   model = case.config.model
-  net = torch_nets.NETS[model.name](tuple(model.features))
-  if variables is not None:
-    torch_nets.set_variables(net, variables)
+  net: Any = torch_nets.NETS[model.name](tuple(model.features))
+  torch_nets.set_variables(net, variables)
   net = net.to(_DEVICE, memory_format=_memory_format(mode)).train(train)
   if 'compiled' in mode:
     # Frozen weights are laid out once for the kernels of the CPU.

@@ -1,0 +1,163 @@
+"""The sections, with tiny models, as where PyTorch is not installed."""
+
+import dataclasses
+import importlib.machinery
+import sys
+import types
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from configs import unet
+from inpaint_jax import speed
+from inpaint_jax.speed import cases, processes, report, sections
+
+
+@pytest.fixture(autouse=True)
+def _no_torch(monkeypatch):
+  monkeypatch.setitem(sys.modules, 'torch', None)
+
+
+@pytest.fixture
+def settings(tmp_path):
+  fields = {
+    'batch_size': 2,
+    'num_epochs': 2,
+    'model.features': (4, 8, 16),
+    'data.image_size': 32,
+    'data.num_train': 8,
+    'data.num_val': 2,
+    'data.num_test': 2,
+  }
+  config = unet.get_config()
+  config.update_from_flattened_dict(fields)
+  flags = (f'--config.{name}={value}' for name, value in fields.items())
+  return sections.Settings(
+    config=config,
+    config_flags=('--config=configs/unet.py', *flags),
+    folder=tmp_path,
+    sizes=(32,),
+    batches=(1, 2),
+    seconds=0,
+  )
+
+
+class _Report(report.Report):
+  """A report whose rows can be looked at."""
+
+  def __init__(self):
+    super().__init__(None)
+    self.rows = {}
+
+  def add(self, section, title, rows):
+    super().add(section, title, rows)
+    self.rows.setdefault(section, []).extend(rows)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('quick_compile')
+def test_modes_are_compared(settings, monkeypatch, capsys):
+  monkeypatch.setitem(sections.MATRIX_SIZES, 'cpu', (32,))
+  kept = _Report()
+  for section in (sections.products, sections.inference, sections.training):
+    section(settings, kept)
+  out = capsys.readouterr().out
+  assert out.count('left out') == 1
+  assert 'left out: PyTorch is not installed' in out
+  assert [row['mode'] for row in kept.rows['inference']] == [
+    'JAX float32',
+    'JAX float32, quick to compile',
+    'JAX bfloat16',
+    'ONNX Runtime',
+  ] * 2
+  ours = ['JAX float32', 'JAX bfloat16']
+  assert [row['mode'] for row in kept.rows['training']] == ours
+  for row in kept.rows['inference'] + kept.rows['training']:
+    low, high = row['quartiles']
+    assert 0 < low <= row['seconds'] <= high
+    assert row['seconds_per_image'] == row['seconds'] / row['batch']
+    assert row['flops_per_second'] == row['flops'] / row['seconds']
+    dtype = 'bfloat16' if 'bfloat16' in row['mode'] else 'float32'
+    assert row['share'] == row['flops_per_second'] / kept.rates[dtype]
+    assert row['ratio'] is None
+  assert 'Inference, 2 images of 32x32; ratio' in out
+
+
+@pytest.mark.usefixtures('quick_compile')
+def test_a_mode_that_fails_or_differs_is_left_out(
+  settings, monkeypatch, capsys
+):
+  def create(case, mode, variables):
+    del case, variables
+    if 'compiled' in mode:
+      raise RuntimeError('no\ng++')
+    return lambda: np.full(3, 0.1 if 'other' in mode else 0.0)
+
+  torch = types.ModuleType('torch')
+  torch.__spec__ = importlib.machinery.ModuleSpec('torch', None)
+  monkeypatch.setitem(sys.modules, 'torch', torch)
+  torch_cases = types.SimpleNamespace(
+    MODES=('float32, eager', 'float32, compiled', 'float32, other'),
+    CREATE={'inference': create},
+    prepare=lambda num_threads: None,
+  )
+  monkeypatch.setattr(speed, 'torch_cases', torch_cases, raising=False)
+  monkeypatch.setitem(
+    cases.CREATE, 'inference', lambda case, mode: lambda: np.zeros(3)
+  )
+  kept = _Report()
+  sections.inference(settings, kept)
+  out = capsys.readouterr().out
+  assert 'left out: inference, 1 image of 32x32: PyTorch float32, comp' in out
+  assert 'compiled: no g++\n' in out
+  assert 'other: differs from ours by 0.1, more than 0.0001\n' in out
+  ratios = {row['mode']: row['ratio'] for row in kept.rows['inference']}
+  assert ratios['PyTorch float32, eager'] == 1
+  assert ratios['JAX float32'] > 0
+  assert not {x for x in ratios if 'compiled' in x or 'other' in x}
+
+
+def test_scaling_leaves_out_what_would_take_too_long(
+  settings, monkeypatch, capsys
+):
+  def measure_alone(case, mode, seconds):
+    assert (mode, seconds) == ('float32', 0)
+    pixels = case.batch * case.size**2
+    return [pixels * 0.01] * 3, pixels * 100
+
+  monkeypatch.setattr(processes, 'measure_alone', measure_alone)
+  settings = dataclasses.replace(settings, batches=(1, 8, 16))
+  kept = _Report()
+  sections.scaling(settings, kept)
+  assert [(row['kind'], row['batch']) for row in kept.rows['scaling']] == [
+    (kind, batch) for kind in cases.KINDS for batch in (1, 8)
+  ]
+  assert kept.rows['scaling'][1]['peak_bytes'] == 8 * 32**2 * 100
+  out = capsys.readouterr().out
+  assert '16 images of 32x32: about 164 s a call and 0 GB\n' in out
+
+
+@pytest.mark.slow
+def test_programs_are_started(settings, monkeypatch):
+  monkeypatch.setattr(sections, 'STARTS', 1)
+  photos = settings.folder / 'photos'
+  photos.mkdir()
+  random = np.random.default_rng(0)
+  for number in range(6):
+    pixels = random.integers(0, 256, (48, 48, 3), np.uint8)
+    Image.fromarray(pixels).save(photos / f'{number}.png')
+  kept = _Report()
+  sections.startup(settings, kept)
+  sections.epoch(settings, kept)
+  settings.config.data.source = str(photos)
+  sections.datasets(settings, kept)
+  first, second = kept.rows['startup']
+  assert (first['mode'], second['mode']) == ('nothing compiled', 'second start')
+  assert second['ratio'] == second['seconds'] / first['seconds']
+  (row,) = kept.rows['epoch']
+  assert row['what'] == 'main.py, an epoch of 8 images'
+  assert row['runs'] == 1
+  (row,) = kept.rows['datasets']
+  assert row['what'] == 'dataset of 6 photos'
+  assert row['cores'] > 0
