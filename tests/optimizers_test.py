@@ -133,10 +133,10 @@ def test_optimizer_follows_the_schedule():
     ({'learning_rate': -0.1}, r'learning_rate=-0\.1 .*positive'),
     ({'learning_rate': 0.0}, r'learning_rate=0\.0 .*positive'),
     ({'learning_rate': float('nan')}, r'learning_rate=nan .*positive'),
-    ({'momentum': 0.9}, r'momentum=0\.9 .*name=adam.*rmsprop, sgd'),
+    ({'momentum': 0.9}, r'momentum=0\.9 .*adam; .*rmsprop or sgd'),
     (
       {'momentum': 0.9, 'name': 'adagrad'},
-      r'momentum=0\.9 .*name=adagrad.*rmsprop, sgd',
+      r'momentum=0\.9 .*adagrad; .*rmsprop or sgd',
     ),
     ({'momentum': 1.0, 'name': 'sgd'}, r'momentum=1\.0 .*less than 1'),
     ({'momentum': -0.5, 'name': 'sgd'}, r'momentum=-0\.5 .*at least 0'),

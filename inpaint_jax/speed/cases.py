@@ -13,7 +13,9 @@ from inpaint_jax import losses, masks, models, optimizers
 from inpaint_jax.inpainting import fills
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import sharding
-from inpaint_jax.training import train_state, train_step
+from inpaint_jax.training import train_step
+from inpaint_jax.training.setup import create_setup
+from inpaint_jax.training.train_state import create_train_state
 
 KINDS = ('inference', 'training')
 # Inference without what is slow to compile, as in an Inpainter.
@@ -105,28 +107,23 @@ def create_inference(case: Case, mode: str) -> Call:
 def create_training(case: Case, dtype: str) -> Call:
   """Returns a step as main.py makes it, with images that lie in memory."""
   config = _case_config(case, dtype)
-  mesh = sharding.create_mesh()
-  model = models.create_model(config.model)
-  tx = optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
-  sampler = masks.create_sampler(config.masks)
-  replicated = sharding.replicated(mesh)
+  seed = np.uint32(config.seed)
+  setup = create_setup(config)
+  mesh, model = setup.mesh, setup.model
+  tx = optimizers.create_optimizer(config.optimizer, num_steps=1)
+  step = train_step.jit_train_step(
+    train_step.make_train_step(model, tx, setup.loss, setup.sampler, config),
+    mesh,
+  )
   sizes = {'image_size': case.size, 'ema_decay': config.ema_decay}
-  create_state = functools.partial(
-    train_state.create_train_state, model, tx, seed=config.seed, **sizes
-  )
-  state = jax.jit(create_state, out_shardings=replicated)()
-  step = jax.jit(
-    train_step.make_train_step(
-      model, tx, losses.get_loss(config.loss), sampler, config
-    ),
-    donate_argnums=0,
-    out_shardings=replicated,
-  )
+  create_state = functools.partial(create_train_state, model, tx, **sizes)
+  shardings = sharding.replicated(mesh)
+  state = jax.jit(create_state, out_shardings=shardings)(seed)
   batch = {'image': example(case)[0]}
 
   def call() -> float:
     nonlocal state
-    state, values = step(state, sharding.put_batch(batch, mesh))
+    state, values = step(state, sharding.put_batch(batch, mesh), seed)
     # Wait for the new parameters, too, not only for the loss.
     jax.block_until_ready(state)
     return float(values['loss'])
