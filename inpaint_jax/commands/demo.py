@@ -30,29 +30,19 @@ _HOST = flags.DEFINE_string(
   'everyone who can reach this computer.',
 )
 _PORT = flags.DEFINE_integer(
-  'port',
-  None,
-  'Port to listen at; the first free one from 7860 unless given.',
-  lower_bound=1,
-  upper_bound=65535,
+  'port', None, 'Port; the first free one from 7860 unless given.', 1, 65535
 )
 _MAX_MEGABYTES = flags.DEFINE_float(
-  'max_megabytes', 50, 'Larger files are refused.', lower_bound=0.1
+  'max_megabytes', 50, 'Larger files are refused.', 0.1
 )
 _MAX_MEGAPIXELS = flags.DEFINE_float(
-  'max_megapixels',
-  50,
-  'Larger photos are refused.',
-  lower_bound=0.001,
-  upper_bound=150,
+  'max_megapixels', 50, 'Larger photos are refused.', 0.001, 150
 )
 
 
 def main(argv: Sequence[str]) -> None:
   if len(argv) > 1:
-    raise errors.UserError(
-      f'{argv[1]} is no flag; wanted none but flags, such as --port=7860'
-    )
+    raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
   if importlib.util.find_spec('gradio') is None:
     raise errors.UserError(
       "gradio is not installed; run: pip install -e '.[demo]'"
@@ -62,8 +52,8 @@ def main(argv: Sequence[str]) -> None:
 
   from inpaint_jax.demo import guard, photo, server, workers
 
-  models = workers.list_sources(_MODEL.value)
-  pool = workers.Workers(models, jax.local_devices())
+  sources = workers.list_sources(_MODEL.value)
+  pool = workers.Workers(sources, jax.local_devices())
   limits = photo.Limits(
     max_bytes=int(_MAX_MEGABYTES.value * 1e6),
     max_pixels=int(_MAX_MEGAPIXELS.value * 1e6),
@@ -71,9 +61,7 @@ def main(argv: Sequence[str]) -> None:
   stop = threading.Event()
   for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda *_: stop.set())
-  with server.running(
-    pool, list(models), limits=limits, host=_HOST.value, port=_PORT.value
-  ) as address:
+  with server.running(pool, limits, _HOST.value, _PORT.value) as address:
     guard.refuse_connections()
     print(f'open {address} in a browser; Ctrl-C ends it', flush=True)
     stop.wait()

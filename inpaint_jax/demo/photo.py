@@ -40,15 +40,12 @@ class Limits(TypedDict):
 
 
 class Result(NamedTuple):
-  """The files of a filled photo, and a line on what was done.
-
-  `before` and `after` are copies for the screen, `full` is the result.
-  """
+  """Copies of a photo and its result for the screen, and the result."""
 
   before: pathlib.Path
   after: pathlib.Path
   full: pathlib.Path
-  note: str
+  note: str  # A line on what was done.
 
 
 class Photo:

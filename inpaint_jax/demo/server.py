@@ -1,12 +1,11 @@
 """Starts the page and stops it, with nothing left behind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 import contextlib
 import os
 import pathlib
 import tempfile
 
-import gradio as gr
 import PIL.Image
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -22,7 +21,7 @@ _LOOPBACK = ('127.0.0.1', 'localhost', '[::1]')
 _SLACK = 2_000_000
 # The copies that the editor uploads, RGBA, with nothing to compress.
 _COPY = 6 * EDITOR_SIDE**2
-# Visitors who may wait for a picture to be filled.
+# Visitors who may wait for a photo to be filled.
 _MAX_WAITING = 20
 # Width of an example's small copy.
 _THUMBNAIL = 320
@@ -31,8 +30,6 @@ _THUMBNAIL = 320
 @contextlib.contextmanager
 def running(
   workers: Workers,
-  models: Sequence[str],
-  *,
   limits: Limits,
   host: str = '127.0.0.1',
   port: int | None = None,
@@ -40,8 +37,7 @@ def running(
   """Serves the page within the context, then deletes all its files.
 
   Args:
-    workers: fill the pictures.
-    models: what a visitor can choose from; the first is chosen.
+    workers: fill the photos.
     limits: what a visitor may send.
     host: the address to listen at; 0.0.0.0 is all of this computer.
     port: the first free one from 7860 unless given.
@@ -59,57 +55,42 @@ def running(
     # Gradio serves the files of both, the second '.gradio' unless given.
     os.environ['GRADIO_TEMP_DIR'] = str(root)
     os.environ['GRADIO_EXAMPLES_CACHE'] = str(root)
+    # Gradio calls on the server once to see that it answers.
+    os.environ['NO_PROXY'] = '*'
     sessions = Sessions(root)
-    blocks = page.build(
-      page.Handlers(sessions, limits, workers),
-      _draw_thumbnails(root / 'examples'),
-      models,
-      workers.count,
-    )
+    thumbnails = _draw_thumbnails(root / 'examples')
+    blocks = page.build(sessions, limits, workers, thumbnails)
+    # A file too large for a photo but not for a copy is refused by its reader.
+    max_bytes = max(limits['max_bytes'], _COPY)
+    hosts = _LOOPBACK if host in _LOOPBACK else ('*',)
+    middleware = [
+      Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+      Middleware(guard.Guard, sessions=sessions, max_bytes=max_bytes + _SLACK),
+    ]
     try:
-      yield _launch(blocks, sessions, limits, host, port)
+      _, address, _ = blocks.queue(max_size=_MAX_WAITING).launch(
+        server_name=host,
+        server_port=port,
+        prevent_thread_lock=True,
+        quiet=True,
+        share=False,
+        max_file_size=max_bytes,
+        footer_links=[],
+        run_history=False,
+        theme=page.THEME,
+        css=page.CSS,
+        app_kwargs={'middleware': middleware},
+      )
+    except OSError as error:
+      where = f'host={host}' + (f', port={port}' if port else '')
+      raise errors.UserError(
+        f'nothing can listen at {where}: it is taken, or not of this computer; '
+        'choose another'
+      ) from error
+    try:
+      yield address
     finally:
       blocks.close(verbose=False)
-
-
-def _launch(
-  blocks: gr.Blocks,
-  sessions: Sessions,
-  limits: Limits,
-  host: str,
-  port: int | None,
-) -> str:
-  """Starts the server, and returns its address."""
-  # A file too large for a photo but not for a copy is refused by its reader.
-  max_bytes = max(limits['max_bytes'], _COPY)
-  hosts = _LOOPBACK if host in _LOOPBACK else ('*',)
-  middleware = [
-    Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
-    Middleware(guard.Guard, sessions=sessions, max_bytes=max_bytes + _SLACK),
-  ]
-  # Gradio calls on the server once to see that it answers.
-  os.environ['NO_PROXY'] = '*'
-  try:
-    _, address, _ = blocks.queue(max_size=_MAX_WAITING, api_open=False).launch(
-      server_name=host,
-      server_port=port,
-      prevent_thread_lock=True,
-      quiet=True,
-      share=False,
-      max_file_size=max_bytes,
-      footer_links=[],
-      run_history=False,
-      theme=page.theme(),
-      css=page.CSS,
-      app_kwargs={'middleware': middleware},
-    )
-  except OSError as error:
-    where = host if port is None else f'{host}:{port}'
-    raise errors.UserError(
-      f'nothing can listen at {where}, which is taken or not of this computer; '
-      'choose another port or host'
-    ) from error
-  return address
 
 
 def _draw_thumbnails(folder: pathlib.Path) -> list[pathlib.Path]:

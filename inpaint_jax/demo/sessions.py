@@ -7,9 +7,7 @@ which browser they come, by its cookie.
 
 from collections.abc import Iterator, Sequence
 import contextlib
-import os
 import pathlib
-import re
 import secrets
 import shutil
 import threading
@@ -19,16 +17,13 @@ from inpaint_jax.system import errors
 
 # Of a browser; an editor sends three files at a time and needs the last three.
 MAX_UPLOADS = 64
-# How Gradio names the folder of an upload.
-_UPLOAD = re.compile('[0-9a-f]{64}')
 
 
 class Sessions:
   """The files of all visitors. Threads may share it."""
 
   def __init__(self, root: pathlib.Path):
-    """Makes a folder for photos in `root`, where Gradio puts uploads."""
-    self._root = root.resolve()
+    """Makes a folder for photos in `root`, which Gradio serves."""
     self._folder = root / 'sessions'
     self._folder.mkdir()
     self._lock = threading.Lock()
@@ -76,15 +71,13 @@ class Sessions:
       errors.UserError: it is no upload, or was deleted.
     """
     name = file.get('path') if isinstance(file, dict) else None
-    path = pathlib.Path(os.path.realpath(name if isinstance(name, str) else ''))
-    folder = path.parent
-    is_upload = folder.parent == self._root and _UPLOAD.fullmatch(folder.name)
-    if not is_upload or not path.is_file():
+    path = pathlib.Path(str(name))
+    if path not in self._uploads or not path.is_file():
       raise errors.UserError('the file got lost on the way; load it again')
     return path
 
   @contextlib.contextmanager
-  def new_photo(self, page: str) -> Iterator[Photo]:
+  def new_photo(self, page: str | None) -> Iterator[Photo]:
     """Yields a photo with an empty folder, for the context to load.
 
     If the context ends well it becomes the page's, in place of the last one; if
@@ -98,7 +91,7 @@ class Sessions:
     try:
       yield photo
       with self._lock:
-        if page not in self._browsers:
+        if page is None or page not in self._browsers:
           raise errors.UserError('the page was closed meanwhile')
         self._drop_photo(page)
         self._photos[page] = photo
@@ -106,10 +99,12 @@ class Sessions:
       shutil.rmtree(photo.folder, ignore_errors=True)
       raise
 
-  def get_photo(self, page: str) -> Photo | None:
-    """Returns the photo of a page, None if it has none."""
-    with self._lock:
-      return self._photos.get(page)
+  def get_photo(self, page: str | None) -> Photo:
+    """Returns the photo of a page; raises a UserError if it has none."""
+    photo = self._photos.get(page or '')
+    if photo is None:
+      raise errors.UserError('no photo is open; load one, or pick an example')
+    return photo
 
   def _drop_photo(self, page: str) -> None:
     if page in self._photos:

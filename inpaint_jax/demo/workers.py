@@ -36,7 +36,8 @@ def _last_part(source: str) -> str:
 
 def load_onto(source: str, device: jax.Device) -> Inpaint:
   """Returns an inpainter that works on a device; see inference.load."""
-  if device == jax.local_devices()[0]:
+  # ONNX Runtime takes no device from JAX.
+  if device == jax.local_devices()[0] or source.endswith('.onnx'):
     loaded = inference.load(source)
   else:
     model = zoo.load(source, jax.sharding.SingleDeviceSharding(device))
@@ -63,10 +64,12 @@ class Workers:
     What is wrong with it is raised here, not as the page is used.
 
     Args:
-      sources: from what a visitor chooses to what is loaded.
+      sources: from what a visitor chooses to what is loaded; the first is
+        chosen until then.
       devices: where.
       load: (source, device) -> inpainter.
     """
+    self.models = list(sources)
     self.count = len(devices)
     self._sources = sources
     # A device serves one thread at a time, so nothing is loaded twice.

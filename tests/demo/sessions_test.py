@@ -21,17 +21,21 @@ def load_photo(sessions, page):
 
 
 def test_a_path_that_is_no_upload_is_not_taken(sessions, tmp_path):
+  sessions.open_page('page', 'browser')
   upload = put_upload(tmp_path, 'photo.png', b'x')
+  sessions.add_uploads('browser', [str(upload)])
   assert sessions.find_upload({'path': str(upload)}) == upload
-  example = tmp_path / 'examples' / 'photo.png'
-  link = upload.with_name('link')
-  link.symlink_to('/etc/passwd')
-  for path in (example, '/etc/passwd', link, upload.parent, 'https://x.y/z'):
+  example = tmp_path / 'example.png'
+  example.write_text('x')
+  for path in (example, '/etc/passwd', upload.parent, 'https://x.y/z'):
     with pytest.raises(errors.UserError, match='load it again'):
       sessions.find_upload({'path': str(path)})
   for file in (None, {}, {'path': None}, [str(upload)]):
     with pytest.raises(errors.UserError, match='load it again'):
       sessions.find_upload(file)
+  upload.unlink()
+  with pytest.raises(errors.UserError, match='load it again'):
+    sessions.find_upload({'path': str(upload)})
 
 
 def test_files_go_with_their_page(sessions, tmp_path):
@@ -42,7 +46,8 @@ def test_files_go_with_their_page(sessions, tmp_path):
   sessions.add_uploads('browser', [str(upload)])
   sessions.close_page('one')
   assert not first.folder.exists()
-  assert sessions.get_photo('one') is None
+  with pytest.raises(errors.UserError, match='no photo is open'):
+    sessions.get_photo('one')
   assert second.folder.exists()
   # It may be of either page.
   assert upload.exists()
