@@ -157,7 +157,9 @@ class Photo:
     size = _scale(self._size, min(1, SLIDER_SIDE / max(self._size)))
     _write_copy(before, picture, size)
     _write_copy(after, filled, size)
-    full = folder / f'{pathlib.Path(self._name).stem or "photo"}_inpainted.png'
+    # No name is longer than file systems take, 255 bytes.
+    stem = pathlib.Path(self._name).stem.encode()[:240].decode(errors='ignore')
+    full = folder / f'{stem or "photo"}_inpainted.png'
     lines = picture_files.write(full, filled)
     height, width = hole.shape
     note = (

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import contextlib
+import hashlib
 import os
 import pathlib
 import tempfile
@@ -17,7 +18,9 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   kill, which can also leave the hidden temporary file. Several processes can
   write the same file at once: the last one wins.
   """
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+  # A name of a fixed length: one made longer may be too long for the folder.
+  digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+  temporary = path.with_name(f'.{digest}.{os.getpid()}.tmp')
   try:
     yield temporary
     temporary.replace(path)

@@ -59,6 +59,13 @@ def test_the_result_has_the_full_size_and_all_known_pixels(load):
       assert copy.size == (1600, 800)
 
 
+def test_the_name_of_the_result_is_cut_to_what_a_file_system_takes(load):
+  photo, _ = load(encode(noise(20, 30)), '\xe9' * 125 + '.png')
+  layer = paint(683, 1024, slice(100, 200), slice(300, 500))
+  name = photo.inpaint([layer], invert).full.name
+  assert name == '\xe9' * 120 + '_inpainted.png'
+
+
 def test_16_bits_stay(load, tmp_path):
   rng = np.random.default_rng(0)
   pixels = rng.integers(65536, size=(40, 60, 3), dtype=np.uint16)

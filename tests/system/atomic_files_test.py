@@ -1,5 +1,7 @@
 """Files that are written whole or not at all."""
 
+import contextlib
+
 import pytest
 
 from inpaint_jax.system import atomic_files, errors
@@ -29,6 +31,23 @@ def test_an_error_leaves_the_old_file_alone(tmp_path):
     _fail_halfway(path)
   assert path.read_text() == 'old'
   assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('name', ['a' * 255, '\xe9' * 127, 'a' * 249 + '.txt'])
+def test_the_longest_names_can_be_written(tmp_path, name):
+  path = tmp_path / name
+  atomic_files.write(path, b'old')
+  atomic_files.write(path, b'new')
+  assert path.read_bytes() == b'new'
+  assert list(tmp_path.iterdir()) == [path]
+
+
+def test_two_files_at_once_do_not_meet(tmp_path):
+  paths = [tmp_path / f'{"a" * 240}{i}' for i in range(2)]
+  with contextlib.ExitStack() as stack:
+    for path in paths:
+      stack.enter_context(atomic_files.replacing(path)).write_text(path.name)
+  assert [path.read_text() for path in paths] == [path.name for path in paths]
 
 
 def test_where_no_file_can_be_written(tmp_path):
