@@ -18,23 +18,23 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   """
   config = ml_collections.ConfigDict()
 
-  # Initial weights, order of the pictures, augmentation and training masks.
+  # Initial weights, order of the images, augmentation and training masks.
   config.seed = 0
   # Validation and test masks, so that all runs are measured on the same holes.
   config.eval_seed = 0
   # A name in losses.LOSSES: mse, l1, poisson_nll, kl_div, cross_entropy.
   config.loss = 'mse'
-  # Weight of a hole's pixels in the loss; that of known pixels is 1. The nets
-  # must copy what is known: beyond 1 they spend less of themselves on that.
+  # Weight of a hole's pixels in the loss; that of known pixels is 1. A larger
+  # weight makes a model spend less capacity on copying known pixels.
   config.hole_weight = 1.0
   # What training starts from: a model of the zoo, such as unet-landscapes, or
   # the folder of a run with the same model; '' = weights drawn from the seed.
   config.init_from = ''
-  # Pictures a step, over all devices together.
+  # Images a step, over all devices together.
   config.batch_size = 8
-  # Parts in which a batch is gone through, one after the other, for batches
-  # that do not fit into memory. The update is that of the whole batch, but for
-  # batch normalisation, which sees the parts.
+  # Parts of a batch that are computed one after the other, for batches that do
+  # not fit into memory. The update is that of the whole batch, except for batch
+  # normalisation, which sees the parts.
   config.accumulate_steps = 1
   config.num_epochs = 3
   # Epochs without a better val/loss after which training stops; 0 = never.
@@ -46,7 +46,7 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.log_every_steps = 20
   # Steps between two checkpoints within an epoch; 0 = only as each epoch ends.
   config.checkpoint_every_steps = 0
-  # Pictures on the sample grid that each epoch writes; 0 = no grids.
+  # Images on the sample grid that each epoch writes; 0 = no grids.
   config.num_samples = 8
 
   config.data = ml_collections.ConfigDict()
@@ -57,21 +57,21 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.data.source = ''
   # Where built datasets are kept; '' = the user's cache folder, see README.
   config.data.data_dir = ''
-  # Side of the square pictures in pixels: 32, 64, 128 or 256.
+  # Side of the square images in pixels: 32, 64, 128 or 256.
   config.data.image_size = 64
-  # Pictures of each split. A source with fewer gives as many as it has, in
+  # Images of each split. A source with fewer gives as many as it has, in
   # these proportions.
   config.data.num_train = 768
   config.data.num_val = 128
   config.data.num_test = 384
-  # Augmentation of training pictures: left-right flip with probability 1/2,
+  # Augmentation of training images: left-right flip with probability 1/2,
   # rotation by 0, 90, 180 or 270 degrees with probability 1/4 each.
   config.data.flip = True
   config.data.rotate = True
-  # Threads that read and decode pictures ahead of the step.
+  # Threads that read and decode images ahead of the step.
   config.data.num_threads = 4
-  # Where pictures are kept once they were read: device, host, none, or auto,
-  # which takes the first of them that has room. Batches are the same in all.
+  # Where images are kept after they were read: device, host, none, or auto for
+  # the first of these that has room. Batches are the same in every case.
   config.data.cache = 'auto'
 
   config.masks = ml_collections.ConfigDict()

@@ -1,4 +1,4 @@
-"""Starts main.py and kills it at a chosen moment; used by main_test.py.
+"""Starts main.py and kills it at a chosen moment; used by the tests of main.py.
 
   python tests/killed.py MOMENT FLAGS OF MAIN
 

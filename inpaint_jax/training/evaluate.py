@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
+import itertools
 import os
 import pathlib
 from typing import Any
@@ -103,14 +104,12 @@ def sample_grid(
   count: int,
 ) -> np.ndarray:
   """Returns the grid of a split's first images as uint8 [H, W, 3]."""
-  collected, found = [], 0
-  for batch in _batches(source, config, mesh):
+  num_batches = -(-count // sharding.round_up(config.batch_size, mesh))
+  collected = []
+  for batch in itertools.islice(_batches(source, config, mesh), num_batches):
     placed = sharding.put_batch(batch, mesh)
     _, arrays = eval_step(variables, placed)
     collected.append(_without_padding(arrays, placed['valid'], mesh))
-    found += len(collected[-1]['image'])
-    if found >= count:
-      break
   first = {name: x[:count] for name, x in _concatenate(collected).items()}
   image, mask, output = (first[x] for x in ('image', 'mask', 'output'))
   composite = metrics.composite(*map(jnp.asarray, (output, image, mask)))

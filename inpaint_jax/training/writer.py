@@ -97,7 +97,7 @@ class NoWriter(Writer):
 def _rows_until(
   path: pathlib.Path, columns: list[str], last_step: int
 ) -> list[list[str]]:
-  """Returns the whole rows of a metrics.csv up to a step."""
+  """Returns the rows of a metrics.csv up to a step."""
   if not path.exists() or not last_step:
     return []
   with path.open(newline='') as file:
