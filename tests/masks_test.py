@@ -82,6 +82,7 @@ def test_area_is_as_promised(kind, brush, promise):
   check_area(promise, draw(kind, brush, 32, 32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('height', 'width', 'count'), [(64, 40, 400), (256, 256, 24)]
 )
@@ -125,6 +126,7 @@ def test_evaluation_masks_are_the_same_everywhere():
   ]
 
 
+@pytest.mark.slow
 def test_evaluation_masks_do_not_depend_on_the_batch():
   evaluate = compiled_evaluation('mixture')
   index = np.array([5, 2, 9, 0, 7, 1, 3, 8, 4, 6, 11, 10, 12, 15, 14, 13])
@@ -143,6 +145,7 @@ def test_evaluation_masks_depend_on_seed_and_index():
   assert len({np.asarray(mask).tobytes() for mask in masks_0}) == 16
 
 
+@pytest.mark.slow
 def test_compiled_and_not_compiled_masks_are_equal():
   np.testing.assert_array_equal(
     create('strokes')(jax.random.split(jax.random.key(0), 400)[:2], 32, 32),
@@ -200,7 +203,8 @@ def test_strokes_are_as_thick_as_their_names():
   assert 1.3 * depth[1] < depth[2]
 
 
-def test_strokes_scale_with_the_picture():
+@pytest.mark.slow
+def test_strokes_scale_with_the_image():
   # Thick, because brushes thinner than a pixel do not scale.
   small = draw('strokes', 'thick', 32, 32).mean((1, 2))
   large = draw('strokes', 'thick', 128, 128, 200).mean((1, 2))
@@ -245,7 +249,8 @@ def test_bands_of_the_border_are_never_rounded_away():
   assert draw('border', 'medium', 8, 8).any(axis=(1, 2)).all()
 
 
-def test_mixture_draws_each_kind_on_a_quarter_of_the_pictures():
+@pytest.mark.slow
+def test_mixture_draws_each_kind_on_a_quarter_of_the_images():
   medium = draw('mixture', 'medium', 32, 32)
   borders = sum(is_rectangle(~hole) for hole in medium)
   # A border on one side only is a rectangle, too.

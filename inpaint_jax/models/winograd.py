@@ -24,6 +24,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 # Below these, the saved products do not pay for the sums.
 _LEAST_CHANNELS = 64
@@ -33,11 +34,10 @@ _LEAST_PIXELS = 256
 # Smaller parts take less memory, but loops cost time.
 PART_VALUES = 2**24
 
-_A = ((1, 0), (1, 1), (1, -1), (0, -1))
-_B = ((1, 0, 0, 0), (0, 1, -1, 1), (-1, 1, 1, 0), (0, 0, 0, -1))
-_G = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
+_A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
+_B = np.array([[1, 0, 0, 0], [0, 1, -1, 1], [-1, 1, 1, 0], [0, 0, 0, -1]])
+_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 
-_Matrix = Sequence[Sequence[float]]
 # 16 arrays, [row][column] of a tile of 4x4.
 _Tile = list[list[jax.Array]]
 
@@ -74,13 +74,9 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
   weights = _transform_kernel(kernel)
 
   def convolve_part(x: jax.Array) -> jax.Array:
-    tiles = _transform_input(x)
-    return _transform_output(
-      [
-        [jnp.einsum('bhwc,cf->bhwf', *pair) for pair in zip(*rows, strict=True)]
-        for rows in zip(tiles, weights, strict=True)
-      ]
-    )
+    multiply = functools.partial(jnp.einsum, 'bhwc,cf->bhwf')
+    tiles = jax.tree.map(multiply, _transform_input(x), weights)
+    return _transform_output(tiles)
 
   size = _part_size(B, H * W * max(C, F))
   if size == B:
@@ -107,12 +103,8 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
     return tiles.reshape(-1, C).T @ gradients.reshape(-1, F)
 
   def products(x: jax.Array, gradient: jax.Array) -> _Tile:
-    return [
-      [product(*pair) for pair in zip(*rows, strict=True)]
-      for rows in zip(
-        _transform_input(x), _transform_output_gradient(gradient), strict=True
-      )
-    ]
+    tiles = _transform_input(x), _transform_output_gradient(gradient)
+    return jax.tree.map(product, *tiles)
 
   size = _part_size(B, H * W * max(C, F))
   if size == B:
@@ -138,21 +130,11 @@ def _part_size(B: int, values: int) -> int:
 
 def _transform_input(x: jax.Array) -> _Tile:
   """Returns B^T inputs B of all tiles: 4x4 of [B, H/2, W/2, C]."""
-  B, H, W, C = x.shape
+  H, W = x.shape[1:3]
   x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-  rows = [
-    jax.lax.slice(x, (0, i, 0, 0), (B, i + H - 1, W + 2, C), (1, 2, 1, 1))
-    for i in range(4)
-  ]
-
-  def columns(row: jax.Array) -> list[jax.Array]:
-    stops = [(B, H // 2, j + W - 1, C) for j in range(4)]
-    return [
-      jax.lax.slice(row, (0, 0, j, 0), stop, (1, 1, 2, 1))
-      for j, stop in enumerate(stops)
-    ]
-
-  return [_mix(_turn(_B), columns(row)) for row in _mix(_turn(_B), rows)]
+  rows = _mix(_B.T, [x[:, i : i + H - 1 : 2] for i in range(4)])
+  columns = [[row[:, :, j : j + W - 1 : 2] for j in range(4)] for row in rows]
+  return [_mix(_B.T, row) for row in columns]
 
 
 def _transform_kernel(kernel: jax.Array) -> _Tile:
@@ -162,9 +144,9 @@ def _transform_kernel(kernel: jax.Array) -> _Tile:
 
 def _transform_output(tiles: _Tile) -> jax.Array:
   """Returns A^T tiles A as images [B, H, W, F], of 4x4 of half the size."""
-  rows = [_mix(_turn(_A), row) for row in tiles]
+  rows = [_mix(_A.T, row) for row in tiles]
   # [column][row] of each tile of 2x2.
-  columns = [_mix(_turn(_A), column) for column in zip(*rows, strict=True)]
+  columns = [_mix(_A.T, column) for column in zip(*rows, strict=True)]
   y = jnp.stack([jnp.stack(column, axis=2) for column in columns], axis=4)
   B, h, _, w, _, F = y.shape
   return y.reshape(B, 2 * h, 2 * w, F)
@@ -178,13 +160,13 @@ def _transform_output_gradient(gradient: jax.Array) -> _Tile:
 
 def _transform_kernel_gradient(tiles: _Tile) -> jax.Array:
   """Returns G^T tiles G, [3, 3, C, F], of 4x4 of [C, F]."""
-  rows = [_mix(_turn(_G), row) for row in tiles]
+  rows = [_mix(_G.T, row) for row in tiles]
   # [column][row] of each kernel of 3x3.
-  columns = [_mix(_turn(_G), column) for column in zip(*rows, strict=True)]
+  columns = [_mix(_G.T, column) for column in zip(*rows, strict=True)]
   return jnp.stack([jnp.stack(column) for column in columns], axis=1)
 
 
-def _mix(matrix: _Matrix, arrays: Sequence[jax.Array]) -> list[jax.Array]:
+def _mix(matrix: np.ndarray, arrays: Sequence[jax.Array]) -> list[jax.Array]:
   """Returns matrix @ arrays, without products by 0, 1 and -1."""
 
   def scale(factor: float, x: jax.Array) -> jax.Array:
@@ -192,12 +174,7 @@ def _mix(matrix: _Matrix, arrays: Sequence[jax.Array]) -> list[jax.Array]:
 
   return [
     functools.reduce(
-      jnp.add,
-      [scale(*pair) for pair in zip(row, arrays, strict=True) if pair[0]],
+      jnp.add, [scale(a, x) for a, x in zip(row, arrays, strict=True) if a]
     )
-    for row in matrix
+    for row in matrix.tolist()
   ]
-
-
-def _turn(matrix: _Matrix) -> _Matrix:
-  return list(zip(*matrix, strict=True))

@@ -181,7 +181,7 @@ def epoch(settings: Settings, report: Report) -> None:
 def datasets(settings: Settings, report: Report) -> None:
   """Times the building of a dataset from the photos of data.source."""
   data = settings.config.data
-  count = len(photo_folder.find(data.source).paths)
+  count = len(photo_folder.list_photos(data.source).paths)
   _say(f'a dataset of {count} photos')
   fields = ('source', 'image_size', 'num_train', 'num_val', 'num_test')
   flags = [f'--{name}={data[name]}' for name in fields]

@@ -107,6 +107,7 @@ def test_initial_values(name):
       np.testing.assert_allclose(deviation, bound / np.sqrt(3), rtol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', models.MODELS)
 def test_gradient_reaches_every_parameter(name):
   model = models.MODELS[name](features=SMALL)
@@ -131,6 +132,7 @@ def test_gradient_reaches_every_parameter(name):
       assert jnp.any(grad != 0), where
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', models.MODELS)
 def test_bfloat16_is_close_to_float32(name):
   x = make_golden.net_inputs('square', (1, 16, 16))
@@ -170,6 +172,7 @@ def _support(name, size, at):
   return rows.min(), rows.max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
   ('name', 'at', 'farthest'),
   [
