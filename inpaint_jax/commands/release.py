@@ -273,13 +273,10 @@ def measure_difference(
 
   size = model.config.data.image_size
   image = np.stack([landscape.render(i, size) for i in range(num_images)])
+  sampler = masks.create_sampler(model.config.masks)
   mask = np.asarray(
     masks.evaluation_masks(
-      masks.create_sampler(model.config.masks),
-      model.config.eval_seed,
-      jnp.arange(num_images),
-      size,
-      size,
+      sampler, model.config.eval_seed, jnp.arange(num_images), size, size
     )
   )
   masked = image.astype(np.float32) / 255 * (1 - mask)

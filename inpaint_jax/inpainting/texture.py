@@ -39,7 +39,7 @@ _LOW = 1.3
 _FIRST_ROUNDS, _ROUNDS = 4, 2
 # Above this number, patches are not searched but follow those of the scale
 # before, which bounds the time.
-_MAX_PATCHES = 40_000
+MAX_PATCHES = 40_000
 # Least number of known patches per wanted one; with fewer, repeats show.
 _ENOUGH = 0.1
 # Width in pixels of the surroundings that are searched; more for a deep hole.
@@ -138,7 +138,7 @@ def _synthesize_detail(
     image, hole = pyramid[level]
     low = _double(low, hole.shape)
     coarser, scale = scale, _create_scale(image, hole, low)
-    search = len(scale.wanted) <= _MAX_PATCHES
+    search = len(scale.wanted) <= MAX_PATCHES
     if search:
       step = round(_LOW * 2 ** (coarsest - level))
       features = _create_features(scale, step, rng)
@@ -192,7 +192,7 @@ def _pyramid(
     if sources.sum() <= _ENOUGH * wanted.sum():
       return scales
     scales.append((image, hole))
-    if _depth(hole) <= _DEPTH and wanted.sum() <= _MAX_PATCHES:
+    if _depth(hole) <= _DEPTH and wanted.sum() <= MAX_PATCHES:
       return scales
     image, hole = _halve(image, hole)
 

@@ -23,7 +23,7 @@ _CELL = 8
 # The largest working size, unless the model was trained at a larger one.
 _LARGEST = 512
 # Pixels of an image that are processed together.
-_STRIP = 2**20
+STRIP_PIXELS = 2**20
 # After the model, a hole is refined at up to this many pixels a side, with this
 # many around it, or as many as it is deep.
 _FINE = 768
@@ -140,7 +140,7 @@ def iter_hole_strips(
   columns = slice(max(left - margin, 0), min(right + margin, width))
   strip_width = columns.stop - columns.start
   inside = slice(left - columns.start, right - columns.start)
-  step = max(_STRIP // strip_width, 4 * margin, 1)
+  step = max(STRIP_PIXELS // strip_width, 4 * margin, 1)
   for row in range(first, last, step):
     rows = slice(row, min(row + step, last))
     mask = np.zeros((rows.stop - row + 2 * margin, strip_width), bool)
@@ -173,7 +173,7 @@ def cut_out(
   columns = _mirrored_indices(window.left, window.side, missing.shape[1])
   part = np.empty((size, size, 3), np.float32)
   mask = np.empty((size, size, 1), np.float32)
-  step = max(_STRIP // (factor * window.side), 1)
+  step = max(STRIP_PIXELS // (factor * window.side), 1)
   for row in range(0, size, step):
     at = np.s_[row : row + step]
     place = np.ix_(rows[row * factor : (row + step) * factor], columns)
@@ -292,7 +292,7 @@ def _measure(
   pixels = cells.repeat(_CELL, axis=0).repeat(_CELL, axis=1)
   piece = hole[top:bottom, left:right]
   piece = piece & pixels[: bottom - top, : right - left]
-  if piece.size > _STRIP:
+  if piece.size > STRIP_PIXELS:
     above, before = (max(x.start - 1, 0) for x in place)
     area = np.s_[above : place[0].stop + 1, before : place[1].stop + 1]
     offset = place[0].start - above, place[1].start - before
@@ -365,15 +365,11 @@ def _cut_in_two(
 ) -> list[tuple[tuple[slice, slice], np.ndarray]]:
   """Cuts a piece across its longer side; the first half comes last."""
   axis = int(cells.shape[1] > cells.shape[0])
-  middle = cells.shape[axis] // 2
+  second = np.arange(cells.shape[axis]) >= cells.shape[axis] // 2
+  second = second if axis else second[:, None]
+  top, left = place[0].start, place[1].start
   halves = []
-  for part in (slice(middle, None), slice(0, middle)):
-    half = cells[part] if axis == 0 else cells[:, part]
-    top, left = place[0].start, place[1].start
-    if axis == 0:
-      top += part.start
-    else:
-      left += part.start
+  for half in (cells & second, cells & ~second):
     rows, columns = _bounds(half)
     moved = (
       slice(top + rows.start, top + rows.stop),

@@ -87,7 +87,7 @@ def create_session(
   path = pathlib.Path(path).expanduser()
   if not path.is_file():
     raise errors.UserError(
-      f'{path} does not exist; write it with scripts/export.py --format=onnx'
+      f'{path} does not exist; write it with scripts/export.py'
     )
   options = onnxruntime.SessionOptions()
   # The threads may spin, for some 40 ms after a call: if they sleep, Linux

@@ -145,7 +145,7 @@ def test_strips_are_the_same_as_the_whole(monkeypatch):
   window = windows.find_windows(hole, 32)[0]
   window = window._replace(size=256, factor=4, top=-30, left=-100)
   whole = windows.cut_out(image, hole, window), _pixels(hole, window)
-  monkeypatch.setattr(windows, '_STRIP', 3000)
+  monkeypatch.setattr(windows, 'STRIP_PIXELS', 3000)
   assert len(list(windows.iter_hole_strips(window, hole.shape, 3))) > 10
   parts = windows.cut_out(image, hole, window), _from_strips(hole, window, 3)
   np.testing.assert_array_equal(whole[0][0], parts[0][0])
@@ -155,7 +155,7 @@ def test_strips_are_the_same_as_the_whole(monkeypatch):
 
 def test_a_strip_shows_the_hole_around_it(monkeypatch):
   """Else a feather would stop at each strip's edge."""
-  monkeypatch.setattr(windows, '_STRIP', 2000)
+  monkeypatch.setattr(windows, 'STRIP_PIXELS', 2000)
   hole = _hole(200, 100, (20, 30, 150, 60))
   (window,) = windows.find_windows(hole, 512)
   padded = np.pad(hole, 3)
