@@ -97,11 +97,15 @@ class Photo:
   def load_mask(self, upload: pathlib.Path, limits: Limits) -> str:
     """Takes a mask file of the photo's aspect, and returns a line about it."""
     try:
-      hole = mask_files.read(upload, *self._size, name=upload.name, **limits)
+      hole, notes = mask_files.read(
+        upload, *self._size, name=upload.name, **limits
+      )
+      mask_files.check_differs(upload, self._file, upload.name)
     finally:
       upload.unlink()
     self._show_mask(hole)
-    return f'{upload.name} is the mask: {hole.mean():.1%} of the photo.'
+    line = f'{upload.name} is the mask: {hole.mean():.1%} of the photo.'
+    return ' '.join([line, *notes])
 
   def _show_mask(self, hole: np.ndarray) -> None:
     np.save(self._mask, hole)
@@ -221,9 +225,9 @@ def _scale(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def _resize(hole: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  """Resizes bool [h, w] to (H, W) with smooth outlines."""
-  if hole.shape == size:
-    return hole
+  """Resizes bool [h, w] to (H, W); smoothly to larger ones, all to smaller."""
+  if hole.shape[0] >= size[0]:
+    return mask_files.resize(hole, *size)
   image = PIL.Image.fromarray(hole.astype(np.uint8) * 255)
   image = image.resize(size[::-1], PIL.Image.Resampling.BILINEAR)
   return np.asarray(image) >= 128

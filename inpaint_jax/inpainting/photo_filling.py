@@ -80,8 +80,12 @@ def prepare_job(
   picture_files.check_output(job.out, inputs)
   picture, mask = picture_files.read(job.photo), None
   if job.mask is not None:
-    mask = mask_files.read(job.mask, *picture.pixels.shape[:2])
-    mask = ~mask if invert_mask else mask
+    pixels = picture.pixels
+    mask, notes = mask_files.read(
+      job.mask, *pixels.shape[:2], invert=invert_mask, photo=pixels
+    )
+    mask_files.check_differs(job.mask, job.photo, str(job.mask))
+    picture = dataclasses.replace(picture, notes=(*picture.notes, *notes))
   picture, hole = prepare(picture, mask, expand=expand, dilate=dilate)
   height, width = hole.shape
   formats.check_size(height, width, formats.format_of(job.out))

@@ -1,5 +1,8 @@
 """Holes: from mask files, and from what is transparent in a photo."""
 
+import filecmp
+import os
+
 import numpy as np
 from PIL import Image
 
@@ -13,39 +16,86 @@ def read(
   height: int,
   width: int,
   *,
+  invert: bool = False,
+  photo: np.ndarray | None = None,
   name: str = '',
   max_pixels: int | None = None,
   max_bytes: int | None = None,
-) -> np.ndarray:
-  """Returns the hole in a mask file, bool [height, width], True = hole.
+) -> tuple[np.ndarray, list[str]]:
+  """Returns the hole in a mask file, and lines on what is odd about it.
 
   What is brighter than half is hole. Colours count as grey, and what is
-  transparent is known, so that a layer of white strokes is a mask. A mask of
-  another size but the photo's aspect is resized.
+  transparent is black, so that a layer of white strokes is a mask. In a mask of
+  another size but the photo's aspect, a pixel of the photo is hole if any of
+  the mask's pixels over it is: no thin line is lost.
 
   Args:
     source: a path, the bytes of a file, or an open binary file.
     height, width: of the photo, upright, in pixels.
+    invert: whether the mask is black where the hole is.
+    photo: uint8 or uint16 [height, width, 3]; a mask that shows it is refused.
     name: what errors call it; '' = its path.
     max_pixels, max_bytes: as in reading.opened.
 
+  Returns:
+    bool [height, width], True = hole; and the lines.
+
   Raises:
-    errors.UserError: it cannot be read, or has another aspect.
+    errors.UserError: it cannot be read, has another aspect, or is the photo.
   """
   name = name or reading.path_of(source) or 'the mask'
   with (
     reading.unreadable_as_user_error(name),
     reading.opened(source, max_pixels, max_bytes) as image,
   ):
+    count = getattr(image, 'n_frames', 1)
     image.load()
     grey: Image.Image = image
     if image.mode not in ('1', 'L') or image.has_transparency_data:
       grey = reading.to_rgb(image, background='black')
     orientation = metadata.orientation(image)
     values = turn_upright(np.asarray(grey.convert('L')), orientation)
-  if values.shape != (height, width):
-    values = _resize(values, height, width, name)
-  return values >= 128
+  notes = _describe_surprises(values, count, name)
+  if notes and photo is not None and _shows(values, photo):
+    raise _is_photo(name)
+  hole = (values >= 128) != invert
+  if hole.shape != (height, width):
+    _check_aspect(hole, height, width, name)
+    hole = resize(hole, height, width)
+  return hole, notes
+
+
+def check_differs(
+  mask: str | os.PathLike[str], photo: str | os.PathLike[str], name: str
+) -> None:
+  """Raises a UserError if a mask's file is the photo's file, or a copy of it.
+
+  Args:
+    mask, photo: paths of files that have been read before.
+    name: what errors call the mask.
+  """
+  if filecmp.cmp(mask, photo, shallow=False):
+    raise _is_photo(name)
+
+
+def resize(hole: np.ndarray, height: int, width: int) -> np.ndarray:
+  """Returns a hole of another size, bool [height, width].
+
+  A pixel of the result is hole if any pixel that it overlaps is.
+
+  Args:
+    hole: bool [h, w].
+  """
+  for axis, side in enumerate((height, width)):
+    own, pixels = hole.shape[axis], np.arange(side)
+    first, last = pixels * own // side, ((pixels + 1) * own - 1) // side
+    # reduceat goes from each index to the next; every second one is wanted. A
+    # row of zeros lets the last range end behind the last row.
+    ranges = np.stack([first, last + 1], axis=1).ravel()
+    padding = [(0, 1) if a == axis else (0, 0) for a in range(2)]
+    reduced = np.logical_or.reduceat(np.pad(hole, padding), ranges, axis)
+    hole = reduced[::2] if axis == 0 else reduced[:, ::2]
+  return hole
 
 
 def find_transparent(alpha: np.ndarray) -> np.ndarray:
@@ -57,21 +107,49 @@ def find_transparent(alpha: np.ndarray) -> np.ndarray:
   return alpha <= np.iinfo(alpha.dtype).max // 2
 
 
-def _resize(
-  values: np.ndarray, height: int, width: int, name: str
-) -> np.ndarray:
-  """Returns a mask of another size; raises a UserError for another aspect."""
+def _describe_surprises(values: np.ndarray, count: int, name: str) -> list[str]:
+  """Returns lines on what a user may not expect of a mask, uint8 [H, W]."""
+  lines = []
+  if count > 1:
+    lines.append(f'{name} holds {count} pictures; the first is the mask')
+  is_black, is_white = values < 64, values >= 192
+  black, white = float(is_black.mean()), float(is_white.mean())
+  grey = float((~is_black & ~is_white).mean())
+  if grey > min(0.05, black, white):
+    lines.append(
+      f'{name} is not black and white, {grey:.1%} of it is grey; what is '
+      'brighter than half counts as white'
+    )
+  return lines
+
+
+def _shows(values: np.ndarray, photo: np.ndarray) -> bool:
+  """Returns whether a mask [H, W] is a copy of a photo, compressed or not."""
+  if values.shape != photo.shape[:2]:
+    return False
+  # Some thousand pixels are enough.
+  rows, columns = (slice(None, None, side // 64 + 1) for side in values.shape)
+  brightness = photo[rows, columns] @ [0.299, 0.587, 0.114]
+  brightness *= 255 / np.iinfo(photo.dtype).max
+  return bool(np.abs(brightness - values[rows, columns]).mean() < 4)
+
+
+def _is_photo(name: str) -> errors.UserError:
+  return errors.UserError(
+    f'the mask {name} is the photo itself; name a picture that is white where '
+    'the hole is and black elsewhere'
+  )
+
+
+def _check_aspect(hole: np.ndarray, height: int, width: int, name: str) -> None:
   # One factor has to explain both sides, each of them rounded up or down.
   factors = [
     ((side - 1) / of_photo, (side + 1) / of_photo)
-    for side, of_photo in zip(values.shape, (height, width), strict=True)
+    for side, of_photo in zip(hole.shape, (height, width), strict=True)
   ]
   if max(low for low, _ in factors) >= min(high for _, high in factors):
     raise errors.UserError(
       f'the picture is {width}x{height} pixels, the mask {name} '
-      f'{values.shape[1]}x{values.shape[0]}; bring the mask to the size of the '
+      f'{hole.shape[1]}x{hole.shape[0]}; bring the mask to the size of the '
       'picture, or to its aspect'
     )
-  # A mean of the pixels that it covers, or the nearest in a smaller mask.
-  image = Image.fromarray(values).resize((width, height), Image.Resampling.BOX)
-  return np.asarray(image)

@@ -201,6 +201,7 @@ def test_16_bits_and_metadata_survive(run, files):
   ('name', 'mode', 'save', 'line'),
   [
     ('photo.gif', 'RGB', {'save_all': True}, 'it holds 2 pictures'),
+    ('photo.png', 'RGB', {'grey_mask': True}, 'mask.png is not black and'),
     ('photo.jpg', 'CMYK', {}, 'CMYK'),
     ('photo.png', 'RGBA', {'alpha': True}, 'JPEG has no room for transparency'),
   ],
@@ -215,6 +216,8 @@ def test_what_a_user_may_not_expect_is_a_line(
     image.putalpha(100)
   if save.get('save_all'):
     save['append_images'] = [png(noise()[::-1])]
+  if save.pop('grey_mask', False):
+    png(noise(channels=1)).save(mask)
   image.save(photo, **save)
   before = photo.read_bytes()
   run(photo, mask, out)
@@ -284,6 +287,10 @@ def _wrong_arguments(kind, photo, mask, out):
     out = photo
   elif kind == 'mask as result':
     out = mask
+  elif kind == 'photo as mask':
+    return [photo, photo, out]
+  elif kind == 'copy as mask':
+    png(noise()).convert('RGBA').save(mask)
   elif kind == 'soft link':
     out.symlink_to(photo)
   elif kind == 'hard link':
@@ -321,6 +328,8 @@ def _wrong_arguments(kind, photo, mask, out):
     ('out.txt', 'has no type that can be written'),
     ('photo as result', 'would overwrite an input'),
     ('mask as result', 'would overwrite an input'),
+    ('photo as mask', r'the mask .*photo\.png is the photo itself'),
+    ('copy as mask', r'the mask .*mask\.png is the photo itself'),
     ('soft link', 'would overwrite an input'),
     ('hard link', 'would overwrite an input'),
     ('long name', 'File name too long'),

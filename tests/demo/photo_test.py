@@ -123,6 +123,28 @@ def test_a_loaded_mask_keeps_its_pixels_where_it_was_not_touched(
   np.testing.assert_array_equal(hole[rows, columns], mask[rows, columns] > 0)
 
 
+def test_a_mask_that_is_odd(load, tmp_path):
+  content = encode(noise(40, 60))
+  photo, _ = load(content)
+  with pytest.raises(errors.UserError, match='is the photo itself'):
+    photo.load_mask(put_upload(tmp_path, 'a.png', content, 'cd' * 32), LIMITS)
+  assert photo.editor_value()['layers'] == []
+  grey = put_upload(tmp_path, 'b.png', encode(noise(40, 60)[::-1]), 'cd' * 32)
+  assert 'b.png is not black and white' in photo.load_mask(grey, LIMITS)
+
+
+def test_a_thin_line_of_a_mask_is_shown_and_can_be_erased(load, tmp_path):
+  photo, _ = load(encode(noise(1500, 2000), compress_level=1))
+  mask = np.zeros((1500, 2000), np.uint8)
+  mask[700] = 255
+  upload = put_upload(tmp_path, 'mask.png', encode(mask), 'cd' * 32)
+  photo.load_mask(upload, LIMITS)
+  layer = photo.read_layer(photo.editor_value()['layers'][0]).copy()
+  assert layer.any(axis=0).all()
+  layer[:] = False
+  assert not photo.find_hole([layer]).any()
+
+
 def test_transparent_pixels_are_marked_and_become_opaque(load):
   pixels = np.dstack([noise(40, 60), np.full((40, 60), 255, np.uint8)])
   pixels[5:15, 5:25, 3] = 0

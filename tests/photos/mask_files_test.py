@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+from photos import samples
 from PIL import Image, ImageDraw
 import pytest
 
@@ -41,14 +42,14 @@ def test_white_is_hole_in_a_file_of_any_kind(mode):
   else:
     image = image.convert(mode)
     kind = 'TIFF' if mode == 'CMYK' else 'PNG'
-  found = mask_files.read(file_of(image, kind, **options), 40, 50)
+  found, _ = mask_files.read(file_of(image, kind, **options), 40, 50)
   assert found.dtype == bool
   np.testing.assert_array_equal(found, hole)
 
 
 def test_soft_edges_count_from_half():
   values = np.uint8([[0, 127, 128, 255]])
-  found = mask_files.read(file_of(Image.fromarray(values)), 1, 4)
+  found, _ = mask_files.read(file_of(Image.fromarray(values)), 1, 4)
   assert found.tolist() == [[False, False, True, True]]
 
 
@@ -56,7 +57,7 @@ def test_a_mask_is_turned_upright():
   exif = Image.Exif()
   exif[0x0112] = 6
   turned = Image.fromarray(np.uint8(hole_of()) * 255).rotate(90, expand=True)
-  found = mask_files.read(file_of(turned, exif=exif), 40, 50)
+  found, _ = mask_files.read(file_of(turned, exif=exif), 40, 50)
   np.testing.assert_array_equal(found, hole_of())
 
 
@@ -66,8 +67,81 @@ def test_a_mask_of_the_same_aspect_is_brought_to_size(factor):
   large = np.kron(hole, np.ones((factor, factor), bool))
   for small, wanted in ((hole, large), (large, hole)):
     data = file_of(Image.fromarray(np.uint8(small) * 255))
-    found = mask_files.read(data, *wanted.shape)
+    found, _ = mask_files.read(data, *wanted.shape)
     np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize('size', [(300, 400), (7, 9), (39, 50), (1200, 1600)])
+@pytest.mark.parametrize('invert', [False, True])
+def test_no_line_of_a_larger_mask_is_lost(size, invert):
+  """A pixel is hole if any of the mask's pixels over it is."""
+  height, width = size
+  values = np.zeros((height * 1207 // 300, width * 1207 // 300), np.uint8)
+  rows, columns = values.shape
+  lines = [(rows // 2, slice(5, -9)), (slice(3, None), columns - 1)]
+  expected = np.zeros(size, bool)
+  for line in lines:
+    values[line] = 255
+  for y, x in np.argwhere(values):
+    # All of the photo's pixels that the mask's pixel overlaps.
+    top, left = y * height // rows, x * width // columns
+    bottom = -(-(y + 1) * height // rows)
+    right = -(-(x + 1) * width // columns)
+    expected[top:bottom, left:right] = True
+  values = 255 - values if invert else values
+  data = file_of(Image.fromarray(values))
+  found, _ = mask_files.read(data, height, width, invert=invert)
+  np.testing.assert_array_equal(found, expected)
+
+
+def test_what_is_not_black_and_white_is_a_line():
+  soft = np.uint8([[0] * 90 + [20, 100, 150, 230] + [255] * 6])
+  ramp = np.arange(256, dtype=np.uint8)[None]
+  strokes = np.uint8([[0] * 96 + [150] * 4])
+  for values, grey in ((soft, None), (ramp, '50.0%'), (strokes, '4.0%')):
+    for invert in (False, True):
+      data = file_of(Image.fromarray(255 - values if invert else values))
+      _, notes = mask_files.read(
+        data, *values.shape, invert=invert, name='m.png'
+      )
+      assert len(notes) == (grey is not None)
+      if grey:
+        assert notes[0].startswith(f'm.png is not black and white, {grey} of')
+
+
+def test_of_several_pictures_the_first_is_the_mask():
+  image = Image.fromarray(np.uint8(hole_of()) * 255)
+  data = file_of(image, 'TIFF', save_all=True, append_images=[image])
+  found, notes = mask_files.read(data, 40, 50, name='m.tif')
+  np.testing.assert_array_equal(found, hole_of())
+  assert notes == ['m.tif holds 2 pictures; the first is the mask']
+
+
+@pytest.mark.parametrize('kind', ['PNG', 'JPEG', 'GIF'])
+def test_a_mask_that_shows_the_photo_is_refused(kind):
+  photo = samples.smooth(40, 50)
+  data = file_of(Image.fromarray(photo), kind)
+  with pytest.raises(errors.UserError, match=r'm\.x is the photo itself'):
+    mask_files.read(data, 40, 50, photo=photo, name='m.x')
+  deep = photo.astype(np.uint16) * 257
+  with pytest.raises(errors.UserError, match='is the photo itself'):
+    mask_files.read(data, 40, 50, photo=deep)
+  mask_files.read(data, 40, 50, photo=photo[::-1])
+
+
+def test_a_mask_like_a_photo_in_black_and_white_is_a_mask(tmp_path):
+  values = np.uint8(hole_of()) * 255
+  paths = [tmp_path / name for name in ('a.png', 'b.png', 'm.png')]
+  for path in paths[:2]:
+    Image.fromarray(values).save(path)
+  Image.fromarray(255 - values).save(paths[2])
+  photo = np.repeat(values[..., None], 3, axis=2)
+  mask_files.read(paths[1], 40, 50, photo=photo)
+  mask_files.check_differs(paths[2], paths[0], 'm.png')
+  # Of two equal files one was named by mistake.
+  for path in paths[:2]:
+    with pytest.raises(errors.UserError, match='the mask x is the photo'):
+      mask_files.check_differs(path, paths[0], 'x')
 
 
 @pytest.mark.parametrize(
@@ -86,7 +160,7 @@ def test_an_aspect_that_was_rounded(mask, photo):
   image = Image.new('L', mask)
   draw = ImageDraw.Draw(image)
   draw.rectangle((0, 0, mask[0] // 2, mask[1] // 2), 'white')
-  found = mask_files.read(file_of(image), height, width)
+  found, _ = mask_files.read(file_of(image), height, width)
   assert found.shape == (height, width)
   assert found[0, 0]
 
