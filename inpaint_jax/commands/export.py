@@ -17,14 +17,18 @@ from absl import flags
 
 from inpaint_jax.system import atomic_files, command_line, errors
 
+# Tests import several commands into one process, which share these names.
 _MODEL = flags.DEFINE_string(
   'model',
-  'unet-landscapes',
+  None,
   'Name of a released model, folder of a training run, released file or its '
-  'address.',
+  'address; unet-landscapes unless given.',
+  allow_override=True,
+)
+_OUTPUT = flags.DEFINE_string(
+  'output', None, 'File to write.', allow_override=True
 )
 _FORMAT = flags.DEFINE_string('format', 'onnx', 'onnx or stablehlo.')
-_OUTPUT = flags.DEFINE_string('output', None, 'File to write.')
 _DTYPE = flags.DEFINE_string(
   'dtype',
   'float32',
@@ -53,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
   export.check_packages(_FORMAT.value)
   atomic_files.check_writable(path, f'output={path}')
 
-  model = zoo.load(_MODEL.value)
+  model = zoo.load(_MODEL.value or 'unet-landscapes')
   report = export.export(model, path, _FORMAT.value, _DTYPE.value)
   print(
     f'wrote {path}, {path.stat().st_size / 1e6:.2f} MB; it differs from the '
