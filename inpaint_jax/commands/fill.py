@@ -10,9 +10,9 @@ In a checkout, `python scripts/inpaint.py` does the same.
 The mask is white where the hole is, and has the size or the aspect of the
 photo. Without a mask, the hole is what is transparent in the photo, or what
 --expand adds. The name of the result gives its type: .png, .tif, .webp or .jpg.
-For a folder of photos, each mask has the name of its photo but for the ending,
-or one mask serves all. Photos with a newer result are skipped, and those that
-cannot be filled are named at the end.
+For a folder of photos, each mask has the name of its photo, or NAME_mask beside
+NAME, or one mask serves all. Photos with a newer result are skipped; files that
+are passed by, and photos that cannot be filled, are named at the end.
 """
 
 from collections.abc import Callable, Sequence
@@ -108,7 +108,7 @@ def main(argv: Sequence[str]) -> None:
   try:
     with reading.quiet():
       if photo.is_dir():
-        fill_folder(photo_jobs.list_jobs(photo, mask, out), prepare)
+        fill_folder(*photo_jobs.list_jobs(photo, mask, out), prepare)
       else:
         fill_one(Job(photo, mask, out), prepare)
   except OSError as error:
@@ -142,8 +142,16 @@ def fill_one(job: Job, prepare: Prepare) -> None:
   print(f'wrote {job.out}; {hole.mean():.1%} of it was hole')
 
 
-def fill_folder(jobs: Sequence[Job], prepare: Prepare) -> None:
-  """Fills photos one by one; exits with 1 if some cannot be filled."""
+def fill_folder(
+  jobs: Sequence[Job], passed_by: Sequence[str], prepare: Prepare
+) -> None:
+  """Fills photos one by one; exits with 1 if some cannot be filled.
+
+  Args:
+    jobs: what to fill.
+    passed_by: lines on what else is in the folder.
+    prepare: reads the files of a job.
+  """
   folder = jobs[0].out.parent
   folder.mkdir(parents=True, exist_ok=True)
   todo = [
@@ -171,6 +179,8 @@ def fill_folder(jobs: Sequence[Job], prepare: Prepare) -> None:
         named = str(job.photo) in text
         failures.append(text if named else f'{job.photo}: {text}')
   print(f'filled {len(todo) - len(failures)} photos, results in {folder}')
+  for line in passed_by:
+    print(line)
   if len(todo) < len(jobs):
     print(
       f'{len(jobs) - len(todo)} were done before; --overwrite does them again'

@@ -1,11 +1,22 @@
 """Which photo is filled by which mask, and where the result goes."""
 
-from collections.abc import Sequence
+import collections
+from collections.abc import Mapping, Sequence
 import pathlib
+import re
 from typing import NamedTuple
+import unicodedata
 
-from inpaint_jax.photos import formats, reading
+from inpaint_jax.photos import formats, reading, unread_files
 from inpaint_jax.system import errors
+
+# NAME_mask, 'NAME (Mask)', NAME-mask001, mask_NAME and the like.
+_MASK_NAMES = (
+  re.compile(r'(.+?)[\s._([-]+masks?[\s._-]*\d*[])]?', re.IGNORECASE),
+  re.compile(r'masks?[\s._-]+(.+)', re.IGNORECASE),
+)
+# As many files are named in a line.
+_MAX_NAMES = 10
 
 
 class Job(NamedTuple):
@@ -37,18 +48,23 @@ def is_done(job: Job) -> bool:
 
 def list_jobs(
   folder: pathlib.Path, masks: pathlib.Path | None, out: pathlib.Path
-) -> list[Job]:
+) -> tuple[list[Job], list[str]]:
   """Returns a job for each photo of a folder, in the order of their names.
 
   Args:
-    folder: of photos; skips hidden files and those with other endings.
-    masks: a folder of masks, which have the name of their photo but for the
-      ending; one mask for all; or None.
+    folder: of photos. NAME_mask beside the photo NAME is a mask, not a photo.
+    masks: a folder of masks, each with the name of its photo, or with _mask
+      behind it, as it must be if it is the same folder; one mask for all; or
+      None.
     out: a folder, which need not exist. Photos in formats that cannot be
       written become PNG files there.
 
+  Returns:
+    The jobs, and lines that name what is passed by.
+
   Raises:
-    errors.UserError: there are no photos, or the results would be among them.
+    errors.UserError: there are no photos, or no masks, or the results would be
+      among them.
   """
   if out.exists() and not out.is_dir():
     raise errors.UserError(
@@ -59,44 +75,146 @@ def list_jobs(
       raise errors.UserError(
         f'the results in {out} would overwrite inputs; name another folder'
       )
-  photos = _list_images(folder)
-  if not photos:
+  images, lines = _scan(folder)
+  choices = None
+  if masks and masks.is_dir():
+    choices, _ = (images, lines) if masks.samefile(folder) else _scan(masks)
+  left_out = _find_masks(images)
+  if choices is images:
+    choices = left_out
+  elif choices:
+    # Such as gas.jpg and 'gas mask.jpg', where each has a mask of its name.
+    names = {_key(mask.stem) for mask in choices}
+    left_out = [
+      image
+      for image in left_out
+      if _key(image.stem) not in names
+      or names.isdisjoint(map(_key, _photo_names(image)))
+    ]
+  elif masks and masks.is_file():
+    same = {x for x in images if x.exists() and x.samefile(masks)}
+    left_out = sorted(same.union(left_out))
+  if choices == []:
     raise errors.UserError(
-      f'the folder {folder} has no photos in it; name one that has'
+      f'the folder {masks} has no masks in it; a mask has the name of its '
+      'photo, or NAME_mask beside the photo NAME'
     )
-  choices = _list_images(masks) if masks and masks.is_dir() else None
+  photos = sorted(set(images) - set(left_out))
+  if not photos:
+    found = '; '.join(['no photos in it', *lines])
+    raise errors.UserError(
+      f'the folder {folder} has {found}; name one that has'
+    )
+  if left_out:
+    lines.append(f'left out {_list_names(left_out, "mask")}')
+    if masks is None:
+      lines[-1] += f'; to fill by them, name {folder} as that of the masks, too'
   jobs, results = [], set()
+  by_photo = None if choices is None else _by_photo(choices)
   for photo in photos:
     mask, problem = masks, ''
-    if choices is not None:
-      mask, problem = _find_mask(photo, choices)
+    if by_photo is not None:
+      mask, problem = _find_mask(photo, by_photo)
     is_written = photo.suffix.lower() in formats.SUFFIXES
     result = out / (photo.name if is_written else f'{photo.stem}.png')
     if result in results:
       problem = f'another photo has the result {result}, too; rename one'
     results.add(result)
     jobs.append(Job(photo, mask, result, problem))
-  return jobs
+  return jobs, lines
+
+
+def _photo_names(mask: pathlib.Path) -> list[str]:
+  """Returns NAME for a file NAME_mask and the like, none for others."""
+  matches = [pattern.fullmatch(mask.stem) for pattern in _MASK_NAMES]
+  return [match[1] for match in matches if match]
+
+
+def _find_masks(images: Sequence[pathlib.Path]) -> list[pathlib.Path]:
+  """Returns the images whose names make them masks of others among them."""
+  names = {_key(image.stem) for image in images}
+  return [
+    image
+    for image in images
+    if not names.isdisjoint(map(_key, _photo_names(image)))
+  ]
+
+
+def _composed(name: str) -> str:
+  """Returns a name with composed accents; some systems take them apart."""
+  return unicodedata.normalize('NFC', name)
+
+
+def _key(name: str) -> str:
+  return _composed(name).casefold()
+
+
+def _by_photo(
+  masks: Sequence[pathlib.Path],
+) -> dict[str, list[tuple[str, pathlib.Path]]]:
+  """Returns masks by the key of their photo's name, with that name.
+
+  Those of exactly that name come before NAME_mask, and keep them out.
+  """
+  own, marked = collections.defaultdict(list), collections.defaultdict(list)
+  for mask in masks:
+    own[_key(mask.stem)].append((mask.stem, mask))
+    for name in _photo_names(mask):
+      marked[_key(name)].append((name, mask))
+  return marked | own
 
 
 def _find_mask(
-  photo: pathlib.Path, masks: Sequence[pathlib.Path]
+  photo: pathlib.Path, by_photo: Mapping[str, list[tuple[str, pathlib.Path]]]
 ) -> tuple[pathlib.Path | None, str]:
   """Returns the mask of a photo, or None and the problem."""
-  own = [mask for mask in masks if mask.stem == photo.stem]
+  found = by_photo.get(_key(photo.stem), [])
+  # A name that is spelt the same is preferred.
+  for spell in (str, _composed, _key):
+    own = [mask for name, mask in found if spell(name) == spell(photo.stem)]
+    if own:
+      break
   if len(own) == 1:
     return own[0], ''
   if not own:
-    return None, f'there is no mask for it, such as {photo.stem}.png'
+    return None, (
+      f'there is no mask for it, such as {photo.stem}.png or '
+      f'{photo.stem}_mask.png'
+    )
   names = ', '.join(mask.name for mask in own)
   return None, f'there are {len(own)} masks for it: {names}; keep one'
 
 
-def _list_images(folder: pathlib.Path) -> list[pathlib.Path]:
-  return sorted(
-    path
-    for path in folder.iterdir()
-    if path.suffix.lower() in reading.extensions()
-    and not path.name.startswith('.')
-    and not path.is_dir()
-  )
+def _scan(folder: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
+  """Returns the images in a folder, and lines on what else is there."""
+  images, unread, other, folders = [], [], [], []
+  for path in sorted(folder.iterdir()):
+    ending = path.suffix.lower()
+    if path.name.startswith('.'):
+      continue
+    if path.is_dir():
+      folders.append(path)
+    elif ending in reading.extensions():
+      images.append(path)
+    elif ending[1:] in unread_files.ENDINGS:
+      unread.append(path)
+    else:
+      other.append(path)
+  lines = []
+  if unread:
+    lines.append(
+      f'passed by {_list_names(unread, "file")}, of types that are not read; '
+      'save them as JPEG, PNG or TIFF'
+    )
+  if other:
+    lines.append(f'passed by {_list_names(other, "other file")}')
+  if folders:
+    lines.append(f'passed by {_list_names(folders, "folder")}')
+  return images, lines
+
+
+def _list_names(paths: Sequence[pathlib.Path], kind: str) -> str:
+  """Returns such as '2 masks (a.png, b.png)', with the first names of many."""
+  names = [path.name for path in paths[:_MAX_NAMES]]
+  names += ['...'] * (len(paths) > _MAX_NAMES)
+  return f'{len(paths)} {kind}{"s" * (len(paths) > 1)} ({", ".join(names)})'

@@ -12,17 +12,21 @@ import warnings
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
+from inpaint_jax.photos import unread_files
 from inpaint_jax.system import errors
 
 # Larger pictures are not decoded: each would take more than half a gigabyte.
 # Below the size at which Pillow itself refuses (about 179 million).
 MAX_PIXELS = 150_000_000
-# Formats of Pillow that are no photos, or that start other programs.
+# Formats of Pillow that are no photos, or that start other programs; of a photo
+# CD, Pillow reads a small preview.
 _NOT_PHOTOS = frozenset(
-  ('BUFR', 'EPS', 'FITS', 'GRIB', 'HDF5', 'MPEG', 'PDF', 'WMF')
+  ('BUFR', 'EPS', 'FITS', 'GRIB', 'HDF5', 'MPEG', 'PCD', 'PDF', 'WMF')
 )
 # Tags of TIFF files.
 _BITS, _PLANES = 258, 284
+# A block of Photoshop files: 4 bytes, and whether the layers are laid together.
+_PSD_VERSION = 1057
 
 # What a photo is read from: a path, the bytes of a file, or an open file.
 Source = str | os.PathLike[str] | bytes | BinaryIO
@@ -36,14 +40,20 @@ class UnreadableError(Exception):
 def formats() -> tuple[str, ...]:
   """Returns Pillow's names of the formats that are read."""
   Image.init()
+  # Its binary packages hold a library under the GPL, so nothing demands it.
+  with contextlib.suppress(ImportError):
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
   return tuple(sorted(set(Image.OPEN) - _NOT_PHOTOS))
 
 
 @functools.cache
 def extensions() -> frozenset[str]:
   """Returns the file name endings of photos, such as '.jpg', in lower case."""
+  read = formats()
   names = Image.registered_extensions()
-  return frozenset(e for e, name in names.items() if name in formats())
+  return frozenset(ending for ending, name in names.items() if name in read)
 
 
 @contextlib.contextmanager
@@ -145,6 +155,10 @@ def opened(
       raise UnreadableError('empty file')
     if max_bytes is not None and num_bytes > max_bytes:
       raise UnreadableError(f'more than {max_bytes / 1e6:g} megabytes')
+    with _rewound(source) as file:
+      fault = unread_files.find_fault(file)
+    if fault:
+      raise UnreadableError(fault)
     with Image.open(source, formats=formats()) as image:
       if image.width * image.height > max_pixels:
         raise UnreadableError(too_large)
@@ -155,13 +169,22 @@ def opened(
           'a TIFF file of 16 bits with a plane for each colour; save it with '
           'interleaved colours'
         )
+      if _lacks_picture(image):
+        raise UnreadableError(
+          'a file of layers without a picture of all of them; '
+          f'{unread_files.SAVE_AS}'
+        )
       yield image
   except UnreadableError:
     raise
   except Image.DecompressionBombError as error:
     raise UnreadableError(too_large) from error
   except Image.UnidentifiedImageError as error:
-    raise UnreadableError('not a picture, or its header is damaged') from error
+    with _rewound(source) as file:
+      kind = unread_files.explain(file.read(512))
+    raise UnreadableError(
+      kind or 'not a picture, or its header is damaged'
+    ) from error
   except Exception as error:
     # Damaged files raise exceptions of any kind in Pillow and libvips. Those of
     # the system have the path in their text, but not in strerror.
@@ -181,6 +204,26 @@ def unreadable_as_user_error(name: str) -> Iterator[None]:
 def path_of(source: Source) -> str:
   """Returns the path that a photo is read from, '' if it is none."""
   return os.fspath(source) if isinstance(source, (str, os.PathLike)) else ''
+
+
+def _lacks_picture(image: ImageFile.ImageFile) -> bool:
+  """Returns whether a Photoshop file holds white in place of its layers."""
+  resources = getattr(image, 'resources', ())
+  return any(r[0] == _PSD_VERSION and r[2][4:5] == b'\0' for r in resources)
+
+
+@contextlib.contextmanager
+def _rewound(
+  source: str | os.PathLike[str] | BinaryIO,
+) -> Iterator[BinaryIO]:
+  """Yields a file at its start, to which it returns."""
+  if isinstance(source, (str, os.PathLike)):
+    with open(source, 'rb') as file:
+      yield file
+  else:
+    source.seek(0)
+    yield source
+    source.seek(0)
 
 
 def _num_bytes(source: str | os.PathLike[str] | BinaryIO) -> int:

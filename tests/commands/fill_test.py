@@ -380,10 +380,24 @@ def test_a_folder_of_photos_and_one_of_masks(run, model, folders, capsys):
     assert filled.mean() == pytest.approx(GREY * 255, abs=3)
   said = capsys.readouterr()
   assert f'filled 3 photos, results in {out}\n' in said.out
+  assert 'passed by 1 other file (notes.txt)\n' in said.out
   assert 'inpainting' in said.err
   assert f'{photos / "c.gif"}: its palette' in said.out
   assert before.items() <= snapshot(photos.parent).items()
   assert len(model.loaded) == 1
+
+
+def test_a_folder_of_photos_and_masks(run, folders, capsys):
+  photos, _, out = folders
+  for name in NAMES:
+    hole = Image.fromarray(np.uint8(hole_of()) * 255)
+    hole.save(photos / f'{pathlib.Path(name).stem}_mask.png')
+  run(photos, photos, out)
+  assert sorted(os.listdir(out)) == ['a.jpg', 'b \xe9.png', 'c.png']
+  after = pixels_of(out / 'b \xe9.png')
+  np.testing.assert_array_equal(after[~hole_of()], noise()[~hole_of()])
+  assert (after[hole_of()] == round(GREY * 255)).all()
+  assert 'left out 3 masks (a_mask.png, b' in capsys.readouterr().out
 
 
 def test_a_folder_without_masks(run, folders):
@@ -410,7 +424,8 @@ def test_bad_files_are_named_at_the_end(run, model, folders, capsys):
   assert lines[1].startswith(f'  {photos / "a.jpg"} cannot be read: ')
   assert lines[2].startswith(f'  {photos / NAMES[1]}: another photo has')
   assert lines[3] == (
-    f'  {photos / "c.gif"}: there is no mask for it, such as c.png'
+    f'  {photos / "c.gif"}: there is no mask for it, such as c.png '
+    'or c_mask.png'
   )
   assert lines[4] == (
     f'  {photos / "d.jpg"}: there are 2 masks for it: d.png, d.tif; keep one'

@@ -1,0 +1,119 @@
+"""Files that are not read, though they hold a photo or a drawing."""
+
+from collections.abc import Iterable, Iterator
+import contextlib
+import re
+from typing import Any, BinaryIO
+
+from PIL import TiffImagePlugin
+
+SAVE_AS = 'save it as JPEG, PNG or TIFF'
+_RAW = f'a camera raw file, which has to be developed first; {SAVE_AS}'
+_HEIC = (
+  'a HEIC photo that cannot be read; the package pillow-heif reads most, or '
+  f'{SAVE_AS}'
+)
+# What a file begins with, and what it then is.
+_KINDS = (
+  (rb'....ftyp(hei|hev|mif1|msf1)', _HEIC),
+  (rb'....ftypavi[fs]', f'a damaged AVIF photo; {SAVE_AS}'),
+  (rb'....ftypcrx |FUJIFILMCCD-RAW|FOVb|\0MRM|II\x1a\0\0\0HEAPCCDR', _RAW),
+  (rb'(II|MM)(RO|RS|U\0|\0U|\0R)', _RAW),
+  (rb'....ftyp|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01\xba', 'a film, not a photo'),
+  (rb'\xff\x0a|\0\0\0\x0cJXL ', f'a JPEG XL photo; {SAVE_AS}'),
+  (rb'II\xbc', f'a JPEG XR photo; {SAVE_AS}'),
+  (rb'8BPS\0\x02|gimp xcf', f'a file of layers; {SAVE_AS}'),
+  (
+    rb'PK\x03\x04.{26}mimetype(image/|application/x-krita)',
+    f'layers; {SAVE_AS}',
+  ),
+  (rb'%PDF', f'a PDF file; {SAVE_AS}'),
+  (rb'%!PS|\xc5\xd0\xd3\xc6', f'a PostScript file; {SAVE_AS}'),
+  (rb'(\xef\xbb\xbf)?\s*<!?(?i:doctype html|html)', 'a web page, not a photo'),
+  (rb'(\xef\xbb\xbf)?\s*<(svg|.*<svg)', f'an SVG drawing; {SAVE_AS}'),
+  (rb'version https://git-lfs', 'a pointer of Git LFS; run git lfs pull'),
+)
+# Endings of such files without their dot, in lower case.
+ENDINGS = frozenset(
+  re.split(
+    r'\s+',
+    '3fr ai arw avif cr2 cr3 crw dcr dng eps erf fff heic heif hif iiq jxl jxr '
+    'kdc kra mef mos mrw nef nrw ora orf pcd pdf pef ps psb raf raw rw2 rwl '
+    'sr2 srf srw svg svgz wdp x3f xcf',
+  )
+)
+# Tags of TIFF files.
+_KIND, _WIDTH, _HEIGHT, _COLOURS, _SUB_FILES = 254, 256, 257, 262, 330
+_DNG_VERSION = 50706
+# Colours of what a sensor measured.
+_SENSOR = (32803, 34892)
+# Larger by this factor, another picture of a file is the photo.
+_FAR_LARGER = 4
+_MAX_DIRECTORIES = 16
+
+
+def explain(head: bytes) -> str:
+  """Returns what a file is and what to do about it, '' if that is not known.
+
+  Args:
+    head: the first bytes of a file that Pillow cannot open, 512 of them.
+  """
+  for pattern, text in _KINDS:
+    if re.match(pattern, head, re.DOTALL):
+      return text
+  return ''
+
+
+def find_fault(file: BinaryIO) -> str:
+  """Returns why a file that Pillow may open must not be filled, or ''.
+
+  Camera raws are TIFF files, of which Pillow opens a small preview.
+
+  Args:
+    file: open, at its start.
+  """
+  head = file.read(24)
+  if head[:6] == b'8BPS\0\1' and head[22:] not in (b'\0\1', b'\0\x08'):
+    return f'a Photoshop file of more than 8 bits; {SAVE_AS}'
+  # By Canon; the preview that comes first is large in some.
+  if head[:4] in (b'II*\0', b'MM\0*') and head[8:10] == b'CR':
+    return _RAW
+  if head[:3] not in (b'II*', b'II+', b'MM\0'):
+    return ''
+  directories: list[Any] = []
+  with contextlib.suppress(Exception):
+    # Pillow says what is damaged, if that matters.
+    directories += _directories(file)
+  if any(_DNG_VERSION in d or d.get(_COLOURS) in _SENSOR for d in directories):
+    return _RAW
+  sizes = [d.get(_WIDTH, 0) * d.get(_HEIGHT, 0) for d in directories]
+  is_preview = bool(directories) and directories[0].get(_KIND, 0) == 1
+  factor = 1 if is_preview else _FAR_LARGER
+  if len(sizes) > 1 and max(sizes[1:]) > factor * sizes[0]:
+    width, height = (directories[0].get(tag) for tag in (_WIDTH, _HEIGHT))
+    return (
+      f'its first picture, {width}x{height}, is a preview of another in it; '
+      'save that as JPEG, PNG or TIFF'
+    )
+  return ''
+
+
+def _directories(file: BinaryIO) -> Iterator[Any]:
+  """Yields the directories of a TIFF file, those below others among them."""
+  file.seek(0)
+  header = file.read(8)
+  header += file.read(8) if header[2:4] in (b'+\0', b'\0+') else b''
+  offsets = [TiffImagePlugin.ImageFileDirectory_v2(header).next]
+  seen: set[int] = set()
+  while offsets and len(seen) < _MAX_DIRECTORIES:
+    offset = offsets.pop(0)
+    if not offset or offset in seen:
+      continue
+    seen.add(offset)
+    directory = TiffImagePlugin.ImageFileDirectory_v2(header)
+    file.seek(offset)
+    directory.load(file)
+    yield directory
+    below = directory.get(_SUB_FILES, ())
+    offsets += below if isinstance(below, Iterable) else [below]
+    offsets.append(directory.next)
