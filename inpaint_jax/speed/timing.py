@@ -47,14 +47,10 @@ def interleave(
   times: dict[str, list[float]] = {name: [] for name in calls}
   order = random.Random(0)
   names = list(calls)
-  rounds = 0
-
-  def is_enough() -> bool:
+  for made in range(_MOST_ROUNDS if calls else 0):
     spent = sum(map(sum, times.values()))
-    long = rounds >= _LEAST_ROUNDS and spent >= seconds * len(calls)
-    return long or rounds >= _MOST_ROUNDS
-
-  while calls and not is_enough():
+    if made >= _LEAST_ROUNDS and spent >= seconds * len(calls):
+      break
     order.shuffle(names)
     for name in names:
       time.sleep(_PAUSE)
@@ -65,5 +61,4 @@ def interleave(
       start = clock()
       calls[name]()
       times[name].append(clock() - start)
-    rounds += 1
   return times
