@@ -1,7 +1,7 @@
 """The metadata of a photo's file, as bytes, so that nothing is lost.
 
-What describes the file rather than the photo is left out, and so is EXIF's
-thumbnail, which would go on showing what was painted over.
+What describes the file rather than the photo is left out, and so is every
+preview, which would go on showing what was painted over.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ import struct
 from typing import Any, cast, IO
 
 from PIL import ExifTags, Image, ImageFile
+
+from inpaint_jax.photos import previews
 
 # Tags of TIFF that describe the photo; others describe the file, or have a
 # field of their own in Metadata.
@@ -28,8 +30,14 @@ _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 274, 282, 283, 296
 _GPS, _INTEROP = ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop
 _WIDTH, _HEIGHT = 40962, 40963
 _IPTC_TAG, _IPTC_RESOURCE = 33723, 0x0404
+_SUB_IFDS, _RESOURCES_TAG, _LAYERS = 330, 34377, 37724
+# Of a JPEG file, or of strips.
+_THUMBNAIL = frozenset((513, 273))
+_MAKER_NOTE = 0x927C
 # Chunks of a PNG file that describe its colours.
 _PNG_COLOUR = (b'cHRM', b'cICP', b'gAMA', b'sRGB')
+# Others that are read.
+_PNG_READ = (b'eXIf', b'iCCP', b'iTXt', b'tEXt', b'zTXt')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,38 +72,80 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
     image: as Pillow opened it, not loaded yet, since Pillow then closes the
       file. An image of a PNG file is loaded here: text may follow its pixels.
   """
-  notes = []
-  png_colour: tuple[tuple[bytes, bytes], ...] = ()
+  notes, found = [], _previews(image)
+  png_colour: list[tuple[bytes, bytes]] = []
   if image.format == 'PNG':
-    png_colour = tuple(
-      (name, content)
-      for name, content in png_chunks(cast(IO[bytes], image.fp), until=b'IDAT')
-      if name in _PNG_COLOUR and len(content) <= 32
-    )
+    for name, content in png_chunks(cast(IO[bytes], image.fp), until=b'IDAT'):
+      if name in _PNG_COLOUR and len(content) <= 32:
+        png_colour.append((name, content))
+      elif name not in _PNG_READ and previews.shows_picture(content):
+        found.add(f'preview in {name.decode("latin-1")}')
   try:
-    exif = _exif(image)
+    exif = _exif(image, found)
   except Exception:
     # Pillow meets damaged EXIF with exceptions of many kinds.
     exif = b''
     notes.append('its EXIF data are damaged and were left out')
   info = image.info
+  try:
+    xmp, promises = previews.clean_xmp(_upright(info.get('xmp') or b''))
+    found |= promises
+  except ValueError:
+    xmp = b''
+    notes.append('its XMP data have a preview, are damaged and were left out')
   # Only PNG has it.
-  text = tuple(
-    (key, str(value))
-    for key, value in getattr(image, 'text', {}).items()
-    if key != 'XML:com.adobe.xmp' and not key.startswith('Raw profile type ')
-  )
+  text = []
+  for key, value in getattr(image, 'text', {}).items():
+    if key != 'XML:com.adobe.xmp' and not key.startswith('Raw profile type '):
+      if previews.shows_picture(_raw(str(value))):
+        found.add(f'picture in the text {key!r}')
+      else:
+        text.append((key, str(value)))
+  records = _iptc(image)
+  iptc = previews.clean_iptc(records)
+  if iptc != records:
+    found.add('IPTC preview')
+  comment = _bytes(info.get('comment')) if image.format == 'JPEG' else b''
+  if previews.shows_picture(comment):
+    comment = b''
+    found.add('picture in the comment')
+  if found:
+    notes.append(
+      'left out, since they may show the photo as it was: '
+      + ', '.join(sorted(found))
+    )
   metadata = Metadata(
     exif=exif,
     icc=info.get('icc_profile') or b'',
-    xmp=_upright(info.get('xmp') or b''),
-    iptc=_iptc(image),
+    xmp=xmp,
+    iptc=iptc,
     dpi=_dpi(image),
-    comment=_bytes(info.get('comment')) if image.format == 'JPEG' else b'',
-    text=text,
-    png_colour=png_colour,
+    comment=comment,
+    text=tuple(text),
+    png_colour=tuple(png_colour),
   )
   return metadata, notes
+
+
+def _previews(image: ImageFile.ImageFile) -> set[str]:
+  """Returns names of the previews that lie beside the fields of Metadata."""
+  found = set()
+  if image.format in ('JPEG', 'MPO'):
+    found |= previews.in_segments(getattr(image, 'applist', []))
+    found |= previews.in_resources(image.info.get('photoshop', {}))
+    file = cast(IO[bytes], image.fp)
+    file.seek(0)
+    if previews.has_video(file.read()):
+      found.add('motion video')
+  elif image.format == 'TIFF':
+    tags = _tiff_tags(image)
+    found |= previews.in_resources(tags.get(_RESOURCES_TAG, b''))
+    found |= {
+      name
+      for tag, name in ((_SUB_IFDS, 'sub-images'), (_LAYERS, 'layers'))
+      if tag in tags
+    }
+  return found
 
 
 def orientation(image: Image.Image) -> int:
@@ -171,10 +221,22 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
   return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
 
 
-def _exif(image: Image.Image) -> bytes:
+def _exif(image: Image.Image, found: set[str]) -> bytes:
+  """Returns EXIF data without previews, and adds the names of those."""
   source = image.getexif()
   kept = None if image.format != 'TIFF' else _DESCRIPTIVE
   exif = _copy(source, kept)
+  if kept is None and source.get_ifd(ExifTags.IFD.IFD1).keys() & _THUMBNAIL:
+    found.add('EXIF thumbnail')
+  for group in (exif, *map(exif.get_ifd, (ExifTags.IFD.Exif, _GPS))):
+    for tag, value in list(group.items()):
+      if isinstance(value, bytes | str) and previews.shows_picture(_raw(value)):
+        found.add('preview in EXIF')
+        # A maker's own data stay, since other values lie beside the preview.
+        if tag == _MAKER_NOTE and isinstance(value, bytes):
+          group[tag] = previews.blank(value)
+        else:
+          del group[tag]
   resolution = {_X_RESOLUTION, _Y_RESOLUTION, _UNIT}
   details = any(exif.get_ifd(tag) for tag in (ExifTags.IFD.Exif, _GPS))
   if not details and (not exif or (kept and set(exif) <= resolution)):
@@ -224,6 +286,13 @@ def _tiff_tags(image: Image.Image) -> Any:
 
 def _bytes(value: bytes | str | None) -> bytes:
   return value.encode() if isinstance(value, str) else bytes(value or b'')
+
+
+def _raw(value: bytes | str) -> bytes:
+  """Returns text as the bytes that it was read from."""
+  if isinstance(value, bytes):
+    return value
+  return value.encode('latin-1', errors='replace')
 
 
 def png_chunks(

@@ -1,0 +1,191 @@
+"""Finds what in a file's metadata still shows the photo as it was.
+
+Previews would go on showing what was removed. Phones put a video, a gain map or
+a depth map behind the photo, which no result has: XMP must not promise it.
+
+Sources: Adobe's XMP specification, parts 2 and 3; IPTC-IIM 4.2; Google's Motion
+Photo 1.0, Ultra HDR 1.1 and Dynamic Depth 1.0.
+"""
+
+import base64
+import re
+import struct
+from xml.dom import minidom
+from xml.parsers import expat
+
+# How JPEG, PNG, GIF and WebP files begin: as bytes, in hexadecimal digits, and
+# in base64, to which some programs add backslashes.
+_MAGIC = re.compile(
+  rb'\xff\xd8\xff[\xc0-\xfe]|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP', re.S
+)
+_TEXT_MAGIC = re.compile(
+  rb'(?i:ffd8ff[c-f][0-9a-f]|89504e470d0a1a0a)|iVBORw0KGgo|R0lGODlh|R0lGODdh'
+  rb'|(?:\\?/|_)9j(?:\\?/|_)|UklGR[\w+/]{9,11}XRUJQ'
+)
+_BASE64 = re.compile(rb'[A-Za-z0-9+/\r\n\t]{64,}')
+# Names of JPEG segments that are read, or that hold no picture.
+_READ_SEGMENTS = (b'Exif', b'http://ns.adobe.com/xap/1.0/', b'ICC_PROFILE')
+_THUMBNAIL_RESOURCES = (0x0409, 0x040C)
+# The preview of IPTC-IIM's record 2; records 7 to 9 are an object of their own.
+_IPTC_PREVIEW = (200, 201, 202)
+
+_XMLNS = 'http://www.w3.org/2000/xmlns/'
+_GOOGLE = 'http://ns.google.com/photos/'
+_EXTENDED = 'http://ns.adobe.com/xmp/note/'
+# What properties of XMP stand for, by the start of their namespace and name.
+_PROPERTIES = (
+  ('http://ns.adobe.com/xap/1.0/ Thumbnails', 'XMP preview'),
+  ('http://ns.adobe.com/xap/1.0/g/img/ ', 'XMP preview'),
+  (f'{_GOOGLE}1.0/image/ ', 'XMP preview'),
+  (f'{_GOOGLE}1.0/depthmap/ ', 'depth map'),
+  (f'{_GOOGLE}1.0/audio/ ', 'sound'),
+  (f'{_GOOGLE}1.0/container/', 'parts behind the photo'),
+  (f'{_GOOGLE}dd/1.0/', 'depth map'),
+  ('http://ns.adobe.com/hdr-gain-map/1.0/ ', 'HDR gain map'),
+  ('http://ns.apple.com/HDRGainMap/1.0/ ', 'HDR gain map'),
+  ('http://ns.apple.com/pixeldatainfo/1.0/ ', 'parts behind the photo'),
+  (f'{_EXTENDED} HasExtendedXMP', 'extended XMP'),
+)
+_WHOLE = tuple(start for start, _ in _PROPERTIES if start[-1] in ' /')
+# Makers of phones have namespaces of their own for these.
+_VIDEO = re.compile('.* (MotionPhoto|MicroVideo|OLivePhoto|VideoLength)')
+# The text of a packet that may have one of these, with any prefix.
+_SUSPECT = re.compile(
+  rb'Thumbnails|HasExtendedXMP|MotionPhoto|MicroVideo|OLivePhoto|VideoLength'
+  rb'|/g/img/|ns\.google\.com/photos/(dd/)?1\.0/(?!camera|pano)'
+  rb'|hdr-gain-map|HDRGainMap|pixeldatainfo'
+)
+
+
+def shows_picture(data: bytes) -> bool:
+  """Returns whether bytes hold a picture's file, as they are or as text."""
+  if _MAGIC.search(data) or _TEXT_MAGIC.search(data):
+    return True
+  for match in _BASE64.finditer(data):
+    text = b''.join(match[0].split())
+    if _MAGIC.search(base64.b64decode(text[: len(text) // 4 * 4])):
+      return True
+  return False
+
+
+def blank(data: bytes) -> bytes:
+  """Returns bytes of a maker's own form with zeros where a JPEG file lies."""
+  match = _MAGIC.search(data)
+  if not match:
+    return data
+  end = data.rfind(b'\xff\xd9', match.start()) + 2
+  end = end if end > match.start() + 2 else len(data)
+  return data[: match.start()] + bytes(end - match.start()) + data[end:]
+
+
+def in_segments(segments: list[tuple[str, bytes]]) -> set[str]:
+  """Returns names of the previews in a JPEG file's application segments."""
+  found = set()
+  for name, content in segments:
+    if name == 'APP0' and content[:4] == b'JFIF' and any(content[12:14]):
+      found.add('JFIF thumbnail')
+    # Photoshop's and comments are searched elsewhere.
+    if name in ('APP13', 'COM'):
+      continue
+    if not content.startswith(_READ_SEGMENTS) and shows_picture(content):
+      found.add(f'preview in {name}')
+  return found
+
+
+def in_resources(resources: bytes | dict[int, object]) -> set[str]:
+  """Returns names of the previews in Photoshop's image resources.
+
+  Args:
+    resources: as they lie in a TIFF file, or by number.
+  """
+  for number in _THUMBNAIL_RESOURCES:
+    if isinstance(resources, bytes):
+      if b'8BIM' + struct.pack('>H', number) in resources:
+        return {'Photoshop thumbnail'}
+    elif number in resources:
+      return {'Photoshop thumbnail'}
+  return set()
+
+
+def has_video(data: bytes) -> bool:
+  """Returns whether a JPEG file has a phone's video behind it."""
+  return bool(
+    re.search(rb'\xff\xd9\0\0\0.ftyp', data, re.S)
+    or b'MotionPhoto_Data' in data
+  )
+
+
+def clean_iptc(iptc: bytes) -> bytes:
+  """Returns IPTC-IIM records without those that hold a preview."""
+  kept, at = b'', 0
+  while at + 5 <= len(iptc) and iptc[at] == 0x1C:
+    record, dataset, length = struct.unpack_from('>BBH', iptc, at + 1)
+    start = at + 5
+    if length & 0x8000:
+      # The length has so many bytes, and follows.
+      size = length & 0x7FFF
+      length = int.from_bytes(iptc[start : start + size], 'big')
+      start += size
+    end = min(start + length, len(iptc))
+    is_preview = record == 2 and dataset in _IPTC_PREVIEW
+    if not (is_preview or record in (7, 8, 9) or shows_picture(iptc[at:end])):
+      kept += iptc[at:end]
+    at = end
+  return kept if shows_picture(iptc[at:]) else kept + iptc[at:]
+
+
+def clean_xmp(xmp: bytes) -> tuple[bytes, set[str]]:
+  """Returns XMP without previews and promises, and the names of those.
+
+  A packet that has none is returned as it is.
+
+  Raises:
+    ValueError: what it has cannot be taken out, since it is no XML.
+  """
+  # Other encodings, which JPEG does not allow, have zeros in them.
+  if not (_SUSPECT.search(xmp.replace(b'\0', b'')) or shows_picture(xmp)):
+    return xmp, set()
+  if b'<!DOCTYPE' in xmp or b'<!ENTITY' in xmp:
+    raise ValueError('it declares entities')
+  try:
+    document = minidom.parseString(xmp.strip(b'\0 \r\n\t'))
+  except (expat.ExpatError, ValueError, LookupError) as error:
+    raise ValueError(str(error)) from error
+  found: set[str] = set()
+  assert document.documentElement is not None
+  _clean(document.documentElement, found)
+  cleaned = ''.join(x.toxml() for x in document.childNodes).encode()
+  if shows_picture(cleaned):
+    raise ValueError('a picture in it lies outside of its properties')
+  return (cleaned, found) if found else (xmp, found)
+
+
+def _clean(element: minidom.Element, found: set[str]) -> None:
+  """Removes from an element what still shows the photo; adds its names."""
+  for attribute in list(element.attributes.values()):
+    if attribute.namespaceURI == _XMLNS:
+      # Of namespaces that go as a whole, the declaration goes as well.
+      if f'{attribute.value} '.startswith(_WHOLE):
+        element.removeAttributeNode(attribute)
+    elif name := _name(attribute, attribute.value):
+      found.add(name)
+      element.removeAttributeNode(attribute)
+  for child in list(element.childNodes):
+    if isinstance(child, minidom.Element):
+      texts = [x.data for x in child.childNodes if isinstance(x, minidom.Text)]
+      if name := _name(child, ''.join(texts)):
+        found.add(name)
+        element.removeChild(child)
+      else:
+        _clean(child, found)
+
+
+def _name(node: minidom.Element | minidom.Attr, text: str) -> str:
+  """Returns what a property with such a text stands for; '' = it stays."""
+  full = f'{node.namespaceURI} {node.localName}'
+  if _VIDEO.match(full):
+    return 'motion video'
+  for start, name in _PROPERTIES:
+    if full.startswith(start):
+      return name
+  return 'XMP preview' if shows_picture(text.encode()) else ''
