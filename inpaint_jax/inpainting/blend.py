@@ -3,39 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-# Sweeps at each resolution; more change nothing visible.
-_SWEEPS = 12
-
-
-def harmonic_fill(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-  """Interpolates values into the hole by Laplace's equation.
-
-  The result is the membrane: harmonic in the hole, with the known values as its
-  boundary, and without slope at the image's edge. It is solved from coarse to
-  fine; each resolution starts from the solution of the one below.
-
-  Args:
-    values: float [h, w, C].
-    known: bool [h, w]. If none is known, the result is zero.
-
-  Returns:
-    float32 [h, w, C], equal to `values` where those are known.
-  """
-  known = known[..., None]
-  values = np.where(known, values, 0).astype(np.float32)
-  if known.all() or not known.any():
-    return values
-  height, width = known.shape[:2]
-  # Odd sizes get one more row or column, which is not known.
-  padding = [(0, height % 2), (0, width % 2), (0, 0)]
-  weight = _halve(np.pad(known.astype(np.float32), padding))
-  coarse = _halve(np.pad(values, padding)) / np.maximum(weight, 1)
-  coarse = harmonic_fill(coarse, weight[..., 0] > 0)
-  x = coarse.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
-  x = np.where(known, values, x)
-  for _ in range(_SWEEPS):
-    x = np.where(known, values, _neighbours(x))
-  return x
+from inpaint_jax.inpainting.harmonic import harmonic_fill
 
 
 def harmonic_blend(
@@ -117,16 +85,6 @@ def feather_weight(hole: np.ndarray, width: int) -> np.ndarray:
     weight[grown & ~reached] = x * x * (3 - 2 * x)
     reached = grown
   return weight
-
-
-def _halve(x: np.ndarray) -> np.ndarray:
-  return x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]
-
-
-def _neighbours(x: np.ndarray) -> np.ndarray:
-  """Returns the mean of each pixel's four neighbours, edges repeated."""
-  y = np.pad(x, [(1, 1), (1, 1), (0, 0)], mode='edge')
-  return (y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:]) / 4
 
 
 def _blur(x: np.ndarray, deviation: float) -> np.ndarray:

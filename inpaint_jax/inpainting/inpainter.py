@@ -11,7 +11,14 @@ from typing import Any, overload
 
 import numpy as np
 
-from inpaint_jax.inpainting import backends, blend, checks, fills, windows
+from inpaint_jax.inpainting import (
+  backends,
+  blend,
+  checks,
+  fills,
+  harmonic,
+  windows,
+)
 from inpaint_jax.inpainting.texture import synthesize_texture
 from inpaint_jax.release import onnx_runtime, zoo
 from inpaint_jax.system import errors
@@ -164,12 +171,12 @@ class Inpainter:
     result = image.copy()
     for window in windows.find_windows(missing, self._size):
       part, mask = windows.cut_out(result, missing, window)
-      filled, _ = self._coarse_to_fine(part, mask, window.depth / window.factor)
+      detail, _ = self._coarse_to_fine(part, mask, window.depth / window.factor)
       finer = windows.refinement_window(window)
       if finer is not window:
         part, mask = windows.cut_out(result, missing, finer)
-        filled = windows.resample(filled, window, *finer.place, finer.factor)
-        filled = _meet_known(filled, part, mask)
+        detail = windows.resample(detail, window, *finer.place, finer.factor)
+      filled = _meet_known(detail, part, mask)
       if add_texture is not None:
         filled = add_texture(filled, mask[..., 0] > 0)
       _paste(result, filled, finer, feather)
@@ -181,12 +188,14 @@ class Inpainter:
   def _coarse_to_fine(
     self, image: np.ndarray, mask: np.ndarray, depth: float
   ) -> tuple[np.ndarray, float]:
-    """Returns a window with its hole filled, and the gain of the detail.
+    """Returns the detail of a window's hole, and its gain.
 
-    The model's detail is added to the smoothest image that meets the known
-    pixels. Where the hole is deeper than the model can see, that image starts
-    from the same window filled at half the resolution, and detail is added near
-    the boundary only. The gain never exceeds that of the resolution below.
+    Detail is what the filling has beyond the harmonic fill. Only detail goes
+    from one resolution to the next: the harmonic fill of a lower one mixes the
+    known pixels of thin strips with what lies behind them. Where the hole is
+    deeper than the model can see, the detail starts from that of half the
+    resolution, and the model adds to it near the boundary only. The gain never
+    exceeds that of the resolution below.
 
     Args:
       image: float32 [S, S, 3], black in the holes.
@@ -194,19 +203,20 @@ class Inpainter:
       depth: of the hole, in pixels of this resolution.
 
     Returns:
-      float32 [S, S, 3], known pixels unchanged, and the gain in [0, 1].
+      float32 [S, S, 3], and the gain in [0, 1].
     """
-    guess, gain = np.zeros_like(image), 1.0
+    detail, gain = np.zeros_like(image), 1.0
     deep = depth > windows.max_depth(self._size)
     if deep and len(image) > self._size:
-      guess, gain = self._coarse_to_fine(*_halve(image, mask), depth / 2)
-      guess = windows.resize(guess, len(image), len(image))
-    filled = _meet_known(guess, image, mask)
+      detail, gain = self._coarse_to_fine(*_halve(image, mask), depth / 2)
+      detail = windows.resize(detail, len(image), len(image))
+    filled = _meet_known(detail, image, mask)
     if gain > 0:
       gain = min(gain, self._estimate_detail_gain(image, mask, deep))
     if gain > 0:
       filled = filled + gain * self._detail(image, mask, filled, deep)
-    return np.clip(filled, 0, 1), gain
+    smooth = harmonic.harmonic_fill(image, mask[..., 0] == 0)
+    return np.clip(filled, 0, 1) - smooth, gain
 
   def _detail(
     self, image: np.ndarray, mask: np.ndarray, smooth: np.ndarray, deep: bool
@@ -245,7 +255,7 @@ def _meet_known(
   guess: np.ndarray, image: np.ndarray, mask: np.ndarray
 ) -> np.ndarray:
   """Returns a guess at a whole window, changed smoothly to meet the known."""
-  step = blend.harmonic_fill(image - guess, mask[..., 0] == 0)
+  step = harmonic.harmonic_fill(image - guess, mask[..., 0] == 0)
   return np.clip(guess + step, 0, 1)
 
 

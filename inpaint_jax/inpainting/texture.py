@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from inpaint_jax.inpainting import blend
+from inpaint_jax.inpainting import harmonic
 
 # Patches have 2 * _RADIUS + 1 pixels a side.
 _RADIUS = 3
@@ -259,7 +259,9 @@ def _context(scale: _Scale, step: int, deviation: float) -> np.ndarray:
   power = np.mean(scale.detail**2, axis=1).reshape(height, width, 1) * known
   weight = _blur(known.astype(np.float32), 2)
   power = _blur(power, 2) / np.maximum(weight, 1e-6)
-  contrast = blend.harmonic_fill(np.log(power + _NOISE**2) / 2, known[..., 0])
+  contrast = harmonic.harmonic_fill(
+    np.log(power + _NOISE**2) / 2, known[..., 0]
+  )
   rows, columns = np.mgrid[:height, :width] / max(height, width)
   rest = [
     _CONTRAST_WEIGHT * contrast,

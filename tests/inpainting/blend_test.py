@@ -11,35 +11,6 @@ def _disk(height, width, radius):
   return (y - height / 2) ** 2 + (x - width / 2) ** 2 < radius**2
 
 
-@pytest.mark.parametrize('shape', [(40, 40), (37, 51), (1, 30), (5, 5)])
-def test_harmonic_fill_continues_a_plane(shape):
-  """A plane is harmonic, whatever the hole."""
-  y, x = np.mgrid[: shape[0], : shape[1]] / 50
-  values = np.stack([y, x, x - y], axis=-1).astype(np.float32)
-  hole = np.zeros(shape, bool)
-  hole[shape[0] // 3 : -shape[0] // 3 or None, 2:-2] = True
-  hole[0] = False if shape[0] > 1 else hole[0]
-  result = blend.harmonic_fill(np.where(hole[..., None], 9, values), ~hole)
-  np.testing.assert_array_equal(result[~hole], values[~hole])
-  # A row alone has no neighbours above and below, but converges more slowly.
-  np.testing.assert_allclose(result, values, atol=0.02)
-
-
-def test_harmonic_fill_stays_within_the_known_values():
-  random = np.random.RandomState(0).rand(64, 64, 3).astype(np.float32)
-  hole = _disk(64, 64, 25)
-  result = blend.harmonic_fill(random, ~hole)
-  assert result[hole].min() >= random[~hole].min()
-  assert result[hole].max() <= random[~hole].max()
-  assert result[hole].std() < random[~hole].std() / 3
-
-
-def test_harmonic_fill_is_zero_if_nothing_is_known():
-  assert not blend.harmonic_fill(
-    np.ones((9, 9, 2)), np.zeros((9, 9), bool)
-  ).any()
-
-
 def test_harmonic_blend_removes_a_wrong_colour_and_keeps_shapes():
   y, x = np.mgrid[:64, :64] / 64
   truth = np.stack([y, x, 0.3 + 0.1 * np.sin(9 * x)], -1).astype(np.float32)

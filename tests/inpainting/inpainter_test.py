@@ -448,3 +448,14 @@ def test_inference_imports_neither_training_nor_datasets():
     [sys.executable, '-c', code], capture_output=True, text=True, check=True
   )
   assert result.stdout == '[]\n'
+
+
+@pytest.mark.parametrize('strip', [1, 2, 3, 20])
+def test_what_lies_behind_a_thin_strip_has_no_part_in_the_filling(quick, strip):
+  """The hole is deep enough to be filled from coarse to fine."""
+  image = np.full((200, 200, 3), (33, 99, 199), np.uint8)
+  image[100 + strip :] = 245
+  mask = np.zeros((200, 200), bool)
+  mask[60:100, 60:140] = True
+  result = quick(image, mask, texture=False)
+  np.testing.assert_array_equal(result, image)
