@@ -40,7 +40,6 @@ class UnreadableError(Exception):
 def formats() -> tuple[str, ...]:
   """Returns Pillow's names of the formats that are read."""
   Image.init()
-  # Its binary packages hold a library under the GPL, so nothing demands it.
   with contextlib.suppress(ImportError):
     import pillow_heif
 

@@ -10,8 +10,8 @@ from PIL import TiffImagePlugin
 SAVE_AS = 'save it as JPEG, PNG or TIFF'
 _RAW = f'a camera raw file, which has to be developed first; {SAVE_AS}'
 _HEIC = (
-  'a HEIC photo that cannot be read; the package pillow-heif reads most, or '
-  f'{SAVE_AS}'
+  "a HEIC photo that cannot be read; pip install 'inpaint_jax[heic]' lets most "
+  f'be read, or {SAVE_AS}'
 )
 # What a file begins with, and what it then is.
 _KINDS = (

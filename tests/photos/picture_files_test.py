@@ -8,6 +8,7 @@ import numpy as np
 from photos import samples
 from PIL import Image, ImageOps
 import pytest
+import pyvips
 
 from inpaint_jax.photos import formats, picture_files, reading
 from inpaint_jax.photos.picture import Picture
@@ -51,6 +52,57 @@ def test_the_first_picture_counts_with_a_line():
     assert abs(picture.pixels - [254, 0, 0]).max() <= 1
     assert picture.format == ('JPEG' if kind == 'MPO' else kind)
   assert picture.jpeg is not None
+
+
+@pytest.mark.parametrize('kind', ['AVIF', 'HEIF'])
+def test_heic_and_avif(tmp_path, kind):
+  if kind == 'HEIF':
+    pytest.importorskip('pillow_heif')
+  assert kind in reading.formats()
+  exif = Image.Exif()
+  exif[0x0112], exif[0x010F] = 6, 'A camera'
+  upright = samples.smooth(48, 64)
+  upright[..., 0] = np.linspace(0, 255, 64)
+  photo = Image.fromarray(upright).transpose(Image.Transpose.ROTATE_90)
+  path = tmp_path / 'a.heic'
+  photo.save(path, kind, exif=exif.tobytes(), quality=98)
+  picture = picture_files.read(path)
+  assert abs(picture.pixels - upright.astype(int)).mean() < 4
+  assert reading.size(str(path)) == (48, 64)
+  kept = Image.Exif()
+  kept.load(picture.metadata.exif)
+  assert (kept[0x010F], kept[0x0112]) == ('A camera', 1)
+  photo.convert('L').save(path, kind)
+  assert picture_files.read(path).grey
+  photo.putalpha(100)
+  photo.save(path, kind)
+  assert picture_files.read(path).alpha.max() == 100
+  path.write_bytes(path.read_bytes()[:-500])
+  with pytest.raises(errors.UserError, match='cannot be read') as caught:
+    picture_files.read(path)
+  assert '\n' not in str(caught.value)
+
+
+def test_heic_of_more_than_8_bits_is_a_line():
+  heif = pytest.importorskip('pillow_heif')
+  pixels = samples.smooth(48, 64)
+  deep = (pixels.astype(np.uint16) * 257).tobytes()
+  file = io.BytesIO()
+  heif.from_bytes('RGB;16', (64, 48), deep).save(file)
+  picture = picture_files.read(file.getvalue())
+  assert picture.notes == ('its 10 bits were brought to 8',)
+  assert abs(picture.pixels - pixels.astype(int)).mean() < 8
+
+
+def test_avif_of_more_than_8_bits_is_a_line():
+  pixels = np.full((48, 64, 3), 30000, np.uint16)
+  image = pyvips.Image.new_from_array(pixels, interpretation='rgb16')
+  for bits in (8, 10, 12):
+    data = image.heifsave_buffer(compression='av1', bitdepth=bits)
+    picture = picture_files.read(data)
+    lines = (f'its {bits} bits were brought to 8',) if bits > 8 else ()
+    assert picture.notes == lines
+    assert abs(picture.pixels.astype(int) - 30000 // 257).max() <= 1
 
 
 def test_a_file_is_what_it_is_whatever_its_name(tmp_path):
