@@ -80,12 +80,12 @@ class Demo:
       for name in names
     ]
 
-  def wait_until_forgotten(self):
-    """Waits until no visitor's file is on disk, and fails if one stays."""
+  def wait_for_files(self, wanted):
+    """Waits until visitors' files are on disk, or until none is."""
     end = time.monotonic() + PATIENCE
-    while self.files() and time.monotonic() < end:
+    while bool(self.files()) != wanted and time.monotonic() < end:
       time.sleep(0.1)
-    assert not self.files()
+    assert bool(self.files()) == wanted
 
   def stop(self):
     """Returns what it wrote to stderr, once it has ended."""

@@ -130,7 +130,7 @@ def visit(browser, demo):
     assert url.startswith((demo.url, f'blob:{demo.url}', 'data:')), url
   assert not failures
   # What there was of the visitor goes with the page.
-  demo.wait_until_forgotten()
+  demo.wait_for_files(False)
 
 
 @pytest.mark.slow

@@ -119,10 +119,9 @@ def test_uploads_are_deleted_as_they_break_off_or_the_page_is_closed(demo):
   for name, value in {**headers, 'content-length': len(body)}.items():
     upload.putheader(name, value)
   upload.endheaders(body[: len(body) // 2])
-  while not demo.files():
-    pass
+  demo.wait_for_files(True)
   upload.close()
-  demo.wait_until_forgotten()
+  demo.wait_for_files(False)
   # More than a file or a request may have.
   for size in (7_000_000, 9_000_000):
     large, _ = multipart(bytes(size))
@@ -134,4 +133,4 @@ def test_uploads_are_deleted_as_they_break_off_or_the_page_is_closed(demo):
   assert status == 200
   assert demo.files() == json.loads(paths)
   heartbeat.close()
-  demo.wait_until_forgotten()
+  demo.wait_for_files(False)
