@@ -42,12 +42,14 @@ def decode(
   )
   if is_deep and image.format in _DEEP_FORMATS:
     return *_decode_deep(image, source), []
-  notes = []
-  if image.mode in ('I', 'F') or (
-    not is_deep_grey and any(';16' in mode for mode in modes)
-  ):
-    notes.append('its numbers were brought to 8 bits')
   image.load()
+  if image.mode in ('I', 'F'):
+    numbers, line = reading.scale_numbers(image)
+    deep = np.round(numbers * 65535).astype(np.uint16)[..., None]
+    return deep.repeat(3, axis=2), None, True, [f'{line}; it has 16 bits now']
+  notes = []
+  if not is_deep_grey and any(';16' in mode for mode in modes):
+    notes.append('its numbers were brought to 8 bits')
   simple, note = _simplify(image)
   is_grey = is_deep_grey or simple.mode in ('L', 'LA')
   return *_arrays(simple), is_grey, notes + note
@@ -85,8 +87,6 @@ def _simplify(image: Image.Image) -> tuple[Image.Image, list[str]]:
     return image, []
   if mode == 'CMYK':
     return _convert_cmyk(image)
-  if mode in ('I', 'F'):
-    return reading.to_rgb(image).convert('L'), []
   if mode == '1':
     notes = ['it was black and white only, and is grey now']
   elif mode in ('P', 'PA'):

@@ -24,7 +24,9 @@ _NOT_PHOTOS = frozenset(
   ('BUFR', 'EPS', 'FITS', 'GRIB', 'HDF5', 'MPEG', 'PCD', 'PDF', 'WMF')
 )
 # Tags of TIFF files.
-_BITS, _PLANES = 258, 284
+_BITS, _PLANES, _SIGN, _NO_DATA_TAG = 258, 284, 339, 42113
+# From here on, a value stands for no data.
+_NO_DATA = 1e30
 # A block of Photoshop files: 4 bytes, and whether the layers are laid together.
 _PSD_VERSION = 1057
 
@@ -78,9 +80,8 @@ def read(
   """Returns the photo in a file, upright, as 8-bit RGB.
 
   Applies EXIF's orientation, but no colour profile, and lays transparent parts
-  over a colour. Divides 16 bits by 257; integers of 32 bits and floats by the
-  smallest of 1, 255, 65535 that holds their largest value, or else by that
-  value. Takes the first frame of an animation.
+  over a colour. Divides 16 bits by 257, and scales numbers of 32 bits as
+  `scale_numbers` says. Takes the first frame of an animation.
 
   Args:
     path: the file.
@@ -102,20 +103,67 @@ def to_rgb(image: Image.Image, background: str = 'white') -> Image.Image:
   """Returns an image of any mode as 8-bit RGB; see `read`."""
   mode = image.mode
   if mode.startswith('I') or mode == 'F':
-    values = np.nan_to_num(np.asarray(image).astype(np.float64))
-    scale = 65535.0
-    if not mode.startswith('I;16'):
-      scales = (1.0, 255.0, 65535.0) if mode == 'F' else (65535.0,)
-      largest = values.max()
-      scale = next((s for s in scales if largest <= s), largest)
-    values = np.clip(values * (255 / scale), 0, 255)
-    image = Image.fromarray(np.round(values).astype(np.uint8))
+    if mode.startswith('I;16'):
+      values = np.asarray(image) / 65535
+    else:
+      values, _ = scale_numbers(image)
+    values = np.round(values * 255)
+    image = Image.fromarray(values.astype(np.uint8))
   elif image.has_transparency_data:
     image = image.convert('LA') if mode == 'La' else image
     image = image.convert('RGBA')
     below = Image.new('RGBA', image.size, background)
     image = Image.alpha_composite(below, image)
   return image.convert('RGB')
+
+
+def scale_numbers(image: Image.Image) -> tuple[np.ndarray, str]:
+  """Returns numbers of 32 bits in [0, 1], and a line on how they were scaled.
+
+  Values that are whole and fit into 8 or 16 bits are divided by 255 or 65535;
+  those in [0, 1] stay. Of others, the smallest becomes 0 and the largest 1.
+  What is no finite number, or stands for no data, takes no part in this and
+  becomes 0, but for positive infinity, which becomes 1.
+
+  Args:
+    image: of mode I or F.
+
+  Returns:
+    float [H, W], and the line.
+
+  Raises:
+    UnreadableError: there is no finite number.
+  """
+  values = np.asarray(image)
+  tags = getattr(image, 'tag_v2', {})
+  # Pillow reads those without a sign as if they had one.
+  if (
+    image.mode == 'I'
+    and tags.get(_BITS) == (32,)
+    and tags.get(_SIGN, (1,)) == (1,)
+  ):
+    values = values.view(np.uint32)
+  values = values.astype(np.float64)
+  counts = np.abs(values) < _NO_DATA
+  with contextlib.suppress(ValueError):
+    counts &= values != float(str(tags.get(_NO_DATA_TAG, '')).strip('\0 '))
+  if not counts.any():
+    raise UnreadableError('none of its values is a finite number')
+  low, high = values[counts].min(), values[counts].max()
+  top = 1.0 if high <= 1 else 255.0 if high <= 255 else 65535.0
+  note = f'its values, {low:g} to {high:g}, were divided by {top:g}'
+  is_whole = top == 1 or not (values[counts] % 1).any()
+  if not (low >= 0 and high <= top and is_whole):
+    top = high - low
+    note = f'its values, {low:g} to {high:g}, were scaled to black and white'
+    # All of an image of one value is white.
+    low, top = (low, top) if top else (low - 1, 1.0)
+  else:
+    low = 0.0
+  if not counts.all():
+    note += f', and {np.sum(~counts)} of them are no numbers'
+  values = np.where(counts, values, np.where(values > 0, np.inf, -np.inf))
+  return np.clip((values - low) / top, 0, 1), note
 
 
 def square(image: Image.Image, side: int) -> Image.Image:

@@ -27,6 +27,11 @@ _KINDS = (
     rb'PK\x03\x04.{26}mimetype(image/|application/x-krita)',
     f'layers; {SAVE_AS}',
   ),
+  (
+    rb'II[*+]\0|MM\0[*+]',
+    'a TIFF file of numbers that are not read, or damaged; save it with whole '
+    'numbers of 8 or 16 bits',
+  ),
   (rb'%PDF', f'a PDF file; {SAVE_AS}'),
   (rb'%!PS|\xc5\xd0\xd3\xc6', f'a PostScript file; {SAVE_AS}'),
   (rb'(\xef\xbb\xbf)?\s*<!?(?i:doctype html|html)', 'a web page, not a photo'),

@@ -1,5 +1,6 @@
 """What is in a file, as arrays: 16 bits, palettes, CMYK, transparency."""
 
+import io
 import os
 import struct
 import zlib
@@ -9,7 +10,7 @@ from photos import samples
 from PIL import Image, ImageCms
 import pytest
 
-from inpaint_jax.photos import picture_files
+from inpaint_jax.photos import picture_files, reading
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
 
@@ -60,17 +61,12 @@ def test_what_is_not_rgb_is_converted_with_a_line(tmp_path):
   bits.putdata([0, 1, 0])
   cmyk = Image.new('CMYK', (3, 1))
   cmyk.putdata([(0, 0, 0, 0), (0, 255, 0, 0), (0, 0, 0, 255)])
-  ints = Image.fromarray(np.int32([[0, 257 * 100, 65535]]))
-  floats = Image.fromarray(np.float32([[0, 100 / 255, 1]]))
   wheel = [[10, 20, 30], [200, 100, 50], [0, 0, 0]]
-  grey = [[0] * 3, [100] * 3, [255] * 3]
   cases = [
     (palette, 'PNG', wheel, 'palette', False),
     (palette, 'GIF', wheel, 'palette', False),
     (bits, 'PNG', [[0] * 3, [255] * 3, [0] * 3], 'black and white', True),
     (cmyk, 'TIFF', [[255] * 3, [255, 0, 255], [0] * 3], 'CMYK', False),
-    (ints, 'TIFF', grey, '8 bits', True),
-    (floats, 'TIFF', grey, '8 bits', True),
   ]
   for image, kind, expected, note, is_grey in cases:
     picture = picture_files.read(samples.pillow_bytes(image, kind))
@@ -160,3 +156,61 @@ def test_16_bit_grey_of_jpeg_2000():
   np.testing.assert_array_equal(picture.pixels[..., :1], values)
   assert picture.grey
   assert picture.notes == ()
+
+
+NAN, INF, LOWEST = np.nan, np.inf, -3.4e38
+
+
+@pytest.mark.parametrize(
+  ('values', 'levels', 'note'),
+  [
+    (np.int32([0, 25700, 65535]), [0, 25700, 65535], '0 to 65535, were div'),
+    (np.int32([0, 100, 255]), [0, 25700, 65535], 'divided by 255'),
+    (np.int32([-5, 0, 5]), [0, 32768, 65535], '-5 to 5, were scaled'),
+    (np.int32([0, 2**30, 2**31 - 1]), [0, 32768, 65535], 'were scaled'),
+    (np.float32([0, 0.25, 0.5]), [0, 16384, 32768], 'divided by 1;'),
+    (np.float32([0, 100, 255]), [0, 25700, 65535], 'divided by 255'),
+    (np.float32([0, 4.1, 8.2]), [0, 32768, 65535], '0 to 8.2, were scaled'),
+    (np.float32([0, 4.1, 8.2, INF]), [0, 32768, 65535, 65535], '1 of them'),
+    (np.float32([0, 0.25, -INF, NAN]), [0, 16384, 0, 0], '2 of them'),
+    (np.float32([2.5, LOWEST, 4]), [0, 0, 65535], '1 of them'),
+    (np.float32([8.2, 8.2]), [65535, 65535], '8.2 to 8.2'),
+    (np.float32([0, 0]), [0, 0], 'divided by 1;'),
+  ],
+)
+def test_numbers_of_32_bits_keep_their_levels(values, levels, note):
+  data = samples.pillow_bytes(Image.fromarray(values[None]), 'TIFF')
+  picture = picture_files.read(data)
+  assert picture.grey
+  assert picture.pixels[0, :, 0].tolist() == levels
+  assert len(picture.notes) == 1
+  assert note in picture.notes[0]
+  assert 'it has 16 bits now' in picture.notes[0]
+  rgb = np.asarray(reading.to_rgb(Image.open(io.BytesIO(data))))
+  np.testing.assert_allclose(rgb[0, :, 0], np.array(levels) / 257, atol=0.51)
+
+
+def test_float_values_that_stand_for_no_data():
+  values = Image.fromarray(np.float32([[2.5, -9999, 4]]))
+  data = samples.pillow_bytes(values, 'TIFF', tiffinfo={42113: '-9999'})
+  assert picture_files.read(data).pixels[0, :, 0].tolist() == [0, 0, 65535]
+  nothing = Image.fromarray(np.float32([[np.nan, np.inf]]))
+  with pytest.raises(errors.UserError, match='none of its values is a finite'):
+    picture_files.read(samples.pillow_bytes(nothing, 'TIFF'))
+
+
+def test_whole_numbers_without_a_sign():
+  values = np.uint32([[0, 2**31, 2**32 - 1]])
+  data = samples.pillow_bytes(Image.fromarray(values.view(np.int32)), 'TIFF')
+  signed, unsigned = (struct.pack('<HHII', 339, 3, 1, x) for x in (2, 1))
+  assert signed in data
+  data = data.replace(signed, unsigned)
+  assert picture_files.read(data).pixels[0, :, 0].tolist() == [0, 32768, 65535]
+
+
+def test_colours_in_float_are_refused_with_what_to_do():
+  values = samples.bare_tiff(
+    samples.noise(8, 8, 3, np.uint16), b'II', others={339: (3, 3, 3)}
+  )
+  with pytest.raises(errors.UserError, match='whole numbers of 8 or 16 bits'):
+    picture_files.read(values)
