@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import os
 
-from inpaint_jax.photos import reading
+from inpaint_jax.photos import file_names, reading, unread_files
 from inpaint_jax.system import errors
 
 
@@ -18,7 +18,8 @@ class Listing:
     paths: files whose extension is that of a photo, relative to `root` with
       forward slashes, sorted.
     sizes: sizes of these files in bytes.
-    other_files: number of other files by extension, such as {'.txt': 2}.
+    other_files: number of other files by extension, such as {'.txt': 2}, and
+      of masks that lie beside their photos.
     unreadable: (path, reason) of folders that cannot be listed.
   """
 
@@ -29,9 +30,13 @@ class Listing:
   unreadable: list[tuple[str, str]]
 
   def fingerprint(self) -> str:
-    """Returns 12 hex digits over paths and sizes, not times or the root."""
+    """Returns 12 hex digits over paths and sizes, not times or the root.
+
+    Systems that store accents in other ways give the same digits.
+    """
     digest = hashlib.sha256()
-    for path, size in zip(self.paths, self.sizes, strict=True):
+    paths = map(file_names.composed, self.paths)
+    for path, size in sorted(zip(paths, self.sizes, strict=True)):
       digest.update(os.fsencode(path) + b'\0%d\0' % size)
     return digest.hexdigest()[:12]
 
@@ -75,25 +80,35 @@ def list_photos(root: str) -> Listing:
       continue
     visited.add((status.st_dev, status.st_ino))
     folders[:] = sorted(name for name in folders if not name.startswith('.'))
+    images = []
     for name in names:
-      extension = os.path.splitext(name)[1].lower()
-      path = os.path.join(folder, name)
+      stem, extension = os.path.splitext(name)
       if name.startswith('.'):
         continue
-      if extension in reading.extensions():
-        # A broken link has no size; reading it reports it.
-        size = os.stat(path).st_size if os.path.exists(path) else 0
-        sizes[_relative(path, root)] = size
+      if extension.lower() in reading.extensions():
+        images.append((stem, name))
       else:
-        other[extension or 'no extension'] += 1
+        other[extension.lower() or 'no extension'] += 1
+    are_masks = file_names.find_masks([stem for stem, _ in images])
+    for (_, name), is_mask in zip(images, are_masks, strict=True):
+      if is_mask:
+        other['masks of photos'] += 1
+        continue
+      path = os.path.join(folder, name)
+      # A broken link has no size; reading it reports it.
+      size = os.stat(path).st_size if os.path.exists(path) else 0
+      sizes[_relative(path, root)] = size
   if not sizes:
     kinds = ', '.join(f'{ending}: {n}' for ending, n in other.items())
     found = f'{other.total()} other files ({kinds})' if other else 'no file'
+    advice = unread_files.advise(other)
     if unreadable:
       found = f'folders that cannot be read ({unreadable[0][1]}), {found}'
     raise errors.UserError(
       f'data.source={root} holds {found} and no photo (.jpg, .png, .webp, .tif '
-      'and others); set data.source to a folder of photos'
+      'and others); '
+      + (f'{advice}; ' if advice else '')
+      + 'set data.source to a folder of photos'
     )
   paths = sorted(sizes)
   return Listing(

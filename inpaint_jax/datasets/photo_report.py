@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+from inpaint_jax.photos import unread_files
 from inpaint_jax.system import json_files
 
 
@@ -38,6 +39,8 @@ class Report:
     if self.other_files:
       kinds = ', '.join(f'{e}: {n}' for e, n in self.other_files.items())
       lines.append(f'other files: {sum(self.other_files.values())} ({kinds})')
+      if advice := unread_files.advise(self.other_files):
+        lines.append(f'  {advice}')
     lines.append(f'unreadable: {len(self.unreadable)}')
     lines += [f'  {path}: {reason}' for path, reason in self.unreadable]
     lines.append(f'near-duplicates dropped: {len(self.near_duplicates)}')
@@ -55,11 +58,12 @@ class Report:
   def summary(self) -> str:
     """Returns the report in one line."""
     crops = '/'.join(str(n) for n in self.crops.values())
+    advice = unread_files.advise(self.other_files)
     return (
       f'train/val/test: {crops} crops from {sum(self.photos.values())} '
       f'photos; skipped {len(self.unreadable)} unreadable, '
       f'{len(self.near_duplicates)} near-duplicates, all named in report.json '
-      'beside the dataset'
+      'beside the dataset' + (f'; {advice}' if advice else '')
     )
 
   def write(self, path: pathlib.Path) -> None:

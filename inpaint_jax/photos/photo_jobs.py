@@ -2,19 +2,13 @@
 
 import collections
 from collections.abc import Mapping, Sequence
+import itertools
 import pathlib
-import re
 from typing import NamedTuple
-import unicodedata
 
-from inpaint_jax.photos import formats, reading, unread_files
+from inpaint_jax.photos import file_names, formats, reading, unread_files
 from inpaint_jax.system import errors
 
-# NAME_mask, 'NAME (Mask)', NAME-mask001, mask_NAME and the like.
-_MASK_NAMES = (
-  re.compile(r'(.+?)[\s._([-]+masks?[\s._-]*\d*[])]?', re.IGNORECASE),
-  re.compile(r'masks?[\s._-]+(.+)', re.IGNORECASE),
-)
 # As many files are named in a line.
 _MAX_NAMES = 10
 
@@ -71,29 +65,12 @@ def list_jobs(
       f'{folder} is a folder, and the result {out} is a file; name a folder'
     )
   for taken in (folder, masks):
-    if taken and taken.is_dir() and out.exists() and out.samefile(taken):
+    if taken and taken.is_dir() and _is_same(out, taken):
       raise errors.UserError(
         f'the results in {out} would overwrite inputs; name another folder'
       )
   images, lines = _scan(folder)
-  choices = None
-  if masks and masks.is_dir():
-    choices, _ = (images, lines) if masks.samefile(folder) else _scan(masks)
-  left_out = _find_masks(images)
-  if choices is images:
-    choices = left_out
-  elif choices:
-    # Such as gas.jpg and 'gas mask.jpg', where each has a mask of its name.
-    names = {_key(mask.stem) for mask in choices}
-    left_out = [
-      image
-      for image in left_out
-      if _key(image.stem) not in names
-      or names.isdisjoint(map(_key, _photo_names(image)))
-    ]
-  elif masks and masks.is_file():
-    same = {x for x in images if x.exists() and x.samefile(masks)}
-    left_out = sorted(same.union(left_out))
+  left_out, choices = _part_masks(images, folder, masks)
   if choices == []:
     raise errors.UserError(
       f'the folder {masks} has no masks in it; a mask has the name of its '
@@ -124,29 +101,36 @@ def list_jobs(
   return jobs, lines
 
 
-def _photo_names(mask: pathlib.Path) -> list[str]:
-  """Returns NAME for a file NAME_mask and the like, none for others."""
-  matches = [pattern.fullmatch(mask.stem) for pattern in _MASK_NAMES]
-  return [match[1] for match in matches if match]
+def _part_masks(
+  images: list[pathlib.Path], folder: pathlib.Path, masks: pathlib.Path | None
+) -> tuple[list[pathlib.Path], list[pathlib.Path] | None]:
+  """Returns the images that are masks, and the masks to choose from.
 
-
-def _find_masks(images: Sequence[pathlib.Path]) -> list[pathlib.Path]:
-  """Returns the images whose names make them masks of others among them."""
-  names = {_key(image.stem) for image in images}
-  return [
+  The latter are None where each photo has the same mask, or none.
+  """
+  are_masks = file_names.find_masks([image.stem for image in images])
+  here = list(itertools.compress(images, are_masks))
+  if masks and masks.is_file():
+    same = {image for image in images if _is_same(image, masks)}
+    return sorted(same.union(here)), None
+  if masks is None or not masks.is_dir():
+    return here, None
+  if masks.samefile(folder):
+    return here, here
+  choices, _ = _scan(masks)
+  names = {file_names.key(mask.stem) for mask in choices}
+  # Not such as gas.jpg and 'gas mask.jpg', each with a mask of its own name.
+  left_out = [
     image
-    for image in images
-    if not names.isdisjoint(map(_key, _photo_names(image)))
+    for image in here
+    if file_names.key(image.stem) not in names
+    or not file_names.is_mask(image.stem, names)
   ]
+  return left_out, choices
 
 
-def _composed(name: str) -> str:
-  """Returns a name with composed accents; some systems take them apart."""
-  return unicodedata.normalize('NFC', name)
-
-
-def _key(name: str) -> str:
-  return _composed(name).casefold()
+def _is_same(path: pathlib.Path, other: pathlib.Path) -> bool:
+  return path.exists() and path.samefile(other)
 
 
 def _by_photo(
@@ -158,9 +142,9 @@ def _by_photo(
   """
   own, marked = collections.defaultdict(list), collections.defaultdict(list)
   for mask in masks:
-    own[_key(mask.stem)].append((mask.stem, mask))
-    for name in _photo_names(mask):
-      marked[_key(name)].append((name, mask))
+    own[file_names.key(mask.stem)].append((mask.stem, mask))
+    for name in file_names.list_photos(mask.stem):
+      marked[file_names.key(name)].append((name, mask))
   return marked | own
 
 
@@ -168,9 +152,9 @@ def _find_mask(
   photo: pathlib.Path, by_photo: Mapping[str, list[tuple[str, pathlib.Path]]]
 ) -> tuple[pathlib.Path | None, str]:
   """Returns the mask of a photo, or None and the problem."""
-  found = by_photo.get(_key(photo.stem), [])
+  found = by_photo.get(file_names.key(photo.stem), [])
   # A name that is spelt the same is preferred.
-  for spell in (str, _composed, _key):
+  for spell in (str, file_names.composed, file_names.key):
     own = [mask for name, mask in found if spell(name) == spell(photo.stem)]
     if own:
       break

@@ -1,6 +1,6 @@
 """Files that are not read, though they hold a photo or a drawing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 import contextlib
 import re
 from typing import Any, BinaryIO
@@ -55,6 +55,19 @@ _SENSOR = (32803, 34892)
 # Larger by this factor, another picture of a file is the photo.
 _FAR_LARGER = 4
 _MAX_DIRECTORIES = 16
+
+
+def advise(counts: Mapping[str, int]) -> str:
+  """Returns a line on the files of a folder that are not read, '' for none.
+
+  Args:
+    counts: number of files by ending, such as {'.cr2': 3, '.txt': 1}.
+  """
+  unread = {e: n for e, n in counts.items() if e[1:] in ENDINGS}
+  if not unread:
+    return ''
+  kinds = ', '.join(f'{ending}: {n}' for ending, n in unread.items())
+  return f'types that are not read: {kinds}; save these as JPEG, PNG or TIFF'
 
 
 def explain(head: bytes) -> str:

@@ -38,6 +38,37 @@ def test_fingerprint_changes_with_the_folder_but_not_with_its_place(tmp_path):
   assert photo_folder.list_photos(str(new)).fingerprint() != first
 
 
+def test_fingerprint_is_the_same_however_accents_are_stored(tmp_path):
+  """Copied from a Mac, a name may come apart, and its place in the order."""
+  prints = []
+  for accent in ('\xe9', 'e\u0301'):
+    folder = tmp_path / str(len(prints))
+    folder.mkdir()
+    (folder / f'{accent}.jpg').write_bytes(b'1')
+    (folder / 'f.jpg').write_bytes(b'12')
+    prints.append(photo_folder.list_photos(str(folder)).fingerprint())
+  assert prints[0] == prints[1]
+
+
+def test_masks_beside_their_photos_are_no_photos(tmp_path):
+  deep = tmp_path / 'deep'
+  deep.mkdir()
+  for path in ('a.jpg', 'a_mask.png', 'b_mask.png', 'deep/b.jpg', 'c.cr2'):
+    (tmp_path / path).touch()
+  listing = photo_folder.list_photos(str(tmp_path))
+  assert listing.paths == ['a.jpg', 'b_mask.png', 'deep/b.jpg']
+  assert listing.other_files == {'.cr2': 1, 'masks of photos': 1}
+
+
+def test_a_source_of_photos_that_are_not_read(tmp_path):
+  for name in ('a.CR2', 'b.cr2', 'c.txt'):
+    (tmp_path / name).touch()
+  with pytest.raises(errors.UserError) as caught:
+    photo_folder.list_photos(str(tmp_path))
+  advice = 'types that are not read: .cr2: 2; save these as JPEG, PNG or TIFF; '
+  assert advice in str(caught.value)
+
+
 def test_a_source_without_photos_is_one_line(tmp_path):
   (tmp_path / 'file').touch()
   empty = tmp_path / 'empty'

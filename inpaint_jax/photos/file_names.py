@@ -1,0 +1,47 @@
+"""Names of photos and of their masks, as people and systems spell them."""
+
+from collections.abc import Sequence, Set
+import re
+import unicodedata
+
+# NAME_mask, 'NAME (Mask)', NAME-mask001, mask_NAME and the like.
+_MASK_NAMES = (
+  re.compile(r'(.+?)[\s._([-]+masks?[\s._-]*\d*[])]?', re.IGNORECASE),
+  re.compile(r'masks?[\s._-]+(.+)', re.IGNORECASE),
+)
+
+
+def composed(name: str) -> str:
+  """Returns a name with composed accents; some systems take them apart."""
+  return unicodedata.normalize('NFC', name)
+
+
+def key(name: str) -> str:
+  """Returns what is the same for all spellings of a name."""
+  return composed(name).casefold()
+
+
+def list_photos(mask: str) -> list[str]:
+  """Returns the photos that a mask's name may stand for, NAME for NAME_mask.
+
+  Args:
+    mask: a file's name without its ending, as all names here.
+  """
+  matches = [pattern.fullmatch(mask) for pattern in _MASK_NAMES]
+  return [match[1] for match in matches if match]
+
+
+def is_mask(name: str, photos: Set[str]) -> bool:
+  """Returns whether a file is by its name the mask of one of some photos.
+
+  Args:
+    name: of the file.
+    photos: keys of the photos' names.
+  """
+  return not photos.isdisjoint(map(key, list_photos(name)))
+
+
+def find_masks(names: Sequence[str]) -> list[bool]:
+  """Returns of each picture in a folder whether it is the mask of another."""
+  photos = set(map(key, names))
+  return [is_mask(name, photos) for name in names]
