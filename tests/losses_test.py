@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from PIL import Image
 import pytest
 
 from inpaint_jax import losses, masks, models, optimizers
@@ -15,9 +14,7 @@ from inpaint_jax.system import errors
 from inpaint_jax.training import train_step
 from inpaint_jax.training.train_state import create_train_state
 
-TESTS = pathlib.Path(__file__).parent
-PHOTOS = TESTS.parents[1] / 'shared/landscapes/photos'
-GOLDEN = np.load(TESTS / 'golden/losses.npz')
+GOLDEN = np.load(pathlib.Path(__file__).parent / 'golden/losses.npz')
 CASES = {
   'mse': (losses.mse, {}),
   'l1': (losses.l1, {}),
@@ -171,6 +168,7 @@ def test_shapes_and_types(name):
     np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures('quick_compile')
 def test_the_name_changes_the_gradient():
   """The reference's public code trained every run of its table with mse."""
@@ -202,22 +200,14 @@ def test_the_name_changes_the_gradient():
     assert np.linalg.norm(grads[one] - grads[other]) > 1e-2, (one, other)
 
 
-def _pictures():
-  """Returns 8 pictures [8, 32, 32, 3], of photographs where there are some."""
-  if PHOTOS.is_dir():
-    pictures = []
-    for path in sorted(PHOTOS.iterdir())[:8]:
-      with Image.open(path) as photo:
-        x, y = photo.width // 2 - 32, photo.height // 2 - 32
-        crop = photo.convert('RGB').resize(
-          (32, 32), Image.Resampling.BOX, box=(x, y, x + 64, y + 64)
-        )
-      pictures.append(np.asarray(crop) / 255)
-    return np.stack(pictures).astype(np.float32)
-  # Else sky over hills: two gradients, and a border that is a sum of sines.
+def _images():
+  """Returns 8 images of sky over hills, [8, 32, 32, 3].
+
+  Two gradients, and a boundary that is a sum of sines.
+  """
   r = np.random.RandomState(0)
   y, x = np.mgrid[:32, :32] / 32
-  pictures = []
+  images = []
   for _ in range(8):
     phases, colors = r.uniform(0, 6, 3), r.uniform(0, 1, (4, 3))
     hill = 0.5 + sum(
@@ -226,14 +216,15 @@ def _pictures():
     land = np.clip((y - hill) * 6 + 0.5, 0, 1)[..., None]
     sky = colors[0] + (colors[1] - colors[0]) * y[..., None]
     ground = colors[2] + (colors[3] - colors[2]) * x[..., None]
-    pictures.append(sky + (ground - sky) * land)
-  return np.stack(pictures).astype(np.float32)
+    images.append(sky + (ground - sky) * land)
+  return np.stack(images).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', losses.LOSSES)
 def test_overfits(name):
   """Each loss brings the holes of 8 pictures to 24 dB, from about 14."""
-  image = _pictures()
+  image = _images()
   mask = np.zeros((8, 32, 32, 1), np.float32)
   r = np.random.RandomState(0)
   for one in mask:
@@ -279,6 +270,7 @@ def test_overfits(name):
   assert psnr >= 24
 
 
+@pytest.mark.slow
 def test_white_is_finite_in_a_whole_training_step():
   """Compiled with the division by 255, 1 - image may come out below 0."""
   from configs import smoke

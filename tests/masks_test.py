@@ -170,6 +170,7 @@ def test_single_stamps_are_discs_and_squares_of_both_sizes():
   assert min(counts) > 30
 
 
+@pytest.mark.slow
 def test_stamps_are_distributed_as_in_a_plain_simulation():
   rng = np.random.default_rng(0)
   y, x = np.mgrid[:32, :32]

@@ -97,6 +97,7 @@ def test_hole_metrics_do_not_see_known_pixels(name):
   ).all()
 
 
+@pytest.mark.slow
 def test_psnr_and_ssim_equal_dm_pix():
   output, image, mask = random_batch(count=2)
   psnr = metrics.psnr(output, image, mask)
@@ -118,6 +119,7 @@ def test_ssim_of_constant_pictures():
   np.testing.assert_allclose(value, [expected], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_perfect_pictures():
   _, image, mask = random_batch()
   perfect = metrics.compute(image, image, mask)

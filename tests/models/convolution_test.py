@@ -34,7 +34,7 @@ def _with_gradients(convolve, x, kernel, gradient):
     ((2, 16, 24, 5), 8),
     ((1, 64, 32, 8), 3),
     ((1, 6, 10, 4), 4),
-    ((2, 16, 16, 64), 64),
+    pytest.param((2, 16, 16, 64), 64, marks=pytest.mark.slow),
   ],
 )
 def test_results_and_gradients_are_those_of_xla(shape, features, dtype):

@@ -58,7 +58,11 @@ def test_parameter_count(name):
 
 
 @pytest.mark.parametrize(
-  ('size', 'conv'), [('square', 'winograd'), ('wide', 'xla')]
+  ('size', 'conv'),
+  [
+    pytest.param('square', 'winograd', marks=pytest.mark.slow),
+    ('wide', 'xla'),
+  ],
 )
 @pytest.mark.parametrize('name', models.MODELS)
 def test_equals_torch(name, size, conv):
