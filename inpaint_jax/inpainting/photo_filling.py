@@ -5,17 +5,18 @@
   result = photo_filling.fill_picture(inpainter, picture, hole)
   lines = picture_files.write('out.png', result)
 
-What is transparent is a hole unless a mask says otherwise, and what is filled
-becomes opaque.
+What is transparent is a hole unless a mask says otherwise. What is filled
+becomes as opaque as its surroundings.
 """
 
 from collections.abc import Callable, Mapping
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
 
-from inpaint_jax.inpainting import checks
+from inpaint_jax.inpainting import checks, transparency
 from inpaint_jax.photos import formats, mask_files, picture_files, reading
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
@@ -28,6 +29,7 @@ def prepare(
   *,
   expand: Mapping[str, int] | None = None,
   dilate: int = 0,
+  wrap: bool = False,
 ) -> tuple[Picture, np.ndarray]:
   """Returns a picture and its hole, both expanded, ready to be filled.
 
@@ -36,6 +38,7 @@ def prepare(
     mask: bool [H, W], True = hole; None = what is transparent.
     expand: pixels to add, as in `expand_picture`.
     dilate: pixels by which the hole grows on all sides.
+    wrap: whether the left border meets the right one.
 
   Returns:
     The picture, and its hole, bool [H, W].
@@ -44,19 +47,25 @@ def prepare(
     errors.UserError: there is no hole, or nothing but hole, or the expanded
       picture would be too large.
   """
+  expand = expand or {}
+  if wrap and (expand.get('left') or expand.get('right')):
+    raise errors.UserError(
+      'wrap=True joins the left and the right border, and nothing can be added '
+      'between them; expand the photo at top and bottom only'
+    )
   hole = mask
   if hole is None:
     hole = np.zeros(picture.pixels.shape[:2], bool)
     if picture.alpha is not None:
       hole = mask_files.find_transparent(picture.alpha)
-  if expand and any(expand.values()):
+  if any(expand.values()):
     picture, hole = expand_picture(picture, hole, **expand)
   if mask is None and not hole.any():
     raise errors.UserError(
       'the photo has no transparent pixels to fill; name a mask, or expand the '
       'photo'
     )
-  hole = _dilate(hole, dilate)
+  hole = _dilate(hole, dilate, wrap)
   checks.check_hole(hole)
   return picture, hole
 
@@ -67,6 +76,7 @@ def prepare_job(
   invert_mask: bool = False,
   expand: Mapping[str, int] | None = None,
   dilate: int = 0,
+  wrap: bool = False,
 ) -> tuple[Picture, np.ndarray]:
   """Reads the files of a job; see `prepare`.
 
@@ -86,7 +96,9 @@ def prepare_job(
     )
     mask_files.check_differs(job.mask, job.photo, str(job.mask))
     picture = dataclasses.replace(picture, notes=(*picture.notes, *notes))
-  picture, hole = prepare(picture, mask, expand=expand, dilate=dilate)
+  picture, hole = prepare(
+    picture, mask, expand=expand, dilate=dilate, wrap=wrap
+  )
   height, width = hole.shape
   formats.check_size(height, width, formats.format_of(job.out))
   return picture, hole
@@ -98,7 +110,7 @@ def fill_picture(
   hole: np.ndarray,
   **options: Any,
 ) -> Picture:
-  """Returns a picture with its hole filled, and opaque there.
+  """Returns a picture with its hole filled, and its alpha there as well.
 
   Args:
     inpainter: such as an Inpainter: (pixels [H, W, 3], hole [H, W]) -> pixels.
@@ -106,11 +118,16 @@ def fill_picture(
     hole: bool [H, W], as `prepare` returns it.
     **options: further arguments of the inpainter, such as `feather`.
   """
-  pixels = inpainter(picture.pixels, hole, **options)
-  alpha = picture.alpha
-  if alpha is not None:
-    filled = hole | _find_rim(alpha, hole)
-    alpha = np.where(filled, np.iinfo(alpha.dtype).max, alpha)
+  if picture.alpha is None:
+    pixels = inpainter(picture.pixels, hole, **options)
+    return dataclasses.replace(picture, pixels=pixels)
+  pixels, alpha = transparency.fill_with_alpha(
+    functools.partial(inpainter, **options),
+    picture.pixels,
+    picture.alpha,
+    hole,
+    wrap=bool(options.get('wrap')),
+  )
   return dataclasses.replace(picture, pixels=pixels, alpha=alpha)
 
 
@@ -163,37 +180,13 @@ def expand_picture(
   return expanded, np.pad(hole, margins, constant_values=True)
 
 
-def _find_rim(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
-  """Returns the soft rim of transparent holes, as an eraser leaves it.
-
-  Its colours are known, but once the hole is filled it must be opaque, or it
-  would show as a line. A region of translucent pixels has such a rim if `hole`
-  covers all that is transparent in it; a cutout of which only a part is filled
-  keeps its outline, and so does glass.
-
-  Args:
-    alpha: uint8 or uint16 [H, W].
-    hole: bool [H, W], what is filled.
-
-  Returns:
-    bool [H, W], without the hole itself.
-  """
-  import scipy.ndimage
-
-  regions, count = scipy.ndimage.label(alpha < np.iinfo(alpha.dtype).max)
-  transparent = mask_files.find_transparent(alpha)
-  is_rim = np.zeros(count + 1, bool)
-  is_rim[regions[transparent & hole]] = True
-  is_rim[regions[transparent & ~hole]] = False
-  is_rim[0] = False
-  return is_rim[regions] & ~hole
-
-
-def _dilate(hole: np.ndarray, pixels: int) -> np.ndarray:
+def _dilate(hole: np.ndarray, pixels: int, wrap: bool) -> np.ndarray:
   """Returns a hole that is larger by some pixels on all sides, corners too."""
   if not pixels:
     return hole
   import scipy.ndimage
 
   side = 2 * min(pixels, max(hole.shape)) + 1
-  return scipy.ndimage.maximum_filter(hole, side, mode='constant')
+  return scipy.ndimage.maximum_filter(
+    hole, side, mode=('constant', 'wrap' if wrap else 'constant')
+  )

@@ -53,7 +53,9 @@ def test_a_hole_filled_in_part_keeps_its_outline():
     paint_grey, *photo_filling.prepare(Picture(noise(), alpha), mask)
   )
   np.testing.assert_array_equal(result.alpha[~mask], alpha[~mask])
-  assert (result.alpha[mask] == 255).all()
+  # What is transparent beside the filled part goes on into it.
+  assert result.alpha[15, 19] == 0
+  assert (result.alpha[:, :10] == 255).all()
 
 
 def test_glass_beside_a_hole_stays_translucent():
@@ -61,7 +63,7 @@ def test_glass_beside_a_hole_stays_translucent():
   mask = np.zeros(alpha.shape, bool)
   mask[10:20, 10:20] = True
   result = photo_filling.fill_picture(paint_grey, Picture(noise(), alpha), mask)
-  np.testing.assert_array_equal(result.alpha, np.where(mask, 255, 200))
+  np.testing.assert_array_equal(result.alpha, alpha)
 
 
 def test_options_reach_the_inpainter():
@@ -151,3 +153,13 @@ def test_no_hole_and_nothing_but_hole(alpha, mask, message):
   mask = None if mask is None else np.full(shape, mask)
   with pytest.raises(errors.UserError, match=message):
     photo_filling.prepare(Picture(pixels, alpha), mask)
+
+
+def test_dilation_goes_on_across_the_border():
+  mask = np.zeros((40, 50), bool)
+  mask[7, 49] = True
+  _, hole = photo_filling.prepare(Picture(noise()), mask, dilate=2, wrap=True)
+  assert hole.sum() == 25
+  assert hole[5:10, :2].all()
+  with pytest.raises(errors.UserError, match='top and bottom only'):
+    photo_filling.prepare(Picture(noise()), expand={'left': 3}, wrap=True)

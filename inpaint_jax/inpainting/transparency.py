@@ -1,0 +1,118 @@
+"""Fills images that are transparent in parts: alpha is filled as well."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from inpaint_jax.inpainting import blend
+from inpaint_jax.photos import mask_files
+
+# Up to this part of opaque, the colours of a pixel mean nothing.
+_CLEAR = 1 / 16
+# An outline is sharp if at most this part of the pixels around the hole is
+# translucent.
+_FEW = 0.2
+
+
+def fill_with_alpha(
+  fill: Callable[[np.ndarray, np.ndarray], np.ndarray],
+  pixels: np.ndarray,
+  alpha: np.ndarray,
+  hole: np.ndarray,
+  *,
+  wrap: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns pixels and alpha with their hole filled.
+
+  In the hole, alpha continues its surroundings: it is opaque where they are,
+  and an outline goes on. Colours of transparent pixels are not used, and stay.
+
+  Args:
+    fill: (pixels, hole) -> pixels.
+    pixels: uint8 or uint16 [H, W, 3].
+    alpha: of the same type [H, W], 0 = transparent.
+    hole: bool [H, W].
+    wrap: whether the left border meets the right one.
+  """
+  clear = ~hole & (alpha <= np.iinfo(alpha.dtype).max * _CLEAR)
+  filled = fill(_extend_colours(pixels, clear, hole), hole)
+  pixels = np.where(clear[..., None], pixels, filled)
+  return pixels, _continue_alpha(alpha, hole, wrap)
+
+
+def _extend_colours(
+  pixels: np.ndarray, clear: np.ndarray, hole: np.ndarray
+) -> np.ndarray:
+  """Gives transparent pixels the colour of the nearest that has one."""
+  import scipy.ndimage
+
+  unknown = clear | hole
+  if not clear.any() or unknown.all():
+    return pixels
+  nearest = scipy.ndimage.distance_transform_edt(
+    unknown, return_distances=False, return_indices=True
+  )
+  result = pixels.copy()
+  result[clear] = pixels[tuple(nearest[:, clear])]
+  return result
+
+
+def _continue_alpha(
+  alpha: np.ndarray, hole: np.ndarray, wrap: bool
+) -> np.ndarray:
+  """Returns alpha with its hole filled; [H, W] each."""
+  import scipy.ndimage
+
+  opaque = np.iinfo(alpha.dtype).max
+  alpha = np.where(_find_rim(alpha, hole), opaque, alpha)
+  if wrap:
+    around = hole.shape[1] // 2
+    wide = [
+      np.pad(x, [(0, 0), (around, around)], mode='wrap') for x in (alpha, hole)
+    ]
+    filled = _continue_alpha(wide[0], wide[1], wrap=False)
+    return filled[:, around : around + hole.shape[1]]
+  ring = scipy.ndimage.maximum_filter(hole, 3) & ~hole
+  beside = alpha[ring]
+  if beside.min() == beside.max():
+    return np.where(hole, beside[0], alpha)
+  (box,) = scipy.ndimage.find_objects((hole | ring).astype(np.int8))
+  values = alpha[box] / np.float32(opaque)
+  values = blend.harmonic_fill(values[..., None], ~hole[box])[..., 0]
+  is_soft = (beside > 0.1 * opaque) & (beside < 0.9 * opaque)
+  if np.mean(is_soft) <= _FEW:
+    # Over the slope, the distance to the outline: one pixel wide, as drawn.
+    slope = np.hypot(*np.gradient(values))
+    if not is_soft.any():
+      slope *= 1e-3
+    values = 0.5 + (values - 0.5) / np.maximum(slope, 1e-6)
+  result = alpha.copy()
+  filled = np.rint(np.clip(values, 0, 1) * opaque).astype(alpha.dtype)
+  result[box] = np.where(hole[box], filled, alpha[box])
+  return result
+
+
+def _find_rim(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
+  """Returns the soft rim of transparent holes, as an eraser leaves it.
+
+  Its colours are known, but once the hole is filled it must be opaque, or it
+  would show as a line. A region of translucent pixels has such a rim if `hole`
+  covers all that is transparent in it; a cutout of which only a part is filled
+  keeps its outline, and so does glass.
+
+  Args:
+    alpha: uint8 or uint16 [H, W].
+    hole: bool [H, W], what is filled.
+
+  Returns:
+    bool [H, W], without the hole itself.
+  """
+  import scipy.ndimage
+
+  regions, count = scipy.ndimage.label(alpha < np.iinfo(alpha.dtype).max)
+  transparent = mask_files.find_transparent(alpha)
+  is_rim = np.zeros(count + 1, bool)
+  is_rim[regions[transparent & hole]] = True
+  is_rim[regions[transparent & ~hole]] = False
+  is_rim[0] = False
+  return is_rim[regions] & ~hole

@@ -1,0 +1,105 @@
+"""transparency.py: alpha goes on in the hole, and black does not bleed."""
+
+import numpy as np
+import pytest
+
+from inpaint_jax import inference
+from inpaint_jax.inpainting import photo_filling, transparency
+from inpaint_jax.photos.picture import Picture
+
+ORANGE = (255, 140, 0)
+
+
+def disc(dtype=np.uint8, soft=True):
+  """An orange disc on transparent black."""
+  opaque = np.iinfo(dtype).max
+  y, x = np.mgrid[:120, :120]
+  inside = np.clip(40.5 - np.hypot(y - 60, x - 60), 0, 1)
+  alpha = inside if soft else np.rint(inside)
+  alpha = np.rint(alpha * opaque).astype(dtype)
+  colour = np.array(ORANGE) * (opaque // 255)
+  pixels = np.where(alpha[..., None] > 0, colour, 0).astype(dtype)
+  return pixels, alpha
+
+
+def grey(image, mask):
+  return np.full_like(image, 0.5)
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+@pytest.mark.parametrize('soft', [False, True])
+@pytest.mark.parametrize('texture', [False, True])
+def test_a_disc_with_a_mask_over_its_rim_stays_a_disc(dtype, soft, texture):
+  pixels, alpha = disc(dtype, soft)
+  hole = np.zeros(alpha.shape, bool)
+  hole[48:72, 88:112] = True
+  picture = Picture(np.where(hole[..., None], 77, pixels).astype(dtype), alpha)
+  result = photo_filling.fill_picture(
+    inference.Inpainter(grey, 32), picture, hole, texture=texture
+  )
+  opaque = np.iinfo(dtype).max
+  np.testing.assert_array_equal(result.alpha[~hole], alpha[~hole])
+  # A pixel or two of the outline, of 24 rows.
+  wrong = np.abs(result.alpha.astype(float) - alpha)[hole].sum() / opaque
+  assert wrong < 48
+  assert set(np.unique(result.alpha[hole])) >= {0, opaque}
+  if not soft:
+    assert set(np.unique(result.alpha)) == {0, opaque}
+  shown = result.alpha > 0
+  expected = np.array(ORANGE) * (opaque // 255)
+  error = np.abs(result.pixels[shown].astype(float) - expected)
+  assert error.max() <= opaque / 100
+  # Under what is transparent, nothing changes.
+  clear = ~hole & (alpha == 0)
+  np.testing.assert_array_equal(result.pixels[clear], pixels[clear])
+
+
+@pytest.mark.parametrize('level', [0, 200, 255])
+def test_even_surroundings_go_on(level):
+  pixels = np.full((40, 50, 3), 99, np.uint8)
+  alpha, hole = np.full((40, 50), level, np.uint8), np.zeros((40, 50), bool)
+  hole[10:20, 10:20] = True
+  alpha[hole] = 230
+  _, filled = transparency.fill_with_alpha(
+    lambda image, hole: image, pixels, alpha, hole
+  )
+  assert (filled == level).all()
+
+
+def test_soft_alpha_goes_on_smoothly():
+  alpha = np.tile(np.linspace(20, 230, 60).round().astype(np.uint8), (40, 1))
+  hole = np.zeros(alpha.shape, bool)
+  hole[10:30, 20:40] = True
+  _, filled = transparency.fill_with_alpha(
+    lambda image, hole: image,
+    np.zeros((40, 60, 3), np.uint8),
+    np.where(hole, 0, alpha).astype(np.uint8),
+    hole,
+  )
+  assert np.abs(filled.astype(int) - alpha).max() <= 4
+
+
+def test_nothing_that_is_visible_is_known():
+  """What was there goes, and what is left is transparent."""
+  pixels, alpha = disc()
+  result, filled = transparency.fill_with_alpha(
+    lambda image, hole: image, pixels, alpha, alpha > 0
+  )
+  assert (filled == 0).all()
+  np.testing.assert_array_equal(result, pixels)
+
+
+def test_alpha_goes_on_across_the_border():
+  alpha = np.full((40, 60), 255, np.uint8)
+  alpha[:, 50:] = 0
+  hole = np.zeros(alpha.shape, bool)
+  hole[10:30, :5] = hole[10:30, 55:] = True
+  _, filled = transparency.fill_with_alpha(
+    lambda image, hole: image,
+    np.zeros((40, 60, 3), np.uint8),
+    np.where(hole, 0, alpha).astype(np.uint8),
+    hole,
+    wrap=True,
+  )
+  assert (filled[20, :3] == 255).all()
+  assert (filled[20, 56:58] == 0).all()
