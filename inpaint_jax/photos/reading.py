@@ -227,8 +227,9 @@ def opened(
   except Image.DecompressionBombError as error:
     raise UnreadableError(too_large) from error
   except Image.UnidentifiedImageError as error:
+    ending = os.path.splitext(path_of(source))[1]
     with _rewound(source) as file:
-      kind = unread_files.explain(file.read(512))
+      kind = unread_files.explain(file.read(512), ending)
     raise UnreadableError(
       kind or 'not a picture, or its header is damaged'
     ) from error

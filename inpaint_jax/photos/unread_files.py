@@ -70,16 +70,18 @@ def advise(counts: Mapping[str, int]) -> str:
   return f'types that are not read: {kinds}; save these as JPEG, PNG or TIFF'
 
 
-def explain(head: bytes) -> str:
+def explain(head: bytes, ending: str = '') -> str:
   """Returns what a file is and what to do about it, '' if that is not known.
 
   Args:
     head: the first bytes of a file that Pillow cannot open, 512 of them.
+    ending: of its name, such as '.cr2'.
   """
   for pattern, text in _KINDS:
     if re.match(pattern, head, re.DOTALL):
       return text
-  return ''
+  is_known = ending.lower()[1:] in ENDINGS
+  return f'a {ending} file that cannot be read; {SAVE_AS}' if is_known else ''
 
 
 def find_fault(file: BinaryIO) -> str:

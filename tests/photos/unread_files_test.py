@@ -151,7 +151,15 @@ def test_what_else_it_is_is_said(tmp_path, head, kind):
   for source in (path, head):
     with pytest.raises(errors.UserError, match=f'cannot be read: {kind}'):
       picture_files.read(source)
+
+
+def test_an_ending_says_what_the_bytes_do_not():
   assert unread_files.explain(b'hello') == ''
+  assert unread_files.explain(b'hello', '.txt') == ''
+  assert unread_files.explain(b'hello', '.PCD') == (
+    'a .PCD file that cannot be read; save it as JPEG, PNG or TIFF'
+  )
+  assert unread_files.explain(b'%PDF', '.pcd').startswith('a PDF file')
 
 
 def psd(depth=8, has_picture=True):
