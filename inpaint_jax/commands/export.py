@@ -58,13 +58,13 @@ def main(argv: Sequence[str]) -> None:
   atomic_files.check_writable(path, f'output={path}')
 
   model = zoo.load(_MODEL.value or 'unet-landscapes')
-  report = export.export(model, path, _FORMAT.value, _DTYPE.value)
+  difference, rounding = export.export(model, path, _FORMAT.value, _DTYPE.value)
   print(
     f'wrote {path}, {path.stat().st_size / 1e6:.2f} MB; it differs from the '
-    f'model in JAX by at most {report.difference:.1g}'
+    f'model in JAX by at most {difference:.1g}'
   )
   if _DTYPE.value == 'float16':
-    print(f'half precision changes images by at most {report.rounding:.1g}')
+    print(f'half precision changes images by at most {rounding:.1g}')
   usage = export.FORMATS[_FORMAT.value].usage.format(path=str(path))
   print(
     'Use it so, with image float32 [B, H, W, 3] and mask float32 [B, H, W, 1] '

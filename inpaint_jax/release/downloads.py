@@ -25,8 +25,10 @@ MAX_BYTES = 500_000_000
 # Seconds to wait for the next byte of a server.
 TIMEOUT = 30.0
 
-_LOOPBACK = ('127.0.0.1', '::1', 'localhost')
-_CHUNK = 1 << 16
+# What serves http on this machine.
+_LOOPBACK = re.compile(
+  r'http://(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?([/?].*)?', re.I
+)
 
 
 def is_address(source: str) -> bool:
@@ -139,9 +141,8 @@ def check_allowed(url: str, origin: str = '') -> None:
     origin: the URL that redirects to it, if one does. A redirect from https to
       this machine is refused: it would let a stranger send requests here.
   """
-  if url.lower().startswith('https:'):
-    return
-  if _is_loopback(url) and not origin.lower().startswith('https:'):
+  is_local = _LOOPBACK.fullmatch(url) and not _is_https(origin)
+  if is_local or _is_https(url):
     return
   by = f' (to which {origin} redirects)' if origin else ''
   raise errors.UserError(
@@ -150,12 +151,8 @@ def check_allowed(url: str, origin: str = '') -> None:
   )
 
 
-def _is_loopback(url: str) -> bool:
-  try:
-    parts = urllib.parse.urlsplit(url)
-  except ValueError:
-    return False
-  return parts.scheme == 'http' and parts.hostname in _LOOPBACK
+def _is_https(url: str) -> bool:
+  return url.lower().startswith('https:')
 
 
 class _CheckRedirects(urllib.request.HTTPRedirectHandler):
@@ -175,18 +172,33 @@ def _download(url: str, name: str, file: IO[bytes]) -> None:
     errors.UserError: there is no network, the server answers with an error or
       stops sending, or the file is too large or ends early.
   """
-  opener = urllib.request.build_opener(_CheckRedirects)
-  if _is_loopback(url):
+  handlers: list[urllib.request.BaseHandler] = [_CheckRedirects()]
+  if _LOOPBACK.fullmatch(url):
     # No proxy can reach the servers of this machine.
-    opener = urllib.request.build_opener(
-      _CheckRedirects, urllib.request.ProxyHandler({})
-    )
-  request = urllib.request.Request(
-    url, headers={'User-Agent': f'inpaint_jax/{__version__}'}
-  )
+    handlers.append(urllib.request.ProxyHandler({}))
+  opener = urllib.request.build_opener(*handlers)
+  opener.addheaders = [('User-Agent', f'inpaint_jax/{__version__}')]
   try:
-    with opener.open(request, timeout=TIMEOUT) as response:
-      _copy(response, url, name, file)
+    with opener.open(url, timeout=TIMEOUT) as response:
+      total = response.length
+      title = f'downloading {name}'
+      with tqdm.tqdm(
+        None, title, total, disable=None, unit='B', unit_scale=True
+      ) as bar:
+        # `length` is what is to come, None if the server did not say it.
+        while file.tell() + (response.length or 0) <= MAX_BYTES:
+          count = file.write(response.read(1 << 16))
+          bar.update(count)
+          if not count and response.length:
+            raise errors.UserError(
+              f'{url} ended after {file.tell()} of {total} bytes; try again'
+            )
+          if not count:
+            return
+      raise errors.UserError(
+        f'{url} is larger than {MAX_BYTES / 1e6:g} MB, more than a model of '
+        'this package has; check the address'
+      )
   except errors.UserError:
     raise
   except urllib.error.HTTPError as error:
@@ -200,35 +212,3 @@ def _download(url: str, name: str, file: IO[bytes]) -> None:
       f'{url} cannot be downloaded ({errors.one_line(reason)}); check '
       'the network and the address, or use a model that is on this machine'
     ) from error
-
-
-def _copy(
-  response: http.client.HTTPResponse, url: str, name: str, file: IO[bytes]
-) -> None:
-  """Copies the body of an answer; raises if it is too long or too short."""
-  length = response.headers.get('Content-Length', '')
-  total = int(length) if length.isdecimal() else None
-  count = 0
-  with tqdm.tqdm(
-    desc=f'downloading {name}',
-    total=total,
-    unit='B',
-    unit_scale=True,
-    disable=None,
-  ) as bar:
-    while True:
-      if max(count, total or 0) > MAX_BYTES:
-        raise errors.UserError(
-          f'{url} is larger than {MAX_BYTES / 1e6:g} MB, more than a model of '
-          'this package has; check the address'
-        )
-      chunk = response.read(_CHUNK)
-      if not chunk:
-        break
-      file.write(chunk)
-      count += len(chunk)
-      bar.update(len(chunk))
-  if total is not None and count != total:
-    raise errors.UserError(
-      f'{url} ended after {count} of {total} bytes; try again'
-    )

@@ -14,15 +14,14 @@ To support another operation, write its rule and add it to PRIMITIVES. The
 operations are described at https://onnx.ai/onnx/operators.
 
 Attributes:
-  PRIMITIVES: name of a JAX primitive to rule `(graph, eqn, inputs) -> value`.
-  LAYERS: name of a jitted function to rule, for functions that become one
-    operation.
+  PRIMITIVES: name of a JAX primitive to its rule: the ONNX operation of the
+    same inputs, or a function `(graph, eqn, inputs) -> value`.
+  LAYERS: name of a jitted function to its operation and the attributes of it.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 from jax.extend import core
 import numpy as np
 import onnx
@@ -45,26 +44,22 @@ class Graph:
   """The nodes and weights of a graph that is being built."""
 
   def __init__(self, dtype: np.dtype):
-    """Creates an empty graph.
-
-    Args:
-      dtype: of the stored convolution kernels, float32 or float16.
-    """
+    """Creates an empty graph that stores convolution kernels as `dtype`."""
     # The name of the shape [B, 1, H, W], to which constants are expanded.
     self.shape = ''
     self.nodes: list[onnx.NodeProto] = []
     self.initializers: list[onnx.TensorProto] = []
-    self._dtype = np.dtype(dtype)
-    self._names: dict[bytes, str] = {}
+    self.dtype = dtype
+    self._names: dict[bytes, str] = {}  # By the content of the constant.
 
   def add(self, op: str, *inputs: Value, **attributes: Any) -> str:
     """Appends a node and returns the name of its output."""
-    names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
+    names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
     name = f'{op.lower()}_{len(self.nodes)}'
     self.nodes.append(helper.make_node(op, names, [name], name, **attributes))
     return name
 
-  def constant(self, value: np.ndarray) -> str:
+  def _constant(self, value: np.ndarray) -> str:
     """Stores a constant with JAX's order of axes; returns its name."""
     if value.ndim == 4:
       value = value.transpose(_TO_SECOND)
@@ -74,45 +69,31 @@ class Graph:
 
   def store(self, value: np.ndarray) -> str:
     """Stores a constant as it is, equal ones once; returns its name."""
-    value = np.asarray(value)
-    key = b'%s %s ' % (str(value.dtype).encode(), str(value.shape).encode())
-    key += value.tobytes()
+    key = numpy_helper.from_array(value).SerializeToString()
     if key not in self._names:
       name = self._names[key] = f'constant_{len(self._names)}'
-      self.initializers.append(
-        numpy_helper.from_array(np.ascontiguousarray(value), name)
-      )
+      self.initializers.append(numpy_helper.from_array(value, name))
     return self._names[key]
-
-  def kernel(self, value: np.ndarray) -> str:
-    """Stores a kernel in the graph's type; returns its name in float32."""
-    name = self.store(value.astype(self._dtype))
-    if self._dtype == value.dtype:
-      return name
-    return self.add('Cast', name, to=_onnx_type(value.dtype))
 
 
 Rule = Callable[[Graph, Eqn, Sequence[Value]], Value]
 
 
 def build(
-  fn: Callable[..., tuple[jax.Array, ...]],
-  channels: dict[str, int],
+  traced: core.ClosedJaxpr,
+  inputs: dict[str, int],
   outputs: Sequence[str],
-  *,
-  multiple: int,
   dtype: np.dtype,
-  metadata: dict[str, str] | None = None,
+  metadata: dict[str, str],
 ) -> bytes:
-  """Returns a function of images as the bytes of an ONNX file.
+  """Returns a traced function of images as the bytes of an ONNX file.
 
   Args:
-    fn: takes float32 [B, H, W, C] for each entry of `channels`, and returns
-      a tuple of float32 [B, H, W, 3], one for each of `outputs`. Its constants,
-      such as weights, are stored in the file.
-    channels: names of the inputs, with their C; the last C is 1.
+    traced: takes float32 [B, H, W, C] for each of `inputs`, and returns float32
+      [B, H, W, 3] for each of `outputs`. Its constants, such as weights, are
+      stored in the file.
+    inputs: names of the inputs, with their C; the last C is 1.
     outputs: names of the outputs.
-    multiple: H and W are multiples of this number.
     dtype: of the stored kernels, float32 or float16; all is computed in
       float32.
     metadata: stored in the file.
@@ -120,15 +101,10 @@ def build(
   Raises:
     NotImplementedError: the function uses an operation that has no rule.
   """
-  b, h, w = jax.export.symbolic_shape('b, h, w')
-  shape = (b, multiple * h, multiple * w)
-  traced = jax.make_jaxpr(fn)(
-    *(jax.ShapeDtypeStruct((*shape, c), np.float32) for c in channels.values())
-  )
   graph = Graph(dtype)
-  inputs = [graph.add('Transpose', x, perm=_TO_SECOND) for x in channels]
-  graph.shape = graph.add('Shape', inputs[-1])
-  for name, value in zip(outputs, _walk(graph, traced, inputs), strict=True):
+  values = [graph.add('Transpose', x, perm=_TO_SECOND) for x in inputs]
+  graph.shape = graph.add('Shape', values[-1])
+  for name, value in zip(outputs, _walk(graph, traced, values), strict=True):
     graph.add('Transpose', value, perm=_TO_LAST)
     graph.nodes[-1].output[0] = name
 
@@ -140,7 +116,7 @@ def build(
     helper.make_graph(
       graph.nodes,
       'inpaint',
-      [tensor(name, c) for name, c in channels.items()],
+      [tensor(name, c) for name, c in inputs.items()],
       [tensor(name, 3) for name in outputs],
       graph.initializers,
     ),
@@ -148,7 +124,7 @@ def build(
     ir_version=_IR_VERSION,
     producer_name='inpaint_jax',
   )
-  helper.set_model_props(model, metadata or {})
+  helper.set_model_props(model, metadata)
   onnx.checker.check_model(model, full_check=True)
   return model.SerializeToString()
 
@@ -175,44 +151,34 @@ def _walk(
 
 
 def _equation(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> list[Value]:
-  inner = eqn.params.get('jaxpr') or eqn.params.get('call_jaxpr')
-  name = eqn.params.get('name') if inner else None
-  if name in LAYERS:
-    return [LAYERS[name](graph, eqn, inputs)]
-  if inner:
+  if inner := eqn.params.get('jaxpr') or eqn.params.get('call_jaxpr'):
+    if layer := LAYERS.get(eqn.params.get('name')):
+      op, attributes = layer
+      if op == 'Resize':  # No region of interest; scales of B, C, H and W.
+        scales = graph.store(np.array([1, 1, 2, 2], np.float32))
+        inputs = [*inputs, '', scales]
+      return [graph.add(op, *inputs, **attributes)]
     return _walk(graph, inner, inputs)
   known = all(isinstance(x, np.ndarray) for x in inputs)
-  if known and all(_is_fixed(x.aval.shape) for x in eqn.outvars):
+  sizes = [n for x in eqn.outvars for n in x.aval.shape]
+  if known and all(isinstance(n, int) for n in sizes):
     # It depends on the weights only: computed now.
     found = eqn.primitive.bind(*inputs, **eqn.params)
     found = found if eqn.primitive.multiple_results else [found]
     return [np.asarray(x) for x in found]
-  if eqn.primitive.name not in PRIMITIVES:
+  rule = PRIMITIVES.get(eqn.primitive.name)
+  if rule is None:
     raise NotImplementedError(
       f'{eqn.primitive.name} has no rule in onnx_graph.PRIMITIVES'
     )
-  return [PRIMITIVES[eqn.primitive.name](graph, eqn, inputs)]
-
-
-def _is_fixed(shape: Sequence[Any]) -> bool:
-  return all(isinstance(n, int) for n in shape)
-
-
-def _onnx_type(dtype: np.dtype) -> int:
-  return helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+  if isinstance(rule, str):
+    return [graph.add(rule, *inputs)]
+  return [rule(graph, eqn, inputs)]
 
 
 def _require(condition: bool, eqn: Eqn) -> None:
   if not condition:
     raise NotImplementedError(f'this use of {eqn.primitive.name}: {eqn}')
-
-
-def _elementwise(op: str) -> Rule:
-  return lambda graph, eqn, inputs: graph.add(op, *inputs)
-
-
-def _same(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> Value:
-  return inputs[0]
 
 
 def _sub(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> Value:
@@ -224,7 +190,8 @@ def _sub(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> Value:
 
 
 def _convert(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-  return graph.add('Cast', *inputs, to=_onnx_type(eqn.params['new_dtype']))
+  dtype = helper.np_dtype_to_tensor_dtype(eqn.params['new_dtype'])
+  return graph.add('Cast', *inputs, to=dtype)
 
 
 def _select(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
@@ -244,11 +211,14 @@ def _conv(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
     and isinstance(kernel, np.ndarray),
     eqn,
   )
+  stored = graph.store(kernel.transpose(3, 2, 0, 1).astype(graph.dtype))
+  if graph.dtype != np.float32:
+    stored = graph.add('Cast', stored, to=onnx.TensorProto.FLOAT)
   before, after = zip(*params['padding'], strict=True)
   return graph.add(
     'Conv',
     x,
-    graph.kernel(kernel.transpose(3, 2, 0, 1)),
+    stored,
     kernel_shape=kernel.shape[:2],
     strides=params['window_strides'],
     dilations=params['rhs_dilation'],
@@ -276,14 +246,11 @@ def _broadcast(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   return graph.add('Expand', x, channels)
 
 
-def _reduce(op: str) -> Rule:
-  def rule(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-    _require(eqn.params['axes'] == (3,), eqn)
-    if op == 'ReduceSum':  # Its axes are an input since opset 13.
-      return graph.add(op, *inputs, graph.store(np.array([1])), keepdims=1)
-    return graph.add(op, *inputs, axes=[1], keepdims=1)
-
-  return rule
+def _reduce(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
+  _require(eqn.params['axes'] == (3,), eqn)
+  if eqn.primitive.name == 'reduce_sum':  # An input since opset 13.
+    return graph.add('ReduceSum', *inputs, graph.store(np.array([1])))
+  return graph.add('ReduceMax', *inputs, axes=[1])
 
 
 def _gather(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
@@ -298,60 +265,45 @@ def _gather(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
     and old.shape[:3] == new.shape[:3],
     eqn,
   )
-  first = int(start[0])
-  return graph.add(
-    'Slice',
-    x,
-    graph.store(np.array([first])),
-    graph.store(np.array([first + new.shape[3]])),
-    graph.store(np.array([1])),
-  )
+  ends = start, start + new.shape[3], np.array([1], start.dtype)
+  return graph.add('Slice', x, *map(graph.store, ends))
 
 
-def _max_pool(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-  return graph.add('MaxPool', *inputs, kernel_shape=(2, 2), strides=(2, 2))
-
-
-def _upsample(**attributes: str) -> Rule:
-  def rule(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-    scales = graph.store(np.array([1, 1, 2, 2], np.float32))
-    return graph.add('Resize', inputs[0], '', scales, **attributes)
-
-  return rule
-
-
-PRIMITIVES: dict[str, Rule] = {
-  'add': _elementwise('Add'),
-  'add_any': _elementwise('Add'),
+PRIMITIVES: dict[str, str | Rule] = {
+  'add': 'Add',
   'broadcast_in_dim': _broadcast,
   'concatenate': _concatenate,
   'conv_general_dilated': _conv,
   'convert_element_type': _convert,
-  'div': _elementwise('Div'),
-  'exp': _elementwise('Exp'),
+  'div': 'Div',
+  'exp': 'Exp',
   'gather': _gather,
-  'gt': _elementwise('Greater'),
-  'logistic': _elementwise('Sigmoid'),
-  'max': _elementwise('Max'),
-  'min': _elementwise('Min'),
-  'mul': _elementwise('Mul'),
-  'reduce_max': _reduce('ReduceMax'),
-  'reduce_sum': _reduce('ReduceSum'),
+  'gt': 'Greater',
+  'logistic': 'Sigmoid',
+  'max': 'Max',
+  'min': 'Min',
+  'mul': 'Mul',
+  'reduce_max': _reduce,
+  'reduce_sum': _reduce,
   'select_n': _select,
-  'stop_gradient': _same,
+  'stop_gradient': 'Identity',
   'sub': _sub,
-  'tanh': _elementwise('Tanh'),
+  'tanh': 'Tanh',
 }
 
-LAYERS: dict[str, Rule] = {
-  'max_pool': _max_pool,
-  'relu': _elementwise('Relu'),
-  'upsample_bilinear': _upsample(
-    mode='linear', coordinate_transformation_mode='half_pixel'
+LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
+  'max_pool': ('MaxPool', {'kernel_shape': (2, 2), 'strides': (2, 2)}),
+  'relu': ('Relu', {}),
+  'upsample_bilinear': (
+    'Resize',
+    {'mode': 'linear', 'coordinate_transformation_mode': 'half_pixel'},
   ),
-  'upsample_nearest': _upsample(
-    mode='nearest',
-    coordinate_transformation_mode='asymmetric',
-    nearest_mode='floor',
+  'upsample_nearest': (
+    'Resize',
+    {
+      'mode': 'nearest',
+      'coordinate_transformation_mode': 'asymmetric',
+      'nearest_mode': 'floor',
+    },
   ),
 }
