@@ -23,6 +23,9 @@ DATASETS: dict[str, type[Synthetic] | type[PhotoCrops]] = {
   'photo_crops': PhotoCrops,
 }
 IMAGE_SIZES = (32, 64, 128, 256)
+# Ends the names of tensorflow-datasets' own datasets, whose missing splits are
+# taken by index.
+_BY_INDEX = 'by-index'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Dataset:
 
   Attributes:
     name: names the images on any machine, such as
-      'synthetic/64px-2048-256-512-seed0/1.0.0'.
+      'synthetic/64px-2048-256-512/2.0.0'.
     splits: 'train', 'val' and 'test', each with `len(split)` and
       `split[i] -> {'image': uint8 [S, S, 3]}`.
     path: the folder of its files.
@@ -53,7 +56,7 @@ def dataset_name(config: ml_collections.ConfigDict) -> str:
   """
   _check_config(config)
   if config.dataset not in DATASETS:
-    return _other_builder(config).info.full_name
+    return f'{_other_builder(config).info.full_name}/{_BY_INDEX}'
   builder = DATASETS[config.dataset]
   name = builder.from_config(config).name
   return f'{config.dataset}/{name}/{builder.VERSION}'
@@ -77,8 +80,8 @@ def load(config: ml_collections.ConfigDict, name: str | None = None) -> Dataset:
     other = _other_builder(config)
     splits = other_datasets.load_splits(other, folder, config)
     path = pathlib.Path(other.data_path)
-    return Dataset(other.info.full_name, splits, path)
-  if name is None or not (folder / name).is_dir():
+    return Dataset(f'{other.info.full_name}/{_BY_INDEX}', splits, path)
+  if name is None or not is_built(config, name):
     name = dataset_name(config)
   path = folder / name
   if not path.is_dir():
@@ -86,6 +89,22 @@ def load(config: ml_collections.ConfigDict, name: str | None = None) -> Dataset:
     builder = cls(data_dir=folder, config=cls.from_config(config))
     storage.build(builder, folder)
   return Dataset(name, storage.open_built(path, config.image_size), path)
+
+
+def is_split_by_numbers(name: str) -> bool:
+  """Returns whether a dataset of this name was split by an earlier version.
+
+  That dealt the photos by num_train, num_val and num_test: other numbers, and
+  other photos beside them, moved photos from training to test.
+  """
+  if name.split('/')[0] in DATASETS:
+    return name.endswith('/1.0.0')
+  return not name.endswith(f'/{_BY_INDEX}')
+
+
+def is_built(config: ml_collections.ConfigDict, name: str) -> bool:
+  """Returns whether one of our datasets lies in the folder of datasets."""
+  return (storage.data_dir(config.data_dir) / name).is_dir()
 
 
 def _other_builder(

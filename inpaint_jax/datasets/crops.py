@@ -1,8 +1,8 @@
-"""Crops of a photo, and the assignment of photos to splits."""
+"""Crops of photos, and their order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import itertools
 
-import numpy as np
 from PIL import Image
 
 from inpaint_jax.photos import reading
@@ -52,57 +52,24 @@ def cut_crops(
   return crops
 
 
-def assign_to_splits(
-  counts: Sequence[int], wanted: dict[str, int]
-) -> dict[str, list[tuple[int, list[int]]]]:
-  """Assigns photos to splits, and chooses crops of each photo.
+def in_order(counts: Sequence[int]) -> Iterator[tuple[int, int]]:
+  """Yields (photo, crop) of all crops of a split, in the order of their use.
 
-  Each photo in turn goes, with all its crops, to the split that is furthest
-  below its share. Every photo of a split is then used, as evenly as possible:
-  many scenes teach and measure more than many crops of few. If there are fewer
-  crops than wanted, all splits shrink in proportion.
+  Every photo gives one crop before any gives its second: many scenes teach and
+  measure more than many crops of few. The first crops of a photo are spread
+  over it.
 
   Args:
     counts: number of crops of each photo.
-    wanted: number of crops of each split, at least 1.
-
-  Returns:
-    For each split, (photo, its crops) as indices.
   """
-  total = sum(wanted.values())
-  if sum(counts) < total:
-    share = sum(counts) / total
-    wanted = {name: max(1, int(n * share)) for name, n in wanted.items()}
-  available = dict.fromkeys(wanted, 0)
-  members: dict[str, list[int]] = {name: [] for name in wanted}
-  for photo, count in enumerate(counts):
-    split = min(wanted, key=lambda name: available[name] / wanted[name])
-    members[split].append(photo)
-    available[split] += count
-  return {
-    name: _choose_crops([(i, counts[i]) for i in photos], wanted[name])
-    for name, photos in members.items()
-  }
+  rounds = itertools.zip_longest(*map(_spread, counts))
+  for crops in rounds:
+    for photo, crop in enumerate(crops):
+      if crop is not None:
+        yield photo, crop
 
 
-def _choose_crops(
-  sources: Sequence[tuple[int, int]], wanted: int
-) -> list[tuple[int, list[int]]]:
-  """Chooses `wanted` crops of (photo, its number of crops), evenly."""
-  taken = dict.fromkeys((photo for photo, _ in sources), 0)
-  missing = min(wanted, sum(count for _, count in sources))
-  while missing:
-    for photo, count in sources:
-      if missing and taken[photo] < count:
-        taken[photo] += 1
-        missing -= 1
-  return [
-    (photo, _spread(count, taken[photo]))
-    for photo, count in sources
-    if taken[photo]
-  ]
-
-
-def _spread(count: int, number: int) -> list[int]:
-  """Returns `number` indices of 0 to count - 1, evenly spread."""
-  return np.linspace(0, count - 1, number).round().astype(int).tolist()
+def _spread(count: int) -> list[int]:
+  """Returns 0 to count - 1 in an order whose beginnings are spread out."""
+  # Multiples of the golden ratio, modulo 1, are.
+  return sorted(range(count), key=lambda index: index * 0.618034 % 1)

@@ -24,12 +24,16 @@ def perceptual_hash(image: Image.Image) -> np.ndarray:
   2010, who compares with the median; signs also reveal mirrored images). The
   bit of the mean stays 0: brightness and contrast do not matter.
   """
-  grey = image.convert('L').resize((_SIDE, _SIDE), Image.Resampling.BOX)
-  low = fft.dctn(np.asarray(grey, np.float64), norm='ortho')[:_BLOCK, :_BLOCK]
   # Not 0, because of rounding errors in the transform of flat images.
-  bits = low > 1e-6
+  bits = low_frequencies(image) > 1e-6
   bits[0, 0] = False
   return np.packbits(bits.ravel()).view(np.uint64)
+
+
+def low_frequencies(image: Image.Image) -> np.ndarray:
+  """Returns the lowest frequencies of the grey image, float64 [16, 16]."""
+  grey = image.convert('L').resize((_SIDE, _SIDE), Image.Resampling.BOX)
+  return fft.dctn(np.asarray(grey, np.float64), norm='ortho')[:_BLOCK, :_BLOCK]
 
 
 def find_groups(

@@ -12,6 +12,8 @@ from inpaint_jax.system import errors
 
 # What the authors of the datasets call these splits.
 _NAMES = {'val': ('validation', 'val', 'valid', 'dev'), 'test': ('test',)}
+# The images of train that a missing split takes: index modulo 10.
+_TENTHS = {'val': (1,), 'test': (2, 7)}
 
 
 def create_builder(
@@ -45,8 +47,9 @@ def load_splits(
   """Opens a dataset, after downloading and building it if necessary.
 
   Images are the first feature that holds images. The splits train, validation
-  and test are used; a missing one is cut from the end of train. Each gives its
-  first images, as many as are wanted.
+  and test are used; where validation is missing, it is every tenth image of
+  train, and a missing test is every fifth. Each gives its first images, as many
+  as are wanted.
 
   Args:
     builder: see `create_builder`.
@@ -64,8 +67,8 @@ def load_splits(
   parts = _choose_parts(builder, storage.split_sizes(config))
   try:
     splits = {
-      name: storage.Split(builder, source, config.image_size, start, stop)
-      for name, (source, start, stop) in parts.items()
+      name: storage.Split(builder, source, config.image_size, indices)
+      for name, (source, indices) in parts.items()
     }
     for split in splits.values():
       _ = split[0]
@@ -78,32 +81,36 @@ def load_splits(
 
 def _choose_parts(
   builder: tfds.core.DatasetBuilder, wanted: dict[str, int]
-) -> dict[str, tuple[str, int, int]]:
-  """Returns (split of the builder, start, stop) for each of our splits."""
+) -> dict[str, tuple[str, list[int]]]:
+  """Returns (split of the builder, indices) for each of our splits."""
   sizes = {
     name: info.num_examples for name, info in builder.info.splits.items()
   }
+  given = {
+    name: next((alias for alias in aliases if sizes.get(alias)), None)
+    for name, aliases in _NAMES.items()
+  }
+  owner = {
+    tenth: name
+    for name, tenths in _TENTHS.items()
+    if not given[name]
+    for tenth in tenths
+  }
   parts = {}
-  for name, aliases in _NAMES.items():
-    source = next((alias for alias in aliases if sizes.get(alias)), None)
+  for name in storage.SPLITS:
+    source, indices = given.get(name), range(sizes.get('train', 0))
     if source:
-      parts[name] = (source, 0, min(wanted[name], sizes[source]))
-  cut = {name: n for name, n in wanted.items() if name not in parts}
-  stop = sizes.get('train', 0)
-  if stop < len(cut):
-    raise errors.UserError(
-      f'data.dataset={builder.name} has {stop} images in its split train and '
-      f'{len(cut)} are wanted; choose another dataset'
-    )
-  # If there are too few images, the splits shrink in proportion.
-  share = min(1.0, stop / sum(cut.values()))
-  for name in ('test', 'val'):
-    if name in cut:
-      start = stop - max(1, int(cut[name] * share))
-      parts[name] = ('train', start, stop)
-      stop = start
-  parts['train'] = ('train', 0, min(wanted['train'], stop))
-  return {name: parts[name] for name in storage.SPLITS}
+      found = list(range(sizes[source]))
+    else:
+      source = 'train'
+      found = [i for i in indices if owner.get(i % 10, 'train') == name]
+    if not found:
+      raise errors.UserError(
+        f'data.dataset={builder.name} has {len(indices)} images in its split '
+        f'train, which leaves none for {name}; choose another dataset'
+      )
+    parts[name] = source, found[: wanted[name]]
+  return parts
 
 
 @contextlib.contextmanager

@@ -1,11 +1,13 @@
-"""Square crops of a folder of photos, split by photo."""
+"""Square crops of a folder of photos, split by what each photo shows."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 import dataclasses
 import hashlib
+import itertools
 import os
 import sys
+import tempfile
 from typing import Any
 
 import ml_collections
@@ -15,9 +17,11 @@ from tqdm import tqdm
 
 from inpaint_jax.datasets import (
   crops,
+  file_digests,
   near_duplicates,
   photo_folder,
   photo_report,
+  photo_splits,
   storage,
 )
 from inpaint_jax.photos import reading
@@ -31,7 +35,8 @@ class Photo:
   Attributes:
     path: relative to the folder.
     height, width: upright, in pixels.
-    digest: SHA-256 of the file, which orders the photos.
+    digest: SHA-256 of the file, which orders the photos of a split.
+    split: see `photo_splits.split_of`.
     hash: uint64 [4], see `near_duplicates.perceptual_hash`.
   """
 
@@ -39,14 +44,16 @@ class Photo:
   height: int
   width: int
   digest: str
+  split: str
   hash: np.ndarray
 
 
 @dataclasses.dataclass(kw_only=True)
 class PhotoCropsConfig(storage.ImagesConfig):
-  """Side in pixels, crops of each split, and the folder."""
+  """Side in pixels, crops of each split, the folder and its digests."""
 
   listing: photo_folder.Listing
+  digests: list[str]
 
 
 class PhotoCrops(tfds.core.GeneratorBasedBuilder):
@@ -55,28 +62,35 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
   report.json beside the records says what was found, skipped and used.
   """
 
-  VERSION = tfds.core.Version('1.0.0')
+  VERSION = tfds.core.Version('2.0.0')
 
   @classmethod
   def from_config(cls, config: ml_collections.ConfigDict) -> PhotoCropsConfig:
     """Returns the builder's config for `config.data`.
 
-    Its name holds a fingerprint of the folder's listing: a changed folder is
-    another dataset, a moved one is the same.
+    Its name holds a fingerprint of the content of the photos: other photos are
+    another dataset; the same ones, moved or renamed, are the same.
 
     Raises:
       errors.UserError: no folder, or no photo in it.
     """
-    listing = photo_folder.list_photos(config.source)
+    data_dir = storage.data_dir(config.data_dir)
+    listing = photo_folder.list_photos(config.source, data_dir)
+    root = hashlib.sha256(os.fsencode(os.path.abspath(listing.root)))
+    memory = data_dir / '.digests' / f'{root.hexdigest()[:12]}.json'
+    digests = file_digests.read(listing.root, listing.paths, memory)
+    content = ' '.join(sorted(set(digests)))
+    fingerprint = hashlib.sha256(content.encode()).hexdigest()[:12]
     sizes = storage.split_sizes(config)
     numbers = '-'.join(map(str, sizes.values()))
     return PhotoCropsConfig(
-      name=f'{config.image_size}px-{numbers}-{listing.fingerprint()}',
+      name=f'{config.image_size}px-{numbers}-{fingerprint}',
       version=cls.VERSION,
       description='Crops of a folder of photos.',
       image_size=config.image_size,
       sizes=sizes,
       listing=listing,
+      digests=digests,
     )
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -87,30 +101,33 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
     del dl_manager
     listing, wanted = self.builder_config.listing, self.builder_config.sizes
-    found, unreadable = _inspect_all(listing)
+    found, unreadable = _inspect_all(listing, self.builder_config.digests)
     kept, dropped = _drop_near_duplicates(found)
-    counts = [len(crops.crop_corners(p.height, p.width)) or 1 for p in kept]
-    splits = crops.assign_to_splits(counts, wanted)
-    if not all(splits.values()):
+    members = {name: [p for p in kept if p.split == name] for name in wanted}
+    if not all(members.values()):
+      numbers = ', '.join(f'{n}: {len(x)}' for n, x in members.items())
+      shares = ', '.join(f'{x} %' for x in photo_splits.SHARES.values())
       raise errors.UserError(
         f'data.source={listing.root} gives {len(kept)} distinct photos '
-        f'({len(unreadable)} unreadable, {len(dropped)} near-duplicates), and '
-        f'each of {len(wanted)} splits needs one of its own; set data.source '
-        'to a folder with more'
+        f'({len(unreadable)} unreadable, {len(dropped)} near-duplicates), of '
+        f'which the splits have {numbers}; what a photo shows decides on its '
+        f'split ({shares}), and each needs one: add photos'
       )
+    counts = {name: [_count(p) for p in x] for name, x in members.items()}
+    used = {
+      name: list(itertools.islice(crops.in_order(counts[name]), wanted[name]))
+      for name in wanted
+    }
     report = photo_report.Report(
       photos_found=len(listing.paths),
       other_files=listing.other_files,
       unreadable=[(_text(path), reason) for path, reason in unreadable],
       near_duplicates=[(_text(path), _text(copy)) for path, copy in dropped],
       distinct=len(kept),
-      photos={name: len(used) for name, used in splits.items()},
-      crops={
-        name: sum(len(indices) for _, indices in used)
-        for name, used in splits.items()
-      },
+      photos={name: len({photo for photo, _ in x}) for name, x in used.items()},
+      crops={name: len(x) for name, x in used.items()},
       wanted=wanted,
-      available=sum(counts),
+      available=sum(map(sum, counts.values())),
     )
     # During the build, data_path is a temporary folder: the report is there if
     # and only if the dataset is.
@@ -119,49 +136,68 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     print(report.summary(), file=sys.stderr)
     return {
       name: self._generate_examples(
-        name, [(kept[i], indices) for i, indices in used]
+        name, [(members[name][i], crop) for i, crop in x]
       )
-      for name, used in splits.items()
+      for name, x in used.items()
     }
 
   def _generate_examples(
-    self, split: str, used: Sequence[tuple[Photo, list[int]]]
-  ) -> Iterator[tuple[str, dict[str, Any]]]:
+    self, split: str, used: Sequence[tuple[Photo, int]]
+  ) -> Iterator[tuple[int, dict[str, Any]]]:
     root = self.builder_config.listing.root
     side = self.builder_config.image_size
+    # For each photo, where its crops are wanted.
+    wanted: dict[str, list[int]] = {}
+    for number, (photo, _) in enumerate(used):
+      wanted.setdefault(photo.path, []).append(number)
 
-    def encode(item: tuple[Photo, list[int]]) -> list[bytes]:
-      photo, indices = item
+    def encode(item: tuple[str, list[int]]) -> list[bytes]:
+      path, numbers = item
       try:
-        image = reading.read(os.path.join(root, photo.path))
+        image = reading.read(os.path.join(root, path))
       except reading.UnreadableError as error:
         raise errors.UserError(
-          f'{photo.path} changed while the dataset was built ({error}); start '
-          'again'
+          f'{path} changed while the dataset was built ({error}); start again'
         ) from error
-      cut = crops.cut_crops(image, indices, side)
+      cut = crops.cut_crops(image, [used[n][1] for n in numbers], side)
       return [reading.encode_png(crop) for crop in cut]
 
-    results = _map_in_threads(encode, used, f'cutting crops to {split}')
-    for (photo, indices), images in zip(used, results, strict=True):
-      for index, image in zip(indices, images, strict=True):
-        example = {'image': image, 'photo': _text(photo.path)}
-        yield f'{photo.digest}/{index}', example
+    results = _map_in_threads(
+      encode, list(wanted.items()), f'cutting crops to {split}'
+    )
+    # Photos are read one after the other, but their crops are not in that
+    # order, and may be more than memory holds.
+    with tempfile.TemporaryFile(dir=self.data_path) as file:
+      places = {}
+      for numbers, images in zip(wanted.values(), results, strict=True):
+        for number, image in zip(numbers, images, strict=True):
+          places[number] = file.tell(), len(image)
+          file.write(image)
+      for number, (photo, _) in enumerate(used):
+        start, size = places[number]
+        file.seek(start)
+        yield number, {'image': file.read(size), 'photo': _text(photo.path)}
+
+
+def _count(photo: Photo) -> int:
+  """Returns the number of crops of a photo."""
+  return len(crops.crop_corners(photo.height, photo.width)) or 1
 
 
 def _inspect_all(
-  listing: photo_folder.Listing,
+  listing: photo_folder.Listing, digests: list[str]
 ) -> tuple[list[Photo], list[tuple[str, str]]]:
   """Returns the readable photos, and (path, reason) of the others."""
 
-  def inspect(path: str) -> Photo | str:
+  def inspect(item: tuple[str, str]) -> Photo | str:
     try:
-      return _inspect(listing.root, path)
+      return _inspect(listing.root, *item)
     except (reading.UnreadableError, OSError) as error:
       return str(error)
 
   found, unreadable = [], list(listing.unreadable)
-  results = _map_in_threads(inspect, listing.paths, 'reading photos')
+  items = list(zip(listing.paths, digests, strict=True))
+  results = _map_in_threads(inspect, items, 'reading photos')
   for path, result in zip(listing.paths, results, strict=True):
     if isinstance(result, Photo):
       found.append(result)
@@ -170,14 +206,14 @@ def _inspect_all(
   return found, unreadable
 
 
-def _inspect(root: str, path: str) -> Photo:
+def _inspect(root: str, path: str, digest: str) -> Photo:
   file_path = os.path.join(root, path)
   height, width = reading.size(file_path)
   # Twice the side of the hash's pixels is enough, and far faster for JPEG.
-  bits = near_duplicates.perceptual_hash(reading.read(file_path, at_least=128))
-  with open(file_path, 'rb') as file:
-    digest = hashlib.file_digest(file, 'sha256').hexdigest()
-  return Photo(path, height, width, digest, bits)
+  small = reading.read(file_path, at_least=128)
+  bits = near_duplicates.perceptual_hash(small)
+  split = photo_splits.split_of(small)
+  return Photo(path, height, width, digest, split, bits)
 
 
 def _drop_near_duplicates(

@@ -2,11 +2,19 @@
 
 import collections
 import dataclasses
-import hashlib
 import os
+import pathlib
 
 from inpaint_jax.photos import file_names, reading, unread_files
 from inpaint_jax.system import errors
+
+# Files by which a folder that this program has written to is known.
+_OURS = (
+  {'config.json', '.lock'},  # A run, from its beginning on.
+  {'config.json', 'metrics.csv'},
+  {'study.json', 'dataset.json'},
+  {'dataset_info.json', 'features.json'},
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +25,6 @@ class Listing:
     root: the folder.
     paths: files whose extension is that of a photo, relative to `root` with
       forward slashes, sorted.
-    sizes: sizes of these files in bytes.
     other_files: number of other files by extension, such as {'.txt': 2}, and
       of masks that lie beside their photos.
     unreadable: (path, reason) of folders that cannot be listed.
@@ -25,27 +32,20 @@ class Listing:
 
   root: str
   paths: list[str]
-  sizes: list[int]
   other_files: dict[str, int]
   unreadable: list[tuple[str, str]]
 
-  def fingerprint(self) -> str:
-    """Returns 12 hex digits over paths and sizes, not times or the root.
 
-    Systems that store accents in other ways give the same digits.
-    """
-    digest = hashlib.sha256()
-    paths = map(file_names.composed, self.paths)
-    for path, size in sorted(zip(paths, self.sizes, strict=True)):
-      digest.update(os.fsencode(path) + b'\0%d\0' % size)
-    return digest.hexdigest()[:12]
-
-
-def list_photos(root: str) -> Listing:
+def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
   """Lists the photos below a folder.
 
-  Hidden files and folders are left out. Links to folders are followed; each
-  folder is visited once, so loops end.
+  Hidden files and folders are left out, and so are the folders that this
+  program has written to: runs, studies and built datasets. Links to folders
+  are followed; each folder is visited once, so loops end.
+
+  Args:
+    root: the folder.
+    data_dir: the folder of built datasets.
 
   Raises:
     errors.UserError: `root` is not a folder, or holds no photo.
@@ -62,7 +62,7 @@ def list_photos(root: str) -> Listing:
     raise errors.UserError(
       f'{found}; set data.source=DIR to a folder of photos'
     )
-  sizes: dict[str, int] = {}
+  paths = []
   other: collections.Counter[str] = collections.Counter()
   unreadable = []
 
@@ -79,6 +79,11 @@ def list_photos(root: str) -> Listing:
       folders.clear()
       continue
     visited.add((status.st_dev, status.st_ino))
+    if folder != root and (
+      _is_written_by_us(names) or pathlib.Path(folder).resolve() == data_dir
+    ):
+      folders.clear()
+      continue
     folders[:] = sorted(name for name in folders if not name.startswith('.'))
     images = []
     for name in names:
@@ -94,11 +99,8 @@ def list_photos(root: str) -> Listing:
       if is_mask:
         other['masks of photos'] += 1
         continue
-      path = os.path.join(folder, name)
-      # A broken link has no size; reading it reports it.
-      size = os.stat(path).st_size if os.path.exists(path) else 0
-      sizes[_relative(path, root)] = size
-  if not sizes:
+      paths.append(_relative(os.path.join(folder, name), root))
+  if not paths:
     kinds = ', '.join(f'{ending}: {n}' for ending, n in other.items())
     found = f'{other.total()} other files ({kinds})' if other else 'no file'
     advice = unread_files.advise(other)
@@ -110,14 +112,12 @@ def list_photos(root: str) -> Listing:
       + (f'{advice}; ' if advice else '')
       + 'set data.source to a folder of photos'
     )
-  paths = sorted(sizes)
-  return Listing(
-    root,
-    paths,
-    [sizes[path] for path in paths],
-    dict(sorted(other.items())),
-    unreadable,
-  )
+  return Listing(root, sorted(paths), dict(sorted(other.items())), unreadable)
+
+
+def _is_written_by_us(names: list[str]) -> bool:
+  """Returns whether these are files of a run, a study or a built dataset."""
+  return any(found <= set(names) for found in _OURS)
 
 
 def _relative(path: str, root: str) -> str:

@@ -51,8 +51,10 @@ class Report:
       note = '' if crops == wanted else f' (wanted {wanted})'
       photos = self.photos[split]
       lines.append(f'{split}: {crops} crops from {photos} photos{note}')
-    if self.available < sum(self.wanted.values()):
-      lines.append('fewer crops than wanted: the splits keep their proportions')
+    if any(self.crops[split] < n for split, n in self.wanted.items()):
+      lines.append(
+        'fewer crops than wanted: what a photo shows decides on its split'
+      )
     return lines
 
   def summary(self) -> str:

@@ -1,6 +1,6 @@
 """Building datasets on disk and opening them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import contextlib
 import dataclasses
 import errno
@@ -44,10 +44,9 @@ class Split:
     builder: tfds.core.DatasetBuilder,
     name: str,
     side: int,
-    start: int = 0,
-    stop: int | None = None,
+    indices: Sequence[int] | None = None,
   ):
-    """Opens images [start, stop) of a split, as squares of `side` pixels."""
+    """Opens images of a split, all by default, as squares of `side` pixels."""
     self._key = image_key(builder)
     self._path = pathlib.Path(builder.data_path)
     # Decoded here, since tensorflow-datasets uses OpenCV where it is installed:
@@ -55,16 +54,16 @@ class Split:
     self._source = builder.as_data_source(
       name, decoders={self._key: tfds.decode.SkipDecoding()}
     )
-    self._range = range(len(self._source))[start:stop]
+    self._indices = range(len(self._source)) if indices is None else indices
     self._side = side
 
   def __len__(self) -> int:
-    return len(self._range)
+    return len(self._indices)
 
   def __getitem__(self, index: int) -> dict[str, np.ndarray]:
     """Returns {'image': uint8 [S, S, 3]}."""
     try:
-      record = self._source[self._range[index]]
+      record = self._source[self._indices[index]]
       with Image.open(io.BytesIO(record[self._key])) as image:
         square = reading.square(reading.to_rgb(image), self._side)
     except Exception as error:
@@ -98,6 +97,8 @@ def dataset_info(
   return tfds.core.DatasetInfo(
     builder=builder,
     description=description,
+    # So that the first images of a split stay the first of a larger one.
+    disable_shuffling=True,
     features=tfds.features.FeaturesDict(
       {
         'image': tfds.features.Image(

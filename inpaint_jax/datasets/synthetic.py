@@ -13,12 +13,12 @@ from inpaint_jax.photos import reading
 
 
 class Synthetic(tfds.core.GeneratorBasedBuilder):
-  """Landscapes of `landscape.render`; the splits use disjoint index ranges.
+  """Landscapes of `landscape.render`; each split is a series of its own.
 
-  Each example has 'image', uint8 [S, S, 3], and 'photo', the landscape's index.
+  Each example has 'image', uint8 [S, S, 3], and 'photo', series/index.
   """
 
-  VERSION = tfds.core.Version('1.0.0')
+  VERSION = tfds.core.Version('2.0.0')
 
   @classmethod
   def from_config(
@@ -28,7 +28,7 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
     sizes = storage.split_sizes(config)
     numbers = '-'.join(map(str, sizes.values()))
     return storage.ImagesConfig(
-      name=f'{config.image_size}px-{numbers}-seed0',
+      name=f'{config.image_size}px-{numbers}',
       version=cls.VERSION,
       description='Procedural landscapes.',
       image_size=config.image_size,
@@ -42,16 +42,16 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
     del dl_manager
-    start, splits = 0, {}
-    for name, number in self.builder_config.sizes.items():
-      splits[name] = self._generate_examples(name, start, start + number)
-      start += number
-    return splits
+    return {
+      name: self._generate_examples(name, series, number)
+      for series, (name, number) in enumerate(self.builder_config.sizes.items())
+    }
 
   def _generate_examples(
-    self, split: str, start: int, stop: int
+    self, split: str, series: int, number: int
   ) -> Iterator[tuple[int, dict[str, Any]]]:
-    for index in tqdm(range(start, stop), f'drawing {split}', disable=None):
-      pixels = landscape.render(index, self.builder_config.image_size)
+    side = self.builder_config.image_size
+    for index in tqdm(range(number), f'drawing {split}', disable=None):
+      pixels = landscape.render(index, side, series)
       image = reading.encode_png(Image.fromarray(pixels))
-      yield index, {'image': image, 'photo': str(index)}
+      yield index, {'image': image, 'photo': f'{series}/{index}'}

@@ -6,7 +6,7 @@ import textwrap
 from typing import Any, NamedTuple
 
 from inpaint_jax import __version__, models
-from inpaint_jax.runs.trained_model import TrainedModel
+from inpaint_jax.runs.trained_model import OLD_SPLIT, TrainedModel
 
 # What a metric means, and where its best value is: 'low', 'high' or 'one'; ''
 # if the right image does not have the best value.
@@ -213,6 +213,7 @@ def _limits(facts: Facts) -> str:
     'that: the inside of a larger one is filled at a reduced size, and '
     'enlarged.',
     *([f'Better on the test above: {"; ".join(better)}.'] if better else []),
+    *([f'Split: {OLD_SPLIT}.'] if facts.model.has_old_split else []),
     'It was measured on no other pictures and holes than those. Subjects '
     'unlike its data, such as faces, text and rooms, have to be tried.',
     'What it paints is made up, and no evidence of what was there.',

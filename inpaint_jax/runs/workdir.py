@@ -74,6 +74,14 @@ def locked_workdir(
   from inpaint_jax.system import distributed
 
   workdir = pathlib.Path(workdir).expanduser()
+  source = config.data.source
+  if (
+    source and workdir.resolve() == pathlib.Path(source).expanduser().resolve()
+  ):
+    raise errors.UserError(
+      f'workdir={workdir} is data.source itself, and its sample grids would '
+      'become photos; name another folder, which may lie below it'
+    )
   if not distributed.is_first():
     distributed.barrier('workdir')
     _check_shared(workdir, config)

@@ -17,7 +17,7 @@ import tqdm
 import inpaint_jax
 from inpaint_jax import datasets
 from inpaint_jax.study import folder, plan, results, testing
-from inpaint_jax.system import json_files, machine
+from inpaint_jax.system import errors, json_files, machine
 from inpaint_jax.training import evaluate, input_pipeline, setup, train
 
 
@@ -39,6 +39,13 @@ def prepare(workdir: pathlib.Path, study: plan.Plan, command: str) -> str:
   for cell in study.cells:
     setup.create_setup(cell.config)
   record = workdir / 'dataset.json'
+  if record.exists() and datasets.is_split_by_numbers(
+    json_files.read(record)['name']
+  ):
+    raise errors.UserError(
+      f'workdir={workdir} holds a study whose photos an earlier version dealt '
+      'to training and test; name another folder, or use that version'
+    )
   if not record.exists():
     datasets.load(study.base.data)
   folder.create(workdir, study, command)

@@ -14,7 +14,15 @@ import ml_collections
 import numpy as np
 import tqdm
 
-from inpaint_jax import baselines, losses, lpips, masks, metrics, models
+from inpaint_jax import (
+  baselines,
+  datasets,
+  losses,
+  lpips,
+  masks,
+  metrics,
+  models,
+)
 from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.system import distributed, errors, json_files, sharding
 from inpaint_jax.training import grids, images, input_pipeline, setup
@@ -158,14 +166,11 @@ def evaluate(
   # Before the work: a folder that cannot be written to would waste it.
   if distributed.is_first():
     workdirs.check_writable(workdir)
-  # Other images than those of the training are another dataset.
-  elsewhere = set(workdirs.FREE_FIELDS) - {'data.source'}
-  same_data = not any(
-    name.startswith('data.') and name not in elsewhere for name in overrides
-  )
-  record = workdir / 'dataset.json' if same_data else None
   with distributed.first_before_others('dataset'):
+    record = _find_record(workdir, config, overrides)
     test = input_pipeline.load(config.data, record).splits['test']
+  if trained.has_old_split and distributed.is_first():
+    print(f'{config.model.name}: {trained_model.OLD_SPLIT}')
 
   measured = _measure(trained, test, config, mesh)
   report = {
@@ -185,11 +190,28 @@ def evaluate(
   }
   print(format_report(report), flush=True)
   # The test of the run itself is kept.
-  name = 'test_other.json' if overrides else 'test_metrics.json'
+  is_own = record and set(overrides) <= set(workdirs.FREE_FIELDS)
+  name = 'test_metrics.json' if is_own else 'test_other.json'
   if distributed.is_first():
     with workdirs.disk_full_as_user_error(workdir):
       json_files.write(workdir / name, report)
   return report
+
+
+def _find_record(
+  workdir: pathlib.Path,
+  config: ml_collections.ConfigDict,
+  overrides: Mapping[str, Any],
+) -> pathlib.Path | None:
+  """Returns the record of the run's dataset, None if another one is wanted."""
+  record, data = workdir / 'dataset.json', config.data
+  changed = {name for name in overrides if name.startswith('data.')}
+  changed -= set(workdirs.FREE_FIELDS) - {'data.source'}
+  if changed == {'data.source'} and data.source and record.exists():
+    # The photos of the run may lie elsewhere by now.
+    name = json_files.read(record)['name']
+    return record if datasets.dataset_name(data) == name else None
+  return None if changed - {'data.source'} else record
 
 
 def format_report(report: Mapping[str, Any]) -> str:

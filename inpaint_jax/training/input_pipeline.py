@@ -11,6 +11,7 @@ Masks are drawn on the device, see masks.py.
 from collections.abc import Iterator
 import functools
 import pathlib
+import sys
 from typing import Any, Protocol
 
 import grain
@@ -18,7 +19,8 @@ import ml_collections
 import numpy as np
 
 from inpaint_jax import datasets
-from inpaint_jax.system import errors, json_files
+from inpaint_jax.datasets import storage
+from inpaint_jax.system import distributed, errors, json_files
 
 Batch = dict[str, np.ndarray]
 
@@ -73,6 +75,8 @@ def load(
 ) -> datasets.Dataset:
   """Returns a dataset, and builds it first if it is not there.
 
+  Splits with fewer images than wanted are named in one line.
+
   Args:
     config: the section `data` of a config.
     record: a file that keeps the dataset's name from one start of a run to the
@@ -83,25 +87,72 @@ def load(
     errors.UserError: the dataset cannot be built or read, or is not the one
       that the record names.
   """
-  if record is None:
-    return datasets.load(config)
-  if not record.exists():
+  if record is not None and record.exists():
+    dataset = _load_recorded(config, record)
+  else:
     dataset = datasets.load(config)
-    json_files.write(record, {'name': dataset.name})
-    return dataset
-  name = json_files.read(record)['name']
-  if config.dataset == 'photo_crops' and not (
-    config.source and pathlib.Path(config.source).exists()
-  ):
+    if record is not None:
+      json_files.write(record, {'name': dataset.name})
+  few = [
+    f'{name} has {len(split)} of {config[f"num_{name}"]}'
+    for name, split in dataset.splits.items()
+    if len(split) < config[f'num_{name}']
+  ]
+  if few and distributed.is_first():
+    print(f'fewer pictures than wanted: {", ".join(few)}', file=sys.stderr)
+  return dataset
+
+
+def _load_recorded(
+  config: ml_collections.ConfigDict, record: pathlib.Path
+) -> datasets.Dataset:
+  """Returns the dataset that a record names, or raises a UserError."""
+  name, folder = json_files.read(record)['name'], record.parent
+  source = config.source and pathlib.Path(config.source).expanduser()
+  is_built = datasets.is_built(config, name)
+  there = f'set data.data_dir to the folder that holds {name}'
+  if datasets.is_split_by_numbers(name):
+    # Of the datasets that are not ours, only the splits were by numbers.
+    is_ours = config.dataset in datasets.DATASETS
+    if not (is_built and is_ours):
+      raise errors.UserError(
+        f'the run in {folder} was trained on {name}, whose splits an earlier '
+        'version dealt by data.num_*, and this one cannot; '
+        + (f'{there}, or ' if is_ours else '')
+        + 'name another workdir'
+      )
+    return datasets.load(config, name=name)
+  if config.dataset == 'photo_crops' and not (source and source.exists()):
+    if not is_built:
+      data_dir = storage.data_dir(config.data_dir)
+      raise errors.UserError(
+        f'the run in {folder} was trained on {name}, which is not in '
+        f'data.data_dir={data_dir}, and data.source={config.source!r}, of '
+        f'which it was built, does not exist; {there}, or data.source to its '
+        'photos'
+      )
+    if source:
+      print(
+        f'data.source={source} does not exist: the run goes on with {name}, as '
+        'it was built',
+        file=sys.stderr,
+      )
     return datasets.load(config, name=name)
   now = datasets.dataset_name(config)
-  if now != name:
+  if now != name and config.dataset != 'photo_crops':
     raise errors.UserError(
-      f'the run in {record.parent} was trained on {name}, and now there is '
-      f'{now}: data.source={config.source!r} holds other files, or '
-      'the dataset is of another version; name another workdir, or undo that'
+      f'the run in {folder} was trained on {name}, and this version of '
+      f'tensorflow-datasets has {now}; install the one of the run, or name '
+      'another workdir'
     )
-  return datasets.load(config)
+  if now != name:
+    undo = "set data.source=''" + ('' if is_built else f' and {there[4:]}')
+    raise errors.UserError(
+      f'data.source={config.source!r} holds other photos than the run in '
+      f'{folder} was trained on ({now}, wanted {name}); {undo} to go on with '
+      'those, or name another workdir'
+    )
+  return datasets.load(config, name=name)
 
 
 def steps_per_epoch(source: Source, batch_size: int) -> int:

@@ -14,7 +14,7 @@ import pathlib
 import signal
 import statistics
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import jax
 import ml_collections
@@ -22,7 +22,7 @@ import numpy as np
 
 from inpaint_jax import models, optimizers
 from inpaint_jax.release import zoo
-from inpaint_jax.runs import checkpoints, workdir as workdirs
+from inpaint_jax.runs import checkpoints, trained_model, workdir as workdirs
 from inpaint_jax.system import distributed, errors, interrupts, sharding
 from inpaint_jax.training import (
   console,
@@ -73,12 +73,16 @@ class Progress:
     stale_epochs: epochs since it was found.
     window: losses of the steps since the last logged row.
     seconds: time spent in training and validation, over all starts.
+    split_by_content: whether the content of each photo, of this run and of what
+      it started from, decided on its split; see datasets/photo_splits.py.
   """
 
   best_loss: float | None = None
   stale_epochs: int = 0
   window: list[float] = dataclasses.field(default_factory=list)
   seconds: float = 0.0
+  # Checkpoints of earlier versions lack it.
+  split_by_content: bool = False
 
   def add_epoch(self, val_loss: float) -> bool:
     """Counts an epoch; returns whether its val/loss is the best so far."""
@@ -294,15 +298,21 @@ class _Loop:
     checkpoints.delete_after(self._best, step)
     if restored is not None:
       print(f'going on from the checkpoint of step {restored.step}')
-      return restored.tree, Progress(**restored.info)
+      progress = Progress(**restored.info)
+      if not progress.split_by_content:
+        print(f'this run: {trained_model.OLD_SPLIT}')
+      return restored.tree, progress
     create_state = jax.jit(self._create_state, out_shardings=sharded)
     state = create_state(self._seed)
+    progress = Progress(split_by_content=True)
     if config.init_from:
-      state = state.with_variables(self._load_variables(config.init_from))
-    return state, Progress()
+      trained = self._load_start(config.init_from)
+      state = state.with_variables(trained.variables)
+      progress.split_by_content = not trained.has_old_split
+    return state, progress
 
-  def _load_variables(self, source: str) -> dict[str, Any]:
-    """Returns the variables of another training of the same model."""
+  def _load_start(self, source: str) -> trained_model.TrainedModel:
+    """Returns what another training of the same model ended with."""
     trained = zoo.load(source, sharding.replicated(self._mesh))
     for field in ('name', 'features'):
       found, wanted = trained.config.model[field], self._config.model[field]
@@ -312,7 +322,9 @@ class _Loop:
           f'has {wanted}; name a source of the same model'
         )
     print(f'starting from the parameters of {source}, step {trained.step}')
-    return trained.variables
+    if trained.has_old_split:
+      print(f'{source}: {trained_model.OLD_SPLIT}')
+    return trained
 
   def _is_stale(self) -> bool:
     patience = self._config.early_stopping_patience
@@ -387,7 +399,12 @@ class _Loop:
     is_best = self._progress.add_epoch(row['val/loss'])
     self._console.log_epoch(epoch, config.num_epochs, row, is_best)
     if is_best:
-      checkpoints.save(self._best, step, variables, {'epoch': epoch, **row})
+      info = {
+        'epoch': epoch,
+        'split_by_content': self._progress.split_by_content,
+        **row,
+      }
+      checkpoints.save(self._best, step, variables, info)
     elif self._is_stale():
       self._console.print(
         f'early stop: {self._progress.stale_epochs} epochs without a better '

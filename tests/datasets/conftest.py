@@ -10,9 +10,12 @@ import pytest
 
 @pytest.fixture(scope='session')
 def photos(tmp_path_factory) -> pathlib.Path:
-  """Returns 20 photos, one of which gives 6 crops, copies, and bad files."""
+  """Returns 22 photos, one of which gives 6 crops, copies, and bad files.
+
+  14 are in train, with the large one, 3 in val and 5 in test.
+  """
   folder = tmp_path_factory.mktemp('photos')
-  for i in range(19):
+  for i in (*range(19), 25, 27):
     samples.save_scene(folder / f'{i % 3}' / f'é {i}.png', i, 90 + i, 70)
   samples.save_scene(folder / 'large.png', 19, 800, 600)
   for i in (4, 5, 6):

@@ -1,4 +1,4 @@
-"""Crops of a photo, and the assignment of photos to splits."""
+"""Crops of photos, and their order."""
 
 import numpy as np
 from PIL import Image
@@ -41,54 +41,21 @@ def test_a_thin_photo_is_no_trap():
   assert (np.asarray(crop) == (255, 0, 0)).all()
 
 
-def test_splits_get_what_they_ask_for_and_share_no_photo():
-  rng = np.random.default_rng(0)
-  counts = rng.integers(1, 12, 200).tolist()
-  wanted = {'train': 400, 'val': 100, 'test': 200}
-  splits = crops.assign_to_splits(counts, wanted)
-  used = [photo for split in splits.values() for photo, _ in split]
-  assert len(used) == len(set(used))
-  for name, split in splits.items():
-    assert sum(len(indices) for _, indices in split) == wanted[name]
-    for photo, indices in split:
-      assert len(set(indices)) == len(indices)
-      assert set(indices) <= set(range(counts[photo]))
+def test_each_crop_comes_once():
+  counts = [3, 1, 24]
+  pairs = list(crops.in_order(counts))
+  assert len(pairs) == len(set(pairs)) == sum(counts)
+  for photo, crop in pairs:
+    assert crop in range(counts[photo])
 
 
-def test_too_few_crops_keep_the_proportions():
-  splits = crops.assign_to_splits(
-    [1] * 100, {'train': 8000, 'val': 1000, 'test': 1000}
-  )
-  assert [len(s) for s in splits.values()] == [80, 10, 10]
-  # A large photo does not fill a small split beyond its share.
-  counts = [1, 50] + [1] * 49
-  splits = crops.assign_to_splits(
-    counts, {'train': 800, 'val': 100, 'test': 100}
-  )
-  sizes = [sum(len(used) for _, used in split) for split in splits.values()]
-  assert sizes == [44, 10, 6]
-  splits = crops.assign_to_splits([1] * 3, {'train': 98, 'val': 1, 'test': 1})
-  assert [len(s) for s in splits.values()] == [1, 1, 1]
+def test_every_photo_gives_a_crop_before_one_gives_two():
+  photos = [photo for photo, _ in crops.in_order([24] * 200)]
+  for start in range(0, len(photos), 200):
+    assert photos[start : start + 200] == list(range(200))
 
 
-def test_surplus_of_a_large_photo_is_left_out_evenly():
-  splits = crops.assign_to_splits(
-    [100, 100, 100], {'train': 5, 'val': 2, 'test': 1}
-  )
-  assert splits == {
-    'train': [(0, [0, 25, 50, 74, 99])],
-    'val': [(1, [0, 99])],
-    'test': [(2, [0])],
-  }
-
-
-def test_every_photo_gives_some_crops_before_one_gives_many():
-  """2,000 photos of 24 crops: 512 test crops are of as many scenes."""
-  wanted = {'train': 4000, 'val': 128, 'test': 512}
-  splits = crops.assign_to_splits([24] * 2000, wanted)
-  for name, split in splits.items():
-    numbers = [len(indices) for _, indices in split]
-    assert sum(numbers) == wanted[name]
-    assert max(numbers) - min(numbers) <= 1
-  assert len(splits['test']) >= 200
-  assert len(splits['train']) >= 1500
+def test_the_first_crops_of_a_photo_are_spread_over_it():
+  first = [crop for _, crop in crops.in_order([100])][:8]
+  gaps = np.diff([*sorted(first), 100])
+  assert gaps.max() <= 25

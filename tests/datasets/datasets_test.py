@@ -9,17 +9,25 @@ from inpaint_jax.datasets import landscape, storage
 from inpaint_jax.system import errors
 
 
-def test_synthetic_splits_hold_the_landscapes_of_disjoint_ranges(tmp_path):
+def test_each_synthetic_split_is_a_series_of_its_own(tmp_path):
   dataset = datasets.load(samples.data_config(tmp_path))
-  assert dataset.name == 'synthetic/32px-12-3-5-seed0/1.0.0'
-  ranges = {'train': range(12), 'val': range(12, 15), 'test': range(15, 20)}
-  for split, indices in ranges.items():
-    names = samples.photos_of(dataset, split)
-    assert sorted(map(int, names)) == list(indices)
-    for name, picture in zip(
-      names, samples.pictures(dataset, split), strict=True
-    ):
-      np.testing.assert_array_equal(picture, landscape.render(int(name), 32))
+  assert dataset.name == 'synthetic/32px-12-3-5/2.0.0'
+  for series, (split, number) in enumerate(
+    {'train': 12, 'val': 3, 'test': 5}.items()
+  ):
+    pictures = samples.pictures(dataset, split)
+    assert len(pictures) == number
+    for index, picture in enumerate(pictures):
+      np.testing.assert_array_equal(
+        picture, landscape.render(index, 32, seed=series)
+      )
+
+
+def test_datasets_of_earlier_versions_are_known_by_their_names():
+  for name in ('photo_crops/64px-9-1-2-abc/1.0.0', 'tf_flowers/3.0.1'):
+    assert datasets.is_split_by_numbers(name)
+  for name in ('photo_crops/64px-9-1-2-abc/2.0.0', 'tf_flowers/3.0.1/by-index'):
+    assert not datasets.is_split_by_numbers(name)
 
 
 def test_second_load_does_not_build(tmp_path, monkeypatch, capsys):

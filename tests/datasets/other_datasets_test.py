@@ -60,13 +60,13 @@ def test_any_image_dataset_by_name(tmp_path):
   config = samples.data_config(tmp_path, dataset='odd_pictures')
   for _ in range(2):  # Built, then reused.
     dataset = datasets.load(config)
-    assert dataset.name == 'odd_pictures/2.0.0'
+    assert dataset.name == 'odd_pictures/2.0.0/by-index'
     assert datasets.dataset_name(config) == dataset.name
     stacked = {name: samples.pictures(dataset, name) for name in dataset.splits}
     reds = {name: set(x[:, 0, 0, 0].tolist()) for name, x in stacked.items()}
     assert {k: len(v) for k, v in reds.items()} == {
       'train': 12,
-      'val': 3,
+      'val': 2,
       'test': 4,
     }
     assert not reds['train'] & reds['val']
@@ -74,12 +74,16 @@ def test_any_image_dataset_by_name(tmp_path):
     assert stacked['train'].shape == (12, 32, 32, 3)
 
 
-def test_cut_splits_shrink_in_proportion(tmp_path):
-  config = samples.data_config(
-    tmp_path, dataset='odd_pictures', num_train=800, num_val=200
-  )
-  dataset = datasets.load(config)
-  assert [len(s) for s in dataset.splits.values()] == [16, 4, 4]
+def test_numbers_move_no_picture_to_another_split(tmp_path):
+  config = samples.data_config(tmp_path, dataset='odd_pictures')
+  few = datasets.load(config)
+  config.update({'num_train': 800, 'num_val': 1, 'num_test': 200})
+  many = datasets.load(config)
+  assert [len(s) for s in many.splits.values()] == [18, 1, 4]
+  for split in few.splits:
+    a, b = (samples.pictures(d, split) for d in (few, many))
+    shared = min(len(a), len(b))
+    np.testing.assert_array_equal(a[:shared], b[:shared])
 
 
 def test_a_dataset_without_pictures_is_one_line(tmp_path):

@@ -1,5 +1,6 @@
 """Datasets of crops of photos."""
 
+import os
 import pathlib
 
 from datasets import samples
@@ -40,7 +41,7 @@ def test_photos_and_their_copies_stay_in_one_split(tmp_path, source):
 def test_report_lies_beside_the_records(tmp_path, source):
   dataset = datasets.load(samples.crops_config(tmp_path, source))
   report = photo_report.read(dataset.path / 'report.json')
-  assert report.photos_found == 24
+  assert report.photos_found == 26
   assert report.other_files == {'.txt': 1}
   assert report.unreadable == [
     ['text.jpg', 'not a picture, or its header is damaged']
@@ -48,8 +49,8 @@ def test_report_lies_beside_the_records(tmp_path, source):
   assert report.near_duplicates == [
     [f'copy {i}.jpg', f'{i % 3}/é {i}.png'] for i in (4, 5, 6)
   ]
-  assert report.distinct == 20
-  assert report.available == 19 + 6
+  assert report.distinct == 22
+  assert report.available == 21 + 6
   assert report.crops == {'train': 12, 'val': 3, 'test': 5}
   text = '\n'.join(report.lines())
   assert 'text.jpg: not a picture' in text
@@ -71,27 +72,62 @@ def test_two_builds_are_equal_and_a_moved_folder_is_reused(tmp_path, source):
     )
 
 
-def test_renaming_photos_moves_none_to_another_split(tmp_path, source):
-  first = datasets.load(samples.crops_config(tmp_path, source))
+def test_renamed_photos_are_the_same_dataset(tmp_path, source):
+  config = samples.crops_config(tmp_path, source)
+  name = datasets.dataset_name(config)
   for i, path in enumerate(sorted(source.rglob('*.png'))):
     path.rename(source / f'{(7 * i) % 23}.png')
-  second = datasets.load(samples.crops_config(tmp_path, source))
-  assert second.name != first.name
-  for split in first.splits:
-    a, b = (
-      {p.tobytes() for p in samples.pictures(d, split)} for d in (first, second)
-    )
-    assert a == b
+  assert datasets.dataset_name(config) == name
 
 
-def test_fewer_crops_than_wanted_keep_proportions(tmp_path, source):
+def test_other_content_of_the_same_size_and_time_is_another_dataset(
+  tmp_path, source
+):
+  config = samples.crops_config(tmp_path, source)
+  first = datasets.load(config)
+  path = source / 'large.png'
+  before, content = path.stat(), bytearray(path.read_bytes())
+  content[-20] ^= 1
+  path.write_bytes(content)
+  os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+  assert datasets.dataset_name(config) != first.name
+
+
+def test_numbers_take_the_first_of_a_fixed_order(tmp_path, source):
+  """No number moves a photo to another split."""
+  few = datasets.load(samples.crops_config(tmp_path, source))
+  for numbers in ((14, 2, 4), (3, 3, 5), (100, 100, 100)):
+    names = ('num_train', 'num_val', 'num_test')
+    wanted = dict(zip(names, numbers, strict=True))
+    other = datasets.load(samples.crops_config(tmp_path, source, **wanted))
+    for split in few.splits:
+      a, b = (samples.pictures(d, split) for d in (few, other))
+      shared = min(len(a), len(b))
+      np.testing.assert_array_equal(a[:shared], b[:shared])
+
+
+def test_other_photos_beside_it_move_no_photo(tmp_path, source):
+  whole = datasets.load(samples.crops_config(tmp_path, source, num_train=100))
+  splits = {
+    photo: name
+    for name in whole.splits
+    for photo in samples.photos_of(whole, name)
+  }
+  for i in (0, 3, 8, 14):
+    (source / f'{i % 3}' / f'é {i}.png').unlink()
+  samples.save_scene(source / 'new.png', 40, 90, 70)
+  other = datasets.load(samples.crops_config(tmp_path, source, num_train=100))
+  for name in other.splits:
+    for photo in samples.photos_of(other, name):
+      assert splits.get(photo, 'test') == name
+
+
+def test_fewer_crops_than_wanted(tmp_path, source):
   config = samples.crops_config(
-    tmp_path, source, num_train=800, num_val=100, num_test=100
+    tmp_path, source, num_train=800, num_val=100, num_test=5
   )
   dataset = datasets.load(config)
-  sizes = [len(split) for split in dataset.splits.values()]
-  assert 15 <= sizes[0] <= 20
-  assert sizes[1:] == [2, 2]
+  assert [len(split) for split in dataset.splits.values()] == [19, 3, 5]
   report = photo_report.read(dataset.path / 'report.json')
   assert 'fewer crops than wanted' in report.lines()[-1]
 
@@ -100,9 +136,27 @@ def test_each_split_needs_a_photo_of_its_own(tmp_path):
   folder = tmp_path / 'two'
   samples.save_scene(folder / 'a.png', 0, 600, 600)
   samples.save_scene(folder / 'b.png', 1, 600, 600)
-  with pytest.raises(errors.UserError, match='gives 2 distinct photos'):
+  with pytest.raises(errors.UserError, match='train: 1, val: 1, test: 0; '):
     datasets.load(samples.crops_config(tmp_path, folder))
   assert not list((tmp_path / 'data').rglob('incomplete*'))
+
+
+def test_what_this_program_writes_below_the_source_is_no_photo(
+  tmp_path, source
+):
+  """Sample grids of runs, plots of studies, the datasets themselves."""
+  config = samples.crops_config(tmp_path, source, data_dir=str(source / 'data'))
+  name = datasets.load(config).name
+  run = source / 'runs' / 'a'
+  samples.save_scene(run / 'samples' / 'epoch_001.png', 50, 90, 70)
+  (run / 'config.json').touch()
+  (run / '.lock').touch()
+  study = source / 'study'
+  samples.save_scene(study / 'plot.png', 51, 90, 70)
+  (study / 'study.json').touch()
+  (study / 'dataset.json').touch()
+  samples.save_scene(source / 'data' / 'downloads' / 'a.png', 52, 90, 70)
+  assert datasets.dataset_name(config) == name
 
 
 def test_a_photo_that_vanishes_during_the_build_is_one_line(
@@ -130,7 +184,8 @@ def test_real_photographs(tmp_path):
     tmp_path, folder, image_size=64, num_train=80, num_val=20, num_test=20
   )
   dataset = datasets.load(config)
-  assert [len(s) for s in dataset.splits.values()] == [80, 20, 20]
+  sizes = {name: len(split) for name, split in dataset.splits.items()}
+  assert sizes['train'] == 80
   report = photo_report.read(dataset.path / 'report.json')
   assert report.distinct >= 28
   assert not report.unreadable

@@ -23,33 +23,6 @@ def test_any_layout_is_searched(tmp_path, tmp_path_factory):
   assert listing.other_files == {'.txt': 1}
 
 
-def test_fingerprint_changes_with_the_folder_but_not_with_its_place(tmp_path):
-  old = tmp_path / 'old'
-  old.mkdir()
-  (old / 'a.jpg').write_bytes(b'1')
-  first = photo_folder.list_photos(str(old)).fingerprint()
-  new = old.rename(tmp_path / 'new')
-  (new / 'other.txt').write_bytes(b'1')
-  assert photo_folder.list_photos(str(new)).fingerprint() == first
-  (new / 'a.jpg').write_bytes(b'12')
-  assert photo_folder.list_photos(str(new)).fingerprint() != first
-  (new / 'a.jpg').write_bytes(b'1')
-  (new / 'a.jpg').rename(new / 'b.jpg')
-  assert photo_folder.list_photos(str(new)).fingerprint() != first
-
-
-def test_fingerprint_is_the_same_however_accents_are_stored(tmp_path):
-  """Copied from a Mac, a name may come apart, and its place in the order."""
-  prints = []
-  for accent in ('\xe9', 'e\u0301'):
-    folder = tmp_path / str(len(prints))
-    folder.mkdir()
-    (folder / f'{accent}.jpg').write_bytes(b'1')
-    (folder / 'f.jpg').write_bytes(b'12')
-    prints.append(photo_folder.list_photos(str(folder)).fingerprint())
-  assert prints[0] == prints[1]
-
-
 def test_masks_beside_their_photos_are_no_photos(tmp_path):
   deep = tmp_path / 'deep'
   deep.mkdir()
