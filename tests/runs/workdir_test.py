@@ -97,6 +97,18 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
     _start(tmp_path / 'file', smoke.get_config())
 
 
+def test_the_folder_of_photos_is_no_workdir(tmp_path, monkeypatch):
+  """Sample grids would become photos; below it they are left out."""
+  config = smoke.get_config()
+  config.data.source = '~/photos'
+  monkeypatch.setenv('HOME', str(tmp_path))
+  (tmp_path / 'photos').mkdir()
+  with pytest.raises(errors.UserError, match=r'is data\.source itself'):
+    _start(tmp_path / 'photos', config)
+  assert not list((tmp_path / 'photos').iterdir())
+  _start(tmp_path / 'photos' / 'run', config)
+
+
 def test_before_the_first_checkpoint_everything_can_still_be_changed(tmp_path):
   _start(tmp_path, smoke.get_config(), checkpoint=False)
   (tmp_path / 'dataset.json').write_text('{}')

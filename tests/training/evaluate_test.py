@@ -2,13 +2,15 @@
 
 import json
 
+from datasets import samples
 import numpy as np
 import pytest
 
 from inpaint_jax import baselines, masks
+from inpaint_jax.release import released_file
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, sharding
-from inpaint_jax.training import evaluate, input_pipeline
+from inpaint_jax.training import evaluate, input_pipeline, train
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compile')]
 
@@ -106,3 +108,73 @@ def test_a_run_without_a_checkpoint(trained, tmp_path):
   (tmp_path / 'config.json').write_bytes((trained / 'config.json').read_bytes())
   with pytest.raises(errors.UserError, match='has no checkpoint yet'):
     evaluate.evaluate(tmp_path)
+
+
+@pytest.mark.slow
+def test_no_number_and_no_folder_brings_a_trained_photo_into_a_test(
+  config, tmp_path, monkeypatch, capsys
+):
+  """And a run below its photos, then moved with its dataset, can be tested."""
+  source = tmp_path / 'photos'
+  for i in range(16):
+    samples.save_scene(source / f'{i}.png', i, 64, 64)
+  config.data.dataset, config.data.source = 'photo_crops', str(source)
+  config.data.data_dir = str(tmp_path / 'data')
+  config.data.num_train, config.data.num_val, config.data.num_test = 11, 1, 1
+  config.num_epochs = 1
+  run = source / 'run'
+  train.train_and_evaluate(config, run)
+  assert not trained_model.load_run(run).has_old_split
+  seen = []
+  splits = input_pipeline.load(config.data).splits
+  trained_on = {splits['train'][i]['image'].tobytes() for i in range(11)}
+
+  def measure(trained, source, config, mesh):
+    seen[:] = [source[i]['image'].tobytes() for i in range(len(source))]
+    return {'unet': {'hole_area': np.zeros(len(seen))}}
+
+  monkeypatch.setattr(evaluate, '_measure', measure)
+  monkeypatch.setattr(evaluate, 'format_report', str)
+  for overrides in (
+    {'data.num_test': 9},
+    {'data.num_train': 1, 'data.num_val': 1, 'data.num_test': 9},
+  ):
+    evaluate.evaluate(run, overrides)
+    assert len(seen) == 3
+    assert not trained_on & set(seen)
+    assert (run / 'test_other.json').exists()
+    (run / 'test_other.json').unlink()
+
+  # Tested again, as it is and moved: its own test.
+  moved = run.rename(tmp_path / 'moved')
+  (tmp_path / 'data').rename(tmp_path / 'data2')
+  photos = source.rename(tmp_path / 'photos2')
+  with pytest.raises(errors.UserError, match=r'set data\.data_dir to the'):
+    evaluate.evaluate(moved)
+  for overrides in (
+    {'data.data_dir': str(tmp_path / 'data2')},
+    {'data.data_dir': str(tmp_path / 'data3'), 'data.source': str(photos)},
+  ):
+    (moved / 'test_metrics.json').unlink()
+    evaluate.evaluate(moved, overrides)
+    assert len(seen) == 1
+    assert (moved / 'test_metrics.json').exists()
+    assert not (moved / 'test_other.json').exists()
+  assert 'data.num_*' not in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_of_an_earlier_version_is_named(trained, tmp_path, capsys):
+  found = trained_model.load_run(trained)
+  assert not found.has_old_split
+  source = tmp_path / 'old.safetensors'
+  info = {k: x for k, x in found.info.items() if k != 'split_by_content'}
+  released_file.write(source, found._replace(info=info), {})
+  config = found.config.copy_and_resolve_references()
+  config.init_from, config.num_epochs = str(source), 1
+  train.train_and_evaluate(config, tmp_path / 'run')
+  out = capsys.readouterr().out
+  assert f'{source}: {trained_model.OLD_SPLIT}' in out
+  assert f'unet: {trained_model.OLD_SPLIT}' in out
+  # What starts from it is no better.
+  assert trained_model.load_run(tmp_path / 'run').has_old_split

@@ -1,12 +1,13 @@
 """Batches: order, augmentation, padding."""
 
 import itertools
+import pathlib
 
+from datasets import samples
 import ml_collections
 import numpy as np
 import pytest
 
-from inpaint_jax import datasets
 from inpaint_jax.system import errors, json_files
 from inpaint_jax.training import input_pipeline
 
@@ -117,32 +118,103 @@ def test_fewer_pictures_than_a_batch_is_refused():
     input_pipeline.steps_per_epoch(_Source(10), 16)
 
 
-def test_a_run_keeps_its_dataset(monkeypatch, tmp_path):
-  """A run goes on without its photographs, but not with others."""
-  loaded = []
+@pytest.fixture
+def photos(tmp_path) -> pathlib.Path:
+  """Returns a folder of 3 photos for train, 1 for val and 1 for test."""
+  folder = tmp_path / 'photos'
+  for i in (0, 2, 3, 1, 11):
+    samples.save_scene(folder / f'{i}.png', i, 64, 64)
+  return folder
 
-  def load(config, name=None):
-    loaded.append(name)
-    return datasets.Dataset('photos/1', splits={}, path=tmp_path)
 
-  monkeypatch.setattr(datasets, 'load', load)
-  monkeypatch.setattr(datasets, 'dataset_name', lambda config: 'photos/1')
-  record = tmp_path / 'dataset.json'
-  config = _config(dataset='photo_crops', source=str(tmp_path / 'photos'))
-  (tmp_path / 'photos').mkdir()
-  input_pipeline.load(config, record)
-  assert json_files.read(record) == {'name': 'photos/1'}
-  input_pipeline.load(config, record)
+@pytest.fixture
+def run(tmp_path, photos) -> tuple[ml_collections.ConfigDict, pathlib.Path]:
+  """Returns the config and the record of a run on `photos`."""
+  config = samples.crops_config(
+    tmp_path, photos, num_train=3, num_val=1, num_test=1
+  )
+  record = tmp_path / 'run' / 'dataset.json'
+  record.parent.mkdir()
+  dataset = input_pipeline.load(config, record)
+  assert json_files.read(record) == {'name': dataset.name}
+  return config, record
 
-  monkeypatch.setattr(datasets, 'dataset_name', lambda config: 'photos/2')
+
+def test_a_run_goes_on_without_its_photos(run, photos, tmp_path, capsys):
+  config, record = run
+  photos.rename(tmp_path / 'elsewhere')
+  capsys.readouterr()
+  dataset = input_pipeline.load(config, record)
+  assert f'photos does not exist: the run goes on with {dataset.name}' in (
+    capsys.readouterr().err
+  )
+  config.source = str(tmp_path / 'elsewhere')
+  assert input_pipeline.load(config, record).name == dataset.name
+  config.source = ''
+  assert input_pipeline.load(config, record).name == dataset.name
+  assert capsys.readouterr().err == ''
+
+
+def test_a_run_does_not_go_on_with_other_photos(
+  run, photos, tmp_path, monkeypatch
+):
+  config, record = run
+  monkeypatch.setenv('HOME', str(tmp_path))
+  config.source = '~/photos'
+  name = input_pipeline.load(config, record).name
+  samples.save_scene(photos / 'more.png', 4, 64, 64)
   with pytest.raises(
-    errors.UserError, match=r'trained on photos/1.*photos/2: '
+    errors.UserError, match=r"source='~/photos' holds other .*source='' to go"
+  ) as caught:
+    input_pipeline.load(config, record)
+  assert name in str(caught.value)
+  # What is advised works.
+  config.source = ''
+  assert input_pipeline.load(config, record).name == name
+
+
+def test_a_run_and_its_dataset_that_were_moved(run, photos, tmp_path):
+  config, record = run
+  moved = tmp_path / 'moved'
+  pathlib.Path(config.data_dir).rename(moved)
+  photos.rename(tmp_path / 'my photos')
+  name = json_files.read(record)['name']
+  with pytest.raises(
+    errors.UserError, match=rf'set data\.data_dir to the folder .*{name}'
   ):
     input_pipeline.load(config, record)
+  config.data_dir = str(moved)
+  assert input_pipeline.load(config, record).name == name
+  config.data_dir = str(tmp_path / 'again')
+  config.source = str(tmp_path / 'my photos')
+  assert input_pipeline.load(config, record).name == name
 
-  (tmp_path / 'photos').rmdir()
-  input_pipeline.load(config, record)
-  assert loaded == [None, None, 'photos/1']
+
+def test_a_dataset_of_an_earlier_version_is_kept_but_not_built(run):
+  """Its photos were dealt to the splits by the numbers of images."""
+  config, record = run
+  name = json_files.read(record)['name']
+  folder = pathlib.Path(config.data_dir)
+  old = name.replace('/2.0.0', '/1.0.0')
+  (folder / name).rename(folder / old)
+  json_files.write(record, {'name': old})
+  assert input_pipeline.load(config, record).path == folder / old
+  (folder / old).rename(folder / 'gone')
+  with pytest.raises(
+    errors.UserError, match=r'an earlier version dealt by data\.num_\*'
+  ):
+    input_pipeline.load(config, record)
+  assert input_pipeline.load(config).name == name
+
+
+def test_fewer_pictures_than_wanted_are_one_line(run, capsys):
+  config, _ = run
+  config.update({'num_train': 9, 'num_test': 2})
+  capsys.readouterr()
+  input_pipeline.load(config)
+  assert capsys.readouterr().err.endswith(
+    'fewer pictures than wanted: train has 3 of 9, test has 1 of 2\n'
+  )
 
 
 def test_processes_read_parts_of_the_same_batches():
