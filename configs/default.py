@@ -59,8 +59,8 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.data.data_dir = ''
   # Side of the square images in pixels: 32, 64, 128 or 256.
   config.data.image_size = 64
-  # Images of each split. A source with fewer gives as many as it has, in
-  # these proportions.
+  # Images of each split: the first ones of a fixed order. Which split a photo
+  # is in does not depend on them. A split with fewer gives all it has.
   config.data.num_train = 768
   config.data.num_val = 128
   config.data.num_test = 384

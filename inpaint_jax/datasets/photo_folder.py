@@ -26,7 +26,7 @@ class Listing:
     paths: files whose extension is that of a photo, relative to `root` with
       forward slashes, sorted.
     other_files: number of other files by extension, such as {'.txt': 2}, and
-      of masks that lie beside their photos.
+      of masks that lie beside their photos, and of folders left out.
     unreadable: (path, reason) of folders that cannot be listed.
   """
 
@@ -70,6 +70,8 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
     path = _relative(error.filename, root)
     unreadable.append((path, f'folder: {error.strerror}'))
 
+  if data_dir is not None and not data_dir.is_dir():
+    data_dir = None
   visited = set()
   for folder, folders, names in os.walk(
     root, onerror=add_unreadable, followlinks=True
@@ -80,8 +82,9 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
       continue
     visited.add((status.st_dev, status.st_ino))
     if folder != root and (
-      _is_written_by_us(names) or pathlib.Path(folder).resolve() == data_dir
+      _is_written_by_us(names) or (data_dir and data_dir.samefile(folder))
     ):
+      other['folders of runs and datasets'] += 1
       folders.clear()
       continue
     folders[:] = sorted(name for name in folders if not name.startswith('.'))
