@@ -97,7 +97,8 @@ def main(argv: Sequence[str]) -> None:
         try:
           getattr(sections, name)(settings, report)
         except errors.UserError as error:
-          report.leave_out(f'{name}: {error}')
+          line = command_line.add_flags(str(error))
+          report.leave_out(f'{name}: {line}')
 
 
 def _numbers(
