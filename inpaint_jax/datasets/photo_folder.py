@@ -88,7 +88,7 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
       folders.clear()
       continue
     folders[:] = sorted(name for name in folders if not name.startswith('.'))
-    images = []
+    images, unread = [], []
     for name in names:
       stem, extension = os.path.splitext(name)
       if name.startswith('.'):
@@ -97,7 +97,9 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
         images.append((stem, name))
       else:
         other[extension.lower() or 'no extension'] += 1
-    are_masks = file_names.find_masks([stem for stem, _ in images])
+        if extension.lower()[1:] in unread_files.ENDINGS:
+          unread.append(stem)
+    are_masks = file_names.find_masks([stem for stem, _ in images], unread)
     for (_, name), is_mask in zip(images, are_masks, strict=True):
       if is_mask:
         other['masks of photos'] += 1

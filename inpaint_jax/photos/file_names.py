@@ -1,6 +1,6 @@
 """Names of photos and of their masks, as people and systems spell them."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 import re
 import unicodedata
 
@@ -41,7 +41,14 @@ def is_mask(name: str, photos: Set[str]) -> bool:
   return not photos.isdisjoint(map(key, list_photos(name)))
 
 
-def find_masks(names: Sequence[str]) -> list[bool]:
-  """Returns of each picture in a folder whether it is the mask of another."""
-  photos = set(map(key, names))
-  return [is_mask(name, photos) for name in names]
+def find_masks(
+  pictures: Sequence[str], others: Iterable[str] = ()
+) -> list[bool]:
+  """Returns of each picture in a folder whether it is the mask of another.
+
+  Args:
+    pictures: their names.
+    others: names of photos that are not read, and may have masks.
+  """
+  photos = set(map(key, [*pictures, *others]))
+  return [is_mask(name, photos) for name in pictures]

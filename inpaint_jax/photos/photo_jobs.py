@@ -69,8 +69,12 @@ def list_jobs(
       raise errors.UserError(
         f'the results in {out} would overwrite inputs; name another folder'
       )
-  images, lines = _scan(folder)
-  left_out, choices = _part_masks(images, folder, masks)
+  images, unread, lines = _scan(folder)
+  are_masks = file_names.find_masks(
+    [image.stem for image in images], [file.stem for file in unread]
+  )
+  here = list(itertools.compress(images, are_masks))
+  left_out, choices = _part_masks(images, here, folder, masks)
   if choices == []:
     raise errors.UserError(
       f'the folder {masks} has no masks in it; a mask has the name of its '
@@ -102,14 +106,21 @@ def list_jobs(
 
 
 def _part_masks(
-  images: list[pathlib.Path], folder: pathlib.Path, masks: pathlib.Path | None
+  images: list[pathlib.Path],
+  here: list[pathlib.Path],
+  folder: pathlib.Path,
+  masks: pathlib.Path | None,
 ) -> tuple[list[pathlib.Path], list[pathlib.Path] | None]:
   """Returns the images that are masks, and the masks to choose from.
 
   The latter are None where each photo has the same mask, or none.
+
+  Args:
+    images: of the folder.
+    here: those that are masks by their names.
+    folder: of photos.
+    masks: a folder, one mask for all, or None.
   """
-  are_masks = file_names.find_masks([image.stem for image in images])
-  here = list(itertools.compress(images, are_masks))
   if masks and masks.is_file():
     same = {image for image in images if _is_same(image, masks)}
     return sorted(same.union(here)), None
@@ -117,7 +128,7 @@ def _part_masks(
     return here, None
   if masks.samefile(folder):
     return here, here
-  choices, _ = _scan(masks)
+  choices = _scan(masks)[0]
   names = {file_names.key(mask.stem) for mask in choices}
   # Not such as gas.jpg and 'gas mask.jpg', each with a mask of its own name.
   left_out = [
@@ -169,8 +180,10 @@ def _find_mask(
   return None, f'there are {len(own)} masks for it: {names}; keep one'
 
 
-def _scan(folder: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
-  """Returns the images in a folder, and lines on what else is there."""
+def _scan(
+  folder: pathlib.Path,
+) -> tuple[list[pathlib.Path], list[pathlib.Path], list[str]]:
+  """Returns images, photos that are not read, and lines on what is no image."""
   images, unread, other, folders = [], [], [], []
   for path in sorted(folder.iterdir()):
     ending = path.suffix.lower()
@@ -188,13 +201,13 @@ def _scan(folder: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
   if unread:
     lines.append(
       f'passed by {_list_names(unread, "file")}, of types that are not read; '
-      'save them as JPEG, PNG or TIFF'
+      + unread_files.remedy(file.suffix for file in unread)
     )
   if other:
     lines.append(f'passed by {_list_names(other, "other file")}')
   if folders:
     lines.append(f'passed by {_list_names(folders, "folder")}')
-  return images, lines
+  return images, unread, lines
 
 
 def _list_names(paths: Sequence[pathlib.Path], kind: str) -> str:

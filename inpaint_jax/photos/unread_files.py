@@ -57,6 +57,14 @@ _FAR_LARGER = 4
 _MAX_DIRECTORIES = 16
 
 
+def remedy(endings: Iterable[str]) -> str:
+  """Returns what to do about files with some of ENDINGS, dots included."""
+  text = 'save these as JPEG, PNG or TIFF'
+  if not {'.heic', '.heif', '.hif'}.isdisjoint(map(str.lower, endings)):
+    text += "; pip install 'inpaint_jax[heic]' lets HEIC be read"
+  return text
+
+
 def advise(counts: Mapping[str, int]) -> str:
   """Returns a line on the files of a folder that are not read, '' for none.
 
@@ -67,7 +75,7 @@ def advise(counts: Mapping[str, int]) -> str:
   if not unread:
     return ''
   kinds = ', '.join(f'{ending}: {n}' for ending, n in unread.items())
-  return f'types that are not read: {kinds}; save these as JPEG, PNG or TIFF'
+  return f'types that are not read: {kinds}; {remedy(unread)}'
 
 
 def explain(head: bytes, ending: str = '') -> str:

@@ -26,11 +26,18 @@ def test_any_layout_is_searched(tmp_path, tmp_path_factory):
 def test_masks_beside_their_photos_are_no_photos(tmp_path):
   deep = tmp_path / 'deep'
   deep.mkdir()
-  for path in ('a.jpg', 'a_mask.png', 'b_mask.png', 'deep/b.jpg', 'c.cr2'):
+  for path in (
+    'a.jpg',
+    'a_mask.png',
+    'b_mask.png',
+    'deep/b.jpg',
+    'c.cr2',
+    'c_mask.png',
+  ):
     (tmp_path / path).touch()
   listing = photo_folder.list_photos(str(tmp_path))
   assert listing.paths == ['a.jpg', 'b_mask.png', 'deep/b.jpg']
-  assert listing.other_files == {'.cr2': 1, 'masks of photos': 1}
+  assert listing.other_files == {'.cr2': 1, 'masks of photos': 2}
 
 
 def test_a_source_of_photos_that_are_not_read(tmp_path):

@@ -111,6 +111,16 @@ def test_masks_beside_their_photos(tmp_path, form):
     assert lines[0].startswith('left out 3 masks (')
 
 
+@pytest.mark.parametrize('mask_folder', [None, 'here'])
+def test_a_mask_beside_a_photo_that_is_not_read(tmp_path, mask_folder):
+  folder = tmp_path / 'photos'
+  folder.mkdir()
+  for name in ('a.CR2', 'a_mask.png'):
+    (folder / name).touch()
+  with pytest.raises(errors.UserError, match=r'no photos .*1 file \(a\.CR2\)'):
+    photo_jobs.list_jobs(folder, mask_folder and folder, tmp_path / 'out')
+
+
 def test_masks_of_another_folder(tmp_path):
   photos, masks, out = (tmp_path / name for name in ('p', 'm', 'out'))
   for folder in (photos, masks):
@@ -180,7 +190,7 @@ def test_what_is_passed_by_is_counted_and_named(tmp_path):
   assert [job.photo.name for job in jobs] == ['a.jpg']
   names = ', '.join(f'{i:02d}.CR2' for i in range(10))
   assert lines == [
-    f'passed by 14 files ({names}, ...), of types that are not read; save them '
+    f'passed by 14 files ({names}, ...), of types that are not read; save these '
     'as JPEG, PNG or TIFF',
     'passed by 2 other files (plan, x.mov)',
   ]

@@ -162,6 +162,17 @@ def test_an_ending_says_what_the_bytes_do_not():
   assert unread_files.explain(b'%PDF', '.pcd').startswith('a PDF file')
 
 
+def test_what_to_do_about_files_of_a_folder():
+  save = 'save these as JPEG, PNG or TIFF'
+  heic = f"{save}; pip install 'inpaint_jax[heic]' lets HEIC be read"
+  assert unread_files.remedy(['.CR2']) == save
+  assert unread_files.remedy(['.CR2', '.HEIC']) == heic
+  assert unread_files.advise({'.txt': 1}) == ''
+  assert unread_files.advise({'.heic': 2, '.txt': 1}) == (
+    f'types that are not read: .heic: 2; {heic}'
+  )
+
+
 def psd(depth=8, has_picture=True):
   """A Photoshop file of one grey level."""
   block = struct.pack('>IBII', 1, has_picture, 0, 0) + b'\0'
