@@ -190,8 +190,8 @@ def test_what_is_passed_by_is_counted_and_named(tmp_path):
   assert [job.photo.name for job in jobs] == ['a.jpg']
   names = ', '.join(f'{i:02d}.CR2' for i in range(10))
   assert lines == [
-    f'passed by 14 files ({names}, ...), of types that are not read; save these '
-    'as JPEG, PNG or TIFF',
+    f'passed by 14 files ({names}, ...), of types that are not read; save '
+    'these as JPEG, PNG or TIFF',
     'passed by 2 other files (plan, x.mov)',
   ]
   assert str(caught.value) == (
