@@ -72,6 +72,11 @@ _FEATHER = flags.DEFINE_integer(
 _TEXTURE = flags.DEFINE_bool(
   'texture', None, 'Whether fine texture is taken from around the hole.'
 )
+_WRAP = flags.DEFINE_bool(
+  'wrap',
+  None,
+  'The photo is a panorama of 360 degrees: its left and right border meet.',
+)
 _SEED = flags.DEFINE_integer('seed', None, 'Seed of the texture.')
 _OVERWRITE = flags.DEFINE_bool(
   'overwrite', False, 'Fill photos of a folder again that have a newer result.'
@@ -104,6 +109,7 @@ def main(argv: Sequence[str]) -> None:
     invert_mask=_INVERT_MASK.value,
     expand=parse_expand(_EXPAND.value),
     dilate=_DILATE.value,
+    wrap=bool(_WRAP.value),
   )
   try:
     with reading.quiet():
@@ -205,6 +211,7 @@ def fill(
 ) -> list[str]:
   """Fills a photo and writes it; returns lines on what changed besides."""
   given = {'feather': _FEATHER, 'texture': _TEXTURE, 'seed': _SEED}
+  given |= {'wrap': _WRAP}
   options = {k: v.value for k, v in given.items() if v.value is not None}
   result = photo_filling.fill_picture(inpainter, picture, hole, **options)
   return [*picture.notes, *picture_files.write(job.out, result)]

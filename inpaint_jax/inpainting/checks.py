@@ -1,42 +1,66 @@
-"""Checks of the images and masks that callers give."""
+"""Checks of the masks and holes that callers give."""
+
+from typing import Any
 
 import numpy as np
+import PIL.Image
 
+from inpaint_jax.photos import reading
 from inpaint_jax.system import errors
 
 
-def check_image_and_mask(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def to_hole(mask: Any, height: int, width: int) -> np.ndarray:
   """Returns the hole as bool [H, W], a copy.
 
   Args:
-    image: uint8 or uint16 [H, W, 3].
-    mask: [H, W], bool or uint8; True, or 128 and more, is hole.
+    mask: [H, W] or [H, W, 1], bool, uint8 or float in [0, 1], or an image of
+      Pillow; True, or half of the largest value and more, is hole.
+    height, width: of the image.
 
   Raises:
-    errors.UserError: a type or shape is wrong, the mask has no hole, or it has
-      no known pixel.
+    errors.UserError: its type or shape is wrong, it has no hole, or no known
+      pixel.
   """
-  if (
-    image.dtype not in (np.uint8, np.uint16)
-    or image.ndim != 3
-    or image.shape[2] != 3
-  ):
+  if isinstance(mask, PIL.Image.Image):
+    if mask.mode not in ('1', 'L') or mask.has_transparency_data:
+      mask = reading.to_rgb(mask, background='black')
+    mask = mask.convert('L')
+  try:
+    array = np.asarray(mask)
+  except Exception as error:
     raise errors.UserError(
-      f'the image is {image.dtype} {list(image.shape)}; wanted uint8 or '
-      'uint16 [height, width, 3]'
+      f'the mask cannot be read as an array: {errors.one_line(error, 120)}'
+    ) from error
+  if array.ndim == 3 and array.shape[2] == 1:
+    array = array[..., 0]
+  is_known_type = array.dtype in (np.uint8, bool) or array.dtype.kind == 'f'
+  if not is_known_type or array.ndim != 2:
+    raise errors.UserError(
+      f'the mask is {array.dtype} {list(array.shape)}; wanted bool, uint8 or '
+      'float [height, width], such as mask > 0'
     )
-  if mask.dtype not in (np.uint8, bool) or mask.ndim != 2:
+  if array.shape != (height, width):
     raise errors.UserError(
-      f'the mask is {mask.dtype} {list(mask.shape)}; wanted bool or uint8 '
-      '[height, width]'
-    )
-  if mask.shape != image.shape[:2]:
-    raise errors.UserError(
-      f'the image is {image.shape[1]}x{image.shape[0]} pixels, the mask '
-      f'{mask.shape[1]}x{mask.shape[0]}; bring the mask to the size of the '
+      f'the image is {width}x{height} pixels, the mask '
+      f'{array.shape[1]}x{array.shape[0]}; bring the mask to the size of the '
       'image'
     )
-  hole = mask.copy() if mask.dtype == bool else mask >= 128
+  if array.dtype == np.uint8:
+    if array.max(initial=0) == 1:
+      raise errors.UserError(
+        'the mask is uint8 with 1 as its largest value; give mask > 0, or 255 '
+        'where the hole is'
+      )
+    hole = array >= 128
+  elif array.dtype == bool:
+    hole = array.copy()
+  elif np.all((array >= 0) & (array <= 1)):
+    hole = array >= 0.5
+  else:
+    raise errors.UserError(
+      f'the mask is {array.dtype} with values outside of [0, 1]; give a bool '
+      'mask, such as mask > 0'
+    )
   check_hole(hole)
   return hole
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import functools
 import os
 import threading
-from typing import Any, overload
+from typing import Any, overload, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from inpaint_jax.inpainting import (
   checks,
   fills,
   harmonic,
+  kinds,
+  panorama,
+  transparency,
   windows,
 )
 from inpaint_jax.inpainting.texture import synthesize_texture
@@ -30,6 +33,7 @@ FEATHER = 2
 _RIDGE = 0.5
 
 # Gives a smoothly filled image, float32 [h, w, 3], texture in its hole, bool.
+_Image = TypeVar('_Image')
 _AddTexture = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -80,24 +84,26 @@ class Inpainter:
   @overload
   def __call__(
     self,
-    image: np.ndarray,
-    mask: np.ndarray,
+    image: Sequence[Any],
+    mask: Sequence[Any],
     *,
     feather: int = FEATHER,
     texture: bool = True,
     seed: int = 0,
-  ) -> np.ndarray: ...
+    wrap: bool = False,
+  ) -> list[Any]: ...
 
   @overload
   def __call__(
     self,
-    image: Sequence[np.ndarray],
-    mask: Sequence[np.ndarray],
+    image: _Image,
+    mask: Any,
     *,
     feather: int = FEATHER,
     texture: bool = True,
     seed: int = 0,
-  ) -> list[np.ndarray]: ...
+    wrap: bool = False,
+  ) -> _Image: ...
 
   def __call__(
     self,
@@ -107,25 +113,30 @@ class Inpainter:
     feather: int = FEATHER,
     texture: bool = True,
     seed: int = 0,
-  ) -> np.ndarray | list[np.ndarray]:
+    wrap: bool = False,
+  ) -> Any:
     """Fills the holes of an image, or of several.
 
     Holes that lie apart are filled one by one, each with its surroundings in
     view. Deep ones are filled at low resolution first and refined from there.
 
     Args:
-      image: uint8 or uint16 [H, W, 3], any H and W; or several: an array [B, H,
-        W, 3], or a list of images, which may differ in size and type.
-      mask: [H, W], bool or uint8: True, or 128 and more, is hole; for several
-        images [B, H, W] or a list.
+      image: of NumPy or JAX, uint8 or uint16, grey [H, W] or [H, W, 1], RGB or
+        RGBA [H, W, C], any H and W; or of Pillow; or several: an array [B, H,
+        W, C], or a list of images, which may differ in size and type.
+      mask: [H, W], bool, uint8, float or of Pillow: True, or half of white and
+        more, is hole; for several images [B, H, W] or a list.
       feather: pixels around a hole over which the filling is blended into the
         known pixels. All others come back bit for bit; with 0, all known ones.
       texture: whether the filling gets the texture of its surroundings; if not,
         it is as smooth as the model paints.
       seed: of the random search for texture; equal seeds give equal results.
+      wrap: whether the left border meets the right one, as in a panorama of 360
+        degrees.
 
     Returns:
-      What `image` is: an array of the same shape and type, or a list of them.
+      What `image` is, of the same kind, shape and type, or a list of them. What
+      is transparent beside a hole goes on in it.
 
     Raises:
       errors.UserError: a type or shape is wrong, there is no hole, or no pixel
@@ -138,27 +149,42 @@ class Inpainter:
     add_texture = (
       functools.partial(synthesize_texture, seed=seed) if texture else None
     )
-    if isinstance(image, np.ndarray) and image.ndim == 3:
-      hole = checks.check_image_and_mask(image, mask)
-      return self._inpaint(image, hole, feather, add_texture)
-    if len(image) != len(mask):
-      raise errors.UserError(
-        f'there are {len(image)} images and {len(mask)} masks; give one mask '
-        'for each image'
+    fill = functools.partial(
+      self._inpaint, feather=feather, add_texture=add_texture
+    )
+    if wrap:
+      fill = functools.partial(panorama.fill_wrapped, fill)
+
+    def fill_one(one: kinds.Unpacked, hole: np.ndarray) -> Any:
+      if one.alpha is None:
+        return one.pack(fill(one.pixels, hole), None)
+      return one.pack(
+        *transparency.fill_with_alpha(
+          lambda pixels, hole: fill(pixels, hole.copy()),
+          one.pixels,
+          one.alpha,
+          hole,
+          wrap=wrap,
+        )
       )
+
+    if kinds.is_one(image, mask):
+      return fill_one(*_unpack(image, mask))
+    is_one_mask = getattr(mask, 'ndim', 3) == 2 or not hasattr(mask, '__len__')
+    num_masks = 1 if is_one_mask else len(mask)
+    if is_one_mask or len(image) != num_masks:
+      raise errors.UserError(
+        f'there are {len(image)} images and {num_masks} masks; give one '
+        'mask for each image'
+      )
+    pairs = []
     # All errors are found before the work begins.
-    for number, pair in enumerate(zip(image, mask, strict=True)):
+    for number, (one, its) in enumerate(zip(image, mask, strict=True)):
       try:
-        checks.check_image_and_mask(*pair)
+        pairs.append(_unpack(one, its))
       except errors.UserError as error:
         raise errors.UserError(f'image {number}: {error}') from error
-    results = [
-      self._inpaint(
-        one, checks.check_image_and_mask(one, its), feather, add_texture
-      )
-      for one, its in zip(image, mask, strict=True)
-    ]
-    return np.stack(results) if isinstance(image, np.ndarray) else results
+    return kinds.stack(image, [fill_one(*pair) for pair in pairs])
 
   def _inpaint(
     self,
@@ -249,6 +275,12 @@ class Inpainter:
     power = np.sum(detail * detail, dtype=np.float64)
     # A millionth: without any detail the gain is 0.
     return float(np.clip(product / ((1 + _RIDGE) * power + 1e-6), 0, 1))
+
+
+def _unpack(image: Any, mask: Any) -> tuple[kinds.Unpacked, np.ndarray]:
+  """Returns an image taken apart, and its hole, bool [H, W]."""
+  one = kinds.unpack(image)
+  return one, checks.to_hole(mask, *one.pixels.shape[:2])
 
 
 def _meet_known(

@@ -50,8 +50,8 @@ def prepare(
   expand = expand or {}
   if wrap and (expand.get('left') or expand.get('right')):
     raise errors.UserError(
-      'wrap=True joins the left and the right border, and nothing can be added '
-      'between them; expand the photo at top and bottom only'
+      'a panorama of which the left border meets the right one cannot be '
+      'expanded there; expand it at top and bottom only'
     )
   hole = mask
   if hole is None:

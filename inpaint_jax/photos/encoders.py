@@ -9,7 +9,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin, TiffTags
 
 from inpaint_jax.photos import metadata as metadata_lib
 from inpaint_jax.photos.metadata import Metadata
-from inpaint_jax.photos.picture import Picture, row_bands
+from inpaint_jax.photos.picture import luma, Picture, row_bands
 
 # The photo was compressed once before: this time little is to be lost.
 _QUALITY = 95
@@ -193,7 +193,7 @@ def _channels(
   for rows in row_bands(height, width):
     values = picture.pixels[rows]
     if grey:
-      values = _luma(values)
+      values = luma(values)
     if picture.alpha is not None:
       opacity = picture.alpha[rows][..., None]
       if alpha:
@@ -204,13 +204,6 @@ def _channels(
       values = (values.astype(np.uint32) + 128) // 257
     result[rows] = values
   return result
-
-
-def _luma(values: np.ndarray) -> np.ndarray:
-  """Returns the luma of ITU-R BT.601 [h, W, 1]; of three equal numbers, one."""
-  red, green, blue = np.moveaxis(values.astype(np.uint32), 2, 0)
-  luma = (19595 * red + 38470 * green + 7471 * blue + 2**15) >> 16
-  return luma.astype(values.dtype)[..., None]
 
 
 def _over_white(values: np.ndarray, opacity: np.ndarray) -> np.ndarray:

@@ -75,3 +75,10 @@ def turn_upright(array: np.ndarray, orientation: int) -> np.ndarray:
   if orientation in (2, 3, 6, 7):
     array = array[:, ::-1]
   return np.ascontiguousarray(array)
+
+
+def luma(values: np.ndarray) -> np.ndarray:
+  """Returns the luma of ITU-R BT.601 [h, W, 1]; of three equal numbers, one."""
+  red, green, blue = np.moveaxis(values.astype(np.uint32), 2, 0)
+  luma = (19595 * red + 38470 * green + 7471 * blue + 2**15) >> 16
+  return luma.astype(values.dtype)[..., None]

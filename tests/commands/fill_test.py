@@ -142,8 +142,9 @@ def test_a_run_that_is_none(files, tmp_path):
 
 def test_flags_reach_the_model_if_they_are_given(run, model, files):
   run(*files)
-  run('--feather=7', '--notexture', '--seed=3', *files)
-  assert model.calls == [{}, {'feather': 7, 'texture': False, 'seed': 3}]
+  run('--feather=7', '--notexture', '--seed=3', '--wrap', *files)
+  given = {'feather': 7, 'texture': False, 'seed': 3, 'wrap': True}
+  assert model.calls == [{}, given]
   run('--model=encoder-decoder-landscapes', '--backend=onnx', *files)
   run('--workdir=runs/a', *files)
   assert model.loaded == [

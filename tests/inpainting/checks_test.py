@@ -1,38 +1,60 @@
-"""checks.py: which images and masks are refused."""
+"""checks.py: which masks are taken, and which are refused."""
 
+import jax.numpy as jnp
 import numpy as np
+from PIL import Image
 import pytest
 
 from inpaint_jax.inpainting import checks
 from inpaint_jax.system import errors
 
-IMAGE = np.zeros((8, 9, 3), np.uint8)
 HOLE = np.eye(8, 9, dtype=bool)
-
-
-def test_a_mask_is_hole_from_one_half_on():
-  grey = np.where(HOLE, 128, 127).astype(np.uint8)
-  for mask in (grey, HOLE):
-    found = checks.check_image_and_mask(IMAGE, mask)
-    np.testing.assert_array_equal(found, HOLE)
-    assert not np.shares_memory(found, mask)
+WHITE = np.uint8(HOLE) * 255
 
 
 @pytest.mark.parametrize(
-  ('image', 'mask', 'message'),
+  'mask',
   [
-    (IMAGE[..., :1], HOLE, r'is uint8 \[8, 9, 1\]; wanted uint8 or uint16'),
-    (IMAGE[..., 0], HOLE, 'wanted uint8 or uint16'),
-    (IMAGE / 255, HOLE, 'wanted uint8 or uint16'),
-    (IMAGE, HOLE * 1.0, 'wanted bool or uint8'),
-    (IMAGE, HOLE[..., None], 'wanted bool or uint8'),
-    (IMAGE, HOLE[:, :8], 'image is 9x8 pixels, the mask 8x8'),
-    (IMAGE, HOLE & False, 'has no hole'),
-    (IMAGE, np.full((8, 9), 127, np.uint8), 'has no hole'),
-    (IMAGE, HOLE | True, 'nothing but hole'),
-    (IMAGE[:1, :1], HOLE[:1, :1], 'nothing but hole'),
+    HOLE,
+    np.where(HOLE, 128, 127).astype(np.uint8),
+    HOLE[..., None],
+    HOLE * 1.0,
+    HOLE.astype(np.float16) / 2,
+    jnp.array(HOLE),
+    jnp.array(HOLE, jnp.float32),
+    HOLE.tolist(),
+    Image.fromarray(WHITE),
+    Image.fromarray(WHITE).convert('1'),
+    Image.fromarray(WHITE).convert('P'),
+    Image.fromarray(WHITE).convert('RGB'),
+    Image.fromarray(np.stack([WHITE] * 4, axis=2)),
   ],
 )
-def test_what_does_not_fit_is_refused(image, mask, message):
-  with pytest.raises(errors.UserError, match=message):
-    checks.check_image_and_mask(image, mask)
+def test_what_is_a_mask(mask):
+  found = checks.to_hole(mask, 8, 9)
+  assert found.dtype == bool
+  np.testing.assert_array_equal(found, HOLE)
+  assert not np.shares_memory(found, np.asarray(mask))
+
+
+@pytest.mark.parametrize(
+  ('mask', 'message'),
+  [
+    (HOLE * 255.0, r'float64 with values outside of \[0, 1\]; give a bool'),
+    (HOLE * np.nan, 'outside of'),
+    (HOLE * 1, 'wanted bool, uint8 or float'),
+    (np.uint8(HOLE), '1 as its largest value; give mask > 0'),
+    (np.stack([WHITE] * 3, axis=2), r'is uint8 \[8, 9, 3\]; wanted bool'),
+    ('mask.png', 'wanted bool, uint8 or float'),
+    (None, 'wanted bool, uint8 or float'),
+    ([[1], [1, 2]], 'cannot be read as an array'),
+    (HOLE[:, :8], 'image is 9x8 pixels, the mask 8x8'),
+    (HOLE & False, 'has no hole'),
+    (np.full((8, 9), 127, np.uint8), 'has no hole'),
+    (HOLE | True, 'nothing but hole'),
+  ],
+)
+def test_what_is_no_mask(mask, message):
+  with pytest.raises(errors.UserError, match=message) as caught:
+    checks.to_hole(mask, 8, 9)
+  assert '\n' not in str(caught.value)

@@ -1,0 +1,113 @@
+"""Images as callers have them: of NumPy, JAX or Pillow, grey, RGB or RGBA."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import PIL.Image
+
+from inpaint_jax.photos.picture import luma
+from inpaint_jax.system import errors
+
+# Modes of Pillow's images that are filled as they are.
+_MODES = ('L', 'LA', 'RGB', 'RGBA', 'I;16')
+_WANTED = 'wanted uint8 or uint16 [height, width] or [height, width, 1 to 4]'
+
+
+class Unpacked(NamedTuple):
+  """An image in the form in which it is filled.
+
+  Attributes:
+    pixels: uint8 or uint16 [H, W, 3]; grey has three equal channels.
+    alpha: of the same type [H, W], or None.
+    pack: from filled pixels and alpha to an image of the caller's kind.
+  """
+
+  pixels: np.ndarray
+  alpha: np.ndarray | None
+  pack: Callable[[np.ndarray, np.ndarray | None], Any]
+
+
+def unpack(image: Any) -> Unpacked:
+  """Takes an image apart.
+
+  Args:
+    image: of NumPy or JAX, uint8 or uint16 [H, W] or [H, W, C], with C = 1 for
+      grey, 2 for grey and alpha, 3 for RGB, 4 for RGBA; or of Pillow.
+
+  Raises:
+    errors.UserError: it is something else.
+  """
+  if isinstance(image, PIL.Image.Image):
+    if image.mode not in _MODES:
+      raise errors.UserError(
+        f'the image is of mode {image.mode}; wanted one of {", ".join(_MODES)}:'
+        " convert it, as in image.convert('RGB')"
+      )
+  elif isinstance(image, jax.core.Tracer):
+    raise errors.UserError(
+      'the image is traced by JAX; call the inpainter outside of jit and vmap'
+    )
+  elif not isinstance(image, np.ndarray | jax.Array):
+    raise errors.UserError(
+      f'the image is a {type(image).__name__}; wanted an array of NumPy or JAX,'
+      ' or an image of Pillow'
+    )
+  array = np.asarray(image)
+  channels = array.shape[2] if array.ndim == 3 else 1
+  if (
+    array.dtype not in (np.uint8, np.uint16)
+    or array.ndim not in (2, 3)
+    or not 1 <= channels <= 4
+  ):
+    hint = ''
+    if array.dtype.kind == 'f':
+      hint = '; bring floats in [0, 1] to uint8: np.uint8(np.rint(image * 255))'
+    elif array.ndim == 3 and array.shape[0] in (1, 3, 4):
+      hint = '; channels come last: np.moveaxis(image, 0, -1)'
+    raise errors.UserError(
+      f'the image is {array.dtype} {list(array.shape)}; {_WANTED}{hint}'
+    )
+  values = array if array.ndim == 3 else array[..., None]
+  is_grey, has_alpha = channels < 3, channels in (2, 4)
+  pixels = values[..., :1].repeat(3, axis=2) if is_grey else values[..., :3]
+
+  def pack(pixels: np.ndarray, alpha: np.ndarray | None) -> Any:
+    parts = [luma(pixels) if is_grey else pixels]
+    if alpha is not None:
+      parts.append(alpha[..., None])
+    packed = np.concatenate(parts, axis=2) if alpha is not None else parts[0]
+    return _as_kind_of(image, packed.reshape(array.shape))
+
+  return Unpacked(pixels, values[..., -1] if has_alpha else None, pack)
+
+
+def is_one(image: Any, mask: Any) -> bool:
+  """Returns whether a caller gives one image rather than several."""
+  if isinstance(image, list | tuple):
+    return False
+  shape = tuple(getattr(image, 'shape', ()))
+  # Several grey ones have as many axes as one in colour.
+  is_grey_batch = (
+    len(shape) == 3 and shape[2] > 4 and getattr(mask, 'ndim', 3) == 3
+  )
+  return len(shape) != 4 and not is_grey_batch
+
+
+def stack(image: Any, results: list[Any]) -> Any:
+  """Returns several results as they were given: an array, or a list."""
+  if isinstance(image, list | tuple):
+    return results
+  return _as_kind_of(image, np.stack([np.asarray(x) for x in results]))
+
+
+def _as_kind_of(image: Any, array: np.ndarray) -> Any:
+  if isinstance(image, PIL.Image.Image):
+    result = PIL.Image.fromarray(array)
+    kept = ('icc_profile', 'dpi')
+    result.info = {k: image.info[k] for k in kept if k in image.info}
+    return result
+  if isinstance(image, jax.Array):
+    return jax.device_put(array, image.sharding)
+  return array

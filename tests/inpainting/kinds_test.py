@@ -1,0 +1,129 @@
+"""kinds.py: images of NumPy, JAX and Pillow come back as what they were."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+import pytest
+
+from inpaint_jax import inference
+from inpaint_jax.inpainting import kinds
+from inpaint_jax.system import errors
+
+
+def noise(*shape, dtype=np.uint8):
+  most = np.iinfo(dtype).max
+  return np.random.RandomState(0).randint(0, most + 1, shape).astype(dtype)
+
+
+@pytest.fixture
+def quick():
+  return inference.Inpainter(lambda x, mask: np.full_like(x, 0.5), 32)
+
+
+def hole_of(height=40, width=50):
+  hole = np.zeros((height, width), bool)
+  hole[10:20, 10:30] = True
+  return hole
+
+
+def opaque(array):
+  """Transparent pixels beside a hole are of another test."""
+  array = array.copy()
+  array[..., -1] = np.iinfo(array.dtype).max
+  return array
+
+
+IMAGES = {
+  'grey': noise(40, 50),
+  'one channel': noise(40, 50, 1),
+  'grey and alpha': opaque(noise(40, 50, 2)),
+  'colours': noise(40, 50, 3),
+  'colours and alpha': opaque(noise(40, 50, 4)),
+  'deep grey': noise(40, 50, dtype=np.uint16),
+  'deep alpha': opaque(noise(40, 50, 4, dtype=np.uint16)),
+}
+
+
+@pytest.mark.parametrize('name', IMAGES)
+@pytest.mark.parametrize('wrap', [False, True])
+def test_arrays_come_back_as_they_were(quick, name, wrap):
+  image, hole = IMAGES[name], hole_of()
+  result = quick(image, hole, feather=0, wrap=wrap)
+  assert isinstance(result, np.ndarray)
+  assert (result.dtype, result.shape) == (image.dtype, image.shape)
+  np.testing.assert_array_equal(result[~hole], image[~hole])
+  assert (result[hole] != image[hole]).any()
+  of_jax = quick(jnp.array(image), jnp.array(hole), feather=0, wrap=wrap)
+  assert isinstance(of_jax, jax.Array)
+  np.testing.assert_array_equal(of_jax, result)
+
+
+@pytest.mark.parametrize('mode', ['L', 'LA', 'RGB', 'RGBA', 'I;16'])
+def test_images_of_pillow_come_back_as_they_were(quick, mode):
+  hole = hole_of()
+  if mode == 'I;16':
+    image = Image.fromarray(IMAGES['deep grey'])
+  else:
+    image = Image.fromarray(IMAGES['colours']).convert(mode)
+  image.info['icc_profile'] = b'profile'
+  mask = Image.fromarray(np.uint8(hole) * 255)
+  result = quick(image, mask, feather=0)
+  assert isinstance(result, Image.Image)
+  assert (result.mode, result.size) == (mode, image.size)
+  assert result.info == {'icc_profile': b'profile'}
+  before, after = np.asarray(image), np.asarray(result)
+  np.testing.assert_array_equal(after[~hole], before[~hole])
+  assert (after[hole] != before[hole]).any()
+
+
+def test_a_grey_image_is_filled_as_its_colours_are(quick):
+  grey = IMAGES['grey']
+  colours = quick(np.stack([grey] * 3, axis=2), hole_of(), texture=False)
+  result = quick(grey, hole_of(), texture=False)
+  np.testing.assert_allclose(result, colours[..., 0], atol=1)
+
+
+def test_several_come_back_as_several(quick):
+  hole = hole_of()
+  for image in (noise(2, 40, 50), noise(2, 40, 50, 1), noise(2, 40, 50, 3)):
+    result = quick(image, np.stack([hole] * 2))
+    assert isinstance(result, np.ndarray)
+    assert result.shape == image.shape
+    np.testing.assert_array_equal(result[1], quick(image[1], hole))
+    assert isinstance(quick(jnp.array(image), [hole] * 2), jax.Array)
+  pair = [Image.fromarray(noise(40, 50)), jnp.array(noise(40, 50, 3))]
+  first, second = quick(pair, [Image.fromarray(hole), hole])
+  assert isinstance(first, Image.Image)
+  assert isinstance(second, jax.Array)
+
+
+@pytest.mark.parametrize(
+  ('image', 'message'),
+  [
+    ('photo.jpg', 'the image is a str; wanted an array of NumPy or JAX'),
+    (None, 'the image is a NoneType'),
+    (Image.new('P', (50, 40)), r"of mode P; .*image.convert\('RGB'\)"),
+    (Image.new('F', (50, 40)), 'of mode F'),
+    (noise(40, 50, 3) / 255, r'is float64 \[40, 50, 3\]; .*np.rint'),
+    (noise(3, 40, 50), 'channels come last'),
+    (noise(40, 50, 5), r'\[40, 50, 5\]; wanted uint8 or uint16'),
+    (noise(40), 'wanted uint8 or uint16'),
+    (noise(40, 50).astype(int), 'is int64'),
+  ],
+)
+def test_what_is_no_image_is_one_line_before_the_work(quick, image, message):
+  with pytest.raises(errors.UserError, match=message) as caught:
+    quick(image, hole_of())
+  assert '\n' not in str(caught.value)
+
+
+def test_a_traced_image():
+  with pytest.raises(errors.UserError, match='outside of jit'):
+    jax.jit(lambda image: kinds.unpack(image).pixels)(noise(40, 50, 3))
+
+
+def test_one_mask_for_several_images(quick):
+  for mask in (hole_of(), Image.fromarray(hole_of())):
+    with pytest.raises(errors.UserError, match='2 images and 1 masks'):
+      quick(noise(2, 40, 50, 3), mask)
