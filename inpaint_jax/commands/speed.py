@@ -25,8 +25,6 @@ nothing else to do.
 Outside a checkout the command is inpaint-jax-speed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 import contextlib
 from importlib import metadata
@@ -34,15 +32,12 @@ import os
 import pathlib
 import platform
 import tempfile
-from typing import TYPE_CHECKING
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
 from inpaint_jax.system import atomic_files, command_line, errors, machine
-
-if TYPE_CHECKING:
-  from inpaint_jax.speed.report import Report
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config', None, 'The run to measure, configs/unet.py unless named.'
@@ -81,8 +76,8 @@ def main(argv: Sequence[str]) -> None:
   # JAX takes a second to import: --help and wrong flags need not wait for it.
   from inpaint_jax.speed import report as reports, sections
 
-  report = reports.Report(path)
-  _describe(report)
+  report = reports.Report(path, _describe())
+  print(', '.join(f'{name} {value}' for name, value in report.about.items()))
   with tempfile.TemporaryDirectory() as folder:
     settings = sections.Settings(
       config=_CONFIG.value,
@@ -105,10 +100,11 @@ def _numbers(
   flag: flags.FlagHolder[list[str]], multiple: int = 1
 ) -> tuple[int, ...]:
   """Returns the whole numbers of a flag, each a positive multiple."""
-  texts = [text.strip() for text in flag.value]
-  numbers = tuple(int(text) for text in texts if text.isdecimal())
-  fit = [number for number in numbers if number > 0 and not number % multiple]
-  if not numbers or len(fit) < len(texts):
+  try:
+    numbers = tuple(map(int, flag.value))
+  except ValueError:
+    numbers = ()
+  if not numbers or any(x < 1 or x % multiple for x in numbers):
     kind = f'multiples of {multiple}' if multiple > 1 else 'whole numbers'
     raise errors.UserError(
       f'{flag.name}={",".join(flag.value)}: wanted positive {kind}, as '
@@ -127,12 +123,12 @@ def _config_flags() -> tuple[str, ...]:
   )
 
 
-def _describe(report: Report) -> None:
-  """Notes and prints what is measured, and with what."""
+def _describe() -> dict[str, Any]:
+  """Returns what is measured, and with what."""
   import jax
 
   model = _CONFIG.value.model
-  report.about |= {
+  about = {
     'device': f'{len(jax.devices())} x {jax.devices()[0].device_kind}',
     'cpu': machine.cpu_name(),
     'cores': machine.num_cores(),
@@ -142,11 +138,11 @@ def _describe(report: Report) -> None:
   }
   for package in ('jax', 'jaxlib', 'torch', 'onnxruntime'):
     with contextlib.suppress(metadata.PackageNotFoundError):
-      report.about[package] = metadata.version(package)
+      about[package] = metadata.version(package)
   if hasattr(os, 'getloadavg'):
     # Processes that wanted a core in the last minute: more than none is noise.
-    report.about['load'] = round(os.getloadavg()[0], 2)
-  print(', '.join(f'{name} {value}' for name, value in report.about.items()))
+    about['load'] = round(os.getloadavg()[0], 2)
+  return about
 
 
 def run() -> None:

@@ -11,13 +11,13 @@ import numpy as np
 
 from inpaint_jax import losses, masks, models, optimizers
 from inpaint_jax.inpainting import fills
+from inpaint_jax.release import export
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import sharding
 from inpaint_jax.training import train_step
 from inpaint_jax.training.setup import create_setup
 from inpaint_jax.training.train_state import create_train_state
 
-KINDS = ('inference', 'training')
 # Inference without what is slow to compile, as in an Inpainter.
 QUICK = 'quick to compile'
 # Does the work once and waits for it. Inference returns the images, float32
@@ -48,18 +48,12 @@ class Case:
 
 
 def example(case: Case) -> tuple[np.ndarray, np.ndarray]:
-  """Returns random images, smooth with noise, and masks with a square hole.
+  """Returns random images and masks, as export.example draws them.
 
   Returns:
     uint8 [B, S, S, 3] and float32 [B, S, S, 1] in {0, 1}.
   """
-  random = np.random.default_rng(0)
-  B, S = case.batch, case.size
-  coarse = random.random((B, S // 8, S // 8, 3), np.float32)
-  image = 0.8 * coarse.repeat(8, axis=1).repeat(8, axis=2)
-  image += 0.2 * random.random(image.shape, np.float32)
-  mask = np.zeros((B, S, S, 1), np.float32)
-  mask[:, S // 4 : S // 2, S // 3 : S * 3 // 4] = 1
+  image, mask = export.example((case.batch, case.size, case.size), seed=0)
   return np.rint(image * 255).astype(np.uint8), mask
 
 
@@ -107,8 +101,7 @@ def create_inference(case: Case, mode: str) -> Call:
 def create_training(case: Case, dtype: str) -> Call:
   """Returns a step as main.py makes it, with images that lie in memory."""
   config = _case_config(case, dtype)
-  seed = np.uint32(config.seed)
-  setup = create_setup(config)
+  seed, setup = np.uint32(config.seed), create_setup(config)
   mesh, model = setup.mesh, setup.model
   tx = optimizers.create_optimizer(config.optimizer, num_steps=1)
   step = train_step.jit_train_step(

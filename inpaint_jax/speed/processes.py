@@ -1,7 +1,8 @@
 """Programs in processes of their own: their lines, time and memory."""
 
 from collections.abc import Mapping, Sequence
-import json
+from concurrent import futures
+import multiprocessing
 import os
 import pathlib
 import subprocess
@@ -9,8 +10,6 @@ import sys
 import tempfile
 import time
 from typing import NamedTuple
-
-import ml_collections
 
 from inpaint_jax.speed import cases, timing
 from inpaint_jax.system import errors
@@ -80,7 +79,13 @@ def run_program(
       process.communicate()
     if not found and (until or process.returncode):
       log.seek(0)
-      raise _failed(module, process.returncode, log.read())
+      *_, reason = ['it said nothing', *filter(str.strip, log)]
+      reason = reason.strip().removeprefix('error: ')[:200]
+      if process.returncode < 0:
+        reason = 'it was killed, as when memory does not suffice'
+      raise errors.UserError(
+        f'{module} ended with code {process.returncode}: {reason}'
+      )
   seconds, now = time.perf_counter() - start, os.times()
   cpu_seconds = sum(now[2:4]) - sum(used[2:4])  # Of children that have ended.
   return Program(lines, seconds, cpu_seconds, peak)
@@ -101,31 +106,20 @@ def measure_alone(
     on an accelerator, of its arrays there; None where the system does not tell.
 
   Raises:
-    errors.UserError: it failed, as when memory did not suffice.
+    Exception: what was raised there; BrokenProcessPool if it was killed.
   """
-  request = {
-    'kind': case.kind,
-    'config': case.config.to_dict(),
-    'size': case.size,
-    'batch': case.batch,
-    'mode': mode,
-    'seconds': seconds,
-  }
-  answer = json.loads(run_program(__name__, [json.dumps(request)]).lines[-1][1])
-  return answer['seconds'], answer['peak_bytes']
+  context = multiprocessing.get_context('spawn')
+  with futures.ProcessPoolExecutor(1, context) as pool:
+    return pool.submit(_measure, case, mode, seconds).result()
 
 
-def run() -> None:
-  """Measures what the request of measure_alone asks for; prints the answer."""
-  request = json.loads(sys.argv[1])
-  mode, seconds = request.pop('mode'), request.pop('seconds')
-  config = ml_collections.ConfigDict(request.pop('config'))
-  case = cases.Case(config=config, **request)
-  call = cases.CREATE[case.kind](case, mode)
-  times = timing.interleave({mode: call}, seconds=seconds)[mode]
+def _measure(
+  case: cases.Case, mode: str, seconds: float
+) -> tuple[list[float], int | None]:
+  calls = {mode: cases.CREATE[case.kind](case, mode)}
+  times = timing.interleave(calls, seconds=seconds)[mode]
   # On an accelerator it is the accelerator's memory that runs out.
-  peak = cases.peak_bytes_on_device() or peak_bytes()
-  print(json.dumps({'seconds': times, 'peak_bytes': peak}))
+  return times, cases.peak_bytes_on_device() or peak_bytes()
 
 
 def peak_bytes(pid: int | str = 'self') -> int | None:
@@ -141,12 +135,3 @@ def peak_bytes(pid: int | str = 'self') -> int | None:
   values = [line.split()[1] for line in lines if line.startswith('VmHWM:')]
   # A process that has ended, but was not waited for, has no such line.
   return int(values[0]) * 1024 if values else None
-
-
-def _failed(module: str, code: int, log: str) -> errors.UserError:
-  """Returns the error of a program that failed, with its last line."""
-  lines = [line.strip() for line in log.splitlines() if line.strip()]
-  reason = lines[-1].removeprefix('error: ') if lines else 'it said nothing'
-  if code < 0:
-    reason = f'killed by signal {-code}, as when memory does not suffice'
-  return errors.UserError(f'{module} ended with code {code}: {reason[:200]}')

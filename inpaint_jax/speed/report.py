@@ -1,6 +1,7 @@
 """Rows of measurements, as tables and as JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -75,44 +76,43 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
   )
 
 
+@dataclasses.dataclass
 class Report:
   """What was measured so far: printed as it comes, and kept as JSON.
 
   Attributes:
+    path: of the JSON file; None = none.
     about: what was measured with, of JSON's types.
     rates: operations a second of the fastest matrix product, by dtype.
+    left_out: what is not measured and why.
+    sections: the rows of each.
   """
 
-  def __init__(self, path: pathlib.Path | None):
-    """Begins a report.
-
-    Args:
-      path: of the JSON file; None = none.
-    """
-    self.about: dict[str, Any] = {}
-    self.rates: dict[str, float] = {}
-    self._left_out: list[str] = []
-    self._path = path
-    self._content: dict[str, Any] = {
-      'about': self.about,
-      'product_flops_per_second': self.rates,
-      'left_out': self._left_out,
-    }
+  path: pathlib.Path | None
+  about: Row = dataclasses.field(default_factory=dict)
+  rates: dict[str, float] = dataclasses.field(default_factory=dict)
+  left_out: list[str] = dataclasses.field(default_factory=list)
+  sections: dict[str, list[Row]] = dataclasses.field(default_factory=dict)
 
   def add(self, section: str, title: str, rows: Sequence[Row]) -> None:
     """Prints a table and writes all that there is to the file."""
-    self._content.setdefault(section, []).extend(rows)
+    self.sections.setdefault(section, []).extend(rows)
     self._write()
     if rows:
       print(f'\n{title}\n\n{table(rows)}', flush=True)
 
   def leave_out(self, line: str) -> None:
     """Says, once, what is not measured and why."""
-    if line not in self._left_out:
-      self._left_out.append(line)
+    if line not in self.left_out:
+      self.left_out.append(line)
       self._write()
       print(f'left out: {line}', flush=True)
 
   def _write(self) -> None:
-    if self._path is not None:
-      json_files.write(self._path, self._content)
+    if self.path is not None:
+      fields = {
+        'about': self.about,
+        'product_flops_per_second': self.rates,
+        'left_out': self.left_out,
+      }
+      json_files.write(self.path, fields | self.sections)

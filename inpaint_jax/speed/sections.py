@@ -106,7 +106,7 @@ def scaling(settings: Settings, report: Report) -> None:
   dtype = 'float32' if _on_cpu() else 'bfloat16'
   there = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
   rows = []
-  for kind in cases.KINDS:
+  for kind in cases.CREATE:
     grid = [
       cases.Case(kind, settings.config, size, batch)
       for size in settings.sizes
@@ -124,8 +124,8 @@ def scaling(settings: Settings, report: Report) -> None:
       _say(f'{case}, in a process of its own')
       try:
         times, peak = processes.measure_alone(case, dtype, settings.seconds)
-      except errors.UserError as error:
-        report.leave_out(f'{case}: {error}')
+      except Exception as error:  # Such as one for want of memory.
+        report.leave_out(f'{case}: {errors.one_line(error)}')
         continue
       seconds_per_pixel = statistics.median(times) / _pixels(case)
       bytes_per_pixel = (peak or 0) / _pixels(case)

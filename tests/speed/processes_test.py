@@ -45,7 +45,7 @@ def test_a_program_runs_until_a_line_is_found(run):
   [
     ('raise SystemExit("error: mend this")', '', 'with code 1: mend this'),
     ('print("a")', 'b', 'with code 0: it said nothing'),
-    ('import os; os.kill(os.getpid(), 9)', '', 'killed by signal 9'),
+    ('import os; os.kill(os.getpid(), 9)', '', 'with code -9: it was killed'),
   ],
 )
 def test_a_program_that_fails_is_one_line(run, line, until, message):

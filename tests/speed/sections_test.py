@@ -43,37 +43,25 @@ def settings(tmp_path):
   )
 
 
-class _Report(report.Report):
-  """A report whose rows can be looked at."""
-
-  def __init__(self):
-    super().__init__(None)
-    self.rows = {}
-
-  def add(self, section, title, rows):
-    super().add(section, title, rows)
-    self.rows.setdefault(section, []).extend(rows)
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures('quick_compile')
 def test_modes_are_compared(settings, monkeypatch, capsys):
   monkeypatch.setitem(sections.MATRIX_SIZES, 'cpu', (32,))
-  kept = _Report()
+  kept = report.Report(None)
   for section in (sections.products, sections.inference, sections.training):
     section(settings, kept)
   out = capsys.readouterr().out
   assert out.count('left out') == 1
   assert 'left out: PyTorch is not installed' in out
-  assert [row['mode'] for row in kept.rows['inference']] == [
+  assert [row['mode'] for row in kept.sections['inference']] == [
     'JAX float32',
     'JAX float32, quick to compile',
     'JAX bfloat16',
     'ONNX Runtime',
   ] * 2
   ours = ['JAX float32', 'JAX bfloat16']
-  assert [row['mode'] for row in kept.rows['training']] == ours
-  for row in kept.rows['inference'] + kept.rows['training']:
+  assert [row['mode'] for row in kept.sections['training']] == ours
+  for row in kept.sections['inference'] + kept.sections['training']:
     low, high = row['quartiles']
     assert 0 < low <= row['seconds'] <= high
     assert row['seconds_per_image'] == row['seconds'] / row['batch']
@@ -106,13 +94,13 @@ def test_a_mode_that_fails_or_differs_is_left_out(
   monkeypatch.setitem(
     cases.CREATE, 'inference', lambda case, mode: lambda: np.zeros(3)
   )
-  kept = _Report()
+  kept = report.Report(None)
   sections.inference(settings, kept)
   out = capsys.readouterr().out
   assert 'left out: inference, 1 image of 32x32: PyTorch float32, comp' in out
   assert 'compiled: no g++\n' in out
   assert 'other: differs from ours by 0.1, more than 0.0001\n' in out
-  ratios = {row['mode']: row['ratio'] for row in kept.rows['inference']}
+  ratios = {row['mode']: row['ratio'] for row in kept.sections['inference']}
   assert ratios['PyTorch float32, eager'] == 1
   assert ratios['JAX float32'] > 0
   assert not {x for x in ratios if 'compiled' in x or 'other' in x}
@@ -128,12 +116,12 @@ def test_scaling_leaves_out_what_would_take_too_long(
 
   monkeypatch.setattr(processes, 'measure_alone', measure_alone)
   settings = dataclasses.replace(settings, batches=(1, 8, 16))
-  kept = _Report()
+  kept = report.Report(None)
   sections.scaling(settings, kept)
-  assert [(row['kind'], row['batch']) for row in kept.rows['scaling']] == [
-    (kind, batch) for kind in cases.KINDS for batch in (1, 8)
+  assert [(row['kind'], row['batch']) for row in kept.sections['scaling']] == [
+    (kind, batch) for kind in cases.CREATE for batch in (1, 8)
   ]
-  assert kept.rows['scaling'][1]['peak_bytes'] == 8 * 32**2 * 100
+  assert kept.sections['scaling'][1]['peak_bytes'] == 8 * 32**2 * 100
   out = capsys.readouterr().out
   assert '16 images of 32x32: about 164 s a call and 0 GB\n' in out
 
@@ -147,17 +135,17 @@ def test_programs_are_started(settings, monkeypatch):
   for number in range(6):
     pixels = random.integers(0, 256, (48, 48, 3), np.uint8)
     Image.fromarray(pixels).save(photos / f'{number}.png')
-  kept = _Report()
+  kept = report.Report(None)
   sections.startup(settings, kept)
   sections.epoch(settings, kept)
   settings.config.data.source = str(photos)
   sections.datasets(settings, kept)
-  first, second = kept.rows['startup']
+  first, second = kept.sections['startup']
   assert (first['mode'], second['mode']) == ('nothing compiled', 'second start')
   assert second['ratio'] == second['seconds'] / first['seconds']
-  (row,) = kept.rows['epoch']
+  (row,) = kept.sections['epoch']
   assert row['what'] == 'main.py, an epoch of 8 images'
   assert row['runs'] == 1
-  (row,) = kept.rows['datasets']
+  (row,) = kept.sections['datasets']
   assert row['what'] == 'dataset of 6 photos'
   assert row['cores'] > 0

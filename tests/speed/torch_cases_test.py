@@ -13,7 +13,7 @@ from inpaint_jax.speed import torch_cases
 
 @pytest.mark.parametrize('mode', ['float32, eager', 'float32, channels last'])
 @pytest.mark.parametrize('name', ['unet', 'encoder_decoder'])
-@pytest.mark.parametrize('kind', cases.KINDS)
+@pytest.mark.parametrize('kind', cases.CREATE)
 def test_the_result_is_ours(name, kind, mode):
   config = unet.get_config()
   config.model.update(name=name, features=(4, 8, 16))
