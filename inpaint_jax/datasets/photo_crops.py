@@ -52,8 +52,9 @@ class Photo:
 class PhotoCropsConfig(storage.ImagesConfig):
   """Side in pixels, crops of each split, the folder and its digests."""
 
-  listing: photo_folder.Listing
-  digests: list[str]
+  # tensorflow-datasets logs configs: thousands of paths are left out.
+  listing: photo_folder.Listing = dataclasses.field(repr=False)
+  digests: list[str] = dataclasses.field(repr=False)
 
 
 class PhotoCrops(tfds.core.GeneratorBasedBuilder):

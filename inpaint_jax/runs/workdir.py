@@ -74,14 +74,7 @@ def locked_workdir(
   from inpaint_jax.system import distributed
 
   workdir = pathlib.Path(workdir).expanduser()
-  source = config.data.source
-  if (
-    source and workdir.resolve() == pathlib.Path(source).expanduser().resolve()
-  ):
-    raise errors.UserError(
-      f'workdir={workdir} is data.source itself, and its sample grids would '
-      'become photos; name another folder, which may lie below it'
-    )
+  check_not_source(workdir, config)
   if not distributed.is_first():
     distributed.barrier('workdir')
     _check_shared(workdir, config)
@@ -100,6 +93,20 @@ def locked_workdir(
     _claim(workdir, config)
     distributed.barrier('workdir')
     yield workdir
+
+
+def check_not_source(
+  workdir: pathlib.Path, config: ml_collections.ConfigDict
+) -> None:
+  """Raises a UserError if a folder is the one of the photos."""
+  source = config.data.source
+  if (
+    source and workdir.resolve() == pathlib.Path(source).expanduser().resolve()
+  ):
+    raise errors.UserError(
+      f'workdir={workdir} is data.source itself, and its sample grids would '
+      'become photos; name another folder, which may lie below it'
+    )
 
 
 def check_writable(workdir: pathlib.Path) -> None:

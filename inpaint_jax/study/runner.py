@@ -16,6 +16,7 @@ import tqdm
 
 import inpaint_jax
 from inpaint_jax import datasets
+from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import folder, plan, results, testing
 from inpaint_jax.system import errors, json_files, machine
 from inpaint_jax.training import evaluate, input_pipeline, setup, train
@@ -38,6 +39,7 @@ def prepare(workdir: pathlib.Path, study: plan.Plan, command: str) -> str:
   """
   for cell in study.cells:
     setup.create_setup(cell.config)
+  workdirs.check_not_source(workdir, study.base)
   record = workdir / 'dataset.json'
   if record.exists() and datasets.is_split_by_numbers(
     json_files.read(record)['name']

@@ -20,7 +20,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from inpaint_jax import models, optimizers
+from inpaint_jax import datasets, models, optimizers
 from inpaint_jax.release import zoo
 from inpaint_jax.runs import checkpoints, trained_model, workdir as workdirs
 from inpaint_jax.system import distributed, errors, interrupts, sharding
@@ -159,6 +159,7 @@ class _Loop:
 
     with distributed.first_before_others('dataset'):
       dataset = input_pipeline.load(config.data, workdir / 'dataset.json')
+    self._split_by_content = not datasets.is_split_by_numbers(dataset.name)
     self._splits = feed.cache_splits(dataset.splits, config.data, mesh)
     self._steps_per_epoch = input_pipeline.steps_per_epoch(
       self._splits['train'], config.batch_size
@@ -304,11 +305,11 @@ class _Loop:
       return restored.tree, progress
     create_state = jax.jit(self._create_state, out_shardings=sharded)
     state = create_state(self._seed)
-    progress = Progress(split_by_content=True)
+    progress = Progress(split_by_content=self._split_by_content)
     if config.init_from:
       trained = self._load_start(config.init_from)
       state = state.with_variables(trained.variables)
-      progress.split_by_content = not trained.has_old_split
+      progress.split_by_content &= not trained.has_old_split
     return state, progress
 
   def _load_start(self, source: str) -> trained_model.TrainedModel:

@@ -164,3 +164,11 @@ def test_every_cell_is_checked_before_the_first_is_trained(tmp_path):
   with pytest.raises(errors.UserError, match="loss='l9' is unknown"):
     runner.prepare(tmp_path, plan.create_plan(config), '')
   assert not list(tmp_path.iterdir())
+
+
+def test_a_study_of_an_earlier_version_does_not_go_on(tmp_path, smoke):
+  """Its runs would not be of the same images."""
+  name = 'synthetic/32px-16-6-7-seed0/1.0.0'
+  (tmp_path / 'dataset.json').write_text(f'{{"name": "{name}"}}')
+  with pytest.raises(errors.UserError, match='an earlier version dealt'):
+    runner.prepare(tmp_path, smoke, 'command')
