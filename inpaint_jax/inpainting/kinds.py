@@ -54,7 +54,13 @@ def unpack(image: Any) -> Unpacked:
       f'the image is a {type(image).__name__}; wanted an array of NumPy or JAX,'
       ' or an image of Pillow'
     )
-  array = np.asarray(image)
+  try:
+    array = np.asarray(image)
+  except Exception as error:
+    # Pillow reads the pixels of a file only now, and it may be damaged.
+    raise errors.UserError(
+      f'the image cannot be read: {errors.one_line(error, 120)}'
+    ) from error
   channels = array.shape[2] if array.ndim == 3 else 1
   if (
     array.dtype not in (np.uint8, np.uint16)

@@ -212,7 +212,8 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
   if image.format in ('JPEG', 'MPO') and not image.info.get('jfif_unit'):
     is_named = is_named and _X_RESOLUTION in image.getexif()
   elif image.format == 'TIFF':
-    is_named = _X_RESOLUTION in _tiff_tags(image)
+    # Without a unit, Pillow names none.
+    is_named = is_named and _X_RESOLUTION in _tiff_tags(image)
   if not is_named:
     return None
   # PNG has pixels a metre: 300 an inch come back as 299.9994.

@@ -1,5 +1,7 @@
 """kinds.py: images of NumPy, JAX and Pillow come back as what they were."""
 
+import io
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -116,6 +118,14 @@ def test_what_is_no_image_is_one_line_before_the_work(quick, image, message):
   with pytest.raises(errors.UserError, match=message) as caught:
     quick(image, hole_of())
   assert '\n' not in str(caught.value)
+
+
+def test_a_damaged_file_of_pillow(quick):
+  file = io.BytesIO()
+  Image.fromarray(noise(40, 50, 3)).save(file, 'PNG')
+  image = Image.open(io.BytesIO(file.getvalue()[:2000]))
+  with pytest.raises(errors.UserError, match='the image cannot be read'):
+    quick(image, hole_of())
 
 
 def test_a_traced_image():

@@ -132,6 +132,11 @@ def test_the_resolution_is_one_that_somebody_wrote():
   exif[282], exif[283], exif[296] = 240.0, 240.0, 2
   said = picture_files.read(samples.pillow_bytes(image, 'JPEG', exif=exif))
   assert said.metadata.dpi == (240, 240)
+  # TIFF files may have a resolution without a unit.
+  data = samples.pillow_bytes(
+    image, 'TIFF', tiffinfo={282: 1.0, 283: 1.0, 296: 1}
+  )
+  assert picture_files.read(data).metadata.dpi is None
 
 
 def test_the_text_behind_the_pixels_of_a_png_file():
