@@ -129,11 +129,7 @@ def _command() -> str:
   overrides.pop('data.data_dir', None)
   if 'data.source' in overrides:
     overrides['data.source'] = 'DIR'
-  words = [
-    'python',
-    'scripts/benchmark.py',
-    f'--config={":".join([path, *preset])}',
-  ]
+  words = [f'--config={":".join([path, *preset])}']
   words += [f'--config.{name}={value}' for name, value in overrides.items()]
   words.append('--workdir=runs/study')
   return f'python scripts/benchmark.py {shlex.join(words)}'

@@ -1,10 +1,9 @@
 """Which cells are compared, and which learning rate of a sweep is chosen."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 import dataclasses
-import math
-
-import numpy as np
+import functools
+from typing import Any
 
 from inpaint_jax.study import plan, reference, results, statistics
 
@@ -25,9 +24,9 @@ class Member:
   rows: tuple[results.Row, ...]
   diverged: int
 
-  def by_seed(self, column: str) -> dict[int, float]:
-    """Returns {seed: value} of a column, such as test/l1."""
-    values = {row['seed']: row.get(column) for row in self.rows}
+  def by_seed(self, name: str) -> dict[int, Any]:
+    """Returns {seed: what its row has as test/l1, pictures/l1 or the like}."""
+    values = {row['seed']: row.get(name) for row in self.rows}
     return {seed: x for seed, x in values.items() if x is not None}
 
   def summary(self, column: str) -> statistics.Summary | None:
@@ -35,16 +34,14 @@ class Member:
     values = list(self.by_seed(column).values())
     return statistics.summarize(values) if values else None
 
-  def per_picture(
-    self, metric: str, pictures: results.PerPicture
-  ) -> dict[int, np.ndarray]:
-    """Returns {seed: [N]}, a metric of the test images."""
-    runs = {row['seed']: results.row_name(row) for row in self.rows}
-    return {
-      seed: pictures[run][metric]
-      for seed, run in runs.items()
-      if metric in pictures.get(run, {})
-    }
+  def minus(self, other: 'Member', metric: str) -> statistics.Difference | None:
+    """Compares a test metric of two cells, None if they share no seed."""
+    return statistics.compare(
+      self.by_seed(f'test/{metric}'),
+      other.by_seed(f'test/{metric}'),
+      self.by_seed(f'pictures/{metric}'),
+      other.by_seed(f'pictures/{metric}'),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,8 +62,11 @@ class Comparison:
 
   def sorted(self, column: str) -> list[Member]:
     """Returns the members that have a column, the best first."""
-    summaries = [(member, member.summary(column)) for member in self.members]
-    found = [(x.mean, member) for member, x in summaries if x]
+    found = [
+      (summary.mean, member)
+      for member in self.members
+      if (summary := member.summary(column))
+    ]
     is_descending = not statistics.is_error(column)
     found.sort(key=lambda pair: pair[0], reverse=is_descending)
     return [member for _, member in found]
@@ -78,13 +78,22 @@ class Sweep:
 
   Attributes:
     name: of the optimizer's cells, without the rate.
-    members: {learning rate: member}.
-    chosen: the rate with the least val/loss, None if no rate finished.
+    members: {learning rate: member}, in order.
   """
 
   name: str
   members: Mapping[float, Member]
-  chosen: float | None
+
+  @functools.cached_property
+  def chosen(self) -> float | None:
+    """Returns the rate with the least mean val/loss, if one never diverged."""
+    losses = {
+      rate: member.summary('val/loss')
+      for rate, member in self.members.items()
+      if not member.diverged
+    }
+    means = {rate: x.mean for rate, x in losses.items() if x}
+    return min(means, key=means.__getitem__, default=None)
 
   @property
   def is_at_edge(self) -> bool:
@@ -109,83 +118,52 @@ def members(rows: Iterable[results.Row]) -> dict[str, Member]:
 
 
 def sweeps(found: Mapping[str, Member]) -> list[Sweep]:
-  """Returns the sweeps among named members; validation chooses their rates."""
+  """Returns the sweeps among named members."""
   rates: dict[str, dict[float, Member]] = {}
   for name, member in found.items():
     cell, rate = plan.split_name(name)
     if rate is not None:
       rates.setdefault(cell, {})[rate] = member
-  return [
-    Sweep(name, dict(sorted(own.items())), _choose_rate(own))
-    for name, own in rates.items()
-  ]
+  return [Sweep(name, dict(sorted(own.items()))) for name, own in rates.items()]
 
 
-def create(rows: Sequence[results.Row]) -> list[Comparison]:
-  """Returns the comparisons of all factors.
+def create(found: Mapping[str, Member]) -> list[Comparison]:
+  """Returns the comparisons of all factors among named members.
 
   A factor with sweeps has two: each cell at the rate that validation chose, and
-  all at the reference's.
+  all at the reference's. The base is added to a factor without it.
   """
-  found = members(rows)
-  swept = {sweep.name: sweep for sweep in sweeps(found)}
-  factors: dict[str, list[str]] = {}
-  for cell in dict.fromkeys(plan.split_name(name)[0] for name in found):
-    if '/' in cell:
-      factors.setdefault(cell.split('/')[0], []).append(cell)
-  comparisons = []
-  rate = reference.LEARNING_RATE
-  for factor, names in factors.items():
-    plain = {name: found[name] for name in names if name in found}
-    own = [swept[name] for name in names if name in swept]
-    chosen = {s.name: s.members[s.chosen] for s in own if s.chosen}
-    same = {s.name: s.members[rate] for s in own if rate in s.members}
-    choices = [(factor, factor, plain)]
-    if own:
-      each = f'{factor}, each at the learning rate that validation chose'
-      at = f'{factor}, all at the learning rate of the reference, {rate:g}'
-      choices = [
-        (factor, each, plain | chosen),
-        (f'{factor}_{rate:g}', at, plain | same),
-      ]
-    comparisons += [_compare(*choice, found) for choice in choices]
-  return [x for x in comparisons if x is not None]
-
-
-def difference(
-  ours: Member, theirs: Member, metric: str, pictures: results.PerPicture
-) -> statistics.Difference | None:
-  """Compares a test metric of two cells, None if they share no seed."""
-  return statistics.compare(
-    ours.by_seed(f'test/{metric}'),
-    theirs.by_seed(f'test/{metric}'),
-    ours.per_picture(metric, pictures),
-    theirs.per_picture(metric, pictures),
-  )
-
-
-def _compare(
-  key: str, title: str, named: Mapping[str, Member], found: Mapping[str, Member]
-) -> Comparison | None:
-  """Returns a comparison; the base is added if the factor is without it."""
-  bases = {name: x for name, x in found.items() if x.cell == plan.BASE}
+  cells = {name: plan.split_name(name)[0] for name in found}
+  bases = {cells[x]: m for x, m in found.items() if m.cell == plan.BASE}
   if not bases:
-    return None
-  chosen = list(named.values())
-  # Its optimizer at another learning rate stands for the base, too.
-  same = {plan.split_name(name)[0] for name in bases}
-  base = next((x for name, x in named.items() if name in same), None)
-  if base is None:
-    base = dataclasses.replace(next(iter(bases.values())), label=plan.BASE)
-    chosen.append(base)
-  return Comparison(key, title, base, tuple(chosen))
-
-
-def _choose_rate(rates: Mapping[float, Member]) -> float | None:
-  """Returns the rate with the least mean val/loss; none that ever diverged."""
-  losses = {}
-  for rate, member in rates.items():
-    summary = member.summary('val/loss')
-    if summary and not member.diverged and math.isfinite(summary.mean):
-      losses[rate] = summary.mean
-  return min(losses, key=lambda rate: losses[rate], default=None)
+    return []
+  rate = reference.LEARNING_RATE
+  comparisons = []
+  for factor in dict.fromkeys(x.split('/')[0] for x in found if '/' in x):
+    plain = {
+      name: member
+      for name, member in found.items()
+      if name == cells[name] and name.startswith(f'{factor}/')
+    }
+    swept = [x for x in sweeps(found) if x.name.startswith(f'{factor}/')]
+    titles = {factor: factor}
+    if swept:
+      titles = {
+        factor: f'{factor}, each at the learning rate that validation chose',
+        f'{factor}_{rate:g}': (
+          f'{factor}, all at the learning rate of the reference, {rate:g}'
+        ),
+      }
+    for key, title in titles.items():
+      named = dict(plain)
+      for sweep in swept:
+        at = sweep.chosen if key == factor else rate
+        if at is not None and at in sweep.members:
+          named[sweep.name] = sweep.members[at]
+      # The base's optimizer at another learning rate stands for it, too.
+      base = next((x for name, x in named.items() if name in bases), None)
+      if base is None:
+        base = dataclasses.replace(next(iter(bases.values())), label=plan.BASE)
+        named[plan.BASE] = base
+      comparisons.append(Comparison(key, title, base, tuple(named.values())))
+  return comparisons

@@ -16,7 +16,7 @@ A run writes into its own folder only, so that runs can be trained on several
 machines at once; `gather` makes the tables from these folders.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 import pathlib
 from typing import Any
 
@@ -30,11 +30,6 @@ from inpaint_jax.system import errors, json_files
 def run_folder(workdir: pathlib.Path, name: str) -> pathlib.Path:
   """Returns the folder of a run."""
   return workdir / 'runs' / name
-
-
-def result_path(workdir: pathlib.Path, name: str) -> pathlib.Path:
-  """Returns the file that a finished run leaves its row in."""
-  return run_folder(workdir, name) / 'result.json'
 
 
 def check(workdir: pathlib.Path, study: plan.Plan) -> None:
@@ -56,15 +51,13 @@ def check(workdir: pathlib.Path, study: plan.Plan) -> None:
       f'{", ".join(differences)}; name another workdir, or give the same '
       'fields to go on with that study'
     )
-  names = [run.name for run in study.runs]
   hashes = {cell.name: plan.fingerprint(cell.config) for cell in study.cells}
-  for row in read_rows(workdir, names).values():
+  for name, row in read_rows(workdir, [x.name for x in study.runs]).items():
     wanted = hashes.get(row['cell'], row['config_hash'])
     if row['config_hash'] != wanted:
       raise errors.UserError(
-        f'workdir={workdir} has {results.row_name(row)} of another protocol '
-        f'(config {row["config_hash"]} there, {wanted} here); name another '
-        'workdir'
+        f'workdir={workdir} has {name} of another protocol (config '
+        f'{row["config_hash"]} there, {wanted} here); name another workdir'
       )
 
 
@@ -105,8 +98,6 @@ def read(workdir: pathlib.Path) -> dict[str, Any]:
   if not path.exists():
     return {}
   content = json_files.read(path)
-  if not isinstance(content, dict):
-    content = {}
   results.check_schema(path, content.get('schema'))
   if missing := {'base', 'cells', 'seeds'} - content.keys():
     raise errors.UserError(
@@ -117,7 +108,7 @@ def read(workdir: pathlib.Path) -> dict[str, Any]:
 
 
 def read_rows(
-  workdir: pathlib.Path, names: Sequence[str]
+  workdir: pathlib.Path, names: Iterable[str]
 ) -> dict[str, results.Row]:
   """Returns {run: row} of the finished runs, of the tables and the folders.
 
@@ -126,54 +117,42 @@ def read_rows(
     names: of the runs whose folders are read; these come first. Rows of
       results.csv whose folders are gone are kept.
   """
-  table = results.read(workdir / 'results.csv')
-  rows = {results.row_name(row): row for row in table}
+  table = {results.row_name(row): row for row in results.read_study(workdir)}
+  first = {}
   for name in names:
-    path = result_path(workdir, name)
-    if path.exists():
-      rows[name] = json_files.read(path)
-      results.check_schema(path, rows[name].get('schema'))
-  first = {name: rows[name] for name in names if name in rows}
-  return first | rows
+    run = run_folder(workdir, name)
+    if (run / 'result.json').exists():
+      row = json_files.read(run / 'result.json')
+      results.check_schema(run / 'result.json', row.get('schema'))
+      if curves := results.read_curves(run / 'metrics.csv'):
+        row['curves'] = curves['']
+      if (run / 'per_picture.npz').exists():
+        with np.load(run / 'per_picture.npz') as arrays:
+          row |= {f'pictures/{x}': arrays[x] for x in results.METRICS}
+      first[name] = row
+    elif name in table:
+      first[name] = table[name]
+  return first | {k: x for k, x in table.items() if k not in first}
 
 
 def gather(workdir: pathlib.Path) -> None:
-  """Makes the tables of all finished runs.
+  """Makes the tables of all finished runs, and baselines.json.
 
   Raises:
     errors.UserError: a table is damaged or of another version; nothing is
       overwritten.
   """
   about = read(workdir)
-  names = [
-    plan.run_name(cell, seed)
-    for seed in about.get('seeds', [])
-    for cell in about.get('cells', {})
-  ]
+  cells, seeds = about.get('cells', {}), about.get('seeds', [])
+  names = [plan.run_name(cell, seed) for seed in seeds for cell in cells]
   rows = read_rows(workdir, names)
-  curves = results.read_curves(workdir)
-  pictures = results.read_per_picture(workdir)
-  new = [name for name in names if result_path(workdir, name).exists()]
-  for name in new:
-    folder = run_folder(workdir, name)
-    if (folder / 'metrics.csv').exists():
-      curves[name] = results.read_run_curves(folder / 'metrics.csv')
-    if (folder / 'per_picture.npz').exists():
-      with np.load(folder / 'per_picture.npz') as arrays:
-        pictures[name] = {x: arrays[x] for x in results.METRICS}
-  if new:
-    results.write(workdir / 'results.csv', list(rows.values()))
-    results.write_curves(workdir, {x: curves[x] for x in rows if x in curves})
-    results.write_per_picture(workdir, pictures)
-  _copy_baselines(workdir, about)
-
-
-def _copy_baselines(workdir: pathlib.Path, about: dict[str, Any]) -> None:
-  """Writes baselines.json, of the evaluation of the base's first seed."""
-  for seed in about.get('seeds', [])[:1]:
-    name = plan.run_name(plan.BASE, seed)
-    path = run_folder(workdir, name) / 'test_metrics.json'
-    if path.exists() and not (workdir / 'baselines.json').exists():
-      means = dict(json_files.read(path)['metrics'])
+  if rows and (workdir / 'runs').exists():
+    results.write_study(workdir, list(rows.values()))
+  # Of the evaluation of the base's first seed.
+  for seed in seeds[:1]:
+    run = run_folder(workdir, plan.run_name(plan.BASE, seed))
+    path = workdir / 'baselines.json'
+    if (run / 'test_metrics.json').exists() and not path.exists():
+      means = json_files.read(run / 'test_metrics.json')['metrics']
       means.pop(about['base']['model.name'], None)
-      json_files.write(workdir / 'baselines.json', means)
+      json_files.write(path, means)

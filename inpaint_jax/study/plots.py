@@ -22,7 +22,7 @@ from matplotlib import (
 import numpy as np
 import PIL.Image
 
-from inpaint_jax.study import comparisons, reference, results
+from inpaint_jax.study import comparisons, reference
 from inpaint_jax.system import atomic_files
 from inpaint_jax.training import grids
 
@@ -85,9 +85,7 @@ def bars(
     _draw_baselines(left, {x: m['hole_l1'] for x, m in baselines.items()})
 
 
-def curves(
-  comparison: comparisons.Comparison, by_run: results.Curves, path: pathlib.Path
-) -> None:
+def curves(comparison: comparisons.Comparison, path: pathlib.Path) -> None:
   """Draws losses and PSNR by step: means of the seeds, bands of all of them.
 
   Cells with different losses have a panel each for their losses, which cannot
@@ -96,7 +94,7 @@ def curves(
   drawn = [
     member
     for member in comparison.sorted('test/hole_psnr')
-    if any(results.row_name(row) in by_run for row in member.rows)
+    if member.by_seed('curves')
   ]
   if not drawn:
     return
@@ -109,7 +107,7 @@ def curves(
       for axes, name in zip(panels, ('training', 'validation'), strict=True):
         column = {'training': 'train/loss', 'validation': 'val/loss'}[name]
         for member in drawn:
-          _draw_curve(axes, member, by_run, column, styles[member.label])
+          _draw_curve(axes, member, column, styles[member.label])
         _log_if_wide(axes)
         axes.set(title=f'{name} loss (less is better)', xlabel='step')
     else:
@@ -118,13 +116,13 @@ def curves(
       for i, member in enumerate(drawn):
         axes = figure.add_subplot(grid[0, i])
         style = styles[member.label]
-        _draw_curve(axes, member, by_run, 'train/loss', style)
-        _draw_curve(axes, member, by_run, 'val/loss', style | {'linestyle': ''})
+        _draw_curve(axes, member, 'train/loss', style)
+        _draw_curve(axes, member, 'val/loss', style | {'linestyle': ''})
         axes.set(title=member.label, xlabel='step')
         if i == 0:
           axes.set_ylabel('own loss: training (line)\nand validation (marks)')
     for member in drawn:
-      _draw_curve(psnr, member, by_run, 'val/hole_psnr', styles[member.label])
+      _draw_curve(psnr, member, 'val/hole_psnr', styles[member.label])
     psnr.set(title='PSNR within holes, validation, dB', xlabel='step')
     figure.legend(
       *psnr.get_legend_handles_labels(),
@@ -292,32 +290,22 @@ def _draw_baselines(axes: mpl_axes.Axes, values: Mapping[str, float]) -> None:
 def _draw_curve(
   axes: mpl_axes.Axes,
   member: comparisons.Member,
-  by_run: results.Curves,
   column: str,
   style: Mapping[str, Any],
 ) -> None:
   """Draws the mean of the seeds, and a band from the least to the most."""
-  series = []
-  for row in member.rows:
-    own = by_run.get(results.row_name(row))
-    if own is not None:
-      kept = ~np.isnan(own[column])
-      pairs = zip(own['step'][kept], own[column][kept], strict=True)
-      series.append(dict(pairs))
-  if not series:
-    return
+  series = [
+    {x: y for x, y in zip(own['step'], own[column], strict=True) if y == y}
+    for own in member.by_seed('curves').values()
+  ]
   steps = sorted(set.intersection(*map(set, series)))
   values = np.array([[x[step] for step in steps] for x in series])
   if column == 'train/loss':
     style = {**style, 'marker': ''}
   axes.plot(steps, values.mean(axis=0), label=member.label, **style)
+  low, high = values.min(axis=0), values.max(axis=0)
   axes.fill_between(
-    steps,
-    values.min(axis=0),
-    values.max(axis=0),
-    color=style['color'],
-    alpha=0.18,
-    linewidth=0,
+    steps, low, high, color=style['color'], alpha=0.18, linewidth=0
   )
 
 

@@ -13,24 +13,6 @@ LEARNING_RATE = 1e-3
 PROTOCOL = (256, 10_000, 10_000)
 
 
-class Number(NamedTuple):
-  """A number of the reference.
-
-  Attributes:
-    what: what it measures.
-    theirs: as it is written there.
-    name: of the cell (see Cell.names), without the learning rate.
-    column: of results.csv.
-    why: it may differ: names in REASONS.
-  """
-
-  what: str
-  theirs: str
-  name: str
-  column: str
-  why: tuple[str, ...]
-
-
 REASONS = {
   'splits': (
     'its crops of one photo fall into several splits, so that it is tested on '
@@ -58,39 +40,51 @@ REASONS = {
   'size': 'another size of pictures, another number of them, other steps',
 }
 
-_ENCODER_DECODER = 'model/encoder_decoder'
+
+class Number(NamedTuple):
+  """A number of the reference."""
+
+  # What it measures, and as it is written there.
+  what: str
+  theirs: str
+  # Of the cell (see Cell.names), without the learning rate.
+  name: str
+  # Of results.csv.
+  column: str
+  # Why ours may differ: names in REASONS.
+  why: str
+
+
+# Of each error in the test.
+_TEST = 'size splits masks output'
+_UNET, _OTHER = 'model/unet', 'model/encoder_decoder'
 _ONE = 'a 256x256 picture on a CPU'
-_SECONDS = ('inference_seconds', 'machine')
-_TRAINING = 'about 6,000 s (RTX A5000)'
-# What it is of, the number, the cell, and reasons beside those of every test.
-_L1 = (
-  ('UNet', '0.0156', 'model/unet'),
-  ('encoder-decoder', '0.0514', _ENCODER_DECODER),
-  ('Adam', '0.0151', 'optimizer/adam', 'rates'),
-  ('Adagrad', '0.0212', 'optimizer/adagrad', 'rates'),
-  ('SGD', '0.1015', 'optimizer/sgd', 'rates', 'momentum'),
-  ('RMSprop', 'worse than SGD, left out', 'optimizer/rmsprop', 'rates'),
-  ('loss L1', '0.0143', 'loss/l1', 'loss'),
-  ('loss Poisson NLL', '0.0153', 'loss/poisson_nll', 'loss'),
-  ('loss MSE', '0.0154', 'loss/mse', 'loss'),
-  ('loss cross-entropy', '0.0154', 'loss/cross_entropy', 'loss'),
-  ('loss KL', '0.0165', 'loss/kl_div', 'loss'),
-)
-_OTHERS = (
-  ('UNet, parameters', '2.7 M', 'model/unet', 'parameters'),
-  ('encoder-decoder, parameters', '744 K', _ENCODER_DECODER, 'parameters'),
-  (f'UNet, {_ONE}', '0.19 s', 'model/unet', *_SECONDS),
-  (f'encoder-decoder, {_ONE}', '0.12 s', _ENCODER_DECODER, *_SECONDS),
-  ('UNet, training', _TRAINING, 'model/unet', 'seconds', 'machine', 'size'),
-)
-_TEST = ('size', 'splits', 'masks', 'output')
-NUMBERS = (
-  *(
-    Number(f'{what}, L1', theirs, name, 'test/l1', (*_TEST, *why))
-    for what, theirs, name, *why in _L1
+_TIME = 'inference_seconds'
+NUMBERS = [
+  Number(f'{what}, L1', theirs, name, 'test/l1', f'{_TEST} {why}')
+  for what, theirs, name, why in (
+    ('UNet', '0.0156', _UNET, ''),
+    ('encoder-decoder', '0.0514', _OTHER, ''),
+    ('Adam', '0.0151', 'optimizer/adam', 'rates'),
+    ('Adagrad', '0.0212', 'optimizer/adagrad', 'rates'),
+    ('SGD', '0.1015', 'optimizer/sgd', 'rates momentum'),
+    ('RMSprop', 'worse than SGD, left out', 'optimizer/rmsprop', 'rates'),
+    ('loss L1', '0.0143', 'loss/l1', 'loss'),
+    ('loss Poisson NLL', '0.0153', 'loss/poisson_nll', 'loss'),
+    ('loss MSE', '0.0154', 'loss/mse', 'loss'),
+    ('loss cross-entropy', '0.0154', 'loss/cross_entropy', 'loss'),
+    ('loss KL', '0.0165', 'loss/kl_div', 'loss'),
+  )
+] + [
+  Number('UNet, parameters', '2.7 M', _UNET, 'parameters', ''),
+  Number('encoder-decoder, parameters', '744 K', _OTHER, 'parameters', ''),
+  Number(f'UNet, {_ONE}', '0.19 s', _UNET, _TIME, 'machine'),
+  Number(f'encoder-decoder, {_ONE}', '0.12 s', _OTHER, _TIME, 'machine'),
+  Number(
+    'UNet, training',
+    'about 6,000 s (RTX A5000)',
+    _UNET,
+    'seconds',
+    'machine size',
   ),
-  *(
-    Number(what, theirs, name, column, tuple(why))
-    for what, theirs, name, column, *why in _OTHERS
-  ),
-)
+]

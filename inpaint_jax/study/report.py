@@ -57,9 +57,11 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     errors.UserError: there are no results, or they are damaged.
   """
   check_installed()
+  from inpaint_jax.study import plots
+
   with workdirs.disk_full_as_user_error(workdir):
     folder.gather(workdir)
-    rows = results.read(workdir / 'results.csv')
+    rows = results.read_study(workdir)
     if not any(row['status'] == results.FINISHED for row in rows):
       raise errors.UserError(
         f'workdir={workdir} has no results.csv with a finished run; start '
@@ -67,67 +69,53 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       )
     path = workdir / 'baselines.json'
     baselines = json_files.read(path) if path.exists() else {}
-    compared = comparisons.create(rows)
-    sweeps = comparisons.sweeps(comparisons.members(rows))
-    pictures = results.read_per_picture(workdir)
-    _draw(workdir, rows, compared, sweeps, baselines)
+    members = comparisons.members(rows)
+    compared = comparisons.create(members)
+    sweeps = comparisons.sweeps(members)
+    for comparison in compared:
+      plots.bars(comparison, baselines, workdir / f'bars_{comparison.key}.png')
+      plots.curves(comparison, workdir / f'curves_{comparison.key}.png')
+    if any(sweep.chosen for sweep in sweeps):
+      plots.sweep(sweeps, workdir / 'sweep.png')
+    given, filled = _read_pictures(workdir, rows)
+    if filled:
+      plots.picture_grid(filled, given, workdir / 'pictures.jpg')
     sections = [
       _head(rows, folder.read(workdir)),
-      _in_short(compared, pictures),
-      *(_compare(x, pictures, workdir) for x in compared),
+      _in_short(compared),
+      *(_compare(x, workdir) for x in compared),
       _sweeps(sweeps, workdir),
       _baselines(baselines),
-      _beside_reference(rows),
+      _beside_reference(rows, members),
       _photos(workdir),
-      [_method(rows, compared)],
+      _method(rows, compared),
     ]
-    text = '\n\n'.join('\n'.join(lines) for lines in sections if lines)
+    text = '\n\n'.join(section for section in sections if section)
     atomic_files.write(workdir / 'report.md', f'{text}\n'.encode())
   return workdir / 'report.md'
 
 
-def _draw(
-  workdir: pathlib.Path,
-  rows: Sequence[results.Row],
-  compared: Sequence[comparisons.Comparison],
-  sweeps: Sequence[comparisons.Sweep],
-  baselines: Mapping[str, Mapping[str, float]],
-) -> None:
-  """Draws all plots that there is data for."""
-  from inpaint_jax.study import plots
-
-  curves = results.read_curves(workdir)
-  for comparison in compared:
-    plots.bars(comparison, baselines, workdir / f'bars_{comparison.key}.png')
-    plots.curves(comparison, curves, workdir / f'curves_{comparison.key}.png')
-  if any(sweep.chosen for sweep in sweeps):
-    plots.sweep(sweeps, workdir / 'sweep.png')
-  given, filled = _read_pictures(workdir, rows)
-  if filled:
-    plots.picture_grid(filled, given, workdir / 'pictures.jpg')
-
-
-def _show(workdir: pathlib.Path, title: str, name: str) -> list[str]:
-  """Returns the lines that show a plot; it may be of an earlier report."""
-  return ['', f'![{title}]({name})'] if (workdir / name).exists() else []
+def _show(workdir: pathlib.Path, title: str, name: str) -> str:
+  """Returns what shows a plot, if it is there: it may be of an earlier time."""
+  return f'\n\n![{title}]({name})' if (workdir / name).exists() else ''
 
 
 def _read_pictures(
   workdir: pathlib.Path, rows: Sequence[results.Row]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
   """Returns true and masked images, and the composites of each cell."""
-  given, filled, seen = {}, {}, set()
+  given, filled = {}, {}
   for row in rows:
     path = folder.run_folder(workdir, results.row_name(row)) / 'pictures.npz'
-    if row['cell'] not in seen and path.exists():
-      seen.add(row['cell'])
+    name = row['names'] or row['cell']
+    if name not in filled and path.exists():
       with np.load(path) as arrays:
         given = {name: arrays[name] for name in ('truth', 'masked')}
-        filled[row['names'] or row['cell']] = arrays['composite']
+        filled[name] = arrays['composite']
   return given, filled
 
 
-def _head(rows: Sequence[results.Row], about: Mapping[str, Any]) -> list[str]:
+def _head(rows: Sequence[results.Row], about: Mapping[str, Any]) -> str:
   """Returns what was trained and how, from the rows themselves."""
   base = _base(rows)
   finished = [row for row in rows if row['status'] == results.FINISHED]
@@ -137,28 +125,24 @@ def _head(rows: Sequence[results.Row], about: Mapping[str, Any]) -> list[str]:
     count += ' (**the study is not complete**)'
   if diverged := len(rows) - len(finished):
     count += f', {diverged} of which diverged'
-  seeds = sorted({row['seed'] for row in rows})
-  command = ['```', about['command'], '```', ''] if 'command' in about else []
-  total = sum(row['total_seconds'] or 0 for row in rows)
-  return [
-    '# The study',
-    '',
-    f'One factor at a time from the base: {base["model"]}, {base["loss"]}, '
-    f'{base["optimizer"]} at {base["learning_rate"]:g}. {count}: '
-    f'{len({row["cell"] for row in rows})} cells, seeds '
-    f'{", ".join(map(str, seeds))}.',
-    '',
-    *command,
-    f'- Pictures: {base["dataset"].split("/")[0]}, {_size(base)} for training, '
-    'validation and test.',
-    f'- Training: {_values(finished, "steps")} steps of '
-    f'{_values(rows, "batch_size")} pictures, without early stopping; what is '
-    'tested is the epoch with the least validation loss.',
-    f'- Time: {total / 60:.0f} minutes over all runs, training and test, on '
-    f'{_values(rows, "device")}, {_values(rows, "cores")} core(s) a run.',
-    f'- Versions: {_values(rows, "versions")}.',
-    f'- {_sameness(rows)}',
-  ]
+  seeds = ', '.join(map(str, sorted({row['seed'] for row in rows})))
+  command = f'```\n{about["command"]}\n```\n\n' if 'command' in about else ''
+  minutes = sum(row['total_seconds'] or 0 for row in rows) / 60
+  return f"""# The study
+
+One factor at a time from the base: {base['model']}, {base['loss']}, \
+{base['optimizer']} at {base['learning_rate']:g}. {count}: \
+{len({row['cell'] for row in rows})} cells, seeds {seeds}.
+
+{command}- Pictures: {base['dataset'].split('/')[0]}, {_size(base)} for \
+training, validation and test.
+- Training: {_values(finished, 'steps')} steps of \
+{_values(rows, 'batch_size')} pictures, without early stopping; what is \
+tested is the epoch with the least validation loss.
+- Time: {minutes:.0f} minutes over all runs, training and test, on \
+{_values(rows, 'device')}, {_values(rows, 'cores')} core(s) a run.
+- Versions: {_values(rows, 'versions')}.
+- {_sameness(rows)}"""
 
 
 def _base(rows: Sequence[results.Row]) -> results.Row:
@@ -195,9 +179,7 @@ def _sameness(rows: Sequence[results.Row]) -> str:
   )
 
 
-def _in_short(
-  compared: Sequence[comparisons.Comparison], pictures: results.PerPicture
-) -> list[str]:
+def _in_short(compared: Sequence[comparisons.Comparison]) -> str:
   """Returns a line for each comparison: what leads, ties and trails."""
   lines = []
   for comparison in compared:
@@ -211,25 +193,21 @@ def _in_short(
       'without a second seed to tell': [],
       'diverged': [x.label for x in comparison.members if not x.rows],
     }
-    tie, below, unknown, _ = places
+    tie, below, unknown, _ = places.values()
     for member in others:
-      found = comparisons.difference(member, best, 'hole_psnr', pictures)
-      known = below if found and found.sign else tie
-      place = known if found and found.seeds else unknown
-      places[place].append(member.label)
+      found = member.minus(best, 'hole_psnr')
+      place = below if found and found.sign else tie
+      place = place if found and found.seeds else unknown
+      place.append(member.label)
     text = [f'{best.label} has the highest mean']
     text += [f'{x}: {", ".join(names)}' for x, names in places.items() if names]
     lines.append(
       f'- **{comparison.title}**, PSNR within holes: {"; ".join(text)}.'
     )
-  return ['## In short', '', *lines] if lines else []
+  return '\n'.join(['## In short', '', *lines]) if lines else ''
 
 
-def _compare(
-  comparison: comparisons.Comparison,
-  pictures: results.PerPicture,
-  workdir: pathlib.Path,
-) -> list[str]:
+def _compare(comparison: comparisons.Comparison, workdir: pathlib.Path) -> str:
   """Returns a comparison: table, differences, plots."""
   rows = []
   order = comparison.sorted('test/hole_psnr')
@@ -242,33 +220,27 @@ def _compare(
     for member in comparison.members
     if not member.rows
   ]
-  lines = [
-    f'## {comparison.title[0].upper()}{comparison.title[1:]}',
-    '',
-    *_table(['', *_HEADINGS, 'seeds'], rows),
-    '',
-    'Mean ± standard deviation over the seeds.',
-  ]
-  base = comparison.base
-  others = [member for member in order if member.cell != base.cell]
+  key, title, base = comparison.key, comparison.title, comparison.base
+  others = [_in_words(x, base) for x in order if x.cell != base.cell]
+  words = ''
   if others and base.rows:
-    lines += ['', f'Against {base.label}, paired by seed:', '']
-    lines += [_in_words(member, base, pictures) for member in others]
-  for kind in ('bars', 'curves'):
-    name = f'{kind}_{comparison.key}.png'
-    lines += _show(workdir, comparison.title, name)
-  return lines
+    words = '\n'.join(
+      ['', '', f'Against {base.label}, paired by seed:', '', *others]
+    )
+  bars = _show(workdir, title, f'bars_{key}.png')
+  curves = _show(workdir, title, f'curves_{key}.png')
+  return f"""## {title[0].upper()}{title[1:]}
+
+{_table(['', *_HEADINGS, 'seeds'], rows)}
+
+Mean ± standard deviation over the seeds.{words}{bars}{curves}"""
 
 
-def _in_words(
-  ours: comparisons.Member,
-  base: comparisons.Member,
-  pictures: results.PerPicture,
-) -> str:
+def _in_words(ours: comparisons.Member, base: comparisons.Member) -> str:
   """Returns a sentence on the differences of a cell from the base."""
   parts = []
   for metric, (name, unit, decimals) in _IN_WORDS.items():
-    found = comparisons.difference(ours, base, metric, pictures)
+    found = ours.minus(base, metric)
     if found is None:
       parts.append(f'{name}: no seed in common')
       continue
@@ -291,11 +263,7 @@ def _in_words(
   return f'- {ours.label}: {"; ".join(parts)}.'
 
 
-def _sweeps(
-  sweeps: Sequence[comparisons.Sweep], workdir: pathlib.Path
-) -> list[str]:
-  if not sweeps:
-    return []
+def _sweeps(sweeps: Sequence[comparisons.Sweep], workdir: pathlib.Path) -> str:
   rows = []
   for sweep in sweeps:
     for rate, member in sweep.members.items():
@@ -309,37 +277,35 @@ def _sweeps(
       psnr = _mean(member.summary('test/hole_psnr'), 2)
       name = sweep.name.rpartition('/')[2]
       rows.append([name, f'{rate:g}', loss, psnr, note])
+  if not rows:
+    return ''
   header = ['', 'learning rate', 'validation loss', 'test hole PSNR, dB', '']
-  return [
-    '## Learning rates',
-    '',
-    'Chosen on the validation loss (mean over the seeds); the test had no part '
-    'in it.',
-    '',
-    *_table(header, rows),
-    *_show(workdir, 'Validation loss by learning rate', 'sweep.png'),
+  plot = _show(workdir, 'Validation loss by learning rate', 'sweep.png')
+  return f"""## Learning rates
+
+Chosen on the validation loss (mean over the seeds); the test had no part in it.
+
+{_table(header, rows)}{plot}"""
+
+
+def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> str:
+  rows = [
+    [name, *_cells({x: statistics.summarize([y]) for x, y in means.items()})]
+    for name, means in baselines.items()
   ]
+  if not rows:
+    return ''
+  return f"""## Without training
+
+The same test pictures and masks, filled by methods that learn nothing.
+
+{_table(['', *_HEADINGS], rows)}"""
 
 
-def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> list[str]:
-  if not baselines:
-    return []
-  rows = []
-  for name, means in baselines.items():
-    summaries = {x: statistics.summarize([mean]) for x, mean in means.items()}
-    rows.append([name, *_cells(summaries)])
-  return [
-    '## Without training',
-    '',
-    'The same test pictures and masks, filled by methods that learn nothing.',
-    '',
-    *_table(['', *_HEADINGS], rows),
-  ]
-
-
-def _beside_reference(rows: Sequence[results.Row]) -> list[str]:
+def _beside_reference(
+  rows: Sequence[results.Row], members: Mapping[str, comparisons.Member]
+) -> str:
   """Returns the reference's numbers beside ours, and why they differ."""
-  members = comparisons.members(rows)
   base, rate = _base(rows), f'{reference.LEARNING_RATE:g}'
   size = (base['image_size'], base['num_train'], base['num_test'])
   lines = []
@@ -347,24 +313,26 @@ def _beside_reference(rows: Sequence[results.Row]) -> list[str]:
   for number in reference.NUMBERS:
     name = number.name
     member = members.get(name) or members.get(f'{name}/lr{rate}')
-    why = [
+    why = ', '.join(
       f'({notes.setdefault(reason, len(notes) + 1)})'
-      for reason in number.why
+      for reason in number.why.split()
       if reason != 'size' or size != reference.PROTOCOL
+    )
+    lines.append([number.what, number.theirs, _ours(number, member), why])
+  reasons = [f'{i}. {reference.REASONS[x]}.' for x, i in notes.items()]
+  return '\n'.join(
+    [
+      f"""## Beside the reference
+
+The reference: 256x256, 10,000 / 2,000 / 10,000 pictures, 20 epochs in \
+batches of 32, a learning rate of {rate} for all; here: {_size(base)}. \
+L1 is that of the whole output on the test pictures.
+
+{_table(['', 'reference', 'here', 'why they may differ'], lines)}
+""",
+      *reasons,
     ]
-    ours = _ours(number, member)
-    lines.append([number.what, number.theirs, ours, ', '.join(why)])
-  return [
-    '## Beside the reference',
-    '',
-    'The reference: 256x256, 10,000 / 2,000 / 10,000 pictures, 20 epochs in '
-    f'batches of 32, a learning rate of {rate} for all; here: {_size(base)}. '
-    'L1 is that of the whole output on the test pictures.',
-    '',
-    *_table(['', 'reference', 'here', 'why they may differ'], lines),
-    '',
-    *(f'{i}. {reference.REASONS[reason]}.' for reason, i in notes.items()),
-  ]
+  )
 
 
 def _ours(number: reference.Number, member: comparisons.Member | None) -> str:
@@ -379,13 +347,13 @@ def _ours(number: reference.Number, member: comparisons.Member | None) -> str:
   return f'{_mean(summary, 2)} s ({row["device"]}, {row["cores"]} core(s))'
 
 
-def _photos(workdir: pathlib.Path) -> list[str]:
+def _photos(workdir: pathlib.Path) -> str:
   title = 'Six test photographs, filled by each cell'
   shown = _show(workdir, title, 'pictures.jpg')
   text = (
     'The first seed of each cell; known pixels are those of the photograph.'
   )
-  return ['## Six test photographs', '', text, *shown] if shown else []
+  return f'## Six test photographs\n\n{text}{shown}' if shown else ''
 
 
 def _method(
@@ -435,7 +403,7 @@ def _signed(value: float, decimals: int) -> str:
   return f'{value:+.{decimals}f}'.replace('-', '\N{MINUS SIGN}')
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-  """Returns the lines of a Markdown table."""
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+  """Returns a Markdown table."""
   lines = [header, ['---'] * len(header), *rows]
-  return ['| ' + ' | '.join(cells) + ' |' for cells in lines]
+  return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)

@@ -69,16 +69,60 @@ _REQUIRED = ('schema', 'cell', 'seed', 'status', 'config_hash')
 METRICS = ('hole_psnr', 'hole_l1', 'l1')
 CURVES = ('train/loss', 'val/loss', *(f'val/{name}' for name in METRICS))
 
+# COLUMNS and metrics. Where the other tables are there, a row has from them its
+# `curves`, and `pictures/METRIC` of the test images, [N].
 Row = dict[str, Any]
-# {run: {'step' or a name of CURVES: [rows]}}.
-Curves = dict[str, dict[str, np.ndarray]]
-# {run: {metric: [N]}} of the test images.
-PerPicture = dict[str, dict[str, np.ndarray]]
+# {'step' or a name of CURVES: [K]}, NaN where it was not measured.
+Curves = dict[str, np.ndarray]
 
 
 def row_name(row: Row) -> str:
   """Returns the name of a row's run."""
   return plan.run_name(row['cell'], row['seed'])
+
+
+def read_study(workdir: pathlib.Path) -> list[Row]:
+  """Returns the rows of results.csv with what the other tables hold of them.
+
+  Raises:
+    errors.UserError: a table is damaged, or another version wrote it.
+  """
+  rows = read(workdir / 'results.csv')
+  by_name = {row_name(row): row for row in rows}
+  for name, curves in read_curves(workdir / 'curves.csv').items():
+    by_name.get(name, {})['curves'] = curves
+  path = workdir / 'per_picture.npz'
+  if path.exists():
+    with _damage_as_user_error(path), np.load(path) as arrays:
+      for key in arrays.files:
+        name, metric = key.split(':')
+        by_name.get(name, {})[f'pictures/{metric}'] = arrays[key]
+  return rows
+
+
+def write_study(workdir: pathlib.Path, rows: Sequence[Row]) -> None:
+  """Writes the three tables; a kill leaves old files or new ones, never half.
+
+  The metrics of images become float32.
+  """
+  metrics = (x for row in rows for x in row if x.startswith(('test/', 'val/')))
+  header = [*COLUMNS, *dict.fromkeys(metrics)]
+  lines: Iterable[Sequence[Any]]
+  lines = ([row.get(name) for name in header] for row in rows)
+  _write_csv(workdir / 'results.csv', header, lines)
+  lines = (
+    [row_name(row), int(step), *(_format(x) for x in values)]
+    for row in rows
+    for step, *values in zip(*row.get('curves', {}).values(), strict=True)
+  )
+  _write_csv(workdir / 'curves.csv', ['run', 'step', *CURVES], lines)
+  arrays = {
+    f'{row_name(row)}:{metric}': row[f'pictures/{metric}'].astype(np.float32)
+    for row in rows
+    for metric in METRICS
+    if f'pictures/{metric}' in row
+  }
+  save_arrays(workdir / 'per_picture.npz', arrays)
 
 
 def read(path: pathlib.Path) -> list[Row]:
@@ -87,28 +131,42 @@ def read(path: pathlib.Path) -> list[Row]:
   Raises:
     errors.UserError: it is damaged, or another version wrote it.
   """
+  if not path.exists():
+    return []
   try:
     text = path.read_text(encoding='utf-8')
-  except FileNotFoundError:
-    return []
   except (OSError, ValueError) as error:
     raise errors.UserError(f'{path} cannot be read: {error}') from error
   header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
-  _check_header(path, header)
+  found = [f'without {name}' for name in COLUMNS if name not in header][:3]
+  unknown = (x for x in header if not x.startswith(('test/', 'val/')))
+  found += [f'with {x!r}' for x in unknown if x not in COLUMNS][:3]
+  if found:
+    raise errors.UserError(
+      f'{path} was not written by this version ({", ".join(found)}); name '
+      'another workdir, or move that file away'
+    )
+  if lines and not text.endswith('\n'):
+    # Its last value may be a part of one.
+    lines[-1].pop()
   rows: dict[str, Row] = {}
   for number, line in enumerate(lines, 2):
+    texts = dict(zip(header, line, strict=False))
+    check_schema(path, texts.get('schema', SCHEMA))
     try:
-      is_last = number == len(lines) + 1
-      if len(line) != len(header) or (is_last and not text.endswith('\n')):
+      if len(line) != len(header):
         raise ValueError('it is cut short')
-      texts = dict(zip(header, line, strict=True))
-      check_schema(path, texts['schema'])
-      row = {name: _parse_value(name, texts[name]) for name in header}
-      _check_row(row)
+      row = {name: _parse_value(name, text) for name, text in texts.items()}
+      wanted = [*_REQUIRED]
+      if row['status'] == FINISHED:
+        wanted += [f'test/{name}' for name in METRICS]
+      elif row['status'] != DIVERGED:
+        raise ValueError(f'status is {row["status"]!r}')
+      for name in wanted:
+        if row.get(name) in (None, ''):
+          raise ValueError(f'{name} is missing')
       if row_name(row) in rows:
         raise ValueError(f'{row_name(row)} is there twice')
-    except errors.UserError:
-      raise
     except ValueError as error:
       raise errors.UserError(
         f'{path} is damaged in line {number}: {error}; delete that line, its '
@@ -116,14 +174,6 @@ def read(path: pathlib.Path) -> list[Row]:
       ) from error
     rows[row_name(row)] = row
   return list(rows.values())
-
-
-def write(path: pathlib.Path, rows: Sequence[Row]) -> None:
-  """Writes rows; a kill leaves the old file or the new one, never half."""
-  metrics = (name for row in rows for name in row if name not in COLUMNS)
-  header = [*COLUMNS, *dict.fromkeys(metrics)]
-  lines = ([_format(row.get(name)) for name in header] for row in rows)
-  _write_csv(path, header, lines)
 
 
 def check_schema(path: pathlib.Path, schema: Any) -> None:
@@ -135,65 +185,26 @@ def check_schema(path: pathlib.Path, schema: Any) -> None:
     )
 
 
-def read_curves(workdir: pathlib.Path) -> Curves:
-  """Returns what curves.csv holds, {} if there is none."""
-  path = workdir / 'curves.csv'
-  collected: dict[str, list[list[float]]] = {}
+def read_curves(path: pathlib.Path) -> dict[str, Curves]:
+  """Returns {run: curves} of a curves.csv, {} if there is none.
+
+  Of the metrics.csv of a run, these are {'': its curves}.
+  """
   if not path.exists():
     return {}
+  names = ('step', *CURVES)
+  found: dict[str, list[list[float]]] = {}
   with _damage_as_user_error(path):
     text = path.read_text()
-    header, *lines = csv.reader(io.StringIO(text))
-    if header != ['run', 'step', *CURVES] or not text.endswith('\n'):
+    if not text.endswith('\n'):
       raise ValueError('it is not whole')
-    for name, *texts in lines:
-      values = [float(x or 'nan') for x in texts]
-      collected.setdefault(name, []).append(values)
-    return {name: _as_columns(rows) for name, rows in collected.items()}
-
-
-def read_run_curves(path: pathlib.Path) -> dict[str, np.ndarray]:
-  """Returns the curves in the metrics.csv of a run."""
-  with path.open(newline='') as file:
-    return _as_columns(
-      [float(row[name] or 'nan') for name in ('step', *CURVES)]
-      for row in csv.DictReader(file)
-    )
-
-
-def write_curves(workdir: pathlib.Path, curves: Curves) -> None:
-  """Writes curves.csv, one line for each logged step of each run."""
-  lines = (
-    [name, int(step), *('' if math.isnan(x) else f'{x:.6g}' for x in values)]
-    for name, columns in curves.items()
-    for step, *values in zip(*columns.values(), strict=True)
-  )
-  _write_csv(workdir / 'curves.csv', ['run', 'step', *CURVES], lines)
-
-
-def read_per_picture(workdir: pathlib.Path) -> PerPicture:
-  """Returns what per_picture.npz holds, {} if there is none."""
-  path = workdir / 'per_picture.npz'
-  found: PerPicture = {}
-  if not path.exists():
-    return {}
-  with _damage_as_user_error(path), np.load(path) as arrays:
-    for key in arrays.files:
-      name, metric = key.split(':')
-      found.setdefault(name, {})[metric] = arrays[key]
-  return found
-
-
-def write_per_picture(
-  workdir: pathlib.Path, pictures: Mapping[str, Mapping[str, np.ndarray]]
-) -> None:
-  """Writes per_picture.npz; the arrays become float32."""
-  arrays = {
-    f'{name}:{metric}': values.astype(np.float32)
-    for name, metrics in pictures.items()
-    for metric, values in metrics.items()
+    for row in csv.DictReader(io.StringIO(text)):
+      values = [float(row[name] or 'nan') for name in names]
+      found.setdefault(row.get('run', ''), []).append(values)
+  return {
+    run: dict(zip(names, np.array(rows).T, strict=True))
+    for run, rows in found.items()
   }
-  save_arrays(workdir / 'per_picture.npz', arrays)
 
 
 def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -201,28 +212,6 @@ def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
   content, named = io.BytesIO(), dict[str, Any](arrays)
   np.savez_compressed(content, **named)
   atomic_files.write(path, content.getvalue())
-
-
-def _check_header(path: pathlib.Path, header: Sequence[str]) -> None:
-  found = [f'without {name}' for name in COLUMNS if name not in header][:3]
-  unknown = (x for x in header if not x.startswith(('test/', 'val/')))
-  found += [f'with {x!r}' for x in unknown if x not in COLUMNS][:3]
-  if found:
-    raise errors.UserError(
-      f'{path} was not written by this version ({", ".join(found)}); name '
-      'another workdir, or move that file away'
-    )
-
-
-def _check_row(row: Row) -> None:
-  wanted = list(_REQUIRED)
-  if row['status'] not in (FINISHED, DIVERGED):
-    raise ValueError(f'status is {row["status"]!r}')
-  if row['status'] == FINISHED:
-    wanted += [f'test/{name}' for name in METRICS]
-  for name in wanted:
-    if row.get(name) in (None, ''):
-      raise ValueError(f'{name} is missing')
 
 
 def _parse_value(name: str, text: str) -> Any:
@@ -238,27 +227,16 @@ def _parse_value(name: str, text: str) -> Any:
   return value
 
 
-def _format(value: Any) -> str:
-  if value is None:
-    return ''
-  # repr is the shortest text that reads back as the same number.
-  return repr(value) if isinstance(value, float) else str(value)
+def _format(value: float) -> str:
+  return '' if math.isnan(value) else f'{value:.6g}'
 
 
 def _write_csv(
   path: pathlib.Path, header: Sequence[str], lines: Iterable[Sequence[Any]]
 ) -> None:
   text = io.StringIO()
-  writer = csv.writer(text, lineterminator='\n')
-  writer.writerow(header)
-  writer.writerows(lines)
+  csv.writer(text, lineterminator='\n').writerows([header, *lines])
   atomic_files.write(path, text.getvalue().encode())
-
-
-def _as_columns(rows: Iterable[Sequence[float]]) -> dict[str, np.ndarray]:
-  names = ('step', *CURVES)
-  table = np.array(list(rows), np.float64).reshape(-1, len(names))
-  return dict(zip(names, table.T, strict=True))
 
 
 @contextlib.contextmanager

@@ -8,8 +8,7 @@ side of zero.
 """
 
 from collections.abc import Mapping, Sequence
-import dataclasses
-import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -21,27 +20,19 @@ _ERRORS = ('loss', 'l1', 'l2', 'hole_l1')
 Interval = tuple[float, float]
 
 
-@dataclasses.dataclass(frozen=True)
-class Summary:
-  """A metric of a cell over its seeds.
-
-  Attributes:
-    mean: over the seeds.
-    deviation: sample standard deviation, 0 for one seed.
-    values: one per seed.
-  """
+class Summary(NamedTuple):
+  """The values of a few seeds: the deviation is of the sample, 0 for one."""
 
   mean: float
   deviation: float
-  values: tuple[float, ...]
+  values: Sequence[float]
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference:
-  """The mean difference of two cells.
+class Difference(NamedTuple):
+  """The mean difference of two cells, ours minus theirs.
 
   Attributes:
-    mean: ours minus theirs, over the pairs.
+    mean: over the pairs.
     seeds: interval of the mean over other seeds, None for one pair of seeds.
     pictures: interval over other test images, None if their metrics are not at
       hand.
@@ -56,10 +47,8 @@ class Difference:
     """Returns 1 or -1 if all intervals are on that side of zero, else 0."""
     if self.seeds is None:
       return 0
-    intervals = [x for x in (self.seeds, self.pictures) if x is not None]
-    if all(low > 0 for low, _ in intervals):
-      return 1
-    return -1 if all(high < 0 for _, high in intervals) else 0
+    ends = self.seeds + (self.pictures or self.seeds)
+    return int(min(ends) > 0) - int(max(ends) < 0)
 
 
 def is_error(metric: str) -> bool:
@@ -70,14 +59,14 @@ def is_error(metric: str) -> bool:
 def summarize(values: Sequence[float]) -> Summary:
   """Returns the summary of the values of a few seeds."""
   deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-  return Summary(float(np.mean(values)), deviation, tuple(values))
+  return Summary(float(np.mean(values)), deviation, values)
 
 
 def compare(
   ours: Mapping[int, float],
   theirs: Mapping[int, float],
-  our_pictures: Mapping[int, np.ndarray] | None = None,
-  their_pictures: Mapping[int, np.ndarray] | None = None,
+  our_pictures: Mapping[int, np.ndarray],
+  their_pictures: Mapping[int, np.ndarray],
 ) -> Difference | None:
   """Compares two cells seed by seed.
 
@@ -94,36 +83,29 @@ def compare(
   Returns:
     The difference, None if no seed is in both.
   """
-  seeds = sorted(ours.keys() & theirs.keys())
-  if not seeds:
+  shared = sorted(ours.keys() & theirs.keys())
+  if not shared:
     return None
-  found = summarize([ours[seed] - theirs[seed] for seed in seeds])
-  interval = None
-  if len(seeds) > 1:
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(seeds) - 1))
-    margin = quantile * found.deviation / math.sqrt(len(seeds))
-    interval = (found.mean - margin, found.mean + margin)
-  return Difference(
-    mean=found.mean,
-    seeds=interval,
-    pictures=_bootstrap(seeds, our_pictures or {}, their_pictures or {}),
-  )
+  values = [ours[seed] - theirs[seed] for seed in shared]
+  mean, seeds, pictures = float(np.mean(values)), None, None
+  if len(values) > 1:
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
+    margin = float(quantile * stats.sem(values))
+    seeds = (mean - margin, mean + margin)
+  if all(x in our_pictures and x in their_pictures for x in shared):
+    pictures = _bootstrap(
+      [our_pictures[x].astype(float) - their_pictures[x] for x in shared]
+    )
+  return Difference(mean, seeds, pictures)
 
 
-def _bootstrap(
-  seeds: Sequence[int],
-  ours: Mapping[int, np.ndarray],
-  theirs: Mapping[int, np.ndarray],
-) -> Interval | None:
-  """Returns the interval over test images, None without metrics of each."""
-  pairs = [(ours[x], theirs[x]) for x in seeds if x in ours and x in theirs]
-  if len(pairs) < len(seeds) or any(len(x) != len(y) for x, y in pairs):
-    return None
-  differences = np.mean([np.subtract(x, y, dtype=float) for x, y in pairs], 0)
-  if np.ptp(differences) == 0:
-    return float(differences[0]), float(differences[0])
+def _bootstrap(differences: Sequence[np.ndarray]) -> Interval:
+  """Returns the interval over test images of [N] of each seed."""
+  means = np.mean(differences, axis=0)
+  if np.ptp(means) == 0:
+    return float(means[0]), float(means[0])
   interval = stats.bootstrap(
-    (differences,),
+    (means,),
     np.mean,
     confidence_level=CONFIDENCE,
     n_resamples=2000,

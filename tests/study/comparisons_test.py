@@ -28,7 +28,7 @@ def test_a_sweep_without_the_rate_of_the_reference(small, make_row):
     for run in small.runs
     if run.cell.name != 'optimizer/sgd/lr0.001'
   ]
-  *_, same = comparisons.create(rows)
+  *_, same = comparisons.create(comparisons.members(rows))
   assert same.key == 'optimizer_0.001'
   labels = [member.label for member in same.members]
   assert len(labels) == 4
@@ -36,7 +36,8 @@ def test_a_sweep_without_the_rate_of_the_reference(small, make_row):
 
 
 def test_comparisons_of_the_whole_study(made_up):
-  found = comparisons.create(results.read(made_up / 'results.csv'))
+  rows = results.read(made_up / 'results.csv')
+  found = comparisons.create(comparisons.members(rows))
   assert [x.key for x in found] == [
     'loss',
     'model',

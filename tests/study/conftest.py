@@ -109,23 +109,22 @@ def _hole_psnr(cell, random):
 def made_up(small, make_row, tmp_path):
   """The folder of `small` with tables of made-up numbers, without runs."""
   random = np.random.default_rng(0)
-  pictures, curves, rows = {}, {}, []
+  rows = []
   steps = np.arange(0, 601, 20).clip(1)
   for run in small.runs:
     psnr = _hole_psnr(run.cell, random)
     row = make_row(run.cell, run.seed, psnr)
     if run.seed == 0:
       row['inference_seconds'] = 0.25
-    rows.append(row)
-    pictures[run.name] = {
-      metric: row[f'test/{metric}']
+    row |= {
+      f'pictures/{metric}': row[f'test/{metric}']
       + 0.02 * random.normal(0, 1, NUM_TEST).astype(np.float32)
       for metric in results.METRICS
     }
     ends = steps % 120 == 0
     growth = np.log10(steps + 30) / np.log10(630)
     loss = 0.3 ** (psnr / 5 * growth)
-    curves[run.name] = {
+    row['curves'] = {
       'step': steps,
       'train/loss': loss * random.uniform(0.9, 1.1, len(steps)),
       'val/loss': np.where(ends, loss, np.nan),
@@ -133,8 +132,7 @@ def made_up(small, make_row, tmp_path):
       'val/hole_l1': np.where(ends, loss, np.nan),
       'val/l1': np.where(ends, loss, np.nan),
     }
+    rows.append(row)
   folder.create(tmp_path, small, 'python scripts/benchmark.py')
-  results.write(tmp_path / 'results.csv', rows)
-  results.write_curves(tmp_path, curves)
-  results.write_per_picture(tmp_path, pictures)
+  results.write_study(tmp_path, rows)
   return tmp_path

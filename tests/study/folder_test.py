@@ -31,7 +31,7 @@ def test_gathering_adds_what_shards_have_finished(made_up, small, make_row):
   assert (made_up / 'results.csv').read_bytes() == before
   run = small.runs[5]
   row = make_row(run.cell, run.seed, 11.0)
-  path = folder.result_path(made_up, run.name)
+  path = folder.run_folder(made_up, run.name) / 'result.json'
   path.parent.mkdir(parents=True)
   path.write_text(json.dumps(row))
   folder.gather(made_up)

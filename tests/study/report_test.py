@@ -49,7 +49,7 @@ def test_equal_cells_are_called_a_tie(small, make_row, tmp_path):
     )
     for run in small.runs
   ]
-  results.write(tmp_path / 'results.csv', rows)
+  results.write_study(tmp_path, rows)
   text = report.write(tmp_path).read_text()
   assert 'more than the spread**' not in text
   assert 'within the spread of it (a tie): ' in text
@@ -62,7 +62,7 @@ def test_the_report_says_what_is_missing(small, make_row, tmp_path):
   rows[1] |= {k: None for k in rows[1] if k.startswith(('test/', 'val/'))}
   rows[2]['mask_hash'] = 'f' * 16
   kept = [row for row in rows if row['cell'] != 'model/encoder_decoder']
-  results.write(tmp_path / 'results.csv', kept)
+  results.write_study(tmp_path, kept)
   text = report.write(tmp_path).read_text()
   assert '1 of which diverged' in text
   assert '2, 1 diverged |' in text

@@ -11,11 +11,11 @@ def test_rows_survive_the_file(made_up, small, make_row):
   rows = results.read(path)
   assert len(rows) == 66
   before = path.read_bytes()
-  results.write(path, rows)
+  results.write_study(made_up, rows)
   assert path.read_bytes() == before
   # As a run leaves it, before it has become text.
   row = make_row(small.cells[0], 0, 1 / 3)
-  results.write(path, [row])
+  results.write_study(made_up, [row])
   assert results.read(path) == [row]
 
 

@@ -21,10 +21,9 @@ def _train(study, workdir, **kwargs):
 
 def _forget(workdir, name):
   """Removes a run from the table, as if it were not finished."""
-  folder.result_path(workdir, name).unlink()
-  path = workdir / 'results.csv'
-  rows = [x for x in results.read(path) if results.row_name(x) != name]
-  results.write(path, rows)
+  folder.run_folder(workdir, name) / 'result.json'.unlink()
+  rows = [x for x in results.read_study(workdir) if results.row_name(x) != name]
+  results.write_study(workdir, rows)
 
 
 @pytest.mark.slow
@@ -54,7 +53,7 @@ def test_cells_begin_alike_and_seeds_do_not(studied):
   """The first loss is that of the initial weights on the first batch."""
   first = {
     name: columns['train/loss'][0]
-    for name, columns in results.read_curves(studied).items()
+    for name, columns in results.read_curves(studied / 'curves.csv').items()
   }
   for seed in (0, 1):
     adam, sgd = (
@@ -112,7 +111,7 @@ def test_a_run_in_use_is_refused(copied, smoke):
     pytest.raises(errors.UserError, match='is in use by another process'),
   ):
     _train(smoke, copied)
-  assert not folder.result_path(copied, name).exists()
+  assert not folder.run_folder(copied, name) / 'result.json'.exists()
 
 
 @pytest.mark.slow
@@ -154,8 +153,10 @@ def test_a_shard_writes_into_the_folders_of_its_runs_alone(
   shard = smoke.select(shard='2/2')
   runner.train_runs(shard, smoke, copied, data_hash='x', write_tables=False)
   assert {x.name: x.read_bytes() for x in copied.glob('*.*')} == before
-  assert folder.result_path(copied, smoke.runs[1].name).exists()
-  assert not folder.result_path(copied, smoke.runs[2].name).exists()
+  assert folder.run_folder(copied, smoke.runs[1].name) / 'result.json'.exists()
+  assert (
+    not folder.run_folder(copied, smoke.runs[2].name) / 'result.json'.exists()
+  )
 
 
 def test_every_cell_is_checked_before_the_first_is_trained(tmp_path):

@@ -14,7 +14,7 @@ _NUM_TEST = 40
 def test_difference_is_the_paired_test():
   ours, theirs = [3.1, 2.0, 4.4], [2.5, 1.9, 3.6]
   found = statistics.compare(
-    dict(enumerate(ours)), {**dict(enumerate(theirs)), 7: 100.0}
+    dict(enumerate(ours)), {**dict(enumerate(theirs)), 7: 100.0}, {}, {}
   )
   wanted = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
   assert found.seeds == pytest.approx((wanted.low, wanted.high))
@@ -26,8 +26,8 @@ def test_pairs_count_and_not_the_spread_of_all():
   """Seeds far apart, each with the same lead: unpaired it would be nothing."""
   ours = {0: 10.0, 1: 20.0, 2: 30.0}
   theirs = {seed: x - 1 - 0.01 * seed for seed, x in ours.items()}
-  assert statistics.compare(ours, theirs).sign == 1
-  assert statistics.compare(theirs, ours).sign == -1
+  assert statistics.compare(ours, theirs, {}, {}).sign == 1
+  assert statistics.compare(theirs, ours, {}, {}).sign == -1
 
 
 def test_a_lead_on_some_pictures_alone_is_a_tie():
@@ -38,7 +38,7 @@ def test_a_lead_on_some_pictures_alone_is_a_tie():
   one[0] = _NUM_TEST
   lead = dict.fromkeys(range(3), one)
   none = dict.fromkeys(range(3), np.zeros(_NUM_TEST))
-  assert statistics.compare(ours, theirs).sign == 1
+  assert statistics.compare(ours, theirs, {}, {}).sign == 1
   found = statistics.compare(ours, theirs, lead, none)
   assert found.pictures[0] <= 0 < found.pictures[1]
   assert found.sign == 0

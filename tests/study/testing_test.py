@@ -13,7 +13,7 @@ from inpaint_jax.training import evaluate
 
 @pytest.mark.slow
 def test_the_test_is_that_of_an_evaluation(studied):
-  row = results.read(studied / 'results.csv')[0]
+  row = results.read_study(studied)[0]
   run = folder.run_folder(studied, 'base/seed0')
   theirs = json.loads((run / 'test_metrics.json').read_text())['metrics']
   ours = {k[5:]: v for k, v in row.items() if k.startswith('test/')}
@@ -21,8 +21,7 @@ def test_the_test_is_that_of_an_evaluation(studied):
   assert ours == pytest.approx(
     {name: theirs['unet'][name] for name in ours}, rel=1e-5
   )
-  pictures = results.read_per_picture(studied)['base/seed0']
-  assert pictures['l1'].mean() == pytest.approx(ours['l1'])
+  assert row['pictures/l1'].mean() == pytest.approx(ours['l1'])
 
 
 def test_each_pixel_counts_in_the_hash():
