@@ -62,30 +62,25 @@ def _optimizer(
   return {'optimizer': fields}
 
 
-def _base(preset: str, cells: dict[str, Any]) -> ml_collections.ConfigDict:
+def _base(
+  preset: str, cells: dict[str, Any], **changes: Any
+) -> ml_collections.ConfigDict:
   config = default.get_config(preset)
   # Every cell makes the same number of steps; the best epoch is tested.
   config.early_stopping_patience = 0
   config.num_samples = 0
-  config.study = ml_collections.ConfigDict()
-  config.study.cells = ml_collections.ConfigDict(cells)
+  config.update(changes)
   # Each cell is trained with each seed: initial weights, order of the images,
   # augmentation and training masks. Test images and their masks stay.
-  config.study.seeds = (0, 1, 2)
+  config.study = {'cells': cells, 'seeds': (0, 1, 2)}
   return config
 
 
 def _small() -> ml_collections.ConfigDict:
-  config = _base('', _cells())
-  config.batch_size = 8
+  data = {'num_train': 800, 'num_val': 160, 'num_test': 500}
+  data |= {'image_size': 32, 'num_threads': 1}
   # 100 steps each: the one number to change for a longer or shorter study.
-  config.num_epochs = 5
-  config.data.image_size = 32
-  config.data.num_train = 800
-  config.data.num_val = 160
-  config.data.num_test = 500
-  config.data.num_threads = 1
-  return config
+  return _base('', _cells(), batch_size=8, num_epochs=5, data=data)
 
 
 def _full() -> ml_collections.ConfigDict:
@@ -97,15 +92,10 @@ def _smoke() -> ml_collections.ConfigDict:
     'optimizer/adam': _optimizer('adam', 1e-3),
     'optimizer/sgd': _optimizer('sgd', 1e-1),
   }
-  config = _base('', cells)
-  config.batch_size = 4
-  config.num_epochs = 2
-  config.log_every_steps = 2
-  config.data.image_size = 32
-  config.data.num_train = 16
-  config.data.num_val = 6
-  config.data.num_test = 7
-  config.data.num_threads = 1
-  config.model.features = (4, 8, 16)
+  data = {'num_train': 16, 'num_val': 6, 'num_test': 7}
+  data |= {'image_size': 32, 'num_threads': 1}
+  model = {'features': (4, 8, 16)}
+  changes = {'batch_size': 4, 'num_epochs': 2, 'log_every_steps': 2}
+  config = _base('', cells, data=data, model=model, **changes)
   config.study.seeds = (0, 1)
   return config

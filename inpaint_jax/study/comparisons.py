@@ -8,7 +8,7 @@ from typing import Any
 from inpaint_jax.study import plan, reference, results, statistics
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Member:
   """A cell in a comparison.
 

@@ -6,13 +6,12 @@ equal configs are trained once and have several names; the one that equals the
 base is called `base`.
 """
 
-from collections.abc import Mapping, Sequence
-import dataclasses
+from collections.abc import Iterator, Mapping
 import hashlib
 import json
 import math
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_collections
 
@@ -22,8 +21,7 @@ from inpaint_jax.system import errors
 BASE = 'base'
 
 
-@dataclasses.dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
   """A config to compare.
 
   Attributes:
@@ -37,8 +35,7 @@ class Cell:
   config: ml_collections.ConfigDict
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
   """One training: a cell and a seed."""
 
   cell: Cell
@@ -46,10 +43,8 @@ class Run:
 
   def is_below(self, name: str) -> bool:
     """Returns whether one of its names is `name`, or a part from there on."""
-    names = (self.cell.name, *self.cell.names)
-    return any(
-      f'{run_name(x, self.seed)}/'.startswith(f'{name}/') for x in names
-    )
+    names = (run_name(x, self.seed) for x in (self.cell.name, *self.cell.names))
+    return any(f'{x}/'.startswith(f'{name}/') for x in names)
 
   @property
   def name(self) -> str:
@@ -62,13 +57,7 @@ class Run:
     return config
 
 
-def run_name(cell: str, seed: int) -> str:
-  """Returns the name of a run, which is its folder below runs/, too."""
-  return f'{cell}/seed{seed}'
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
   """All cells and seeds, in the order in which they are trained."""
 
   base: ml_collections.ConfigDict
@@ -92,21 +81,35 @@ class Plan:
     Raises:
       errors.UserError: there are none, or no such shard.
     """
-    runs = self.runs
-    if only:
-      runs = [run for run in runs if run.is_below(only.strip('/'))]
+    name = only.strip('/')
+    runs = [run for run in self.runs if not only or run.is_below(name)]
     if not runs:
       names = [x for cell in self.cells for x in cell.names or (cell.name,)]
-      known = dict.fromkeys('/'.join(name.split('/')[:2]) for name in names)
+      known = dict.fromkeys(split_name(name)[0] for name in names)
       raise errors.UserError(
         f'only={only} is no cell of this study; choose one of: '
         f'{", ".join(known)}; or a factor, or add /lrX and /seedN as --list '
         'shows them'
       )
-    if not shard:
-      return runs
-    number, count = _parse_shard(shard)
+    match = re.fullmatch(r'(\d+)/(\d+)', shard or '1/1')
+    number, count = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= number <= count:
+      raise errors.UserError(
+        f'shard={shard} is no part of a study; give i/n with i from 1 to n, as '
+        '1/8 to 8/8'
+      )
     return runs[number - 1 :: count]
+
+
+def run_name(cell: str, seed: int) -> str:
+  """Returns the name of a run, which is its folder below runs/, too."""
+  return f'{cell}/seed{seed}'
+
+
+def split_name(name: str) -> tuple[str, float | None]:
+  """Returns ('optimizer/sgd', 0.1) of optimizer/sgd/lr0.1, (X, None) of X."""
+  *cell, rate = name.split('/') if name.count('/') == 2 else (name, '')
+  return '/'.join(cell), float(rate.removeprefix('lr')) if rate else None
 
 
 def create_plan(config: ml_collections.ConfigDict) -> Plan:
@@ -136,15 +139,26 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   names: dict[str, list[str]] = {fingerprint(base): []}
   configs = {fingerprint(base): base}
   for name, changes in study.cells.items():
+    if not re.fullmatch('[^/]+/[^/]+', name):
+      raise errors.UserError(
+        f'study.cells has {name!r}; a cell is named factor/name, as loss/l1'
+      )
     if not isinstance(changes, ml_collections.ConfigDict):
       raise errors.UserError(
         f'study.cells: {name} is {changes!r}; give the fields that it '
         "changes, such as {'loss': 'l1'}"
       )
-    for full_name, cell in _variants(base, name, changes.to_dict()):
-      key = fingerprint(cell)
-      configs.setdefault(key, cell)
-      names.setdefault(key, []).append(full_name)
+    try:
+      for full_name, variant in _variants(name, changes.to_dict()):
+        cell = base.copy_and_resolve_references()
+        cell.update(variant)
+        configs.setdefault(fingerprint(cell), cell)
+        names.setdefault(fingerprint(cell), []).append(full_name)
+    except (KeyError, TypeError, AttributeError) as error:
+      reason = errors.one_line(error.args[0]).split(' Other fields')[0]
+      raise errors.UserError(
+        f'study.cells: {name} changes what no run has: {reason}'
+      ) from error
   cells = tuple(
     Cell(BASE if cell is base else names[key][0], tuple(names[key]), cell)
     for key, cell in configs.items()
@@ -169,55 +183,19 @@ def fingerprint(config: ml_collections.ConfigDict) -> str:
   return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def split_name(name: str) -> tuple[str, float | None]:
-  """Returns ('optimizer/sgd', 0.1) of optimizer/sgd/lr0.1, (X, None) of X."""
-  *cell, rate = name.split('/') if name.count('/') == 2 else (name, '')
-  return '/'.join(cell), float(rate.removeprefix('lr')) if rate else None
-
-
-def _parse_shard(shard: str) -> tuple[int, int]:
-  match = re.fullmatch(r'(\d+)/(\d+)', shard)
-  number, count = map(int, match.groups()) if match else (0, 0)
-  if not 1 <= number <= count:
-    raise errors.UserError(
-      f'shard={shard} is no part of a study; give i/n with i from 1 to n, as '
-      '1/8 to 8/8'
-    )
-  return number, count
-
-
 def _variants(
-  base: ml_collections.ConfigDict, name: str, changes: dict[str, Any]
-) -> Sequence[tuple[str, ml_collections.ConfigDict]]:
-  """Returns (name, config) of a cell, or of each learning rate of its sweep."""
-  if len(name.split('/')) != 2 or not all(name.split('/')):
-    raise errors.UserError(
-      f'study.cells has {name!r}; a cell is named factor/name, as loss/l1'
-    )
-  swept = changes.get('optimizer', {}).get('learning_rate')
-  if not isinstance(swept, tuple | list):
-    return [(name, _changed(base, name, changes))]
-  variants = []
-  for rate in swept:
+  name: str, changes: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+  """Yields name and changes of a cell, or of each rate of its sweep."""
+  optimizer = changes.get('optimizer', {})
+  rates = optimizer.get('learning_rate')
+  if not isinstance(rates, tuple | list):
+    yield name, changes
+    return
+  for rate in rates:
     if not (isinstance(rate, float | int) and math.isfinite(rate)):
       raise errors.UserError(
         f'study.cells: {name} has learning_rate={rate!r}, which is no number'
       )
-    optimizer = {**changes['optimizer'], 'learning_rate': float(rate)}
-    config = _changed(base, name, {**changes, 'optimizer': optimizer})
-    variants.append((f'{name}/lr{rate:g}', config))
-  return variants
-
-
-def _changed(
-  base: ml_collections.ConfigDict, name: str, changes: dict[str, Any]
-) -> ml_collections.ConfigDict:
-  config = base.copy_and_resolve_references()
-  try:
-    config.update(changes)
-  except (KeyError, TypeError, AttributeError) as error:
-    reason = errors.one_line(error.args[0]).split(' Other fields')[0]
-    raise errors.UserError(
-      f'study.cells: {name} changes what no run has: {reason}'
-    ) from error
-  return config
+    own = {**optimizer, 'learning_rate': float(rate)}
+    yield f'{name}/lr{rate:g}', {**changes, 'optimizer': own}

@@ -7,18 +7,14 @@ a grey print can be read.
 
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
+import itertools
 import pathlib
 from typing import Any
 
 import matplotlib
 
 matplotlib.use('Agg')
-from matplotlib import (
-  axes as mpl_axes,
-  figure as mpl_figure,
-  pyplot as plt,
-  ticker,
-)
+from matplotlib import pyplot as plt, ticker
 import numpy as np
 import PIL.Image
 
@@ -26,19 +22,17 @@ from inpaint_jax.study import comparisons, reference
 from inpaint_jax.system import atomic_files
 from inpaint_jax.training import grids
 
-_COLOURS = (
-  '#0072B2',
-  '#D55E00',
-  '#009E73',
-  '#CC79A7',
-  '#E69F00',
-  '#56B4E9',
-  '#000000',
+# Colour, dashes and marker.
+_LINES: tuple[tuple[str, Any, str], ...] = (
+  ('#0072B2', '-', 'o'),
+  ('#D55E00', '--', 's'),
+  ('#009E73', '-.', 'D'),
+  ('#CC79A7', ':', '^'),
+  ('#E69F00', (0, (5, 1, 1, 1, 1, 1)), 'v'),
+  ('#56B4E9', (0, (8, 2)), 'X'),
+  ('#000000', '-', 'P'),
 )
-_DASHES = ('-', '--', '-.', ':', (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
-_MARKERS = 'osD^vXP'
 _BAR, _BASE_BAR = '#A8D5F0', '#4C9BCB'
-_WIDTH, _DPI = 9.0, 130
 _BASELINES = {
   'mean_fill': 'mean fill',
   'telea': 'Telea',
@@ -52,6 +46,7 @@ _STYLE: dict[Any, Any] = {
   'axes.grid': True,
   'grid.color': '#DDDDDD',
   'axes.axisbelow': True,
+  'legend.frameon': False,
 }
 
 
@@ -82,7 +77,15 @@ def bars(
       axes.set_title(title)
     left.set_yticks(range(len(drawn)), [member.label for member in drawn])
     left.invert_yaxis()
-    _draw_baselines(left, {x: m['hole_l1'] for x, m in baselines.items()})
+    # Dashed lines across the bars, with their names in a legend below.
+    means = {name: x['hole_l1'] for name, x in baselines.items()}
+    shown = [name for name in means if means[name] < left.get_xlim()[1]]
+    for name, (_, dashes, _) in zip(shown, itertools.cycle(_LINES[1:6])):
+      label = _BASELINES.get(name, name)
+      line = {'color': '#A34700', 'linestyle': dashes, 'linewidth': 1.4}
+      left.axvline(means[name], label=label, **line)
+    if shown:
+      figure.legend(loc='outside lower left', ncols=3)
 
 
 def curves(comparison: comparisons.Comparison, path: pathlib.Path) -> None:
@@ -91,45 +94,40 @@ def curves(comparison: comparisons.Comparison, path: pathlib.Path) -> None:
   Cells with different losses have a panel each for their losses, which cannot
   be compared. Writes nothing without curves of a finished run.
   """
-  drawn = [
-    member
-    for member in comparison.sorted('test/hole_psnr')
+  order = comparison.sorted('test/hole_psnr')
+  # A cell has the same style in all plots of its factor.
+  drawn = {
+    member: _style(comparison.members.index(member))
+    for member in order
     if member.by_seed('curves')
-  ]
+  }
   if not drawn:
     return
-  # A cell has the same style in all plots of its factor.
-  styles = {x.label: _style(i) for i, x in enumerate(comparison.members)}
   has_one_loss = len({member.rows[0]['loss'] for member in drawn}) == 1
   with _figure(path, 3.6 if has_one_loss else 5.4) as figure:
     if has_one_loss:
       *panels, psnr = figure.subplots(1, 3)
-      for axes, name in zip(panels, ('training', 'validation'), strict=True):
-        column = {'training': 'train/loss', 'validation': 'val/loss'}[name]
-        for member in drawn:
-          _draw_curve(axes, member, column, styles[member.label])
+      names = {'training': 'train/loss', 'validation': 'val/loss'}
+      for axes, (name, column) in zip(panels, names.items(), strict=True):
+        for member, style in drawn.items():
+          _draw_curve(axes, member, column, style)
         _log_if_wide(axes)
         axes.set(title=f'{name} loss (less is better)', xlabel='step')
     else:
       grid = figure.add_gridspec(2, len(drawn), height_ratios=(1, 1.5))
       psnr = figure.add_subplot(grid[1, :])
-      for i, member in enumerate(drawn):
+      for i, (member, style) in enumerate(drawn.items()):
         axes = figure.add_subplot(grid[0, i])
-        style = styles[member.label]
         _draw_curve(axes, member, 'train/loss', style)
         _draw_curve(axes, member, 'val/loss', style | {'linestyle': ''})
         axes.set(title=member.label, xlabel='step')
         if i == 0:
           axes.set_ylabel('own loss: training (line)\nand validation (marks)')
-    for member in drawn:
-      _draw_curve(psnr, member, 'val/hole_psnr', styles[member.label])
+    for member, style in drawn.items():
+      _draw_curve(psnr, member, 'val/hole_psnr', style)
     psnr.set(title='PSNR within holes, validation, dB', xlabel='step')
-    figure.legend(
-      *psnr.get_legend_handles_labels(),
-      loc='outside lower center',
-      ncols=len(drawn),
-      frameon=False,
-    )
+    handles, labels = psnr.get_legend_handles_labels()
+    figure.legend(handles, labels, loc='outside lower center', ncols=len(drawn))
 
 
 def sweep(found: Sequence[comparisons.Sweep], path: pathlib.Path) -> None:
@@ -141,24 +139,15 @@ def sweep(found: Sequence[comparisons.Sweep], path: pathlib.Path) -> None:
       points = {rate: x for rate, x in summaries.items() if x}
       if not points:
         continue
-      style = _style(i)
+      means, deviations, _ = zip(*points.values(), strict=True)
+      label, style = own.name.rpartition('/')[2], _style(i)
       axes.errorbar(
-        list(points),
-        [summary.mean for summary in points.values()],
-        [summary.deviation for summary in points.values()],
-        capsize=3,
-        label=own.name.rpartition('/')[2],
-        **style,
+        list(points), means, deviations, capsize=3, label=label, **style
       )
       if own.chosen:
-        axes.plot(
-          own.chosen,
-          points[own.chosen].mean,
-          'o',
-          markersize=13,
-          markerfacecolor='none',
-          markeredgecolor=style['color'],
-        )
+        ring = {'markerfacecolor': 'none', 'markeredgecolor': style['color']}
+        mean = points[own.chosen].mean
+        axes.plot(own.chosen, mean, 'o', markersize=13, **ring)
     axes.axvline(reference.LEARNING_RATE, color='#888888', linestyle=':')
     axes.annotate(
       "the reference's",
@@ -170,9 +159,8 @@ def sweep(found: Sequence[comparisons.Sweep], path: pathlib.Path) -> None:
     )
     axes.set_xscale('log')
     _log_if_wide(axes)
-    axes.set_xlabel('learning rate')
-    axes.set_ylabel('validation loss (less is better)')
-    axes.legend(loc='center left', bbox_to_anchor=(1, 0.5), frameon=False)
+    axes.set(xlabel='learning rate', ylabel='validation loss (less is better)')
+    axes.legend(loc='center left', bbox_to_anchor=(1, 0.5))
 
 
 def picture_grid(
@@ -205,22 +193,21 @@ def picture_grid(
 
 
 @contextlib.contextmanager
-def _figure(path: pathlib.Path, height: float) -> Iterator[mpl_figure.Figure]:
+def _figure(path: pathlib.Path, height: float) -> Iterator[Any]:
   """Yields a figure to draw on, and writes it as PNG."""
   with plt.rc_context(_STYLE):
-    figure = plt.figure(figsize=(_WIDTH, height), layout='constrained')
+    figure = plt.figure(figsize=(9, height), layout='constrained')
     try:
       yield figure
       with atomic_files.replacing(path) as temporary:
-        figure.savefig(
-          temporary, dpi=_DPI, format='png', metadata={'Software': None}
-        )
+        metadata = {'Software': None}
+        figure.savefig(temporary, dpi=130, format='png', metadata=metadata)
     finally:
       plt.close(figure)
 
 
 def _draw_bars(
-  axes: mpl_axes.Axes,
+  axes: plt.Axes,
   drawn: Sequence[comparisons.Member],
   base: comparisons.Member,
   column: str,
@@ -230,29 +217,27 @@ def _draw_bars(
   for y, (member, summary) in enumerate(found):
     if summary is None:
       continue
+    mean, deviation, values = summary
     is_base = member.cell == base.cell
     axes.barh(
       y,
-      min(summary.mean, limit),
+      min(mean, limit),
       height=0.62,
       color=_BASE_BAR if is_base else _BAR,
       edgecolor='#333333',
       linewidth=1.2 if is_base else 0.5,
     )
-    text = f'{summary.mean:.4f} ± {summary.deviation:.4f}'
-    right = limit
-    if summary.mean > limit:
-      text = f'{text} (cut)'
+    text, end = f'{mean:.4f} ± {deviation:.4f}', limit
+    if mean > limit:
+      text += ' (cut)'
     else:
-      right = max(*summary.values, summary.mean + summary.deviation)
-      axes.errorbar(
-        summary.mean, y, xerr=summary.deviation, color='black', capsize=3
-      )
-      offsets = np.linspace(-0.16, 0.16, len(summary.values))
-      axes.plot(summary.values, y + offsets, 'o', color='black', markersize=2.5)
+      end = max(*values, mean + deviation)
+      axes.errorbar(mean, y, xerr=deviation, color='black', capsize=3)
+      offsets = np.linspace(-0.16, 0.16, len(values))
+      axes.plot(values, y + offsets, 'o', color='black', markersize=2.5)
     axes.annotate(
       text,
-      (right, y),
+      (end, y),
       xytext=(5, 0),
       textcoords='offset points',
       va='center',
@@ -271,24 +256,8 @@ def bar_limit(means: Sequence[float]) -> float:
   return highest if highest <= 4 * middle else 2.5 * middle
 
 
-def _draw_baselines(axes: mpl_axes.Axes, values: Mapping[str, float]) -> None:
-  """Draws dashed lines across the bars, with their names in a legend below."""
-  _, end = axes.get_xlim()
-  shown = {name: value for name, value in values.items() if value < end}
-  for i, (name, value) in enumerate(shown.items()):
-    axes.axvline(
-      value,
-      color='#A34700',
-      linestyle=_DASHES[1 + i % (len(_DASHES) - 1)],
-      linewidth=1.4,
-      label=_BASELINES.get(name, name),
-    )
-  if shown:
-    axes.figure.legend(loc='outside lower left', ncols=3, frameon=False)
-
-
 def _draw_curve(
-  axes: mpl_axes.Axes,
+  axes: plt.Axes,
   member: comparisons.Member,
   column: str,
   style: Mapping[str, Any],
@@ -310,16 +279,12 @@ def _draw_curve(
 
 
 def _style(number: int) -> dict[str, Any]:
-  return {
-    'color': _COLOURS[number % len(_COLOURS)],
-    'linestyle': _DASHES[number % len(_DASHES)],
-    'marker': _MARKERS[number % len(_MARKERS)],
-    'markersize': 4.5,
-    'linewidth': 1.8,
-  }
+  line = _LINES[number % len(_LINES)]
+  style = dict(zip(('color', 'linestyle', 'marker'), line, strict=True))
+  return {**style, 'markersize': 4.5, 'linewidth': 1.8}
 
 
-def _log_if_wide(axes: mpl_axes.Axes) -> None:
+def _log_if_wide(axes: plt.Axes) -> None:
   low, high = axes.dataLim.intervaly
   if low > 0 and high / low > 5:
     axes.set_yscale('log')

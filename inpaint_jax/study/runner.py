@@ -7,6 +7,7 @@ import platform
 import shutil
 import statistics
 import time
+from typing import Any
 
 import flax
 import jax
@@ -82,24 +83,18 @@ def train_runs(
     f'{workdir / "runs"}/*/log.txt',
     flush=True,
   )
-  while left:
-    run, *left = left
-    row = train_run(run, study, workdir, data_hash)
-    path = folder.run_folder(workdir, run.name)
-    json_files.write(path / 'result.json', row)
-    # Needed only to resume.
-    shutil.rmtree(path / 'checkpoints' / 'latest', ignore_errors=True)
+  for number, run in enumerate(left, len(runs) - len(left) + 1):
+    row = rows[run.name] = train_run(run, study, workdir, data_hash)
     if write_tables:
       folder.gather(workdir)
-    rows[run.name] = row
     mean = statistics.mean(x['total_seconds'] or 0 for x in rows.values())
     outcome = row['status']
     if outcome == results.FINISHED:
       outcome = f'hole_psnr {row["test/hole_psnr"]:.2f}'
     print(
-      f'[{len(runs) - len(left)}/{len(runs)}] {run.name}: {outcome}, '
+      f'[{number}/{len(runs)}] {run.name}: {outcome}, '
       f'{tqdm.tqdm.format_interval(row["total_seconds"])}; about '
-      f'{tqdm.tqdm.format_interval(mean * len(left))} left',
+      f'{tqdm.tqdm.format_interval(mean * (len(runs) - number))} left',
       flush=True,
     )
 
@@ -107,7 +102,7 @@ def train_runs(
 def train_run(
   run: plan.Run, study: plan.Plan, workdir: pathlib.Path, data_hash: str
 ) -> results.Row:
-  """Trains and tests a run, and returns its row."""
+  """Trains and tests a run; returns its row, and leaves it as result.json."""
   start = time.monotonic()
   path, config = folder.run_folder(workdir, run.name), run.config
   is_first_seed = run.seed == study.seeds[0]
@@ -128,8 +123,8 @@ def train_run(
         'steps': int(result.state.step),
         'seconds': result.seconds,
         'pictures_per_second': result.pictures_per_second,
+        **testing.test_run(path, time_inference=is_first_seed),
       }
-      row |= testing.test_run(path, time_inference=is_first_seed)
     dataset = input_pipeline.load(config.data, path / 'dataset.json')
     row['dataset'] = dataset.name
     row |= {f'num_{k}': len(split) for k, split in dataset.splits.items()}
@@ -138,6 +133,9 @@ def train_run(
     if is_base and row['status'] == results.FINISHED:
       # For the baselines, which folder.gather takes from test_metrics.json.
       evaluate.evaluate(path)
+  json_files.write(path / 'result.json', row)
+  # Needed only to resume.
+  shutil.rmtree(path / 'checkpoints' / 'latest', ignore_errors=True)
   return row
 
 
@@ -145,14 +143,8 @@ def _describe(run: plan.Run) -> results.Row:
   """Returns the columns that are known before the training."""
   config, device = run.config, jax.devices()[0]
   kind = f'{len(jax.devices())} x {device.device_kind}'
-  versions = {
-    'inpaint_jax': inpaint_jax.__version__,
-    'jax': jax.__version__,
-    'flax': flax.__version__,
-    'optax': optax.__version__,
-    'numpy': np.__version__,
-    'python': platform.python_version(),
-  }
+  packages: tuple[Any, ...] = (inpaint_jax, jax, flax, optax, np)
+  versions = [f'{x.__name__} {x.__version__}' for x in packages]
   return {
     'schema': results.SCHEMA,
     'cell': run.cell.name,
@@ -168,6 +160,6 @@ def _describe(run: plan.Run) -> results.Row:
     'image_size': config.data.image_size,
     'device': machine.cpu_name() if device.platform == 'cpu' else kind,
     'cores': machine.num_cores(),
-    'versions': ', '.join(f'{name} {x}' for name, x in versions.items()),
+    'versions': ', '.join([*versions, f'python {platform.python_version()}']),
     'config_hash': plan.fingerprint(run.cell.config),
   }

@@ -6,7 +6,6 @@ import hashlib
 import pathlib
 import statistics
 import time
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -24,21 +23,6 @@ NUM_SHOWN = 6
 INFERENCE_SIZE = 256
 
 
-class TestResult(NamedTuple):
-  """The result of a test.
-
-  Attributes:
-    values: {metric: [N]} of the test images, LPIPS where it is installed.
-    mask_hash: 16 hex digits over their masks.
-    shown: `truth`, `masked` and `composite` of some images, uint8
-      [NUM_SHOWN, S, S, 3].
-  """
-
-  values: dict[str, np.ndarray]
-  mask_hash: str
-  shown: dict[str, np.ndarray]
-
-
 def test_run(folder: pathlib.Path, *, time_inference: bool) -> results.Row:
   """Tests the best epoch of a run.
 
@@ -51,32 +35,39 @@ def test_run(folder: pathlib.Path, *, time_inference: bool) -> results.Row:
   """
   trained = trained_model.load_run(folder)
   dataset = input_pipeline.load(trained.config.data, folder / 'dataset.json')
-  result = measure(trained, dataset.splits['test'])
+  values, shown, mask_hash = measure(trained, dataset.splits['test'])
   with workdirs.disk_full_as_user_error(folder):
-    results.save_arrays(folder / 'per_picture.npz', result.values)
-    results.save_arrays(folder / 'pictures.npz', result.shown)
+    results.save_arrays(folder / 'per_picture.npz', values)
+    results.save_arrays(folder / 'pictures.npz', shown)
   row: results.Row = {
     'best_step': trained.step,
     'parameters': models.count_parameters(trained.variables['params']),
-    'mask_hash': result.mask_hash,
+    'mask_hash': mask_hash,
   }
   if time_inference:
     row['inference_seconds'] = inference_seconds(trained)
-  row |= {f'test/{k}': float(x.mean()) for k, x in result.values.items()}
+  row |= {f'test/{name}': float(x.mean()) for name, x in values.items()}
   row |= {k: x for k, x in trained.info.items() if k.startswith('val/')}
   return row
 
 
 def measure(
   trained: trained_model.TrainedModel, source: input_pipeline.Source
-) -> TestResult:
-  """Tests a model on a split, with the evaluation masks of its run."""
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], str]:
+  """Tests a model on a split, with the evaluation masks of its run.
+
+  Returns:
+    {metric: [N]} of the images, LPIPS where it is installed; `truth`, `masked`
+    and `composite` of some images, uint8 [NUM_SHOWN, S, S, 3]; 16 hex digits
+    over the masks.
+  """
   config, mesh = trained.config, sharding.create_mesh()
   eval_step = evaluate.make_eval_step(
     trained.model, trained.loss, masks.create_sampler(config.masks), config
   )
   composite = jax.jit(metrics.composite)
   perceptual = lpips.load()
+  names = (*evaluate.NAMES, *(['lpips'] if perceptual else []))
   chosen = np.linspace(0, len(source) - 1, NUM_SHOWN).round()
   digest = hashlib.sha256()
   collected = collections.defaultdict(list)
@@ -93,40 +84,32 @@ def measure(
     if perceptual:
       values = {**values, 'lpips': perceptual(filled, pictures['image'])}
     valid = batch['valid'] > 0
-    for name, value in values.items():
-      collected[name].append(np.asarray(value)[valid])
+    for name in names:
+      collected[name].append(np.asarray(values[name])[valid])
     image, mask = (np.asarray(pictures[name]) for name in ('image', 'mask'))
     digest.update(np.packbits(mask[valid] > 0).tobytes())
     rows = valid & np.isin(batch['index'], chosen)
-    masked = np.where(mask > 0, 1, image)
-    for name, shots in zip(
-      ('truth', 'masked', 'composite'),
-      (image, masked, np.asarray(filled)),
-      strict=True,
-    ):
-      shown[name].append(images.to_uint8(shots[rows]))
-  names = (*evaluate.NAMES, *(['lpips'] if perceptual else []))
-  return TestResult(
-    values={name: np.concatenate(collected[name]) for name in names},
-    mask_hash=digest.hexdigest()[:16],
-    shown={name: np.concatenate(x) for name, x in shown.items()},
+    shown['truth'].append(images.to_uint8(image[rows]))
+    shown['masked'].append(images.to_uint8(np.where(mask > 0, 1, image)[rows]))
+    shown['composite'].append(images.to_uint8(np.asarray(filled)[rows]))
+  return (
+    {name: np.concatenate(x) for name, x in collected.items()},
+    {name: np.concatenate(x) for name, x in shown.items()},
+    digest.hexdigest()[:16],
   )
 
 
-def inference_seconds(
-  trained: trained_model.TrainedModel, repeats: int = 5
-) -> float:
+def inference_seconds(trained: trained_model.TrainedModel) -> float:
   """Returns the median time of filling one image of INFERENCE_SIZE."""
   fill = fills.create_fill(trained, optimize=True)
-  size = INFERENCE_SIZE
-  image = np.full((1, size, size, 3), 0.5, np.float32)
-  mask = np.zeros((1, size, size, 1), np.float32)
+  image = np.full((1, INFERENCE_SIZE, INFERENCE_SIZE, 3), 0.5, np.float32)
+  mask = np.zeros_like(image[..., :1])
   seconds = []
-  # The first call compiles.
-  for _ in range(1 + repeats):
+  for _ in range(6):
     start = time.perf_counter()
     jax.block_until_ready(fill(image, mask))
     seconds.append(time.perf_counter() - start)
+  # The first call compiles.
   return statistics.median(seconds[1:])
 
 

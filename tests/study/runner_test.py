@@ -21,7 +21,7 @@ def _train(study, workdir, **kwargs):
 
 def _forget(workdir, name):
   """Removes a run from the table, as if it were not finished."""
-  folder.run_folder(workdir, name) / 'result.json'.unlink()
+  (folder.run_folder(workdir, name) / 'result.json').unlink()
   rows = [x for x in results.read_study(workdir) if results.row_name(x) != name]
   results.write_study(workdir, rows)
 
@@ -111,7 +111,7 @@ def test_a_run_in_use_is_refused(copied, smoke):
     pytest.raises(errors.UserError, match='is in use by another process'),
   ):
     _train(smoke, copied)
-  assert not folder.run_folder(copied, name) / 'result.json'.exists()
+  assert not (folder.run_folder(copied, name) / 'result.json').exists()
 
 
 @pytest.mark.slow
@@ -153,10 +153,9 @@ def test_a_shard_writes_into_the_folders_of_its_runs_alone(
   shard = smoke.select(shard='2/2')
   runner.train_runs(shard, smoke, copied, data_hash='x', write_tables=False)
   assert {x.name: x.read_bytes() for x in copied.glob('*.*')} == before
-  assert folder.run_folder(copied, smoke.runs[1].name) / 'result.json'.exists()
-  assert (
-    not folder.run_folder(copied, smoke.runs[2].name) / 'result.json'.exists()
-  )
+  first, other = (folder.run_folder(copied, x.name) for x in smoke.runs[1:3])
+  assert (first / 'result.json').exists()
+  assert not (other / 'result.json').exists()
 
 
 def test_every_cell_is_checked_before_the_first_is_trained(tmp_path):
