@@ -102,16 +102,14 @@ def _train(
 
 def _list(workdir: pathlib.Path, runs: Sequence[plan.Run]) -> None:
   rows = folder.read_rows(workdir, [run.name for run in runs])
-  states = {}
+  width = max((len(run.name) for run in runs), default=0)
   for run in runs:
     is_begun = folder.run_folder(workdir, run.name).exists()
     state = 'begun' if is_begun else 'to do'
-    states[run.name] = rows[run.name]['status'] if run.name in rows else state
-  width = max(map(len, states), default=0)
-  for run in runs:
+    state = rows.get(run.name, {}).get('status', state)
     names = ', '.join(run.cell.names)
     also = f'  ({names})' if names != run.cell.name else ''
-    print(f'{run.name:{width}}  {states[run.name]:8}{also}'.rstrip())
+    print(f'{run.name:{width}}  {state:8}{also}'.rstrip())
 
 
 def _write_report(workdir: pathlib.Path) -> None:

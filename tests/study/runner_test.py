@@ -119,7 +119,7 @@ def test_a_run_that_diverges_is_a_result(copied, smoke, monkeypatch, capsys):
   name = 'optimizer/sgd/lr0.1/seed0'
   for run in smoke.runs[1:]:
     _forget(copied, run.name)
-  row = folder.read_rows(copied, [])['base/seed0']
+  (row,) = results.read(copied / 'results.csv')
 
   def diverge(config, workdir):
     raise train.DivergedError('loss is nan at step 3')
