@@ -39,8 +39,9 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.num_epochs = 3
   # Epochs without a better val/loss after which training stops; 0 = never.
   config.early_stopping_patience = 3
-  # Decay of the running mean of the parameters that is validated, kept as best
-  # and used for inference, such as 0.999; 0 = use the parameters themselves.
+  # Decay of the running mean of parameters and batch statistics that is
+  # validated, kept as best and used for inference, such as 0.999; at step s it
+  # is at most (1 + s) / (10 + s). 0 = use the parameters themselves.
   config.ema_decay = 0.0
   # Steps between two lines of train metrics; the first step always has one.
   config.log_every_steps = 20

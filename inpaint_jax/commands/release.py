@@ -5,8 +5,8 @@
     --data='What it was trained on.' --license='MIT'
 
 writes NAME.safetensors, NAME.md and NAME.jpg, the samples of the checkpoint's
-epoch, and updates SHA256SUMS, all in the folder of the models that come with
-the package, or in --output=DIR.
+epoch if the run drew any, and updates SHA256SUMS, all in the folder of the
+models that come with the package, or in --output=DIR.
 
 Outside a checkout the command is inpaint-jax-release.
 """
@@ -132,8 +132,14 @@ def release(
       size=path.stat().st_size,
       digest=downloads.sha256(path),
       difference=measure_difference(model, released),
+      has_samples=grid is not None,
     )
-    (folder / f'{name}.jpg').write_bytes(grid)
+    picture = folder / f'{name}.jpg'
+    if grid is None:
+      print('no samples of this epoch: the card has no picture')
+      picture.unlink(missing_ok=True)
+    else:
+      picture.write_bytes(grid)
     card = model_card.render(facts)
     (folder / f'{name}.md').write_text(card, encoding='utf-8')
   except OSError as error:
@@ -148,30 +154,33 @@ def read_report(model: TrainedModel) -> dict[str, Any]:
   """Returns the test report of the run's best checkpoint."""
   assert model.workdir is not None
   path = model.workdir / 'test_metrics.json'
-  command = f'python main.py --mode=evaluate --workdir={model.workdir}'
+  workdir = shlex.quote(f'--workdir={model.workdir}')
+  command = f'python main.py --mode=evaluate {workdir}'
   if not path.exists():
     raise errors.UserError(
       f'--workdir={model.workdir} was not evaluated; run first: {command}'
     )
   report = json_files.read(path)
-  if report['step'] != model.step:
+  # The step alone would not do: it may be that of an earlier training here.
+  if report.get('checksum') != model.checksum:
     raise errors.UserError(
-      f'{path} is of the checkpoint of step {report["step"]}, the best one is '
-      f'now that of step {model.step}; run first: {command}'
+      f'{path} is not of the checkpoint that is now the best one, that of step '
+      f'{model.step}; run first: {command}'
     )
   return report
 
 
-def grid_as_jpeg(model: TrainedModel) -> bytes:
-  """Returns the samples of the checkpoint's epoch as a small JPEG."""
+def grid_as_jpeg(model: TrainedModel) -> bytes | None:
+  """Returns the samples of the checkpoint's epoch as a small JPEG.
+
+  None if there are none.
+  """
   assert model.workdir is not None
   epoch = model.info['epoch']
   path = model.workdir / 'samples' / f'epoch_{epoch:03d}.png'
-  if not path.exists():
-    raise errors.UserError(
-      f'{path} does not exist, and the card wants samples; train with '
-      '--config.num_samples=8'
-    )
+  # With num_samples=0 they are those of an earlier training in this folder.
+  if not model.config.num_samples or not path.exists():
+    return None
   with PIL.Image.open(path) as png:
     image = png.convert('RGB')
   while True:

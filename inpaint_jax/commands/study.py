@@ -130,7 +130,7 @@ def _command() -> str:
   words = [f'--config={":".join([path, *preset])}']
   words += [f'--config.{name}={value}' for name, value in overrides.items()]
   words.append('--workdir=runs/study')
-  return f'python scripts/benchmark.py {shlex.join(words)}'
+  return shlex.join(words)
 
 
 def run() -> None:

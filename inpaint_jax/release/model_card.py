@@ -57,6 +57,7 @@ class Facts(NamedTuple):
     size: of the file, in bytes.
     digest: SHA-256 of the file.
     difference: between the file and the checkpoint.
+    has_samples: whether NAME.jpg is there.
   """
 
   name: str
@@ -70,6 +71,7 @@ class Facts(NamedTuple):
   size: int
   digest: str
   difference: Difference
+  has_samples: bool
 
 
 def render(facts: Facts) -> str:
@@ -118,15 +120,17 @@ def _top(facts: Facts) -> str:
     "holes, the net's output, and the composite, in which every known pixel is "
     "the original's. Drawn in training, after the epoch of this checkpoint.*"
   )
-  return f"""# {facts.name}
-
-A net that fills the holes of photographs.
-
-![Photographs with holes, and what the net makes of them]({facts.name}.jpg)
-
-{caption}
-
-{_table(rows[0], rows[1:], texts=2)}"""
+  picture = (
+    '![Photographs with holes, and what the net makes of them]'
+    f'({facts.name}.jpg)'
+  )
+  sections = [
+    f'# {facts.name}',
+    'A net that fills the holes of photographs.',
+    *([picture, caption] if facts.has_samples else []),
+    _table(rows[0], rows[1:], texts=2),
+  ]
+  return '\n\n'.join(sections)
 
 
 def _use(facts: Facts) -> str:

@@ -11,6 +11,7 @@ checkpoint does.
 """
 
 from collections.abc import Iterable
+import contextlib
 import errno
 import json
 import os
@@ -38,6 +39,8 @@ class Restored(NamedTuple):
   tree: Any
   # Saved beside the arrays.
   info: dict[str, Any]
+  # Of both, see `checksum`.
+  checksum: int
 
 
 def open_manager(
@@ -101,7 +104,11 @@ def save(
 
 
 def restore(
-  manager: ocp.CheckpointManager, abstract: Any, *, set_aside: bool = False
+  manager: ocp.CheckpointManager,
+  abstract: Any,
+  *,
+  set_aside: bool = False,
+  earlier: Any = None,
 ) -> Restored | None:
   """Returns the newest checkpoint that is whole, None if there is none at all.
 
@@ -112,6 +119,7 @@ def restore(
     set_aside: whether to rename damaged ones to STEP.damaged, so that their
       steps can be saved again. If none can be read, all stay in place, since
       the cause may then be something else.
+    earlier: `abstract` as an earlier version saved it, tried next.
 
   Raises:
     errors.UserError: there are checkpoints, but none can be read.
@@ -119,7 +127,7 @@ def restore(
   damaged = {}
   for step in sorted(manager.all_steps(), reverse=True):
     try:
-      restored = _read(manager, step, abstract)
+      restored = _read_either(manager, step, abstract, earlier)
     # Each damaged file raises an error of its own type.
     except Exception as error:
       damaged[step] = _reason(error)
@@ -143,6 +151,12 @@ def restore(
     raise errors.UserError(
       f'none of the checkpoints in {manager.directory} can be read (step '
       f'{step}: {reason}); name another workdir to start anew'
+      + (
+        ', or delete that folder and start the same training: it keeps the '
+        'latest checkpoint as the best one'
+        if pathlib.Path(manager.directory).name == 'best'
+        else ''
+      )
     )
   return None
 
@@ -171,6 +185,20 @@ def checksum(tree: Any, info: dict[str, Any]) -> int:
   return value
 
 
+def _read_either(
+  manager: ocp.CheckpointManager, step: int, abstract: Any, earlier: Any
+) -> Restored:
+  try:
+    return _read(manager, step, abstract)
+  except Exception:
+    if earlier is None:
+      raise
+    # What is damaged raises the first error again.
+    with contextlib.suppress(Exception):
+      return _read(manager, step, earlier)
+    raise
+
+
 def _read(manager: ocp.CheckpointManager, step: int, abstract: Any) -> Restored:
   """Returns the checkpoint of a step; raises any error if it is damaged."""
   restored = manager.restore(
@@ -180,9 +208,10 @@ def _read(manager: ocp.CheckpointManager, step: int, abstract: Any) -> Restored:
     ),
   )
   tree, info = restored['tree'], dict(restored['info'])
-  if info.pop('checksum') != checksum(tree, info):
+  saved = info.pop('checksum')
+  if saved != checksum(tree, info):
     raise ValueError('its checksum is wrong')
-  return Restored(step, tree, info)
+  return Restored(step, tree, info, saved)
 
 
 def _set_aside(folder: pathlib.Path, steps: Iterable[int]) -> None:

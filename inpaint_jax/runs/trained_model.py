@@ -32,6 +32,8 @@ class TrainedModel(NamedTuple):
     step: of the checkpoint.
     info: the checkpoint's epoch and validation metrics, and split_by_content,
       which those of earlier versions lack.
+    checksum: of the checkpoint, see checkpoints.checksum; None for a released
+      file.
   """
 
   workdir: pathlib.Path | None
@@ -41,6 +43,7 @@ class TrainedModel(NamedTuple):
   variables: Any
   step: int
   info: dict[str, Any]
+  checksum: int | None = None
 
   @property
   def has_old_split(self) -> bool:
@@ -85,6 +88,7 @@ def load_run(
     variables=restored.tree,
     step=restored.step,
     info=restored.info,
+    checksum=restored.checksum,
   )
 
 

@@ -14,6 +14,7 @@ profile/            a trace of some steps, for TensorBoard and Perfetto
 from collections.abc import Iterator
 import contextlib
 import errno
+import math
 import os
 import pathlib
 import tempfile
@@ -36,6 +37,25 @@ FREE_FIELDS = (
   'profile.num_steps',
   'profile.skip_steps',
 )
+
+# Fields that change what is written beside the training, and no step of it.
+_FREE_OF_STEPS = ('checkpoint_every_steps', 'log_every_steps', 'num_samples')
+
+# What a run writes to, of names that others use, too.
+_WRITTEN = (
+  'config.json',
+  'dataset.json',
+  'metrics.csv',
+  'test_metrics.json',
+  'test_other.json',
+  'checkpoints',
+  'samples',
+  'profile',
+)
+
+# Sections and fields that the config of every run has had, by which a
+# config.json of something else is told apart.
+_ALWAYS = {'seed', 'eval_seed', 'loss', 'data', 'masks', 'model', 'optimizer'}
 
 # Fields that runs of earlier versions lack, with the values that they had.
 _ADDED = {
@@ -68,7 +88,8 @@ def locked_workdir(
 
   Raises:
     errors.UserError: the folder cannot be written to, is in use, holds
-      checkpoints of another run, or is not that of the first process.
+      checkpoints of another run or files of something else, or is not that of
+      the first process.
   """
   # Imported here: only training needs JAX, which takes a second to import.
   from inpaint_jax.system import distributed
@@ -81,6 +102,7 @@ def locked_workdir(
     yield workdir
     return
   check_writable(workdir)
+  _check_ours(workdir)
   try:
     # The system frees the lock of a process that was killed.
     lock = filelock.FileLock(workdir / '.lock').acquire(timeout=0)
@@ -135,14 +157,21 @@ def disk_full_as_user_error(workdir: Path) -> Iterator[None]:
     ) from error
 
 
+def _check_ours(workdir: pathlib.Path) -> None:
+  """Raises a UserError if a run would write over files of something else."""
+  # config.json is the first file that a run writes.
+  if (workdir / 'config.json').exists():
+    load_config(workdir)
+  elif found := [name for name in _WRITTEN if (workdir / name).exists()]:
+    raise errors.UserError(
+      f'workdir={workdir} has {", ".join(found)}, which a run would write to, '
+      'but no config.json of a run; name another folder'
+    )
+
+
 def _claim(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> None:
   """Writes config.json, unless there are checkpoints of another config."""
   if any((workdir / 'checkpoints').glob('*/[0-9]*')):
-    if not (workdir / 'config.json').exists():
-      raise errors.UserError(
-        f'workdir={workdir} has checkpoints but no config.json to tell what '
-        'run they belong to; name another folder'
-      )
     differences = _differences(load_config(workdir), config)
     if differences:
       raise errors.UserError(
@@ -179,7 +208,13 @@ def load_config(workdir: Path) -> ml_collections.ConfigDict:
       f'workdir={workdir} holds no run: {path.name} is missing; name the '
       '--workdir of a training run'
     )
-  return to_config(json_files.read(path))
+  fields = json_files.read(path)
+  if not isinstance(fields, dict) or _ALWAYS - fields.keys():
+    raise errors.UserError(
+      f'workdir={workdir} holds no run: its {path.name} is of something else; '
+      'name another folder'
+    )
+  return to_config(fields)
 
 
 def to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
@@ -198,7 +233,10 @@ def to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
 def _differences(
   there: ml_collections.ConfigDict, here: ml_collections.ConfigDict
 ) -> list[str]:
-  """Returns a text for each field in which two configs differ."""
+  """Returns a text for each field that stands in the way of going on.
+
+  A run may go on with values with which it would have made the same steps.
+  """
   # Imported here: only training needs Flax, which takes a second to import.
   from flax import traverse_util
 
@@ -209,8 +247,22 @@ def _differences(
   return [
     f'{name} ({old.get(name, "absent")} there, {new.get(name, "absent")} here)'
     for name in sorted(old.keys() | new.keys())
-    if name not in FREE_FIELDS and old.get(name) != new.get(name)
+    if old.get(name) != new.get(name)
+    and name not in FREE_FIELDS + _FREE_OF_STEPS
+    and not _is_longer(name, old, new)
   ]
+
+
+def _is_longer(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
+  """Returns whether a change of a field lets a run go on for longer."""
+  if name == 'num_epochs':
+    # A cosine's end moves all of it.
+    constant = old.get('optimizer.schedule') == 'constant'
+    return constant and new[name] >= old.get(name, math.inf)
+  if name == 'early_stopping_patience':
+    # 0 = never stops.
+    return (new[name] or math.inf) >= (old.get(name, 0) or math.inf)
+  return False
 
 
 def _tuples(value: Any) -> Any:

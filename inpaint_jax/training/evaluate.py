@@ -143,8 +143,8 @@ def evaluate(
 
   Returns:
     The content of test_metrics.json, or of test_other.json with overrides:
-    `step` and `epoch` of the checkpoint, the means over the test split for the
-    model and each baseline, and the same by hole area.
+    `step`, `epoch` and `checksum` of the checkpoint, the means over the test
+    split for the model and each baseline, and the same by hole area.
 
   Raises:
     errors.UserError: no such run, no checkpoint, or a field that cannot be
@@ -162,7 +162,7 @@ def evaluate(
   trained = trained_model.load_run(workdir, sharding.replicated(mesh))
   config = trained.config.copy_and_resolve_references()
   config.update_from_flattened_dict(overrides)
-  setup.check_numbers(config)
+  setup.check_fields(config)
   # Before the work: a folder that cannot be written to would waste it.
   if distributed.is_first():
     workdirs.check_writable(workdir)
@@ -176,6 +176,7 @@ def evaluate(
   report = {
     'step': trained.step,
     'epoch': trained.info['epoch'],
+    'checksum': trained.checksum,
     'parameters': models.count_parameters(trained.variables['params']),
     'pictures': len(test),
     'config': config.to_dict(),

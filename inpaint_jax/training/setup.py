@@ -57,10 +57,9 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   Raises:
     errors.UserError: a field has a value it cannot have.
   """
-  check_numbers(config)
+  check_fields(config)
   mesh = sharding.create_mesh()
   sharding.check_batch_size(config.batch_size, mesh, config.accumulate_steps)
-  errors.choose(feed.CACHES, config.data.cache, 'data.cache')
   # Built again with the number of steps, which the size of the dataset decides.
   optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
   return Setup(
@@ -72,8 +71,13 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   )
 
 
-def check_numbers(config: ml_collections.ConfigDict) -> None:
-  """Raises a UserError if a number is outside its range."""
+def check_fields(config: ml_collections.ConfigDict) -> None:
+  """Raises a UserError if a field that an evaluation reads cannot be.
+
+  data.dataset and data.source are checked where the dataset is loaded.
+  """
+  errors.choose(feed.CACHES, config.data.cache, 'data.cache')
+  masks.create_sampler(config.masks)
   for field, least in _LEAST.items():
     value = functools.reduce(operator.getitem, field.split('.'), config)
     if not least <= value < 2**31:

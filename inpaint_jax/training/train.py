@@ -14,7 +14,7 @@ import pathlib
 import signal
 import statistics
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 import ml_collections
@@ -237,6 +237,8 @@ class _Loop:
 
   def _train(self, stop: interrupts.Stop) -> None:
     config = self._config
+    if self._progress.best_loss is not None and not self._best.all_steps():
+      self._replace_best()
     self._feed = feed.Feed(
       self._splits['train'], config, self._mesh, start_step=self._step
     )
@@ -283,16 +285,26 @@ class _Loop:
       f'{jax.process_count()} process(es)'
     )
     sharded = sharding.replicated(mesh)
+    shapes = checkpoints.abstract_like(shapes, sharded)
     restored = checkpoints.restore(
       self._latest,
-      checkpoints.abstract_like(shapes, sharded),
+      shapes,
       set_aside=True,
+      earlier=shapes.as_first_version() if config.ema_decay else None,
     )
     step = restored.step if restored else 0
     if int(sharding.largest(step, mesh)) != step:
       raise errors.UserError(
         f'workdir={self._workdir} has other checkpoints on another host; name '
         'a folder on a file system that all hosts share'
+      )
+    # A kill between the first two saves leaves a best epoch alone: the first.
+    lost = [x for x in self._best.all_steps() if x > self._steps_per_epoch]
+    if restored is None and lost:
+      raise errors.UserError(
+        f'workdir={self._workdir} has a best checkpoint, of step {lost[-1]}, '
+        'but checkpoints/latest is gone, from which the training would go on; '
+        'start in another workdir, with init_from=this one to start from it'
       )
     # A best epoch after this step: the run finds it again or, where devices
     # round by chance, another one.
@@ -302,7 +314,10 @@ class _Loop:
       progress = Progress(**restored.info)
       if not progress.split_by_content:
         print(f'this run: {trained_model.OLD_SPLIT}')
-      return restored.tree, progress
+      state = restored.tree
+      if config.ema_decay and 'batch_stats' not in state.ema_params:
+        state = state.from_first_version()
+      return state, progress
     create_state = jax.jit(self._create_state, out_shardings=sharded)
     state = create_state(self._seed)
     progress = Progress(split_by_content=self._split_by_content)
@@ -384,11 +399,7 @@ class _Loop:
     """Measures the epoch that ended, draws its samples, keeps the best."""
     config, step, val = self._config, self._step, self._splits['val']
     epoch, variables = step // self._steps_per_epoch, self._state.variables()
-    measured = evaluate.evaluate_split(
-      self._eval_step, variables, val, config, self._mesh
-    )
-    row = {f'val/{name}': float(x.mean()) for name, x in measured.items()}
-    self._check_finite('val/loss', row['val/loss'])
+    row = self._measure(variables)
     if config.num_samples:
       grid = evaluate.sample_grid(
         self._eval_step, variables, val, config, self._mesh, config.num_samples
@@ -400,18 +411,46 @@ class _Loop:
     is_best = self._progress.add_epoch(row['val/loss'])
     self._console.log_epoch(epoch, config.num_epochs, row, is_best)
     if is_best:
-      info = {
-        'epoch': epoch,
-        'split_by_content': self._progress.split_by_content,
-        **row,
-      }
-      checkpoints.save(self._best, step, variables, info)
+      self._save_best(variables, row)
     elif self._is_stale():
       self._console.print(
         f'early stop: {self._progress.stale_epochs} epochs without a better '
         'val/loss'
       )
     return row
+
+  def _measure(self, variables: dict[str, Any]) -> dict[str, float]:
+    """Returns the metrics of variables over the validation split."""
+    measured = evaluate.evaluate_split(
+      self._eval_step, variables, self._splits['val'], self._config, self._mesh
+    )
+    row = {f'val/{name}': float(x.mean()) for name, x in measured.items()}
+    self._check_finite('val/loss', row['val/loss'])
+    return row
+
+  def _replace_best(self) -> None:
+    """Keeps another epoch as the best one, whose checkpoint is gone."""
+    self._console.print(
+      f'{self._best.directory} has no checkpoint any more: of this epoch and '
+      'those to come, the best is kept'
+    )
+    if self._step % self._steps_per_epoch:
+      self._progress.best_loss = None
+      return
+    variables = self._state.variables()
+    row = self._measure(variables)
+    self._progress.best_loss = row['val/loss']
+    self._save_best(variables, row)
+
+  def _save_best(
+    self, variables: dict[str, Any], row: dict[str, float]
+  ) -> None:
+    info = {
+      'epoch': self._step // self._steps_per_epoch,
+      'split_by_content': self._progress.split_by_content,
+      **row,
+    }
+    checkpoints.save(self._best, self._step, variables, info)
 
   def _save(self) -> None:
     """Saves the state; rows of metrics.csv up to here are on disk already."""

@@ -22,7 +22,9 @@ class TrainState:
     params: parameters of the model.
     batch_stats: running statistics of the model, {} if it has none.
     opt_state: state of the optimizer.
-    ema_params: running mean of the parameters, None if it is off.
+    ema_params: running means of the parameters and of the running statistics,
+      as the variables of the model; None if they are off. The statistics of
+      `params` do not fit the mean of the parameters.
   """
 
   step: jax.Array
@@ -32,22 +34,28 @@ class TrainState:
   ema_params: Any
 
   def variables(self) -> dict[str, Any]:
-    """Returns what validation and inference use: the running mean, if any."""
-    params = self.params if self.ema_params is None else self.ema_params
-    return {'params': params, 'batch_stats': self.batch_stats}
+    """Returns what validation and inference use: the running means, if any."""
+    if self.ema_params is not None:
+      return self.ema_params
+    return {'params': self.params, 'batch_stats': self.batch_stats}
 
   def with_variables(self, variables: Mapping[str, Any]) -> 'TrainState':
     """Returns this state with other parameters and running statistics."""
-    ema_params = self.ema_params
-    if ema_params is not None:
-      # A copy: the step donates its state, and no buffer can be donated twice.
-      ema_params = jax.tree.map(jnp.copy, variables['params'])
     return dataclasses.replace(
       self,
       params=variables['params'],
       batch_stats=variables['batch_stats'],
-      ema_params=ema_params,
+      ema_params=None if self.ema_params is None else _copy(variables),
     )
+
+  def as_first_version(self) -> 'TrainState':
+    """Returns the form of earlier versions, without means of statistics."""
+    return dataclasses.replace(self, ema_params=self.ema_params['params'])
+
+  def from_first_version(self) -> 'TrainState':
+    """Returns a state of that form with the statistics of `params` added."""
+    ema = {'params': self.ema_params, 'batch_stats': _copy(self.batch_stats)}
+    return dataclasses.replace(self, ema_params=ema)
 
 
 def create_train_state(
@@ -65,7 +73,7 @@ def create_train_state(
     tx: the optimizer.
     seed: of the initial weights.
     image_size: side of the images in pixels.
-    ema_decay: 0 = no running mean of the parameters.
+    ema_decay: 0 = no running means.
   """
   # Steps count from 1, so key 0 of the seed is free for this.
   key = jax.random.fold_in(jax.random.key(seed), 0)
@@ -76,6 +84,10 @@ def create_train_state(
     params=params,
     batch_stats=variables['batch_stats'],
     opt_state=tx.init(params),
-    # A copy: the step donates its state, and no buffer can be donated twice.
-    ema_params=jax.tree.map(jnp.copy, params) if ema_decay else None,
+    ema_params=_copy(variables) if ema_decay else None,
   )
+
+
+def _copy(tree: Any) -> Any:
+  # The step donates its state, and no buffer can be donated twice.
+  return jax.tree.map(jnp.copy, tree)

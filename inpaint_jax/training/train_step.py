@@ -72,8 +72,11 @@ def make_train_step(
     params = optax.apply_updates(state.params, updates)
     ema_params = state.ema_params
     if ema_params is not None:
+      # Shorter at first, so that the drawn weights are soon forgotten.
+      count = step.astype(jnp.float32)
+      decay = jnp.minimum(config.ema_decay, (1 + count) / (10 + count))
       ema_params = optax.incremental_update(
-        params, ema_params, 1 - config.ema_decay
+        {'params': params, 'batch_stats': batch_stats}, ema_params, 1 - decay
       )
     state = TrainState(
       step=step,

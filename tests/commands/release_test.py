@@ -20,6 +20,7 @@ from inpaint_jax.commands import release
 from inpaint_jax.release import model_card, released_file, zoo
 from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.system import errors, json_files
+from inpaint_jax.training import train
 
 # Trains a model, and starts a process.
 pytestmark = pytest.mark.slow
@@ -210,22 +211,38 @@ def test_the_commands_of_a_run_that_started_from_another(tmp_path):
 def test_a_run_that_was_not_evaluated(run, tmp_path):
   path = run / 'test_metrics.json'
   report = json.loads(path.read_text())
-  path.write_text(json.dumps({**report, 'step': 3}))
   output = tmp_path / 'out'
-  with pytest.raises(errors.UserError, match='of step 3, the best one is now'):
-    release.release(run, 'x', output=output, **TEXTS)
+  # Of another checkpoint, of the same step; and of an earlier version.
+  for other in ({**report, 'checksum': 3}, {'step': report['step']}):
+    path.write_text(json.dumps(other))
+    with pytest.raises(errors.UserError, match='not of the checkpoint that is'):
+      release.release(run, 'x', output=output, **TEXTS)
   path.unlink()
   with pytest.raises(
-    errors.UserError, match=r'run first: python main\.py --mode=evaluate'
+    errors.UserError,
+    match=r"run first: python main\.py --mode=evaluate '--workdir=.*/a run'$",
   ):
     release.release(run, 'x', output=output, **TEXTS)
   assert not output.exists()
 
 
-def test_a_run_without_samples(run, tmp_path):
-  shutil.rmtree(run / 'samples')
-  with pytest.raises(errors.UserError, match=r'--config\.num_samples=8'):
+def test_a_test_of_an_earlier_training_in_the_folder(run, config, tmp_path):
+  """The checkpoints were deleted; the new ones have the same step."""
+  shutil.rmtree(run / 'checkpoints')
+  config.optimizer.learning_rate = 2e-3
+  train.train(config, run)
+  with pytest.raises(errors.UserError, match='not of the checkpoint that is'):
     release.release(run, 'x', output=tmp_path / 'out', **TEXTS)
+
+
+def test_a_run_without_samples(run, tmp_path):
+  output = tmp_path / 'out'
+  release.release(run, 'x', output=output, **TEXTS)
+  assert (output / 'x.jpg').exists()
+  shutil.rmtree(run / 'samples')
+  release.release(run, 'x', output=output, **TEXTS)
+  assert not (output / 'x.jpg').exists()
+  assert 'x.jpg' not in (output / 'x.md').read_text()
 
 
 def test_a_folder_without_a_run(tmp_path):

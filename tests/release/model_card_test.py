@@ -21,7 +21,13 @@ def model():
   return model._replace(step=20, info={'epoch': 2})
 
 
-def _render(model, means=METRICS, commands=('python main.py',), notes=''):
+def _render(
+  model,
+  means=METRICS,
+  commands=('python main.py',),
+  notes='',
+  has_samples=True,
+):
   config = model.config.to_dict()
   config['data']['image_size'] = 48
   report = {'pictures': 7, 'config': config, 'metrics': means}
@@ -42,8 +48,15 @@ def _render(model, means=METRICS, commands=('python main.py',), notes=''):
       size=1_234_567,
       digest='0123abcd',
       difference=model_card.Difference(0.5, 0.012, 16),
+      has_samples=has_samples,
     )
   )
+
+
+def test_a_card_without_samples_shows_none(model):
+  card = _render(model, has_samples=False)
+  assert 'x.jpg' not in card
+  assert 'Validation pictures' not in card
 
 
 def test_a_card_tells_its_facts(model):

@@ -53,6 +53,51 @@ def test_another_config_is_refused_and_the_fields_are_named(tmp_path):
   assert (tmp_path / 'config.json').read_text() == before
 
 
+@pytest.mark.parametrize(
+  ('field', 'there', 'here'),
+  [
+    ('num_epochs', 2, 3),
+    ('early_stopping_patience', 3, 4),
+    ('early_stopping_patience', 3, 0),
+    ('checkpoint_every_steps', 0, 7),
+    ('log_every_steps', 2, 7),
+    ('num_samples', 4, 0),
+  ],
+)
+def test_a_run_goes_on_with_what_makes_the_same_steps(
+  tmp_path, field, there, here
+):
+  config = smoke.get_config()
+  config[field] = there
+  _start(tmp_path, config)
+  config[field] = here
+  _start(tmp_path, config)
+  assert workdir.load_config(tmp_path)[field] == here
+
+
+@pytest.mark.parametrize(
+  ('field', 'there', 'here', 'schedule'),
+  [
+    ('num_epochs', 3, 2, 'constant'),
+    ('num_epochs', 2, 3, 'cosine'),
+    ('early_stopping_patience', 4, 3, 'constant'),
+    ('early_stopping_patience', 0, 3, 'constant'),
+  ],
+)
+def test_a_run_does_not_go_on_with_what_makes_other_steps(
+  tmp_path, field, there, here, schedule
+):
+  config = smoke.get_config()
+  config.optimizer.schedule = schedule
+  config[field] = there
+  _start(tmp_path, config)
+  config[field] = here
+  with pytest.raises(
+    errors.UserError, match=rf'{field} \({there} there, {here} here\)'
+  ):
+    _start(tmp_path, config)
+
+
 def test_a_field_of_another_version_is_a_difference(tmp_path):
   config = smoke.get_config()
   _start(tmp_path, config)
@@ -78,6 +123,31 @@ def test_checkpoints_of_an_unknown_run_are_left_alone(tmp_path):
   (tmp_path / 'checkpoints' / 'best' / '3').mkdir(parents=True)
   with pytest.raises(errors.UserError, match=r'no config\.json'):
     _start(tmp_path, smoke.get_config())
+
+
+@pytest.mark.parametrize(
+  'name', ['metrics.csv', 'dataset.json', 'test_metrics.json', 'samples/a.png']
+)
+def test_files_of_something_else_are_not_written_over(tmp_path, name):
+  path = tmp_path / name
+  path.parent.mkdir(exist_ok=True)
+  path.write_text('precious')
+  with pytest.raises(errors.UserError, match=name.split('/')[0]):
+    _start(tmp_path, smoke.get_config())
+  assert path.read_text() == 'precious'
+  assert not (tmp_path / 'config.json').exists()
+
+
+@pytest.mark.parametrize('text', ['{"architectures": ["UNet"]}', '[1]'])
+def test_a_config_of_something_else(tmp_path, text):
+  (tmp_path / 'config.json').write_text(text)
+  for use in (
+    lambda: _start(tmp_path, smoke.get_config()),
+    lambda: workdir.load_config(tmp_path),
+  ):
+    with pytest.raises(errors.UserError, match=r'config\.json is of something'):
+      use()
+  assert (tmp_path / 'config.json').read_text() == text
 
 
 def test_a_folder_without_a_run(tmp_path):

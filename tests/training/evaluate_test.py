@@ -102,6 +102,14 @@ def test_without_the_extra_its_columns_are_left_out(
   assert 'no telea: pip install' in out
 
 
+@pytest.mark.parametrize(
+  'field', ['data.cache', 'masks.kind', 'masks.strokes', 'data.dataset']
+)
+def test_overrides_are_checked_as_in_training(trained, field):
+  with pytest.raises(errors.UserError, match=f"{field}='nonsense'"):
+    evaluate.evaluate(trained, {field: 'nonsense'})
+
+
 def test_a_run_without_a_checkpoint(trained, tmp_path):
   with pytest.raises(errors.UserError, match='holds no run'):
     evaluate.evaluate(tmp_path)

@@ -63,14 +63,18 @@ def _create_state(config, model):
 def _first_step(config, *seed, model=None):
   """Returns the state after one step on _batch(), and its metrics."""
   model = model or _TinyModel()
-  step = train_step.make_train_step(
+  step = _make_step(config, model)
+  return jax.jit(step)(_create_state(config, model), _batch(), *seed)
+
+
+def _make_step(config, model):
+  return train_step.make_train_step(
     model,
     optimizers.create_optimizer(config.optimizer, 10),
     losses.get_loss(config.loss),
     masks.create_sampler(config.masks),
     config,
   )
-  return jax.jit(step)(_create_state(config, model), _batch(), *seed)
 
 
 @pytest.mark.slow
@@ -162,13 +166,33 @@ def test_ema_is_the_running_mean_and_is_what_is_used(config):
   config.ema_decay = 0.75
   state, _ = _first_step(config)
   initial = _create_state(config, _TinyModel())
-  wanted = jax.tree.map(
-    lambda a, b: 0.75 * a + 0.25 * b, initial.params, state.params
-  )
+  # The first step's decay is (1 + 1) / (10 + 1). The statistics belong to the
+  # parameters: both are averaged.
+  for part in ('params', 'batch_stats'):
+    jax.tree.map(
+      lambda mean, a, b: np.testing.assert_allclose(
+        mean, 2 / 11 * a + 9 / 11 * b, atol=1e-6
+      ),
+      state.variables()[part],
+      getattr(initial, part),
+      getattr(state, part),
+    )
+
+
+def test_ema_decays_as_told_after_the_first_steps(config):
+  config.ema_decay = 0.25
+  state = _create_state(config, _TinyModel())
+  step = _make_step(config, _TinyModel())
+  for _ in range(2):
+    before = state
+    state, _ = jax.jit(step)(state, _batch())
   jax.tree.map(
-    lambda a, b: np.testing.assert_allclose(a, b, atol=1e-7),
-    state.variables()['params'],
-    wanted,
+    lambda mean, a, b: np.testing.assert_allclose(
+      mean, 0.25 * a + 0.75 * b, atol=1e-6
+    ),
+    state.variables()['batch_stats'],
+    before.variables()['batch_stats'],
+    state.batch_stats,
   )
 
 

@@ -220,6 +220,64 @@ def test_a_best_epoch_of_a_lost_future_is_deleted(config, tmp_path):
     assert manager.latest_step() == 10
 
 
+def test_a_lost_best_epoch_is_replaced_by_the_latest(config, tmp_path, capsys):
+  train.train(config, tmp_path)
+  shutil.rmtree(tmp_path / 'checkpoints' / 'best')
+  before = _rows(tmp_path)
+  train.train_and_evaluate(config, tmp_path)
+  assert 'has no checkpoint any more' in capsys.readouterr().out
+  found = trained_model.load_run(tmp_path)
+  assert (found.step, found.info['epoch']) == (10, 2)
+  assert found.info['val/loss'] == pytest.approx(float(before[-1]['val/loss']))
+  assert _rows(tmp_path) == before
+
+
+def test_the_best_epoch_is_not_deleted_where_the_latest_is_lost(
+  trained, config, tmp_path
+):
+  run = shutil.copytree(trained, tmp_path / 'run')
+  shutil.rmtree(run / 'checkpoints' / 'latest')
+  step = trained_model.load_run(run).step
+  assert step == 10
+  with pytest.raises(errors.UserError, match='checkpoints/latest is gone'):
+    train.train(config, run)
+  assert trained_model.load_run(run).step == step
+
+
+def test_a_finished_run_goes_on_for_more_epochs(config, tmp_path):
+  """It ends as one that was told so at once."""
+  config.num_epochs = 1
+  train.train(config, tmp_path / 'longer')
+  config.num_epochs = 2
+  ours = train.train(config, tmp_path / 'longer').state
+  theirs = train.train(config, tmp_path / 'at once').state
+  jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+  assert _rows(tmp_path / 'longer') == _rows(tmp_path / 'at once')
+
+
+def test_means_that_an_earlier_version_saved_go_on(config, tmp_path):
+  """They had none of the batch statistics: the plain ones are taken."""
+  config.model.name = 'encoder_decoder'
+  config.ema_decay = 0.9
+  config.num_epochs = 1
+  state = train.train(config, tmp_path).state
+  with checkpoints.open_manager(tmp_path, 'latest') as manager:
+    info = checkpoints.restore(
+      manager,
+      checkpoints.abstract_like(state, jax.tree.leaves(state)[0].sharding),
+    ).info
+    manager.delete(5)
+    checkpoints.save(manager, 5, state.as_first_version(), info)
+  restored = train.train(config, tmp_path).state
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    restored.variables(),
+    {**state.variables(), 'batch_stats': state.batch_stats},
+  )
+  config.num_epochs = 2
+  assert int(train.train(config, tmp_path).state.step) == 10
+
+
 def test_early_stop_and_best_checkpoint(config, tmp_path, monkeypatch):
   """Of val/loss 3, 2, 4, 5 the second is kept, and the fifth never comes."""
   scripted = iter([3.0, 2.0, 4.0, 5.0])
