@@ -147,11 +147,16 @@ def read_checksums(folder: pathlib.Path) -> dict[str, str]:
 
 
 def write_checksums(folder: pathlib.Path) -> None:
-  """Writes the checksums of all released files in a folder."""
-  lines = [
-    f'{downloads.sha256(path)}  {path.name}\n'
-    for path in sorted(folder.glob(f'*{SUFFIX}'))
-  ]
+  """Writes the checksums of all released files in a folder.
+
+  Those of files of other kinds stay.
+  """
+  checksums = read_checksums(folder)
+  for name in [x for x in checksums if x.endswith(SUFFIX)]:
+    del checksums[name]
+  for path in folder.glob(f'*{SUFFIX}'):
+    checksums[path.name] = downloads.sha256(path)
+  lines = [f'{checksums[name]}  {name}\n' for name in sorted(checksums)]
   atomic_files.write(folder / CHECKSUMS, ''.join(lines).encode())
 
 

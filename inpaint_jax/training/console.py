@@ -106,11 +106,12 @@ def show_end(
   """Prints where the results of a run lie and what to do with them."""
   best = workdir / 'checkpoints' / 'best' / str(report['step'])
   flag = shlex.quote(f'--workdir={workdir}')
+  logdir = shlex.quote(f'--logdir={workdir}')
   print(
     f"""
 trained for {seconds:.0f} s; the best epoch is number {report['epoch']}
   checkpoint  {best}
-  curves      {workdir / 'metrics.csv'}; tensorboard --logdir={workdir}
+  curves      {workdir / 'metrics.csv'}; tensorboard {logdir}
   samples     {workdir / 'samples'}
   metrics     {workdir / 'test_metrics.json'}
 

@@ -187,3 +187,12 @@ def test_checksums_are_those_of_sha256sum(path):
     check=True,
     capture_output=True,
   )
+
+
+def test_checksums_of_other_files_stay(path):
+  checksums = path.parent / released_file.CHECKSUMS
+  checksums.write_text(f'{"0" * 64}  another.onnx\n{"0" * 64}  x.safetensors\n')
+  released_file.write_checksums(path.parent)
+  found = released_file.read_checksums(path.parent)
+  assert found.keys() == {'another.onnx', path.name}
+  assert found['another.onnx'] == '0' * 64

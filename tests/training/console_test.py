@@ -67,6 +67,7 @@ def test_the_command_at_the_end_can_be_pasted(capsys):
   out = capsys.readouterr().out
   assert 'trained for 61 s; the best epoch is number 3' in out
   assert 'my runs/unet/checkpoints/best/30' in out
+  assert "tensorboard '--logdir=my runs/unet'\n" in out
   assert (
     out.splitlines()[-1]
     == "  python scripts/inpaint.py '--workdir=my runs/unet' photo.jpg "
