@@ -1,5 +1,6 @@
-"""Files from the web, kept in the user's cache folder.
+"""Files from the web, kept in $INPAINT_JAX_MODELS.
 
+Without this variable they are in inpaint_jax/models in the user's cache folder.
 An address is downloaded once. The name of its file holds the file's SHA-256, so
 that a damaged file is noticed and downloaded again.
 """
@@ -36,15 +37,6 @@ def is_address(source: str) -> bool:
   return re.match(r'[A-Za-z][A-Za-z0-9+.-]*://', source) is not None
 
 
-def cache_dir() -> pathlib.Path:
-  """Returns the folder of downloaded models.
-
-  It is $INPAINT_JAX_MODELS or, without it, inpaint_jax/models in the user's
-  cache folder.
-  """
-  return cache.folder('INPAINT_JAX_MODELS', 'models')
-
-
 def fetch(
   address: str, check: Callable[[pathlib.Path], object]
 ) -> pathlib.Path:
@@ -63,7 +55,7 @@ def fetch(
       another digest; the cache cannot be written; or what `check` raises.
   """
   url, expected = parse_address(address)
-  folder = cache_dir()
+  folder = cache.folder('INPAINT_JAX_MODELS', 'models')
   key = hashlib.sha256(url.encode()).hexdigest()[:16]
   name = pathlib.PurePosixPath(urllib.parse.urlsplit(url).path).name
   name = re.sub(r'[^A-Za-z0-9_.-]', '_', name)[-80:] or 'model'

@@ -76,17 +76,11 @@ def read(
     with safetensors.safe_open(path, framework='numpy') as file:
       fields = json.loads((file.metadata() or {})[_KEY])
       tensors = file.get_tensors()
-    version = fields['format']
   except Exception as error:
     raise errors.UserError(
       f'{shown} is no released model: {_one_line(error)}; wanted a file as '
       'scripts/release.py writes them'
     ) from error
-  if version != _FORMAT:
-    raise errors.UserError(
-      f'{shown} has format {version}, this version ({__version__}) reads '
-      f'format {_FORMAT}; install a newer one'
-    )
   try:
     return _to_model(fields, tensors, sharding)
   except Exception as error:
@@ -179,6 +173,10 @@ def _to_model(
   tensors: dict[str, np.ndarray],
   sharding: jax.sharding.Sharding | None,
 ) -> TrainedModel:
+  if fields['format'] != _FORMAT:
+    raise ValueError(
+      f'it has format {fields["format"]}, wanted {_FORMAT}; install a newer one'
+    )
   config: ml_collections.ConfigDict = workdirs.to_config(fields['config'])
   model, size = models.create_model(config.model), config.data.image_size
   if not isinstance(size, int) or size < 8:

@@ -2,6 +2,7 @@
 
 import hashlib
 import http.server
+import os
 import pathlib
 import threading
 
@@ -73,7 +74,7 @@ def _assert_fetches(address):
 
 def _cached():
   """Returns what is in the cache, temporary files as well."""
-  folder = downloads.cache_dir()
+  folder = pathlib.Path(os.environ['INPAINT_JAX_MODELS'])
   return sorted(folder.iterdir()) if folder.exists() else []
 
 
@@ -226,13 +227,9 @@ def test_a_cache_that_cannot_be_written(server, tmp_path):
     downloads.fetch(server.address('/x'), _check)
 
 
-def test_where_the_cache_is(monkeypatch):
-  monkeypatch.setenv('INPAINT_JAX_MODELS', '/a')
-  assert downloads.cache_dir() == pathlib.Path('/a')
+def test_where_the_cache_is(server, monkeypatch, tmp_path):
+  server.answers['/x'] = _whole()
   monkeypatch.delenv('INPAINT_JAX_MODELS')
-  monkeypatch.setenv('XDG_CACHE_HOME', '/b')
-  assert downloads.cache_dir() == pathlib.Path('/b/inpaint_jax/models')
-  monkeypatch.setenv('XDG_CACHE_HOME', '')
-  assert downloads.cache_dir() == (
-    pathlib.Path.home() / '.cache/inpaint_jax/models'
-  )
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+  path = downloads.fetch(server.address('/x'), _check)
+  assert path.parent == tmp_path / 'inpaint_jax' / 'models'
