@@ -148,13 +148,6 @@ def to_stablehlo(model: TrainedModel, dtype: np.dtype) -> bytes:
   return bytes(exported.serialize())
 
 
-def _read_onnx(path: pathlib.Path) -> Run:
-  session = onnx_runtime.create_session(path)
-  return lambda image, mask: session.run(
-    list(OUTPUTS), {'image': image, 'mask': mask}
-  )
-
-
 def _read_stablehlo(path: pathlib.Path) -> Run:
   run = jax.jit(jax.export.deserialize(bytearray(path.read_bytes())).call)
   return lambda image, mask: [np.asarray(x) for x in run(image, mask)]
@@ -163,7 +156,7 @@ def _read_stablehlo(path: pathlib.Path) -> Run:
 FORMATS: dict[str, Format] = {
   'onnx': Format(
     to_onnx,
-    _read_onnx,
+    lambda path: onnx_runtime.OnnxFill(path).run,
     ('onnx', 'onnxruntime'),
     'filled, picture = onnxruntime.InferenceSession({path!r}).run(\n'
     "    None, {{'image': image, 'mask': mask}})",
@@ -180,11 +173,7 @@ FORMATS: dict[str, Format] = {
 
 
 def check_packages(kind: str) -> None:
-  """Raises a UserError if a package that a format needs is missing.
-
-  Args:
-    kind: a key of FORMATS.
-  """
+  """Raises a UserError if a package that a key of FORMATS needs is missing."""
   for package in FORMATS[kind].packages:
     if importlib.util.find_spec(package) is None:
       raise errors.UserError(

@@ -6,19 +6,14 @@
 Imports neither JAX nor what needs it.
 """
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 import importlib.util
 import os
 import pathlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inpaint_jax.system import errors, machine
-
-if TYPE_CHECKING:
-  import onnxruntime
 
 # ONNX Runtime counts its uses and reports them, unless this is set before its
 # first import.
@@ -32,10 +27,8 @@ class OnnxFill:
     size: the side in pixels of the images that the model was trained on.
   """
 
-  size: int
-
   def __init__(self, path: str | os.PathLike[str]):
-    """Reads a file.
+    """Reads a file, to run it on all the cores that this process may use.
 
     Args:
       path: a file that scripts/export.py wrote with --format=onnx.
@@ -44,7 +37,32 @@ class OnnxFill:
       errors.UserError: ONNX Runtime is not installed, or the file is missing,
         damaged or of another kind.
     """
-    self._session = create_session(path)
+    if not is_installed():
+      raise errors.UserError(
+        'the onnx backend needs the package onnxruntime, which is not '
+        "installed: pip install -e '.[onnx]'"
+      )
+    import onnxruntime
+
+    path = pathlib.Path(path).expanduser()
+    if not path.is_file():
+      raise errors.UserError(
+        f'{path} does not exist; write it with scripts/export.py'
+      )
+    options = onnxruntime.SessionOptions()
+    # The threads may spin, for some 40 ms after a call: if they sleep, Linux
+    # wakes them on one core, and a small image takes twice the time.
+    options.intra_op_num_threads = machine.num_cores()
+    options.log_severity_level = 3  # Errors; nobody can act on the warnings.
+    try:
+      self._session = onnxruntime.InferenceSession(
+        path, options, providers=['CPUExecutionProvider']
+      )
+    # Its exceptions have no common base but this.
+    except Exception as error:
+      raise errors.UserError(
+        f'{path} cannot be read as an ONNX file: {errors.one_line(error, 160)}'
+      ) from error
     names = [x.name for x in self._session.get_inputs()]
     size = self._session.get_modelmeta().custom_metadata_map.get('size', '')
     if names != ['image', 'mask'] or not size.isdigit():
@@ -64,45 +82,18 @@ class OnnxFill:
     Returns:
       float32 [B, H, W, 3] in [0, 1].
     """
+    return self.run(image, mask, ['picture'])[0]
+
+  def run(
+    self,
+    image: np.ndarray,
+    mask: np.ndarray,
+    outputs: Sequence[str] = ('filled', 'picture'),
+  ) -> list[np.ndarray]:
+    """Returns outputs of the file, by default its composite and its image."""
     inputs = {'image': image, 'mask': mask}
     feed = {name: np.asarray(x, np.float32) for name, x in inputs.items()}
-    return self._session.run(['picture'], feed)[0]
-
-
-def create_session(
-  path: str | os.PathLike[str],
-) -> onnxruntime.InferenceSession:
-  """Returns a session on all the cores that this process may use.
-
-  Raises:
-    errors.UserError: as OnnxFill raises them.
-  """
-  if not is_installed():
-    raise errors.UserError(
-      'the onnx backend needs the package onnxruntime, which is not installed: '
-      "pip install -e '.[onnx]'"
-    )
-  import onnxruntime
-
-  path = pathlib.Path(path).expanduser()
-  if not path.is_file():
-    raise errors.UserError(
-      f'{path} does not exist; write it with scripts/export.py'
-    )
-  options = onnxruntime.SessionOptions()
-  # The threads may spin, for some 40 ms after a call: if they sleep, Linux
-  # wakes them on one core, and a small image takes twice the time.
-  options.intra_op_num_threads = machine.num_cores()
-  options.log_severity_level = 3  # Errors; nobody can act on the warnings.
-  try:
-    return onnxruntime.InferenceSession(
-      path, options, providers=['CPUExecutionProvider']
-    )
-  # Its exceptions have no common base but this.
-  except Exception as error:
-    raise errors.UserError(
-      f'{path} cannot be read as an ONNX file: {errors.one_line(error, 160)}'
-    ) from error
+    return self._session.run(outputs, feed)
 
 
 def is_installed() -> bool:
