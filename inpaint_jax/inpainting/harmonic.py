@@ -55,14 +55,14 @@ def harmonic_fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
   Returns:
     float32 [H, W, C], equal to `image` where it is known.
   """
-  rows, columns = ~known.all(axis=1), ~known.all(axis=0)
   filled = np.where(known[..., None], image, 0).astype(np.float32)
-  if not rows.any() or not known.any():
+  if known.all() or not known.any():
     return filled
   # The hole's box and a pixel around it.
-  box = tuple(
-    slice(max(int(np.argmax(x)) - 1, 0), len(x) - int(np.argmax(x[::-1])) + 1)
-    for x in (rows, columns)
+  rows, columns = np.nonzero(~known)
+  box = (
+    slice(max(rows.min() - 1, 0), rows.max() + 2),
+    slice(max(columns.min() - 1, 0), columns.max() + 2),
   )
   part, hole = filled[box], ~known[box]
   right, down, to_known, flow = _connect(part, hole)
@@ -129,7 +129,9 @@ def _v_cycle(grids: list[_Grid], flow: np.ndarray) -> np.ndarray:
 
 
 @_compile
-def _connect(image, hole):
+def _connect(
+  image: np.ndarray, hole: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
   """Returns the conductances and the flow from known pixels, see _Grid."""
   height, width, channels = image.shape
   right = np.zeros((height + 2, width + 2), np.float32)
@@ -169,7 +171,9 @@ def _add_up(
 
 
 @_compile
-def _coarsen(right, down, to_known):
+def _coarsen(
+  right: np.ndarray, down: np.ndarray, to_known: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Returns the conductances of the grid of half the resolution."""
   height, width = right.shape[0] - 2, right.shape[1] - 2
   shape = ((height + 1) // 2 + 2, (width + 1) // 2 + 2)
@@ -189,7 +193,14 @@ def _coarsen(right, down, to_known):
 
 
 @_compile
-def _relax(values, flow, right, down, total, colour):
+def _relax(
+  values: np.ndarray,
+  flow: np.ndarray,
+  right: np.ndarray,
+  down: np.ndarray,
+  total: np.ndarray,
+  colour: int,
+) -> None:
   """Balances the pixels of one colour of a chessboard, in place."""
   height, width, channels = values.shape
   for y in range(1, height - 1):
@@ -206,7 +217,13 @@ def _relax(values, flow, right, down, total, colour):
 
 
 @_compile
-def _residual(values, flow, right, down, total):
+def _residual(
+  values: np.ndarray,
+  flow: np.ndarray,
+  right: np.ndarray,
+  down: np.ndarray,
+  total: np.ndarray,
+) -> np.ndarray:
   """Returns inflow less outflow of each pixel and channel."""
   height, width, channels = values.shape
   residual = np.zeros_like(values)
@@ -226,7 +243,7 @@ def _residual(values, flow, right, down, total):
 
 
 @_compile
-def _restrict(residual):
+def _restrict(residual: np.ndarray) -> np.ndarray:
   """Returns the sums over 2x2 pixels."""
   height, width, channels = residual.shape
   shape = ((height - 1) // 2 + 2, (width - 1) // 2 + 2, channels)
@@ -239,7 +256,9 @@ def _restrict(residual):
 
 
 @_compile
-def _add_coarse(values, coarse, total):
+def _add_coarse(
+  values: np.ndarray, coarse: np.ndarray, total: np.ndarray
+) -> None:
   """Adds to each pixel of the hole the value of its coarse one, in place."""
   height, width, channels = values.shape
   for y in range(1, height - 1):
