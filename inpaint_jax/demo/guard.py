@@ -18,6 +18,7 @@
   those of closed ones; a `gr.State` is kept for an hour after the page.
 """
 
+import dataclasses
 import json
 import re
 import secrets
@@ -77,59 +78,65 @@ def refuse_connections() -> None:
   sys.addaudithook(hook)
 
 
+@dataclasses.dataclass
 class Guard:
-  """ASGI middleware around Gradio's server."""
+  """ASGI middleware around Gradio's server.
 
-  def __init__(self, app: ASGIApp, sessions: Sessions, max_bytes: int):
-    """Wraps an application.
+  Attributes:
+    app: answers the requests that pass.
+    sessions: is told of pages and uploads.
+    max_bytes: the most that one request may send.
+  """
 
-    Args:
-      app: answers the requests that pass.
-      sessions: is told of pages and uploads.
-      max_bytes: the most that one request may send.
-    """
-    self._app = app
-    self._sessions = sessions
-    self._max_bytes = max_bytes
+  app: ASGIApp
+  sessions: Sessions
+  max_bytes: int
 
   async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
     if scope['type'] != 'http':
-      await self._app(scope, receive, send)
+      await self.app(scope, receive, send)
       return
     path = scope['path']
     browser = Request(scope).cookies.get(_COOKIE, '')
-    receive = _limited(receive, self._max_bytes, path == _UPLOAD)
-    send = _with_headers(send, path, browser)
+    receive = _limited(receive, self.max_bytes, path == _UPLOAD)
+    send = self._watch(send, path, browser)
     if not _OPEN.fullmatch(path):
       await PlainTextResponse('not found', 404)(scope, receive, send)
+    elif path == _UPLOAD and not self.sessions.has_page(browser):
+      await PlainTextResponse('no page is open', 403)(scope, receive, send)
     elif path.startswith(_HEARTBEAT):
       # The browser holds this request for as long as the page is open.
       page = path.removeprefix(_HEARTBEAT)
-      self._sessions.open_page(page, browser)
+      self.sessions.open_page(page, browser)
       try:
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
       finally:
-        self._sessions.close_page(page)
-    elif path != _UPLOAD:
-      await self._app(scope, receive, send)
-    elif self._sessions.has_page(browser):
-      await self._app(scope, receive, self._noting(send, browser))
+        self.sessions.close_page(page)
     else:
-      await PlainTextResponse('no page is open', 403)(scope, receive, send)
+      await self.app(scope, receive, send)
 
-  def _noting(self, send: Send, browser: str) -> Send:
-    """Notes the paths with which Gradio answers an upload."""
-    status = 0
+  def _watch(self, send: Send, path: str, browser: str) -> Send:
+    """Adds headers, a cookie where a browser has none, and notes uploads."""
+    has_uploads = False
 
-    async def noting(message: Message) -> None:
-      nonlocal status
+    async def watch(message: Message) -> None:
+      nonlocal has_uploads
       if message['type'] == 'http.response.start':
-        status = message['status']
-      elif status == 200:
-        self._sessions.add_uploads(browser, json.loads(message['body']))
+        has_uploads = path == _UPLOAD and message['status'] == 200
+        headers = MutableHeaders(scope=message)
+        headers.update(_HEADERS)
+        if path.startswith(_API):
+          # Photos must not stay in the browser's cache either.
+          headers['cache-control'] = 'no-store'
+        if path == '/' and not browser:
+          cookie = f'{_COOKIE}={secrets.token_urlsafe(16)}'
+          headers.append('set-cookie', f'{cookie}; HttpOnly; SameSite=Strict')
+      elif has_uploads:
+        # Gradio answers with their paths.
+        self.sessions.add_uploads(browser, json.loads(message['body']))
       await send(message)
 
-    return noting
+    return watch
 
 
 def _limited(receive: Receive, limit: int, is_upload: bool) -> Receive:
@@ -153,21 +160,3 @@ def _limited(receive: Receive, limit: int, is_upload: bool) -> Receive:
     return message
 
   return limited
-
-
-def _with_headers(send: Send, path: str, browser: str) -> Send:
-  """Adds the headers, and a cookie where a browser has none."""
-
-  async def send_with_headers(message: Message) -> None:
-    if message['type'] == 'http.response.start':
-      headers = MutableHeaders(scope=message)
-      headers.update(_HEADERS)
-      if path.startswith(_API):
-        # Photos must not stay in the browser's cache either.
-        headers['cache-control'] = 'no-store'
-      if path == '/' and not browser:
-        cookie = f'{_COOKIE}={secrets.token_urlsafe(16)}'
-        headers.append('set-cookie', f'{cookie}; HttpOnly; SameSite=Strict')
-    await send(message)
-
-  return send_with_headers

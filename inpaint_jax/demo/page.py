@@ -1,6 +1,7 @@
 """The page: its layout, and what happens as a visitor uses it."""
 
 from collections.abc import Callable, Sequence
+import dataclasses
 import functools
 import html
 import pathlib
@@ -11,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from inpaint_jax.demo import examples
-from inpaint_jax.demo.photo import Limits, MASK_ALPHA, MASK_COLOUR, Photo
+from inpaint_jax.demo.photo import Limits, MASK_ALPHA, MASK_COLOUR
 from inpaint_jax.demo.sessions import Sessions
 from inpaint_jax.demo.workers import Workers
 from inpaint_jax.system import errors
@@ -52,9 +53,10 @@ THEME = gr.themes.Default(
 _SKIP = gr.skip()
 
 
-def on_page(
-  *failed: Any,
-) -> Callable[[Callable[..., list[Any]]], Callable[..., list[Any]]]:
+Handler = Callable[..., list[Any]]
+
+
+def on_page(*failed: Any) -> Callable[[Handler], Handler]:
   """Shows what goes wrong in a handler on the page; it then returns `failed`.
 
   A UserError is shown as it is. Of anything else the page says only that it
@@ -62,7 +64,7 @@ def on_page(
   lays the word Error over all components that the handler was to change.
   """
 
-  def decorate(fn: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+  def decorate(fn: Handler) -> Handler:
     @functools.wraps(fn)
     def handler(*args: Any) -> list[Any]:
       try:
@@ -85,42 +87,39 @@ def on_page(
   return decorate
 
 
-class Handlers:
+@dataclasses.dataclass(frozen=True)
+class Page:
   """What happens as a visitor uses the page.
 
-  Each method takes values of components and returns values for components, in
+  Each handler takes values of components and returns values for components, in
   the order in which `build` names them.
+
+  Attributes:
+    sessions: keeps the photos.
+    limits: what a visitor may send.
+    workers: fill the photos.
   """
 
-  def __init__(self, sessions: Sessions, limits: Limits, workers: Workers):
-    self._sessions = sessions
-    self._limits = limits
-    self._workers = workers
+  sessions: Sessions
+  limits: Limits
+  workers: Workers
 
   @on_page(None, *[_SKIP] * 4)
-  def load_photo(self, file: object, request: gr.Request) -> list[Any]:
-    """File -> photo, editor, note, desk, results."""
-    upload = self._sessions.find_upload(file)
-    return self._open(request, lambda photo: photo.load(upload, self._limits))
-
-  @on_page(None, *[_SKIP] * 4)
-  def load_example(self, number: int, request: gr.Request) -> list[Any]:
-    """Number -> the same."""
-    return self._open(request, lambda photo: photo.load_example(number))
-
-  def _open(
-    self, request: gr.Request, load: Callable[[Photo], str]
-  ) -> list[Any]:
-    with self._sessions.new_photo(request.session_hash) as photo:
-      note = html.escape(load(photo))
+  def load_photo(self, chosen: object, request: gr.Request) -> list[Any]:
+    """File or number of an example -> photo, editor, note, desk, results."""
+    with self.sessions.new_photo(request.session_hash) as photo:
+      if isinstance(chosen, int):
+        note = photo.load_example(chosen)
+      else:
+        note = photo.load(self.sessions.find_upload(chosen), self.limits)
     shown, hidden = gr.update(visible=True), gr.update(visible=False)
-    return [None, photo.editor_value(), note, shown, hidden]
+    return [None, photo.editor_value(), html.escape(note), shown, hidden]
 
   @on_page(None, *[_SKIP] * 2)
   def load_mask(self, file: object, request: gr.Request) -> list[Any]:
     """File -> mask, editor, note."""
-    photo = self._sessions.get_photo(request.session_hash)
-    note = photo.load_mask(self._sessions.find_upload(file), self._limits)
+    photo = self.sessions.get_photo(request.session_hash)
+    note = photo.load_mask(self.sessions.find_upload(file), self.limits)
     return [None, photo.editor_value(), html.escape(note)]
 
   @on_page(*[_SKIP] * 4)
@@ -128,13 +127,13 @@ class Handlers:
     self, drawn: dict[str, Any] | None, model: str, request: gr.Request
   ) -> list[Any]:
     """What is in the editor, model -> results, slider, download, done."""
-    photo = self._sessions.get_photo(request.session_hash)
+    photo = self.sessions.get_photo(request.session_hash)
     files = (drawn or {}).get('layers') or []
     try:
       layers = [
-        photo.read_layer(self._sessions.find_upload(file)) for file in files
+        photo.read_layer(self.sessions.find_upload(file)) for file in files
       ]
-      result = photo.inpaint(layers, functools.partial(self._workers, model))
+      result = photo.inpaint(layers, functools.partial(self.workers, model))
     except Exception:
       if not photo.folder.exists():
         raise errors.UserError('the photo was closed meanwhile') from None
@@ -147,20 +146,8 @@ class Handlers:
     ]
 
 
-def build(
-  sessions: Sessions,
-  limits: Limits,
-  workers: Workers,
-  thumbnails: Sequence[pathlib.Path],
-) -> gr.Blocks:
-  """Returns the page.
-
-  Args:
-    sessions: keeps the photos.
-    limits: what a visitor may send.
-    workers: fill the photos.
-    thumbnails: of examples.NAMES, files within Gradio's folder.
-  """
+def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
+  """Returns the page; thumbnails of examples.NAMES lie in Gradio's folder."""
   with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
     gr.Markdown(_INTRO)
     with gr.Row(elem_id='start'):
@@ -175,10 +162,27 @@ def build(
         elem_id='examples',
       )
     note = gr.HTML(elem_id='note', padding=False)
-    with gr.Column(visible=False, elem_id='desk') as desk:
-      editor = _create_editor()
+    with gr.Column(visible=False) as desk:
+      paint = ('#{:02x}{:02x}{:02x}'.format(*MASK_COLOUR), MASK_ALPHA / 255)
+      editor = gr.ImageEditor(
+        label='Paint here',
+        sources=(),
+        transforms=(),
+        layers=False,
+        buttons=['fullscreen'],
+        format='png',
+        height='clamp(340px, 46vw, 480px)',
+        brush=gr.Brush(
+          default_size=36,
+          colors=[paint],
+          default_color=paint,
+          color_mode='fixed',
+        ),
+        eraser=gr.Eraser(default_size=36),
+        elem_id='editor',
+      )
       gr.Markdown(_HINT, elem_id='hint')
-      with gr.Row(equal_height=True, elem_id='controls'):
+      with gr.Row(equal_height=True):
         mask = gr.UploadButton(
           'Load a mask file',
           file_types=['image'],
@@ -186,13 +190,11 @@ def build(
           elem_id='mask',
         )
         model = gr.Dropdown(
-          workers.models,
-          value=workers.models[0],
+          page.workers.models,
           label='Model',
           show_label=False,
           container=False,
           min_width=220,
-          elem_id='model',
         )
         button = gr.Button(
           'Inpaint', variant='primary', min_width=220, elem_id='inpaint'
@@ -213,18 +215,15 @@ def build(
 
     # Not preprocessed: Gradio would leave an empty file behind for each that is
     # loaded, and decode the editor's copies of the photo, which nobody needs.
-    handlers = Handlers(sessions, limits, workers)
     opened = [photo, editor, note, desk, results]
-    photo.upload(handlers.load_photo, photo, opened, preprocess=False)
-    example.click(handlers.load_example, example, opened, preprocess=False)
-    mask.upload(
-      handlers.load_mask, mask, [mask, editor, note], preprocess=False
-    )
+    photo.upload(page.load_photo, photo, opened, preprocess=False)
+    example.click(page.load_photo, example, opened, preprocess=False)
+    mask.upload(page.load_mask, mask, [mask, editor, note], preprocess=False)
     button.click(
-      handlers.inpaint,
+      page.inpaint,
       [editor, model],
       [results, slider, download, done],
-      concurrency_limit=workers.count,
+      concurrency_limit=page.workers.count,
       show_progress_on=slider,
       preprocess=False,
     )
@@ -234,21 +233,3 @@ def build(
     blocks.unload(lambda: None)
     blocks.load(None, js=_NAME_EXAMPLES)
   return blocks
-
-
-def _create_editor() -> gr.ImageEditor:
-  paint = ('#{:02x}{:02x}{:02x}'.format(*MASK_COLOUR), MASK_ALPHA / 255)
-  return gr.ImageEditor(
-    label='Paint here',
-    sources=(),
-    transforms=(),
-    layers=False,
-    buttons=['fullscreen'],
-    format='png',
-    height='clamp(340px, 46vw, 480px)',
-    brush=gr.Brush(
-      default_size=36, colors=[paint], default_color=paint, color_mode='fixed'
-    ),
-    eraser=gr.Eraser(default_size=36),
-    elem_id='editor',
-  )

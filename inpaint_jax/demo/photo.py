@@ -178,9 +178,8 @@ class Photo:
     Where the editor shows the mask that was loaded unchanged, its pixels at
     full size are taken; elsewhere what the visitor made of it.
     """
-    painted = np.zeros(self._editor_size, bool)
-    for layer in layers:
-      painted |= layer
+    empty = np.zeros(self._editor_size, bool)
+    painted = np.logical_or.reduce([empty, *layers])
     hole = _resize(painted, self._size)
     if self._shown is None:
       return hole
@@ -204,19 +203,19 @@ def _write_copy(
   path: pathlib.Path, picture: Picture, size: tuple[int, int]
 ) -> None:
   """Writes a copy for the screen, of a size (height, width) in pixels."""
-  image = PIL.Image.fromarray(_to_eight_bits(picture.pixels))
+  pixels = picture.pixels
   if picture.alpha is not None:
-    white = PIL.Image.new('RGB', image.size, 'white')
-    alpha = PIL.Image.fromarray(_to_eight_bits(picture.alpha))
-    image = PIL.Image.composite(image, white, alpha)
+    pixels = np.dstack([pixels, picture.alpha])
+  if pixels.dtype == np.uint16:
+    pixels = (pixels >> 8).astype(np.uint8)
+  image = PIL.Image.fromarray(pixels)
+  if image.mode == 'RGBA':
+    white = PIL.Image.new('RGBA', image.size, 'white')
+    image = PIL.Image.alpha_composite(white, image).convert('RGB')
   image = image.resize(size[::-1], PIL.Image.Resampling.BICUBIC)
   # The profile tells the browser what the colours are; one of grey does not.
   icc = b'' if picture.grey else picture.metadata.icc
   image.save(path, icc_profile=icc or None, quality=92)
-
-
-def _to_eight_bits(array: np.ndarray) -> np.ndarray:
-  return array if array.dtype == np.uint8 else (array >> 8).astype(np.uint8)
 
 
 def _scale(size: tuple[int, int], scale: float) -> tuple[int, int]:

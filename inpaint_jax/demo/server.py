@@ -58,8 +58,13 @@ def running(
     # Gradio calls on the server once to see that it answers.
     os.environ['NO_PROXY'] = '*'
     sessions = Sessions(root)
-    thumbnails = _draw_thumbnails(root / 'examples')
-    blocks = page.build(sessions, limits, workers, thumbnails)
+    (root / 'examples').mkdir()
+    thumbnails = []
+    for number in range(len(examples.NAMES)):
+      thumbnails.append(root / 'examples' / f'example{number + 1}.png')
+      image = PIL.Image.fromarray(examples.draw(number, _THUMBNAIL))
+      image.save(thumbnails[-1])
+    blocks = page.build(page.Page(sessions, limits, workers), thumbnails)
     # A file too large for a photo but not for a copy is refused by its reader.
     max_bytes = max(limits['max_bytes'], _COPY)
     hosts = _LOOPBACK if host in _LOOPBACK else ('*',)
@@ -91,12 +96,3 @@ def running(
       yield address
     finally:
       blocks.close(verbose=False)
-
-
-def _draw_thumbnails(folder: pathlib.Path) -> list[pathlib.Path]:
-  folder.mkdir()
-  paths = []
-  for number in range(len(examples.NAMES)):
-    paths.append(folder / f'example{number + 1}.png')
-    PIL.Image.fromarray(examples.draw(number, _THUMBNAIL)).save(paths[-1])
-  return paths

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 import functools
 import queue
 import re
-from typing import Any, cast
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,8 +13,8 @@ from inpaint_jax import inference
 from inpaint_jax.release import zoo
 from inpaint_jax.system import errors
 
-# An Inpainter, as it is called for one picture.
-Inpaint = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# An Inpainter, as it is called for one picture: (pixels, hole) -> pixels.
+Inpaint = Callable[[np.ndarray, np.ndarray], Any]
 
 
 def list_sources(named: str = '') -> dict[str, str]:
@@ -26,25 +26,19 @@ def list_sources(named: str = '') -> dict[str, str]:
   """
   known = inference.list_models()
   named = named or inference.DEFAULT_MODEL
-  short = named if named in known else _last_part(named)
+  last = re.split(r'[#?]', named)[0].rstrip('/').rpartition('/')[2]
+  short = named if named in known else last or named
   return {short: named} | {name: name for name in known if name != short}
-
-
-def _last_part(source: str) -> str:
-  return re.split(r'[#?]', source)[0].rstrip('/').rpartition('/')[2] or source
 
 
 def load_onto(source: str, device: jax.Device) -> Inpaint:
   """Returns an inpainter that works on a device; see inference.load."""
   # ONNX Runtime takes no device from JAX.
   if device == jax.local_devices()[0] or source.endswith('.onnx'):
-    loaded = inference.load(source)
-  else:
-    model = zoo.load(source, jax.sharding.SingleDeviceSharding(device))
-    size = model.config.data.image_size
-    loaded = inference.Inpainter(inference.create_fill(model), size)
-  # Of one picture it returns one, of several several.
-  return cast(Inpaint, loaded)
+    return inference.load(source)
+  model = zoo.load(source, jax.sharding.SingleDeviceSharding(device))
+  size = model.config.data.image_size
+  return inference.Inpainter(inference.create_fill(model), size)
 
 
 class Workers:
