@@ -132,7 +132,7 @@ def test_programs_are_started(settings, monkeypatch):
   photos = settings.folder / 'photos'
   photos.mkdir()
   random = np.random.default_rng(0)
-  for number in range(6):
+  for number in range(30):  # Enough for three splits by content.
     pixels = random.integers(0, 256, (48, 48, 3), np.uint8)
     Image.fromarray(pixels).save(photos / f'{number}.png')
   kept = report.Report(None)
@@ -147,5 +147,5 @@ def test_programs_are_started(settings, monkeypatch):
   assert row['what'] == 'main.py, an epoch of 8 images'
   assert row['runs'] == 1
   (row,) = kept.sections['datasets']
-  assert row['what'] == 'dataset of 6 photos'
+  assert row['what'] == 'dataset of 30 photos'
   assert row['cores'] > 0
