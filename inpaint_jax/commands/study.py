@@ -127,10 +127,9 @@ def _command() -> str:
   overrides.pop('data.data_dir', None)
   if 'data.source' in overrides:
     overrides['data.source'] = 'DIR'
-  words = [f'--config={":".join([path, *preset])}']
-  words += [f'--config.{name}={value}' for name, value in overrides.items()]
-  words.append('--workdir=runs/study')
-  return shlex.join(words)
+  fields = (f'--config.{name}={value}' for name, value in overrides.items())
+  words = [f'--config={":".join([path, *preset])}', *fields]
+  return f'python scripts/benchmark.py {shlex.join(words)} --workdir=runs/study'
 
 
 def run() -> None:

@@ -133,35 +133,28 @@ def create(found: Mapping[str, Member]) -> list[Comparison]:
   A factor with sweeps has two: each cell at the rate that validation chose, and
   all at the reference's. The base is added to a factor without it.
   """
-  cells = {name: plan.split_name(name)[0] for name in found}
-  bases = {cells[x]: m for x, m in found.items() if m.cell == plan.BASE}
+  split = {name: plan.split_name(name) for name in found}
+  bases = {split[x][0]: m for x, m in found.items() if m.cell == plan.BASE}
   if not bases:
     return []
-  rate = reference.LEARNING_RATE
+  chosen = {sweep.name: sweep.chosen for sweep in sweeps(found)}
+  same: dict[str, float | None] = dict.fromkeys(chosen, reference.LEARNING_RATE)
+  at = f'{reference.LEARNING_RATE:g}'
   comparisons = []
   for factor in dict.fromkeys(x.split('/')[0] for x in found if '/' in x):
-    plain = {
-      name: member
-      for name, member in found.items()
-      if name == cells[name] and name.startswith(f'{factor}/')
-    }
-    swept = [x for x in sweeps(found) if x.name.startswith(f'{factor}/')]
-    titles = {factor: factor}
-    if swept:
-      titles = {
-        factor: f'{factor}, each at the learning rate that validation chose',
-        f'{factor}_{rate:g}': (
-          f'{factor}, all at the learning rate of the reference, {rate:g}'
-        ),
+    choices = [(factor, factor, chosen)]
+    if any(name.startswith(f'{factor}/') for name in chosen):
+      each = f'{factor}, each at the learning rate that validation chose'
+      all_at = f'{factor}, all at the learning rate of the reference, {at}'
+      choices = [(factor, each, chosen), (f'{factor}_{at}', all_at, same)]
+    for key, title, rates in choices:
+      named = {
+        cell: found[name]
+        for name, (cell, rate) in split.items()
+        if name.startswith(f'{factor}/') and rate in (None, rates.get(cell))
       }
-    for key, title in titles.items():
-      named = dict(plain)
-      for sweep in swept:
-        at = sweep.chosen if key == factor else rate
-        if at is not None and at in sweep.members:
-          named[sweep.name] = sweep.members[at]
       # The base's optimizer at another learning rate stands for it, too.
-      base = next((x for name, x in named.items() if name in bases), None)
+      base = next((x for cell, x in named.items() if cell in bases), None)
       if base is None:
         base = dataclasses.replace(next(iter(bases.values())), label=plan.BASE)
         named[plan.BASE] = base

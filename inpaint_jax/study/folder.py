@@ -65,11 +65,7 @@ def create(workdir: pathlib.Path, study: plan.Plan, command: str) -> None:
   """Makes the folder of a study, or takes that of an earlier start of it.
 
   Cells and seeds may differ from those of an earlier start, the base may not.
-
-  Args:
-    workdir: the folder.
-    study: what is to be trained there.
-    command: that starts it, for the report; without paths of this machine.
+  The report shows the command, which has no paths of this machine.
 
   Raises:
     errors.UserError: the folder cannot be written to, or holds something else.

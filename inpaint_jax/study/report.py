@@ -32,6 +32,9 @@ _COLUMNS = {
   'lpips': ('LPIPS ↓', 4),
 }
 _HEADINGS = [heading for heading, _ in _COLUMNS.values()]
+_PHOTOS = """## Six test photographs
+
+The first seed of each cell; known pixels are those of the photograph."""
 # The metrics whose differences are told in words: name, unit, decimals.
 _IN_WORDS = {'hole_psnr': ('hole PSNR', ' dB', 2), 'l1': ('whole L1', '', 4)}
 
@@ -80,6 +83,9 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     given, filled = _read_pictures(workdir, rows)
     if filled:
       plots.picture_grid(filled, given, workdir / 'pictures.jpg')
+    photos = _show(
+      workdir, 'Six test photographs, filled by each cell', 'pictures.jpg'
+    )
     sections = [
       _head(rows, folder.read(workdir)),
       _in_short(compared),
@@ -87,7 +93,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       _sweeps(sweeps, workdir),
       _baselines(baselines),
       _beside_reference(rows, members),
-      _photos(workdir),
+      f'{_PHOTOS}{photos}' if photos else '',
       _method(rows, compared),
     ]
     text = '\n\n'.join(section for section in sections if section)
@@ -157,25 +163,26 @@ def _size(row: results.Row) -> str:
 
 def _values(rows: Sequence[results.Row], column: str) -> str:
   """Returns the different values of a column, in order of appearance."""
-  values = dict.fromkeys(row[column] for row in rows if row[column] is not None)
+  values = dict.fromkeys(
+    row[column] for row in rows if row[column] not in (None, '')
+  )
   return ' and '.join(
     f'{x:,}' if isinstance(x, int) else str(x) for x in values
   )
 
 
 def _sameness(rows: Sequence[results.Row]) -> str:
-  data = {row['data_hash'] for row in rows if row['data_hash']}
-  mask = {row['mask_hash'] for row in rows if row['mask_hash']}
-  named = {'pictures': data, 'test masks': mask}
-  differing = ' and '.join(name for name, x in named.items() if len(x) != 1)
+  columns = {'pictures': 'data_hash', 'test masks': 'mask_hash'}
+  found = {name: _values(rows, column) for name, column in columns.items()}
+  differing = [x for x, hashes in found.items() if len(hashes.split()) != 1]
   if differing:
     return (
-      f'**The runs differ in their {differing}: they cannot be compared.** See '
-      'the columns of hashes in results.csv.'
+      f'**The runs differ in their {" and ".join(differing)}: they cannot be '
+      'compared.** See the columns of hashes in results.csv.'
     )
   return (
-    f'All runs had the same pictures (hash {data.pop()}), and the same masks '
-    f'in the test (hash {mask.pop()}).'
+    f'All runs had the same pictures (hash {found["pictures"]}), and the same '
+    f'masks in the test (hash {found["test masks"]}).'
   )
 
 
@@ -224,9 +231,8 @@ def _compare(comparison: comparisons.Comparison, workdir: pathlib.Path) -> str:
   others = [_in_words(x, base) for x in order if x.cell != base.cell]
   words = ''
   if others and base.rows:
-    words = '\n'.join(
-      ['', '', f'Against {base.label}, paired by seed:', '', *others]
-    )
+    against = f'Against {base.label}, paired by seed:'
+    words = '\n'.join(['', '', against, '', *others])
   bars = _show(workdir, title, f'bars_{key}.png')
   curves = _show(workdir, title, f'curves_{key}.png')
   return f"""## {title[0].upper()}{title[1:]}
@@ -319,20 +325,16 @@ def _beside_reference(
       if reason != 'size' or size != reference.PROTOCOL
     )
     lines.append([number.what, number.theirs, _ours(number, member), why])
-  reasons = [f'{i}. {reference.REASONS[x]}.' for x, i in notes.items()]
-  return '\n'.join(
-    [
-      f"""## Beside the reference
+  reasons = '\n'.join(f'{i}. {reference.REASONS[x]}.' for x, i in notes.items())
+  return f"""## Beside the reference
 
 The reference: 256x256, 10,000 / 2,000 / 10,000 pictures, 20 epochs in \
 batches of 32, a learning rate of {rate} for all; here: {_size(base)}. \
 L1 is that of the whole output on the test pictures.
 
 {_table(['', 'reference', 'here', 'why they may differ'], lines)}
-""",
-      *reasons,
-    ]
-  )
+
+{reasons}"""
 
 
 def _ours(number: reference.Number, member: comparisons.Member | None) -> str:
@@ -345,15 +347,6 @@ def _ours(number: reference.Number, member: comparisons.Member | None) -> str:
     return _mean(summary, 4)
   row = member.rows[0]
   return f'{_mean(summary, 2)} s ({row["device"]}, {row["cores"]} core(s))'
-
-
-def _photos(workdir: pathlib.Path) -> str:
-  title = 'Six test photographs, filled by each cell'
-  shown = _show(workdir, title, 'pictures.jpg')
-  text = (
-    'The first seed of each cell; known pixels are those of the photograph.'
-  )
-  return f'## Six test photographs\n\n{text}{shown}' if shown else ''
 
 
 def _method(

@@ -24,15 +24,7 @@ from inpaint_jax.training import evaluate, input_pipeline, setup, train
 
 
 def prepare(workdir: pathlib.Path, study: plan.Plan, command: str) -> str:
-  """Makes the folder and the dataset of a study.
-
-  Args:
-    workdir: the folder.
-    study: what is to be trained there.
-    command: that starts it, for the report.
-
-  Returns:
-    A hash of the dataset, see testing.data_hash.
+  """Makes folder and dataset of a study; returns testing.data_hash of it.
 
   Raises:
     errors.UserError: something the user can fix; a mistake in the config

@@ -29,17 +29,12 @@ class Summary(NamedTuple):
 
 
 class Difference(NamedTuple):
-  """The mean difference of two cells, ours minus theirs.
-
-  Attributes:
-    mean: over the pairs.
-    seeds: interval of the mean over other seeds, None for one pair of seeds.
-    pictures: interval over other test images, None if their metrics are not at
-      hand.
-  """
+  """The mean difference of the pairs of two cells, ours minus theirs."""
 
   mean: float
+  # Of the mean over other seeds, None for one pair of seeds.
   seeds: Interval | None
+  # Over other test images, None if their metrics are not at hand.
   pictures: Interval | None
 
   @property
@@ -75,10 +70,8 @@ def compare(
   differences image by image, each averaged over the seeds.
 
   Args:
-    ours: {seed: mean over the test images}.
-    theirs: the same of the other cell.
-    our_pictures: {seed: [N]}, the same metric of each test image.
-    their_pictures: the same of the other cell.
+    ours, theirs: {seed: mean over the test images} of each cell.
+    our_pictures, their_pictures: {seed: [N]}, the metric of each test image.
 
   Returns:
     The difference, None if no seed is in both.
