@@ -62,7 +62,9 @@ def main(argv: Sequence[str]) -> None:
     )
   workdir = pathlib.Path(_WORKDIR.value).expanduser()
   if _REPORT_ONLY.value:
-    _write_report(workdir)
+    from inpaint_jax.study import report
+
+    print(report.write(workdir), flush=True)
     return
   study = plan.create_plan(_CONFIG.value)
   runs = study.select(_ONLY.value, _SHARD.value)
@@ -97,7 +99,7 @@ def _train(
   if _SHARD.value:
     print('when all shards have ended, --report-only writes the report')
   else:
-    _write_report(workdir)
+    print(report.write(workdir), flush=True)
 
 
 def _list(workdir: pathlib.Path, runs: Sequence[plan.Run]) -> None:
@@ -110,12 +112,6 @@ def _list(workdir: pathlib.Path, runs: Sequence[plan.Run]) -> None:
     names = ', '.join(run.cell.names)
     also = f'  ({names})' if names != run.cell.name else ''
     print(f'{run.name:{width}}  {state:8}{also}'.rstrip())
-
-
-def _write_report(workdir: pathlib.Path) -> None:
-  from inpaint_jax.study import report
-
-  print(report.write(workdir), flush=True)
 
 
 def _command() -> str:

@@ -1,5 +1,6 @@
 """scripts/benchmark.py as a process: shards, signals, report, wrong flags."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -68,6 +69,11 @@ def test_two_shards_one_of_them_stopped_and_started_again(data_dir, tmp_path):
     assert len({row[name] for row in rows}) == 1
   assert '4 of 4 runs' in (tmp_path / 'report.md').read_text()
   assert (tmp_path / 'baselines.json').exists()
+  study = json.loads((tmp_path / 'study.json').read_text())
+  assert study['command'] == (
+    'python scripts/benchmark.py --config=configs/study.py:smoke '
+    '--workdir=runs/study'
+  )
 
 
 @pytest.mark.slow
