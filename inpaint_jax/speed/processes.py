@@ -106,11 +106,16 @@ def measure_alone(
     on an accelerator, of its arrays there; None where the system does not tell.
 
   Raises:
-    Exception: what was raised there; BrokenProcessPool if it was killed.
+    errors.UserError: it was killed; else what was raised there.
   """
   context = multiprocessing.get_context('spawn')
   with futures.ProcessPoolExecutor(1, context) as pool:
-    return pool.submit(_measure, case, mode, seconds).result()
+    try:
+      return pool.submit(_measure, case, mode, seconds).result()
+    except futures.BrokenExecutor as error:
+      raise errors.UserError(
+        'its process was killed, as when memory does not suffice'
+      ) from error
 
 
 def _measure(
