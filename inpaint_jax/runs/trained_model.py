@@ -77,8 +77,8 @@ def load_run(
       restored = checkpoints.restore(manager, shapes)
   if restored is None:
     raise errors.UserError(
-      f'workdir={workdir} has no checkpoint yet: the first is written as the '
-      'first epoch ends; train on with the same command'
+      f'workdir={workdir} has no best checkpoint: training writes it as an '
+      'epoch ends, and once more if it was deleted; start the same training'
     )
   return TrainedModel(
     workdir=workdir,

@@ -161,7 +161,12 @@ def evaluate(
   workdir = pathlib.Path(workdir).expanduser()
   trained = trained_model.load_run(workdir, sharding.replicated(mesh))
   config = trained.config.copy_and_resolve_references()
-  config.update_from_flattened_dict(overrides)
+  try:
+    config.lock().update_from_flattened_dict(overrides)
+  except (KeyError, AttributeError, TypeError) as error:
+    raise errors.UserError(
+      f'no such override: {errors.one_line(error)}'
+    ) from error
   setup.check_fields(config)
   # Before the work: a folder that cannot be written to would waste it.
   if distributed.is_first():

@@ -110,11 +110,19 @@ def test_overrides_are_checked_as_in_training(trained, field):
     evaluate.evaluate(trained, {field: 'nonsense'})
 
 
+@pytest.mark.parametrize(
+  'overrides', [{'data.nothing': 1}, {'batch_size': 'a'}]
+)
+def test_overrides_that_no_run_has(trained, overrides):
+  with pytest.raises(errors.UserError, match='no such override: '):
+    evaluate.evaluate(trained, overrides)
+
+
 def test_a_run_without_a_checkpoint(trained, tmp_path):
   with pytest.raises(errors.UserError, match='holds no run'):
     evaluate.evaluate(tmp_path)
   (tmp_path / 'config.json').write_bytes((trained / 'config.json').read_bytes())
-  with pytest.raises(errors.UserError, match='has no checkpoint yet'):
+  with pytest.raises(errors.UserError, match='has no best checkpoint'):
     evaluate.evaluate(tmp_path)
 
 

@@ -221,6 +221,7 @@ def test_a_best_epoch_of_a_lost_future_is_deleted(config, tmp_path):
 
 
 def test_a_lost_best_epoch_is_replaced_by_the_latest(config, tmp_path, capsys):
+  config.checkpoint_every_steps = 4
   train.train(config, tmp_path)
   shutil.rmtree(tmp_path / 'checkpoints' / 'best')
   before = _rows(tmp_path)
@@ -230,6 +231,13 @@ def test_a_lost_best_epoch_is_replaced_by_the_latest(config, tmp_path, capsys):
   assert (found.step, found.info['epoch']) == (10, 2)
   assert found.info['val/loss'] == pytest.approx(float(before[-1]['val/loss']))
   assert _rows(tmp_path) == before
+  # Within an epoch there is nothing to keep yet, but its end is kept.
+  shutil.rmtree(tmp_path / 'checkpoints' / 'best')
+  shutil.rmtree(tmp_path / 'checkpoints' / 'latest' / '10')
+  assert int(train.train(config, tmp_path).state.step) == 10
+  assert 'going on from the checkpoint of step 8' in capsys.readouterr().out
+  found = trained_model.load_run(tmp_path)
+  assert (found.step, found.info['epoch']) == (10, 2)
 
 
 def test_the_best_epoch_is_not_deleted_where_the_latest_is_lost(
