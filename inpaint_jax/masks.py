@@ -37,7 +37,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, randomness
 
 # (keys [B], height, width) -> masks [B, height, width, 1].
 Sampler = Callable[[jax.Array, int, int], jax.Array]
@@ -83,11 +83,11 @@ def stamps(
   """
   del brush
   max_count = 9
-  bits = jax.random.bits(key, (5, max_count))
+  bits = randomness.bits(key, (5, max_count))
   count = _integers(bits[0, 0], 1, max_count + 1)
   side = min(height, width)
-  sizes = np.array([max(1, round(size * side / 256)) for size in (32, 64)])
-  size = jnp.asarray(sizes)[_integers(bits[1], 0, 2)]
+  sizes = [max(1, round(size * side / 256)) for size in (32, 64)]
+  size = jnp.array(sizes, jnp.int32)[_integers(bits[1], 0, 2)]
   is_disc = _integers(bits[2], 0, 2) == 0
   top = _integers(bits[3], 0, height - size + 1)
   left = _integers(bits[4], 0, width - size + 1)
@@ -96,14 +96,14 @@ def stamps(
     top: jax.Array, left: jax.Array, size: jax.Array, is_disc: jax.Array
   ) -> jax.Array:
     # Twice the offset from the stamp's centre, so that it stays an integer.
-    dy = (2 * (jnp.arange(height) - top) + 1 - size)[:, None]
-    dx = (2 * (jnp.arange(width) - left) + 1 - size)[None, :]
+    dy = (2 * (_range(height) - top) + 1 - size)[:, None]
+    dx = (2 * (_range(width) - left) + 1 - size)[None, :]
     disc = dy**2 + dx**2 <= size**2
     square = (jnp.abs(dy) < size) & (jnp.abs(dx) < size)
     return jnp.where(is_disc, disc, square)
 
   drawn = jax.vmap(stamp)(top, left, size, is_disc)
-  used = (jnp.arange(max_count) < count)[:, None, None]
+  used = (_range(max_count) < count)[:, None, None]
   return _to_mask(jnp.any(drawn & used, axis=0))
 
 
@@ -121,7 +121,7 @@ def strokes(
   preset = BRUSHES[brush]
   side = min(height, width)
   max_segments = preset.max_strokes * _MAX_SEGMENTS
-  bits = jax.random.bits(key, (6, max_segments))
+  bits = randomness.bits(key, (6, max_segments))
 
   def scaled(size: int) -> int:
     return size * side * _SUBPIXELS // 256
@@ -134,7 +134,7 @@ def strokes(
   )
   # The segments of all strokes in one sequence: the loop draws as many as there
   # are, with the memory of one mask.
-  after_last = jnp.cumsum(num_segments)
+  after_last = jnp.cumsum(num_segments, dtype=jnp.int32)
   first = after_last - num_segments
   total = after_last[num_strokes - 1]
 
@@ -154,9 +154,9 @@ def strokes(
   )
   radii = jnp.maximum(radii, _SUBPIXELS // 2)
 
-  rows = jnp.arange(height)[:, None] * _SUBPIXELS
-  columns = jnp.arange(width)[None, :] * _SUBPIXELS
-  corner = jnp.array([height - 1, width - 1]) * _SUBPIXELS
+  rows = _range(height)[:, None] * _SUBPIXELS
+  columns = _range(width)[None, :] * _SUBPIXELS
+  corner = jnp.array([height - 1, width - 1], jnp.int32) * _SUBPIXELS
 
   def draw_segment(
     i: jax.Array, state: tuple[jax.Array, jax.Array]
@@ -197,7 +197,7 @@ def box(
   to pixels.
   """
   del brush
-  bits = jax.random.bits(key, (4,))
+  bits = randomness.bits(key, (4,))
   areas = np.linspace(0.05, 0.4, _NUM_AREAS)[:, None]
   aspects = 2.0 ** np.linspace(-1, 1, _NUM_ASPECTS)[None, :]
   heights = np.round(height * np.sqrt(areas * aspects)).astype(np.int32)
@@ -226,7 +226,7 @@ def border(
   is at least one pixel wide.
   """
   del brush
-  bits = jax.random.bits(key, (4,))
+  bits = randomness.bits(key, (4,))
   known = 1 - np.linspace(0.05, 0.6, _NUM_AREAS)
   # Row 1 is for bands in both directions, which share the area.
   parts = np.stack([known, np.sqrt(known)])
@@ -266,8 +266,8 @@ def mixture(
   four kinds together.
   """
   kinds = (stamps, strokes, box, border)
-  kind_key, mask_key = jax.random.split(key)
-  kind = _integers(jax.random.bits(kind_key), 0, len(kinds))
+  kind_key, mask_key = randomness.split(key, 2)
+  kind = _integers(randomness.bits(kind_key), 0, len(kinds))
   branches = [lambda key, f=f: f(key, height, width, brush) for f in kinds]
   return jax.lax.switch(kind, branches, mask_key)
 
@@ -290,7 +290,7 @@ def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
 
   Returns:
     A pure function (keys [B], height, width) -> masks [B, height, width, 1]
-    float32. For training, `keys` is `jax.random.split(step_key, B)`.
+    float32. For training, `keys` is `randomness.split(step_key, B)`.
 
   Raises:
     errors.UserError: if one of the names is unknown.
@@ -327,7 +327,9 @@ def evaluation_masks(
   Returns:
     [B, height, width, 1] float32 in {0, 1}.
   """
-  keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(seed), index)
+  keys = jax.vmap(jax.random.fold_in, (None, 0))(
+    randomness.create_key(seed), index
+  )
   return sampler(keys, height, width)
 
 
@@ -343,6 +345,11 @@ def _integers(
   return low + (bits % span).astype(jnp.int32)
 
 
+def _range(size: int) -> jax.Array:
+  # Not as wide as JAX_ENABLE_X64 would have it.
+  return jnp.arange(size, dtype=jnp.int32)
+
+
 def _rectangle(
   height: int,
   width: int,
@@ -351,7 +358,7 @@ def _rectangle(
   bottom: jax.Array,
   right: jax.Array,
 ) -> jax.Array:
-  y, x = jnp.arange(height)[:, None], jnp.arange(width)[None, :]
+  y, x = _range(height)[:, None], _range(width)[None, :]
   return (y >= top) & (y < bottom) & (x >= left) & (x < right)
 
 

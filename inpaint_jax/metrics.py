@@ -139,7 +139,7 @@ def seam_ratio(
   no steps, gives a finite ratio. Above 1 the boundary is visible; below 1 it is
   smoother than the image was. 1 without a hole.
   """
-  steps = true_steps = count = jnp.zeros(image.shape[:1])
+  steps = true_steps = count = jnp.zeros(image.shape[:1], jnp.float32)
   for axis in (1, 2):
     boundary = jnp.abs(jnp.diff(mask, axis=axis))
     step = jnp.abs(jnp.diff(composite, axis=axis))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import math
 from typing import Any
 
+import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -59,8 +60,10 @@ def init_variables(
   model: nn.Module, key: jax.Array, image_size: int
 ) -> dict[str, Any]:
   """Returns fresh variables of a model, {'params': ..., 'batch_stats': ...}."""
-  image = jnp.zeros((1, image_size, image_size, 3))
-  variables = model.init(key, image, image[..., :1], train=False)
+  image = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
+  # FLAX_FIX_RNG_SEPARATOR would draw other weights.
+  with flax.config.temp_flip_flag('fix_rng_separator', False):
+    variables = model.init(key, image, image[..., :1], train=False)
   return {
     'params': variables['params'],
     'batch_stats': variables.get('batch_stats', {}),

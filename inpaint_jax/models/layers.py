@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from inpaint_jax.models import convolution
+from inpaint_jax.system import randomness
 
 
 def conv(
@@ -48,7 +49,7 @@ def conv(
   def init(
     key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
   ) -> jax.Array:
-    return jax.random.uniform(key, shape, dtype, -bound, bound)
+    return randomness.symmetric_uniform(key, shape, bound).astype(dtype)
 
   return nn.Conv(
     features,

@@ -10,7 +10,7 @@ import ml_collections
 
 from inpaint_jax import losses, models
 from inpaint_jax.runs import checkpoints, workdir as workdirs
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, randomness
 
 # What is said of models that `has_old_split`.
 OLD_SPLIT = (
@@ -105,7 +105,8 @@ def abstract_variables(
     sharding: where the variables go, the first device by default.
   """
   shapes = jax.eval_shape(
-    lambda key: models.init_variables(model, key, image_size), jax.random.key(0)
+    lambda key: models.init_variables(model, key, image_size),
+    randomness.create_key(0),
   )
   if sharding is None:
     sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])

@@ -13,7 +13,7 @@ from inpaint_jax import losses, masks, models, optimizers
 from inpaint_jax.inpainting import fills
 from inpaint_jax.release import export
 from inpaint_jax.runs import trained_model
-from inpaint_jax.system import sharding
+from inpaint_jax.system import randomness, sharding
 from inpaint_jax.training import train_step
 from inpaint_jax.training.setup import create_setup
 from inpaint_jax.training.train_state import create_train_state
@@ -70,7 +70,7 @@ def create_trained_model(
   config = _case_config(case, dtype)
   model = models.create_model(config.model)
   # The key of create_train_state: inference and training start alike.
-  key = jax.random.fold_in(jax.random.key(config.seed), 0)
+  key = jax.random.fold_in(randomness.create_key(config.seed), 0)
   init = functools.partial(models.init_variables, model, image_size=case.size)
   return trained_model.TrainedModel(
     workdir=None,
@@ -133,8 +133,8 @@ def first_masks(case: Case) -> np.ndarray:
   Its first loss then equals ours, which shows that both make the same step.
   """
   sampler = masks.create_sampler(case.config.masks)
-  key = jax.random.fold_in(jax.random.key(case.config.seed), 1)
-  keys = jax.random.split(key, case.batch)
+  key = jax.random.fold_in(randomness.create_key(case.config.seed), 1)
+  keys = randomness.split(key, case.batch)
   draw = jax.jit(lambda keys: sampler(keys, case.size, case.size))
   return np.array(draw(keys))  # A copy, which PyTorch may write to.
 
@@ -155,7 +155,7 @@ def count_flops(case: Case) -> float | None:
   """
   model = models.create_model(case.config.model).clone(conv='xla')
   shapes = jax.eval_shape(
-    lambda: models.init_variables(model, jax.random.key(0), case.size)
+    lambda: models.init_variables(model, randomness.create_key(0), case.size)
   )
   apply = jax.jit(functools.partial(model.apply, train=False))
   program = apply.lower(shapes, *masked_example(case))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 from inpaint_jax import models
+from inpaint_jax.system import randomness
 
 
 @flax.struct.dataclass
@@ -76,7 +77,7 @@ def create_train_state(
     ema_decay: 0 = no running means.
   """
   # Steps count from 1, so key 0 of the seed is free for this.
-  key = jax.random.fold_in(jax.random.key(seed), 0)
+  key = jax.random.fold_in(randomness.create_key(seed), 0)
   variables = models.init_variables(model, key, image_size)
   params = variables['params']
   return TrainState(

@@ -10,7 +10,7 @@ import ml_collections
 import optax
 
 from inpaint_jax import losses, masks
-from inpaint_jax.system import sharding
+from inpaint_jax.system import randomness, sharding
 from inpaint_jax.training import images
 from inpaint_jax.training.train_state import TrainState
 
@@ -63,8 +63,8 @@ def make_train_step(
     image = batch['image']
     batch_size, height, width, _ = image.shape
     step = state.step + 1
-    key = jax.random.fold_in(jax.random.key(seed), step)
-    mask = sampler(jax.random.split(key, batch_size), height, width)
+    key = jax.random.fold_in(randomness.create_key(seed), step)
+    mask = sampler(randomness.split(key, batch_size), height, width)
     value, batch_stats, grads = _accumulate(
       grad_fn, state, (image, mask), config.accumulate_steps
     )
@@ -134,7 +134,7 @@ def _accumulate(
     return x.reshape(-1, count, *x.shape[1:]).swapaxes(0, 1)
 
   zeros = jax.tree.map(jnp.zeros_like, state.params)
-  start = jnp.zeros(()), state.batch_stats, zeros
+  start = jnp.zeros((), jnp.float32), state.batch_stats, zeros
   carry, _ = jax.lax.scan(
     add_part,
     start,
