@@ -17,7 +17,6 @@ are passed by, and photos that cannot be filled, are named at the end.
 
 from collections.abc import Callable, Sequence
 import functools
-import io
 import pathlib
 import sys
 from typing import Any
@@ -85,9 +84,6 @@ _OVERWRITE = flags.DEFINE_bool(
 
 def main(argv: Sequence[str]) -> None:
   """Runs the command; `argv` are its name and the names of files."""
-  if isinstance(sys.stdout, io.TextIOWrapper):
-    # A file name may have bytes that no terminal shows.
-    sys.stdout.reconfigure(errors='backslashreplace')
   if _LIST_MODELS.value:
     from inpaint_jax import inference
 

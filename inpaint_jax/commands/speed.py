@@ -40,7 +40,10 @@ from ml_collections import config_flags
 from inpaint_jax.system import atomic_files, command_line, errors, machine
 
 _CONFIG = config_flags.DEFINE_config_file(
-  'config', None, 'The run to measure, configs/unet.py unless named.'
+  'config',
+  None,
+  'The run to measure, configs/unet.py unless named.',
+  sys_argv=command_line.arguments,
 )
 _WHAT = flags.DEFINE_list(
   'what',

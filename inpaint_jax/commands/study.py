@@ -34,6 +34,7 @@ _CONFIG = config_flags.DEFINE_config_file(
   None,
   'The study, configs/study.py:small unless named; --config.FIELD=VALUE '
   'overrides a field.',
+  sys_argv=command_line.arguments,
 )
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Folder of runs and report.')
 _ONLY = flags.DEFINE_string(

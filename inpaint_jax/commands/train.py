@@ -22,6 +22,7 @@ _CONFIG = config_flags.DEFINE_config_file(
   None,
   'The run to train, configs/unet.py unless named; --config.FIELD=VALUE '
   "overrides a field. In evaluation the run's own config takes its place.",
+  sys_argv=command_line.arguments,
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Folder of checkpoints, metrics and samples.'

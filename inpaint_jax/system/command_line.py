@@ -16,7 +16,12 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from inpaint_jax.system import cache, errors
+from inpaint_jax.system import cache, errors, terminal
+
+# The arguments of the command while it reads them, with those of its flagfiles
+# in place of these; the `sys_argv` of DEFINE_config_file, which would take
+# sys.argv, and read flagfiles while flags are still being defined.
+arguments: list[str] = []
 
 
 def run(
@@ -33,6 +38,7 @@ def run(
       would apply overrides to a default of its own while flags are still being
       defined, and let their errors through.
   """
+  terminal.prepare()
   _set_help(main.__module__)
   import_configs()
   # JAX reads these when it is imported.
@@ -40,10 +46,11 @@ def run(
     os.environ.setdefault(variable, value)
   # Orbax and tensorflow-datasets log every step, and errors they also raise.
   logging.set_verbosity(logging.FATAL)
-  app.run(
-    lambda argv: exit_with_line(main, argv),
-    flags_parser=lambda argv: _parse_flags(argv, default_config),
-  )
+  with terminal.quiet_end():
+    app.run(
+      lambda argv: exit_with_line(main, argv),
+      flags_parser=lambda argv: _parse_flags(argv, default_config),
+    )
 
 
 def exit_with_line(main: Callable[..., None], *args: Any) -> None:
@@ -136,9 +143,12 @@ def _set_help(module: str) -> None:
 def _parse_flags(argv: Sequence[str], default_config: str | None) -> list[str]:
   """Returns the arguments that are no flags; exits with 2 on a wrong flag."""
   file = None
-  if 'config' in flags.FLAGS:
-    file, argv = _take_config(argv, default_config)
   try:
+    rest = flags.FLAGS.read_flags_from_files(argv[1:], force_gnu=False)
+    argv = [argv[0], *rest]
+    if 'config' in flags.FLAGS:
+      file, argv = _take_config(argv, default_config)
+    arguments[:] = argv
     rest = flags.FLAGS(argv)
     if 'config' in flags.FLAGS:
       # A config file that cannot be read raises when its value is used.
@@ -158,10 +168,10 @@ def _take_config(
   A file of configs/ that is not in the current folder is one of ours.
   """
   file, rest = default, []
-  arguments = iter(argv[1:])
-  for arg in arguments:
+  left = iter(argv[1:])
+  for arg in left:
     if arg in ('--config', '-config'):
-      file = next(arguments, '')
+      file = next(left, '')
     elif match := re.match(r'--?config=', arg):
       file = arg[match.end() :]
     else:
@@ -180,13 +190,17 @@ def _describe(error: Exception, file: str | None, argv: Sequence[str]) -> str:
   ml_collections names neither the fields that there are nor the type that a
   field wants, so these are looked up in the config.
   """
+  text = str(error).removeprefix('ERROR:: ')
+  # absl names the flag that is wrong, ml_collections does not.
+  named = re.search(r"\bflag '?-*([\w.-]+)", text)
   config = _load_config(file)
-  for arg in argv:
-    if config is not None and re.match(r'--?config\.', arg):
-      line = _describe_override(config, arg.lstrip('-'))
-      if line:
-        return line
-  text = str(error)
+  for arg, following in zip(argv, [*argv[1:], ''], strict=True):
+    match = re.fullmatch(r'--?(config\.[^=]+)(?:=(.*))?', arg, re.S)
+    if config is None or not match or (named and named[1] != match[1]):
+      continue
+    line = _describe_override(config, *match.groups(), following)
+    if line:
+      return line
   if 'Traceback' in text:
     # The last line is the type and the text of what the config file raised.
     text = text.strip().splitlines()[-1].partition(': ')[2]
@@ -195,9 +209,17 @@ def _describe(error: Exception, file: str | None, argv: Sequence[str]) -> str:
   return ' '.join(text.split())
 
 
-def _describe_override(node: Any, override: str) -> str:
-  """Returns what is wrong with `config.a.b=value`, '' if nothing is."""
-  path, _, value = override.partition('=')
+def _describe_override(
+  node: Any, path: str, value: str | None, following: str
+) -> str:
+  """Returns what is wrong with an override, '' if nothing is.
+
+  Args:
+    node: the config.
+    path: of the field, as config.a.b.
+    value: what stands after the equals sign, None without one.
+    following: the next argument, which then is the value.
+  """
   place, *parts = path.split('.')
   for part in parts:
     if not _is_section(node):
@@ -209,21 +231,27 @@ def _describe_override(node: Any, override: str) -> str:
   if _is_section(node):
     known = ', '.join(sorted(node))
     return f'--{path} is a section; set one of its fields: {known}'
-  if isinstance(node, bool):
-    if value.lower() not in ('true', 'false', '0', '1', ''):
-      return f'--{path}={value}: wanted true or false'
-  elif isinstance(node, int | float):
+  kinds = {
+    bool: (flags.BooleanParser(), 'true or false'),
+    int: (flags.IntegerParser(), f'int, as {node} is'),
+    float: (flags.FloatParser(), f'float, as {node} is'),
+  }
+  if value is None:
+    # A bool without a value is true.
+    value = 'true' if isinstance(node, bool) else following
+  if type(node) in kinds:
+    parser, wanted = kinds[type(node)]
     try:
-      type(node)(value)
+      parser.parse(value)
     except ValueError:
-      return f'--{path}={value}: wanted {type(node).__name__}, as {node} is'
+      return f'--{path}={value}: wanted {wanted}'
   return ''
 
 
 def _load_config(file: str | None) -> Any:
   """Returns a config without overrides, None if it cannot be read."""
   values = flags.FlagValues()
-  config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=[''])
+  config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=[])
   with contextlib.suppress(Exception):
     values(['', f'--config={file}'])
     _ = values.config.keys

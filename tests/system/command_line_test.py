@@ -17,7 +17,10 @@ from absl import flags
 from ml_collections import config_flags
 from inpaint_jax.system import command_line, errors
 
-CONFIG = config_flags.DEFINE_config_file('config')
+CONFIG = config_flags.DEFINE_config_file(
+  'config', sys_argv=command_line.arguments
+)
+flags.DEFINE_integer('port', None, 'A flag that is no field.')
 
 def main(argv):
   if 'fail' in argv:
@@ -93,6 +96,7 @@ def test_configs_are_found_in_any_folder(tmp_path, flags, printed):
     ('--config=configs/no.py', 'No such file or directory'),
     ('--config=configs/unet.py:no', "preset 'no' is unknown; choose"),
     ('--config', 'empty string'),
+    ('--flagfile=no', 'Unable to open flagfile: [Errno 2] No such file'),
     ('--nothing=1', "Unknown command line flag 'nothing'"),
   ],
 )
@@ -102,6 +106,40 @@ def test_a_wrong_flag_is_one_line_and_exit_code_2(flag, message):
   assert result.stderr.startswith('error: ')
   assert message in result.stderr
   assert result.stderr.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+  ('flags', 'message'),
+  [
+    ('--config.seed 5 --nothing=1', "Unknown command line flag 'nothing'"),
+    ('--config.seed 5 --port=x', 'flag --port=x: invalid literal'),
+    ('--config.data.flip --port', 'Missing value for flag --port'),
+    ('--config.seed x --port=1', '--config.seed=x: wanted int, as 0 is'),
+    ('--config.seed=0x10 --config.loss.x=1', '--config.loss.x is no field'),
+    ('--config.data.flip --config.loss.x=1', '--config.loss.x is no field'),
+  ],
+)
+def test_the_flag_that_is_wrong_is_named(flags, message):
+  result = _run(*flags.split())
+  assert result.returncode == 2
+  assert result.stderr.startswith(f'error: {message}')
+  assert result.stderr.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+  ('flags', 'printed'),
+  [
+    ('--flagfile={}', 'l1 (64, 128, 256) []'),
+    ('--flagfile={} --config=configs/smoke.py', 'l1 (4, 8, 16) []'),
+    ('--config.loss=mse --flagfile {} a', "l1 (64, 128, 256) ['a']"),
+    ('--flagfile={} --config.loss=mse', 'mse (64, 128, 256) []'),
+  ],
+)
+def test_flagfile_with_config_and_overrides(tmp_path, flags, printed):
+  path = tmp_path / 'flags'
+  path.write_text('--config=configs/unet.py\n# Two lines.\n--config.loss=l1\n')
+  result = _run(*flags.format(path).split())
+  assert (result.stdout.strip(), result.stderr) == (printed, '')
 
 
 @pytest.mark.parametrize('config', [[], ['--config', 'configs/smoke.py']])
