@@ -11,11 +11,10 @@ Outside a checkout the command is inpaint-jax-export.
 """
 
 from collections.abc import Sequence
-import pathlib
 
 from absl import flags
 
-from inpaint_jax.system import atomic_files, command_line, errors
+from inpaint_jax.system import atomic_files, command_line, errors, user_paths
 
 # Tests import several commands into one process, which share these names.
 _MODEL = flags.DEFINE_string(
@@ -51,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
   from inpaint_jax.release import export, zoo
 
   # All errors are found before the work begins.
-  path = pathlib.Path(_OUTPUT.value).expanduser()
+  path = user_paths.local(_OUTPUT.value, 'output')
   errors.choose(export.FORMATS, _FORMAT.value, 'format')
   errors.choose(export.DTYPES, _DTYPE.value, 'dtype')
   export.check_packages(_FORMAT.value)

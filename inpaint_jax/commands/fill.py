@@ -17,7 +17,6 @@ are passed by, and photos that cannot be filled, are named at the end.
 
 from collections.abc import Callable, Sequence
 import functools
-import pathlib
 import sys
 from typing import Any
 
@@ -29,7 +28,7 @@ from inpaint_jax.inpainting import photo_filling
 from inpaint_jax.photos import photo_jobs, picture_files, reading
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
-from inpaint_jax.system import command_line, errors
+from inpaint_jax.system import command_line, errors, user_paths
 
 Prepare = Callable[[Job], tuple[Picture, np.ndarray]]
 
@@ -96,7 +95,7 @@ def main(argv: Sequence[str]) -> None:
     )
   if _MODEL.value and _WORKDIR.value:
     raise errors.UserError('found --model and --workdir; give one of them')
-  photo, *masks, out = map(pathlib.Path, argv[1:])
+  photo, *masks, out = map(user_paths.local, argv[1:])
   mask = masks[0] if masks else None
   if _INVERT_MASK.value and mask is None:
     raise errors.UserError('found --invert_mask without a mask; name a mask')

@@ -26,7 +26,7 @@ import numpy as np
 import PIL.Image
 
 from inpaint_jax.runs import workdir as workdirs
-from inpaint_jax.system import command_line, errors, json_files
+from inpaint_jax.system import command_line, errors, json_files, user_paths
 
 if TYPE_CHECKING:
   from inpaint_jax.release import model_card
@@ -111,7 +111,7 @@ def release(
   grid = grid_as_jpeg(model)
   commands = training_commands(model.config, name)
 
-  folder = pathlib.Path(output).expanduser() if output else zoo.FOLDER
+  folder = user_paths.local(output, 'output') if output else zoo.FOLDER
   path = folder / f'{name}{released_file.SUFFIX}'
   try:
     folder.mkdir(parents=True, exist_ok=True)
@@ -203,15 +203,21 @@ def training_commands(
     config: of the last run.
     name: of the model; the runs are runs/NAME-start1, ..., runs/NAME.
   """
+  from inpaint_jax.release import downloads
+
   configs, seen = [config], set()
   while True:
     source = configs[0].init_from
-    folder = pathlib.Path(source).expanduser()
-    if not source or source in seen or not (folder / 'config.json').exists():
+    if not source or source in seen or downloads.is_address(source):
+      break
+    folder = user_paths.local(source, 'init_from')
+    if not (folder / 'config.json').exists():
       break
     seen.add(source)
     configs.insert(0, workdirs.load_config(folder))
-  start = source if '://' in source else pathlib.PurePath(source).name
+  start = (
+    source if downloads.is_address(source) else pathlib.PurePath(source).name
+  )
   commands = []
   for i, one in enumerate(configs, 1):
     workdir = f'runs/{name}' + (f'-start{i}' if i < len(configs) else '')

@@ -37,7 +37,13 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from inpaint_jax.system import atomic_files, command_line, errors, machine
+from inpaint_jax.system import (
+  atomic_files,
+  command_line,
+  errors,
+  machine,
+  user_paths,
+)
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
@@ -70,7 +76,7 @@ def main(argv: Sequence[str]) -> None:
   for name in _WHAT.value:
     errors.choose(dict.fromkeys(_WHAT.default), name, 'what')
   sizes, batches = _numbers(_SIZES, multiple=8), _numbers(_BATCHES)
-  path = pathlib.Path(_JSON.value).expanduser() if _JSON.value else None
+  path = user_paths.local(_JSON.value, 'json') if _JSON.value else None
   if path:
     atomic_files.check_writable(path, f'json={path}')
 

@@ -27,7 +27,7 @@ from ml_collections import config_flags
 
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import folder, plan
-from inpaint_jax.system import command_line, errors, machine
+from inpaint_jax.system import command_line, errors, machine, user_paths
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> None:
     raise errors.UserError(
       'no --workdir; name a folder, as --workdir=runs/study'
     )
-  workdir = pathlib.Path(_WORKDIR.value).expanduser()
+  workdir = user_paths.local(_WORKDIR.value, 'workdir')
   if _REPORT_ONLY.value:
     from inpaint_jax.study import report
 

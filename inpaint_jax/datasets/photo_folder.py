@@ -6,7 +6,7 @@ import os
 import pathlib
 
 from inpaint_jax.photos import file_names, reading, unread_files
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, user_paths
 
 # Files by which a folder that this program has written to is known.
 _OURS = (
@@ -50,7 +50,7 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
   Raises:
     errors.UserError: `root` is not a folder, or holds no photo.
   """
-  root = os.path.expanduser(root)
+  root = root and str(user_paths.local(root, 'data.source'))
   if not os.path.isdir(root):
     found = f'data.source={root}'
     if not root:

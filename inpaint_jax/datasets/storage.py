@@ -18,7 +18,7 @@ from PIL import Image
 import tensorflow_datasets as tfds
 
 from inpaint_jax.photos import reading
-from inpaint_jax.system import cache, errors
+from inpaint_jax.system import cache, errors, user_paths
 
 # Every dataset is read as these splits.
 SPLITS = ('train', 'val', 'test')
@@ -80,7 +80,7 @@ def data_dir(setting: str) -> pathlib.Path:
       inpaint_jax/datasets in the user's cache folder.
   """
   if setting:
-    return pathlib.Path(setting).expanduser().absolute()
+    return user_paths.local(setting, 'data.data_dir').absolute()
   return cache.folder('INPAINT_JAX_DATA', 'datasets')
 
 

@@ -33,8 +33,11 @@ _LOOPBACK = re.compile(
 
 
 def is_address(source: str) -> bool:
-  """Returns whether `source` has the form of an address, a://b."""
-  return re.match(r'[A-Za-z][A-Za-z0-9+.-]*://', source) is not None
+  """Returns whether `source` has the form of an address, a://b.
+
+  file:// is a path, see user_paths.local.
+  """
+  return re.match(r'(?!file:)[A-Za-z][A-Za-z0-9+.-]*://', source) is not None
 
 
 def fetch(

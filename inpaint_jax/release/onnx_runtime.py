@@ -9,11 +9,10 @@ Imports neither JAX nor what needs it.
 from collections.abc import Sequence
 import importlib.util
 import os
-import pathlib
 
 import numpy as np
 
-from inpaint_jax.system import errors, machine
+from inpaint_jax.system import errors, machine, user_paths
 
 # ONNX Runtime counts its uses and reports them, unless this is set before its
 # first import.
@@ -44,7 +43,7 @@ class OnnxFill:
       )
     import onnxruntime
 
-    path = pathlib.Path(path).expanduser()
+    path = user_paths.local(path, 'model')
     if not path.is_file():
       raise errors.UserError(
         f'{path} does not exist; write it with scripts/export.py'

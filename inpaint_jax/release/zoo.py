@@ -18,7 +18,7 @@ import jax
 from inpaint_jax.release import downloads, released_file
 from inpaint_jax.release.released_file import SUFFIX
 from inpaint_jax.runs import trained_model
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, user_paths
 
 # The folder of the models that come with the package.
 FOLDER = pathlib.Path(__file__).parent / 'zoo_files'
@@ -59,7 +59,7 @@ def load(
   known = list_models()
   if source in known:
     return released_file.read(FOLDER / f'{source}{SUFFIX}', sharding)
-  path = pathlib.Path(source).expanduser()
+  path = user_paths.local(source)
   if path.suffix == SUFFIX and not path.is_dir():
     return released_file.read(path, sharding)
   if source and (path / 'config.json').exists():

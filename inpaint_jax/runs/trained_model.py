@@ -10,7 +10,7 @@ import ml_collections
 
 from inpaint_jax import losses, models
 from inpaint_jax.runs import checkpoints, workdir as workdirs
-from inpaint_jax.system import errors, randomness
+from inpaint_jax.system import errors, randomness, user_paths
 
 # What is said of models that `has_old_split`.
 OLD_SPLIT = (
@@ -67,7 +67,7 @@ def load_run(
   Raises:
     errors.UserError: no run, or no checkpoint that can be read.
   """
-  workdir = pathlib.Path(workdir).expanduser()
+  workdir = user_paths.local(workdir, 'workdir')
   config = workdirs.load_config(workdir)
   model = models.create_model(config.model)
   shapes = abstract_variables(model, config.data.image_size, sharding)

@@ -23,7 +23,7 @@ from typing import Any
 import filelock
 import ml_collections
 
-from inpaint_jax.system import errors, json_files
+from inpaint_jax.system import errors, json_files, user_paths
 
 # Fields that do not change what is trained: a run may go on with other values.
 # The dataset's name stands for the content of data.source, see
@@ -94,7 +94,7 @@ def locked_workdir(
   # Imported here: only training needs JAX, which takes a second to import.
   from inpaint_jax.system import distributed
 
-  workdir = pathlib.Path(workdir).expanduser()
+  workdir = user_paths.local(workdir, 'workdir')
   check_not_source(workdir, config)
   if not distributed.is_first():
     distributed.barrier('workdir')
@@ -123,7 +123,8 @@ def check_not_source(
   """Raises a UserError if a folder is the one of the photos."""
   source = config.data.source
   if (
-    source and workdir.resolve() == pathlib.Path(source).expanduser().resolve()
+    source
+    and workdir.resolve() == user_paths.local(source, 'data.source').resolve()
   ):
     raise errors.UserError(
       f'workdir={workdir} is data.source itself, and its sample grids would '
@@ -201,7 +202,7 @@ def _check_shared(
 
 def load_config(workdir: Path) -> ml_collections.ConfigDict:
   """Returns the config of the run in `workdir`."""
-  workdir = pathlib.Path(workdir).expanduser()
+  workdir = user_paths.local(workdir, 'workdir')
   path = workdir / 'config.json'
   if not path.exists():
     raise errors.UserError(

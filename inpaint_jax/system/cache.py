@@ -7,7 +7,7 @@ import platform
 
 import platformdirs
 
-from inpaint_jax.system import machine
+from inpaint_jax.system import errors, machine, user_paths
 
 
 def folder(variable: str, name: str) -> pathlib.Path:
@@ -19,7 +19,7 @@ def folder(variable: str, name: str) -> pathlib.Path:
       Linux $XDG_CACHE_HOME or ~/.cache.
   """
   if setting := os.environ.get(variable):
-    return pathlib.Path(setting).expanduser().absolute()
+    return user_paths.local(setting, variable).absolute()
   return platformdirs.user_cache_path('inpaint_jax', appauthor=False) / name
 
 
@@ -31,17 +31,21 @@ def compilation() -> dict[str, str]:
   another lacks, and machines may share a home folder.
 
   Returns:
-    {} if the folder cannot be written to; JAX would warn for each program.
+    {} if the folder cannot be written to; JAX would warn for each program. {},
+    too, for the address of a bucket, which is left to JAX.
   """
-  path = folder('JAX_COMPILATION_CACHE_DIR', f'compiled/{_processor()}')
+  variable = 'JAX_COMPILATION_CACHE_DIR'
+  if '://' in os.environ.get(variable, ''):
+    return {}
   try:
+    path = folder(variable, f'compiled/{_processor()}')
     path.mkdir(parents=True, exist_ok=True)
-  except OSError:
+  except (OSError, errors.UserError):
     return {}
   if not os.access(path, os.W_OK):
     return {}
   return {
-    'JAX_COMPILATION_CACHE_DIR': str(path),
+    variable: str(path),
     # In seconds; programs that compile faster are not worth a file.
     'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
   }

@@ -198,7 +198,7 @@ def _describe(error: Exception, file: str | None, argv: Sequence[str]) -> str:
     match = re.fullmatch(r'--?(config\.[^=]+)(?:=(.*))?', arg, re.S)
     if config is None or not match or (named and named[1] != match[1]):
       continue
-    line = _describe_override(config, *match.groups(), following)
+    line = _describe_override(config, match[1], match[2], following)
     if line:
       return line
   if 'Traceback' in text:
@@ -231,7 +231,7 @@ def _describe_override(
   if _is_section(node):
     known = ', '.join(sorted(node))
     return f'--{path} is a section; set one of its fields: {known}'
-  kinds = {
+  kinds: dict[type, tuple[flags.ArgumentParser, str]] = {
     bool: (flags.BooleanParser(), 'true or false'),
     int: (flags.IntegerParser(), f'int, as {node} is'),
     float: (flags.FloatParser(), f'float, as {node} is'),

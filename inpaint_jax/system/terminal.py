@@ -18,7 +18,7 @@ class OutputClosed(BaseException):
 class _Raw(io.FileIO):
   """A file descriptor that tells of a closed pipe by OutputClosed."""
 
-  def write(self, data: Any) -> int | None:
+  def write(self, data: Any) -> int:
     try:
       return super().write(data)
     except BrokenPipeError:

@@ -24,7 +24,13 @@ from inpaint_jax import (
   models,
 )
 from inpaint_jax.runs import trained_model, workdir as workdirs
-from inpaint_jax.system import distributed, errors, json_files, sharding
+from inpaint_jax.system import (
+  distributed,
+  errors,
+  json_files,
+  sharding,
+  user_paths,
+)
 from inpaint_jax.training import grids, images, input_pipeline, setup
 
 # (variables, batch) -> (a dict of [B], a dict of images [B, H, W, .]).
@@ -158,7 +164,7 @@ def evaluate(
         'an evaluation; what can: batch_size, eval_seed, data.*, masks.*'
       )
   mesh = sharding.create_mesh()
-  workdir = pathlib.Path(workdir).expanduser()
+  workdir = user_paths.local(workdir, 'workdir')
   trained = trained_model.load_run(workdir, sharding.replicated(mesh))
   config = trained.config.copy_and_resolve_references()
   try:

@@ -20,7 +20,7 @@ import numpy as np
 
 from inpaint_jax import datasets
 from inpaint_jax.datasets import storage
-from inpaint_jax.system import distributed, errors, json_files
+from inpaint_jax.system import distributed, errors, json_files, user_paths
 
 Batch = dict[str, np.ndarray]
 
@@ -108,7 +108,7 @@ def _load_recorded(
 ) -> datasets.Dataset:
   """Returns the dataset that a record names, or raises a UserError."""
   name, folder = json_files.read(record)['name'], record.parent
-  source = config.source and pathlib.Path(config.source).expanduser()
+  source = config.source and user_paths.local(config.source, 'data.source')
   is_built = datasets.is_built(config, name)
   there = f'set data.data_dir to the folder that holds {name}'
   if datasets.is_split_by_numbers(name):

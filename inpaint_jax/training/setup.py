@@ -9,7 +9,7 @@ import jax
 import ml_collections
 
 from inpaint_jax import losses, masks, models, optimizers
-from inpaint_jax.system import errors, sharding
+from inpaint_jax.system import errors, sharding, user_paths
 from inpaint_jax.training import feed
 
 # The least value of each whole number. All are below 2**31.
@@ -76,6 +76,8 @@ def check_fields(config: ml_collections.ConfigDict) -> None:
 
   data.dataset and data.source are checked where the dataset is loaded.
   """
+  for name in ('source', 'data_dir'):
+    user_paths.local(config.data[name], f'data.{name}')
   errors.choose(feed.CACHES, config.data.cache, 'data.cache')
   masks.create_sampler(config.masks)
   for field, least in _LEAST.items():

@@ -23,7 +23,13 @@ import numpy as np
 from inpaint_jax import datasets, models, optimizers
 from inpaint_jax.release import zoo
 from inpaint_jax.runs import checkpoints, trained_model, workdir as workdirs
-from inpaint_jax.system import distributed, errors, interrupts, sharding
+from inpaint_jax.system import (
+  distributed,
+  errors,
+  interrupts,
+  sharding,
+  user_paths,
+)
 from inpaint_jax.training import (
   console,
   evaluate,
@@ -120,7 +126,7 @@ def train_and_evaluate(
     errors.UserError: something the user can fix; what was saved is whole.
   """
   result = train(config, workdir)
-  workdir = pathlib.Path(workdir).expanduser()
+  workdir = user_paths.local(workdir, 'workdir')
   report = evaluate.evaluate(workdir)
   console.show_end(workdir, report, result.seconds)
   return result.state

@@ -70,7 +70,7 @@ def test_the_models_of_the_package_are_small():
 def test_a_name_or_a_path(packaged, model):
   assert zoo.list_models() == [NAME]
   path = packaged / f'{NAME}.safetensors'
-  for source in (NAME, path, str(path)):
+  for source in (NAME, path, str(path), path.as_uri()):
     _assert_is(zoo.load(source), model)
 
 

@@ -1,0 +1,41 @@
+"""Paths as users write them."""
+
+import os
+import pathlib
+import re
+import urllib.parse
+import urllib.request
+
+from inpaint_jax.system import errors
+
+
+def local(path: str | os.PathLike[str], name: str = '') -> pathlib.Path:
+  """Returns the path of a file or folder of this machine.
+
+  A leading ~ is the home folder, and file://... is the path that it names.
+
+  Args:
+    path: what the user wrote.
+    name: the field that holds it, such as `workdir`; '' = none.
+
+  Raises:
+    errors.UserError: it is an address of something else, such as gs://..., or
+      there is no home folder.
+  """
+  text = os.fspath(path)
+  shown = f'{name}={text}' if name else text
+  # One letter is a drive of Windows; pathlib leaves one slash of several.
+  scheme = re.match(r'([A-Za-z][A-Za-z0-9+.-]+):/', text)
+  if scheme:
+    parts = urllib.parse.urlsplit(text)
+    if parts.scheme != 'file' or parts.netloc not in ('', 'localhost'):
+      raise errors.UserError(
+        f'{shown} is not on this machine; mount or copy it, and name its path'
+      )
+    text = urllib.request.url2pathname(parts.path)
+  try:
+    return pathlib.Path(text).expanduser()
+  except RuntimeError as error:
+    raise errors.UserError(
+      f'{shown}: there is no home folder here; name the path without ~'
+    ) from error
