@@ -56,7 +56,8 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.data.dataset = 'synthetic'
   # photo_crops only: the folder of photographs, searched with all below it.
   config.data.source = ''
-  # Where built datasets are kept; '' = the user's cache folder, see README.
+  # Where built datasets are kept; '' = the user's cache folder, see
+  # docs/training.md.
   config.data.data_dir = ''
   # Side of the square images in pixels: 32, 64, 128 or 256.
   config.data.image_size = 64

@@ -1,4 +1,4 @@
-"""Writes a trained model as one file for other programs.
+r"""Writes a trained model as one file for other programs.
 
   python scripts/export.py --model=unet-landscapes --format=onnx \
     --output=unet.onnx

@@ -1,4 +1,4 @@
-"""Releases a trained model: one file that anyone can use, and its model card.
+r"""Releases a trained model: one file that anyone can use, and its model card.
 
   python main.py --mode=evaluate --workdir=runs/x
   python scripts/release.py --workdir=runs/x --name=unet-landscapes \
