@@ -51,7 +51,9 @@ def main(argv: Sequence[str]) -> None:
   import jax
 
   from inpaint_jax.demo import guard, photo, server, workers
+  from inpaint_jax.system import devices
 
+  devices.check_any()
   sources = workers.list_sources(_MODEL.value)
   pool = workers.Workers(sources, jax.local_devices())
   limits = photo.Limits(

@@ -136,6 +136,9 @@ def _describe() -> dict[str, Any]:
   """Returns what is measured, and with what."""
   import jax
 
+  from inpaint_jax.system import devices
+
+  devices.check_any()
   model = _CONFIG.value.model
   about = {
     'device': f'{len(jax.devices())} x {jax.devices()[0].device_kind}',

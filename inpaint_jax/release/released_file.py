@@ -33,7 +33,7 @@ from inpaint_jax import __version__, losses, models
 from inpaint_jax.release import downloads
 from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.runs.trained_model import TrainedModel
-from inpaint_jax.system import atomic_files, errors
+from inpaint_jax.system import atomic_files, devices, errors
 
 SUFFIX = '.safetensors'
 CHECKSUMS = 'SHA256SUMS'
@@ -71,6 +71,7 @@ def read(
       f'{shown} is damaged, or was swapped: its SHA-256 is not the one in '
       f'{CHECKSUMS}; get a fresh copy of both'
     )
+  devices.check_any()
   # A file from elsewhere can raise any type of error.
   try:
     with safetensors.safe_open(path, framework='numpy') as file:

@@ -10,7 +10,7 @@ import ml_collections
 
 from inpaint_jax import losses, models
 from inpaint_jax.runs import checkpoints, workdir as workdirs
-from inpaint_jax.system import errors, randomness, user_paths
+from inpaint_jax.system import devices, errors, randomness, user_paths
 
 # What is said of models that `has_old_split`.
 OLD_SPLIT = (
@@ -69,6 +69,7 @@ def load_run(
   """
   workdir = user_paths.local(workdir, 'workdir')
   config = workdirs.load_config(workdir)
+  devices.check_any()
   model = models.create_model(config.model)
   shapes = abstract_variables(model, config.data.image_size, sharding)
   restored = None

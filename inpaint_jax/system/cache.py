@@ -17,10 +17,19 @@ def folder(variable: str, name: str) -> pathlib.Path:
     variable: environment variable; if it is set, it names the folder.
     name: name of the folder in inpaint_jax/ in the user's cache folder, on
       Linux $XDG_CACHE_HOME or ~/.cache.
+
+  Raises:
+    errors.UserError: the variable names no path, or there is no home folder.
   """
   if setting := os.environ.get(variable):
     return user_paths.local(setting, variable).absolute()
-  return platformdirs.user_cache_path('inpaint_jax', appauthor=False) / name
+  try:
+    return platformdirs.user_cache_path('inpaint_jax', appauthor=False) / name
+  except RuntimeError as error:
+    raise errors.UserError(
+      f'there is no home folder to keep files in; set HOME or {variable} to a '
+      'folder'
+    ) from error
 
 
 def compilation() -> dict[str, str]:

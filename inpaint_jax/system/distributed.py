@@ -20,7 +20,7 @@ import jax
 # public interface.
 from jax._src import distributed as jax_distributed
 
-from inpaint_jax.system import errors
+from inpaint_jax.system import devices, errors
 
 # A process that was not heard of for this time counts as dead.
 HEARTBEAT_SECONDS = 30
@@ -100,6 +100,7 @@ def joined(
       f'the processes did not find each other at {coordinator_address} '
       f'({reason}); start all of them, with the same address of process 0'
     ) from error
+  devices.check_any()
   with contextlib.ExitStack() as stack:
     if is_first():
       # What is in the buffer would be lost if JAX aborts this process.

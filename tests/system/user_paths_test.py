@@ -2,6 +2,7 @@
 
 import pathlib
 
+import platformdirs
 import pytest
 
 from inpaint_jax.system import cache, errors, user_paths
@@ -47,6 +48,19 @@ def test_other_addresses_are_refused(text):
 def test_no_home_folder():
   with pytest.raises(errors.UserError, match='there is no home folder here'):
     user_paths.local('~nobody-of-this-name/a', 'workdir')
+
+
+def test_no_home_folder_to_keep_files_in(monkeypatch):
+  def fail(*_, **__):
+    raise RuntimeError('could not determine the home directory')
+
+  monkeypatch.delenv('INPAINT_JAX_DATA', raising=False)
+  monkeypatch.delenv('JAX_COMPILATION_CACHE_DIR', raising=False)
+  monkeypatch.setattr(platformdirs, 'user_cache_path', fail)
+  with pytest.raises(errors.UserError, match='set HOME or INPAINT_JAX_DATA'):
+    cache.folder('INPAINT_JAX_DATA', 'x')
+  # A command does without.
+  assert cache.compilation() == {}
 
 
 def test_environment_variables_name_paths(monkeypatch):
