@@ -129,6 +129,7 @@ def build(
     errors.UserError: the folder cannot be written, or what the builder raises.
   """
   path = pathlib.Path(builder.data_path)
+  user_paths.check_utf8(folder, 'data.data_dir')
   name = path.relative_to(folder).as_posix()
   try:
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,8 @@
 import contextlib
 import hashlib
 import json
-import os
 import pathlib
+import secrets
 
 import jax
 import numpy as np
@@ -58,7 +58,7 @@ def create_onnx_fill(model: TrainedModel) -> onnx_runtime.OnnxFill:
       return onnx_runtime.OnnxFill(path)
     path.unlink(missing_ok=True)
   size = model.config.data.image_size
-  temporary = folder / f'.{key}.{os.getpid()}.onnx'
+  temporary = folder / f'.{key}.{secrets.token_hex(8)}.onnx'
   try:
     folder.mkdir(parents=True, exist_ok=True)
     export.export(model, temporary, 'onnx', shapes=[(1, size, size)])

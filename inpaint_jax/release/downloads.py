@@ -11,6 +11,7 @@ import http.client
 import os
 import pathlib
 import re
+import secrets
 import sys
 from typing import Any, IO
 import urllib.error
@@ -62,7 +63,7 @@ def fetch(
   key = hashlib.sha256(url.encode()).hexdigest()[:16]
   name = pathlib.PurePosixPath(urllib.parse.urlsplit(url).path).name
   name = re.sub(r'[^A-Za-z0-9_.-]', '_', name)[-80:] or 'model'
-  temporary = folder / f'.{key}.{os.getpid()}.part'
+  temporary = folder / f'.{key}.{secrets.token_hex(8)}.part'
   try:
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(f'{key}.*'):

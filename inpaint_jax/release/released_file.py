@@ -130,7 +130,7 @@ def read_checksums(folder: pathlib.Path) -> dict[str, str]:
   if not path.exists():
     return {}
   checksums = {}
-  for line in path.read_text().splitlines():
+  for line in path.read_text(encoding='utf-8').splitlines():
     match = re.fullmatch(r'([0-9a-f]{64}) [ *](.+)', line)
     if match is None:
       raise errors.UserError(

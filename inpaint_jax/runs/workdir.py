@@ -134,6 +134,7 @@ def check_not_source(
 
 def check_writable(workdir: pathlib.Path) -> None:
   """Makes a folder; raises a UserError if it cannot be written to."""
+  user_paths.check_utf8(workdir, 'workdir')
   try:
     workdir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=workdir):

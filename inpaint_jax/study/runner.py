@@ -101,7 +101,9 @@ def train_run(
   path.mkdir(parents=True, exist_ok=True)
   row = _describe(run) | {'data_hash': data_hash}
   with (
-    (path / 'log.txt').open('a') as log,
+    (path / 'log.txt').open(
+      'a', encoding='utf-8', errors='backslashreplace'
+    ) as log,
     contextlib.redirect_stdout(log),
     contextlib.redirect_stderr(log),
   ):

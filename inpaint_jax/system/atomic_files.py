@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 import contextlib
-import hashlib
-import os
 import pathlib
+import secrets
 import tempfile
 
 from inpaint_jax.system import errors
@@ -18,9 +17,9 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   kill, which can also leave the hidden temporary file. Several processes can
   write the same file at once: the last one wins.
   """
-  # A name of a fixed length: one made longer may be too long for the folder.
-  digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
-  temporary = path.with_name(f'.{digest}.{os.getpid()}.tmp')
+  # Not the longer name, which may be too long for the folder, and no process
+  # id, which machines that share the folder may have in common.
+  temporary = path.with_name(f'.{secrets.token_hex(8)}.tmp')
   try:
     yield temporary
     temporary.replace(path)

@@ -11,7 +11,7 @@ def check_any() -> None:
     jax.devices()
   # JAX without CUDA fails an assertion where JAX_PLATFORMS is cuda.
   except (RuntimeError, AssertionError) as error:
-    wanted = jax.config.jax_platforms
+    wanted = getattr(jax.config, 'jax_platforms', '')
     found = f'JAX_PLATFORMS={wanted}' if wanted else 'JAX has no device'
     reason = str(error) and f' ({errors.one_line(error)})'
     raise errors.UserError(

@@ -107,7 +107,7 @@ def joined(
       if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     else:
-      nowhere = stack.enter_context(open(os.devnull, 'w'))
+      nowhere = stack.enter_context(open(os.devnull, 'w', errors='ignore'))
       stack.enter_context(contextlib.redirect_stdout(nowhere))
     try:
       yield

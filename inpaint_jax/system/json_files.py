@@ -24,7 +24,7 @@ def read(path: pathlib.Path) -> Any:
     errors.UserError: the file is missing or damaged.
   """
   try:
-    return json.loads(path.read_text())
+    return json.loads(path.read_bytes())
   except (OSError, ValueError) as error:
     raise errors.UserError(f'{path} cannot be read: {error}') from error
 

@@ -39,3 +39,17 @@ def local(path: str | os.PathLike[str], name: str = '') -> pathlib.Path:
     raise errors.UserError(
       f'{shown}: there is no home folder here; name the path without ~'
     ) from error
+
+
+def check_utf8(path: pathlib.Path, name: str) -> None:
+  """Raises a UserError unless the libraries in C++ can take a path.
+
+  They want UTF-8. Names in other encodings are not, nor is any name beyond
+  ASCII where Python was told that names are ASCII.
+  """
+  try:
+    str(path.absolute()).encode()
+  except UnicodeEncodeError as error:
+    raise errors.UserError(
+      f'{name}={path} is not UTF-8; name another folder, or set PYTHONUTF8=1'
+    ) from error

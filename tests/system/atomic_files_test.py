@@ -50,6 +50,16 @@ def test_two_files_at_once_do_not_meet(tmp_path):
   assert [path.read_text() for path in paths] == [path.name for path in paths]
 
 
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+  """Not even with equal process ids, in two containers that share a disk."""
+  path = tmp_path / 'a'
+  with atomic_files.replacing(path) as one, atomic_files.replacing(path) as two:
+    one.write_text('one')
+    two.write_text('two')
+  assert path.read_text() == 'one'
+  assert list(tmp_path.iterdir()) == [path]
+
+
 def test_where_no_file_can_be_written(tmp_path):
   atomic_files.check_writable(tmp_path / 'a.txt', 'it')
   assert not list(tmp_path.iterdir())

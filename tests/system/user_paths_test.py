@@ -1,5 +1,6 @@
 """Paths as users write them."""
 
+import os
 import pathlib
 
 import platformdirs
@@ -43,6 +44,12 @@ def test_other_addresses_are_refused(text):
   message = f'^workdir={text} is not on this machine; mount or copy it'
   with pytest.raises(errors.UserError, match=message):
     user_paths.local(text, 'workdir')
+
+
+def test_names_that_are_not_utf8():
+  user_paths.check_utf8(pathlib.Path('\u00e9'), 'workdir')
+  with pytest.raises(errors.UserError, match=r'^workdir=.* is not UTF-8; name'):
+    user_paths.check_utf8(pathlib.Path(os.fsdecode(b'\xff')), 'workdir')
 
 
 def test_no_home_folder():
