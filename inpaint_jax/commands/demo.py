@@ -41,8 +41,8 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
 
 
 def main(argv: Sequence[str]) -> None:
-  if len(argv) > 1:
-    raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
+  """Serves the page of the flags until it is interrupted."""
+  command_line.refuse_arguments(argv)
   if importlib.util.find_spec('gradio') is None:
     raise errors.UserError(
       "gradio is not installed; run: pip install -e '.[demo]'"
@@ -70,4 +70,5 @@ def main(argv: Sequence[str]) -> None:
 
 
 def run() -> None:
+  """Starts the command line."""
   command_line.run(main)

@@ -73,4 +73,5 @@ def main(argv: Sequence[str]) -> None:
 
 
 def run() -> None:
+  """Starts the command line."""
   command_line.run(main)

@@ -213,4 +213,5 @@ def fill(
 
 
 def run() -> None:
+  """Starts the command line."""
   command_line.run(main)

@@ -60,4 +60,5 @@ def main(argv: list[str]) -> None:
 
 
 def run() -> None:
+  """Starts the command line."""
   command_line.run(main)

@@ -59,8 +59,7 @@ _NOTES = flags.DEFINE_string(
 
 def main(argv: list[str]) -> None:
   """Releases the run of the flags."""
-  if len(argv) > 1:
-    raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
+  command_line.refuse_arguments(argv)
   for name in ('workdir', 'name', 'data', 'license'):
     if not flags.FLAGS[name].value:
       raise errors.UserError(f'no --{name}: {flags.FLAGS[name].help}')
@@ -305,4 +304,5 @@ def measure_difference(
 
 
 def run() -> None:
+  """Starts the command line."""
   command_line.run(main)

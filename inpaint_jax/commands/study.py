@@ -55,8 +55,7 @@ _REPORT_ONLY = flags.DEFINE_bool(
 
 def main(argv: Sequence[str]) -> None:
   """Runs the study of the flags."""
-  if argv[1:]:
-    raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
+  command_line.refuse_arguments(argv)
   if not _WORKDIR.value:
     raise errors.UserError(
       'no --workdir; name a folder, as --workdir=runs/study'
@@ -130,5 +129,6 @@ def _command() -> str:
 
 
 def run() -> None:
+  """Starts the command line."""
   machine.use_huge_pages()
   command_line.run(main, 'configs/study.py:small')

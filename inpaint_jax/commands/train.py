@@ -47,8 +47,8 @@ _PROCESS_ID = flags.DEFINE_integer(
 
 
 def main(argv: Sequence[str]) -> None:
-  if argv[1:]:
-    raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
+  """Trains or evaluates the run of the flags."""
+  command_line.refuse_arguments(argv)
   if not _WORKDIR.value:
     raise errors.UserError(
       'no --workdir; name a folder, as --workdir=runs/unet'
@@ -73,5 +73,6 @@ def main(argv: Sequence[str]) -> None:
 
 
 def run() -> None:
+  """Starts the command line."""
   machine.use_huge_pages()
   command_line.run(main, 'configs/unet.py')

@@ -53,6 +53,12 @@ def run(
     )
 
 
+def refuse_arguments(argv: Sequence[str]) -> None:
+  """Raises a UserError on arguments of a command that takes flags alone."""
+  if argv[1:]:
+    raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
+
+
 def exit_with_line(main: Callable[..., None], *args: Any) -> None:
   """Calls `main(*args)`; a UserError becomes one line and exit code 1.
 
