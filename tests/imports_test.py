@@ -11,6 +11,7 @@ PACKAGE = ROOT / 'inpaint_jax'
 # folders, and what it may import. Imports within functions count as well.
 REGISTRIES = {
   'baselines',
+  'detectability',
   'losses',
   'lpips',
   'masks',
@@ -24,6 +25,7 @@ MAY_IMPORT = {
   'photos': {'system'},
   'datasets': {'photos', 'system'},
   **{name: {'system', 'models'} for name in REGISTRIES},
+  'detectability': {'lpips'},
   'models': {'system'},
   'runs': {'system', *REGISTRIES},
   'release': {'__init__', 'runs', 'system', *REGISTRIES},
@@ -51,6 +53,7 @@ MAY_IMPORT['speed'] = {
   'training',
   *MAY_IMPORT['training'],
 }
+MAY_IMPORT['comparison'] = {'inference', 'photos', 'system', *REGISTRIES}
 MAY_IMPORT['commands'] = set(MAY_IMPORT)
 
 

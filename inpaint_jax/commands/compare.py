@@ -1,0 +1,124 @@
+r"""Compares the engine with other programs that fill holes, on your photos.
+
+  pip install -e '.[metrics,peers]'
+  python scripts/compare.py --photos=DIR --out=comparison
+
+fills holes of several kinds in photos with each method, and writes report.md,
+scores.csv and for each kind a page of pictures, KIND/index.html. The kinds:
+
+things   one to three smooth blobs, each of 1 to 5% of the photo
+wires    a few lines of 2 to 6 px across the whole width
+borders  6 to 14% missing on one to four sides
+text     a watermark in letters
+specks   discs of 1 to 7 px
+crops    crops of 256x256 with the masks that models are trained with
+
+Fillings and their scores are kept: a new method costs only itself, and
+--methods=engine --again fills with one method anew. The report shows what was
+kept of other methods as well. A method that is not installed is left out, with
+a line that says so.
+
+Outside a checkout the command is inpaint-jax-compare.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from inpaint_jax.system import (
+  atomic_files,
+  command_line,
+  errors,
+  user_paths,
+)
+
+_PHOTOS = flags.DEFINE_string('photos', '', 'Folder of photos.')
+_OUT = flags.DEFINE_string('out', '', 'Folder for all that is made.')
+_KINDS = flags.DEFINE_list(
+  'kinds', 'things,wires,borders,text,crops', 'Kinds of holes.'
+)
+_METHODS = flags.DEFINE_list(
+  'methods',
+  'mean,telea,pypatchmatch,engine',
+  'Methods: those, resynthesizer, gmic, shiftmap, and variants of the engine.',
+)
+_MODEL = flags.DEFINE_string(
+  'model', '', 'Model of the engine, as for inpaint-jax; "" = its default.'
+)
+_NUM_PHOTOS = flags.DEFINE_integer(
+  'num_photos', 20, 'Photos, evenly spaced over the folder.', 1
+)
+_NUM_CROPS = flags.DEFINE_integer(
+  'num_crops', 60, 'Photos to take a crop from, in the same way.', 1
+)
+_SEED = flags.DEFINE_integer('seed', 0, 'Of the holes and crops.', 0)
+_WORKERS = flags.DEFINE_integer(
+  'workers', 1, 'Processes; several make the seconds meaningless.', 1
+)
+_AGAIN = flags.DEFINE_bool('again', False, 'Fill again what is there.')
+_QUICK = flags.DEFINE_bool(
+  'quick', False, 'Leave out LPIPS by VGG16 and how often holes are found.'
+)
+
+
+def main(argv: Sequence[str]) -> None:
+  """Fills, scores and reports as the flags say."""
+  command_line.refuse_arguments(argv)
+  for flag in (_PHOTOS, _OUT):
+    if not flag.value:
+      raise errors.UserError(f'no --{flag.name}; name a folder')
+  folder = user_paths.local(_PHOTOS.value, 'photos')
+  out = user_paths.local(_OUT.value, 'out')
+  # JAX takes a second to import: --help and wrong flags need not wait for it.
+  from inpaint_jax import inference
+  from inpaint_jax.comparison import (
+    fills,
+    methods,
+    pictures,
+    report,
+    scores,
+  )
+
+  for kind in _KINDS.value:
+    errors.choose(dict.fromkeys(pictures.KINDS), kind, 'kinds')
+  names = methods.installed(_METHODS.value)
+  scorer = scores.Scorer(quick=_QUICK.value)
+  tables, scored = [], {}
+  for kind in _KINDS.value:
+    count = _NUM_CROPS.value if kind == 'crops' else _NUM_PHOTOS.value
+    photos = pictures.choose_photos(folder, count)
+    created = pictures.create(kind, photos, _SEED.value)
+    for picture in created:
+      pictures.save(out / kind, picture)
+    for name in names:
+      fills.fill_all(
+        name,
+        created,
+        out / kind,
+        model=_MODEL.value or inference.DEFAULT_MODEL,
+        again=_AGAIN.value,
+        workers=_WORKERS.value,
+      )
+    shown = [
+      name
+      for name in methods.known()
+      if all(
+        fills.is_filled(out / kind / name / f'{x.name}.png', x) for x in created
+      )
+    ]
+    rows = {name: [] for name in shown}
+    for picture in created:
+      paths = {x: out / kind / x / f'{picture.name}.png' for x in shown}
+      for name, one in scorer.score(picture, paths).items():
+        rows[name].append(one)
+    scored[kind] = rows
+    tables.append(report.table(kind, rows))
+    print(f'\n{tables[-1]}', flush=True)
+    report.write_page(out / kind / 'index.html', kind, created, shown)
+  atomic_files.write(out / 'report.md', '\n\n'.join(tables).encode() + b'\n')
+  report.write_csv(out / 'scores.csv', scored)
+
+
+def run() -> None:
+  """Starts the command line."""
+  command_line.run(main)

@@ -1,0 +1,1 @@
+"""The engine beside other ways to fill holes, on whole photos."""

@@ -1,0 +1,127 @@
+"""Fills pictures with methods; results are kept as PNG files.
+
+A file says in its text what was filled and how long it took, so that no result
+is made twice unless the picture has changed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+import contextlib
+import multiprocessing
+import os
+import pathlib
+import time
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from inpaint_jax.comparison import methods, pictures
+from inpaint_jax.system import atomic_files
+
+# Keys of the text in a PNG file.
+_PICTURE, _SECONDS = 'Picture', 'Seconds'
+
+
+def fill_all(
+  method: str,
+  to_fill: Sequence[pictures.Picture],
+  folder: pathlib.Path,
+  *,
+  model: str,
+  again: bool = False,
+  workers: int = 1,
+) -> None:
+  """Fills pictures that a method has not filled yet.
+
+  The first call in each process is not timed.
+
+  Args:
+    method: its name.
+    to_fill: the pictures.
+    folder: OUT/KIND; results go to METHOD/ in it.
+    model: of the engine.
+    again: whether to fill those that are there, too.
+    workers: processes that share the work.
+  """
+  folder = folder / method
+  folder.mkdir(parents=True, exist_ok=True)
+  left = [
+    picture
+    for picture in to_fill
+    if again or not is_filled(folder / f'{picture.name}.png', picture)
+  ]
+  workers = min(workers, len(left))
+  if workers <= 1:
+    _fill_some(method, left, folder, model)
+    return
+  parts = [left[i::workers] for i in range(workers)]
+  context = multiprocessing.get_context('spawn')
+  with futures.ProcessPoolExecutor(workers, context) as pool:
+    jobs = [
+      pool.submit(_fill_some, method, part, folder, model) for part in parts
+    ]
+    for job in jobs:
+      job.result()
+
+
+def is_filled(path: pathlib.Path, picture: pictures.Picture) -> bool:
+  """Returns whether a file is a filling of this very picture."""
+  try:
+    return _text(path).get(_PICTURE) == picture.digest
+  except (OSError, SyntaxError):
+    return False
+
+
+def seconds(path: pathlib.Path) -> float:
+  """Returns the seconds that a filling took."""
+  return float(_text(path)[_SECONDS])
+
+
+def _fill_some(
+  method: str,
+  to_fill: Sequence[pictures.Picture],
+  folder: pathlib.Path,
+  model: str,
+) -> None:
+  if not to_fill:
+    return
+  with _quiet():
+    fill = methods.create(method, model)
+    # Compiles, and loads libraries.
+    fill(to_fill[0].truth, to_fill[0].hole)
+    for picture in to_fill:
+      filled, taken = _timed(fill, picture)
+      text = PngImagePlugin.PngInfo()
+      text.add_text(_PICTURE, picture.digest)
+      text.add_text(_SECONDS, f'{taken:.4f}')
+      with atomic_files.replacing(folder / f'{picture.name}.png') as path:
+        Image.fromarray(filled).save(
+          path, 'PNG', compress_level=1, pnginfo=text
+        )
+
+
+def _timed(
+  fill: Callable[[np.ndarray, np.ndarray], np.ndarray],
+  picture: pictures.Picture,
+) -> tuple[np.ndarray, float]:
+  start = time.perf_counter()
+  filled = fill(picture.truth, picture.hole)
+  return filled, time.perf_counter() - start
+
+
+def _text(path: pathlib.Path) -> dict[str, str]:
+  with Image.open(path) as image:
+    return dict(getattr(image, 'text', {}))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Keeps what compiled libraries write to stderr off the terminal."""
+  kept = os.dup(2)
+  with open(os.devnull, 'wb') as nowhere:
+    os.dup2(nowhere.fileno(), 2)
+    try:
+      yield
+    finally:
+      os.dup2(kept, 2)
+      os.close(kept)

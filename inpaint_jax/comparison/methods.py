@@ -1,0 +1,66 @@
+"""The methods that are compared: the engine in some ways, and the peers.
+
+Attributes:
+  ENGINE: name to the keyword arguments of the engine.
+"""
+
+from collections.abc import Iterable
+import functools
+from typing import Any
+
+import numpy as np
+
+from inpaint_jax import baselines, inference
+from inpaint_jax.comparison import peers
+from inpaint_jax.system import errors
+
+ENGINE: dict[str, dict[str, Any]] = {
+  'engine': {},
+  'engine-without-texture': {'texture': False},
+}
+
+
+def create(name: str, model: str) -> baselines.Baseline:
+  """Returns a method as a function (image, hole) -> filled image.
+
+  Args:
+    name: one of ENGINE or peers.PEERS.
+    model: what the engine loads, see `inference.load`.
+  """
+  if name in peers.PEERS:
+    return peers.PEERS[name]
+  return functools.partial(_inpainter(model), **ENGINE[name])
+
+
+def installed(names: Iterable[str]) -> list[str]:
+  """Returns the names of methods that can run; prints a line on the others.
+
+  Raises:
+    errors.UserError: a name is unknown.
+  """
+  found = []
+  for name in names:
+    errors.choose(dict.fromkeys(known()), name, 'methods')
+    wanted = peers.missing(name)
+    if wanted:
+      print(f'{name} is left out: {wanted} adds it')
+    else:
+      found.append(name)
+  return found
+
+
+def known() -> list[str]:
+  """Returns the names of all methods, in the order of tables."""
+  return [*peers.PEERS, *ENGINE]
+
+
+@functools.cache
+def _inpainter(model: str) -> Any:
+  inpainter = inference.load(model)
+
+  def fill(image: np.ndarray, hole: np.ndarray, **options: Any) -> np.ndarray:
+    # What the hole hides must not help.
+    blanked = np.where(hole[..., None], np.uint8(0), image)
+    return inpainter(blanked, hole, **options)
+
+  return fill

@@ -1,0 +1,113 @@
+"""Other programs that fill holes, as functions like those of baselines.
+
+A peer is a function (image uint8 [H, W, 3], hole bool [H, W]) -> filled image
+uint8 [H, W, 3], whose known pixels come back bit for bit. No peer sees what the
+hole hides. To add one, write its function and add a line to PEERS.
+
+Attributes:
+  PEERS: name to peer.
+"""
+
+import importlib.util
+
+import numpy as np
+from PIL import Image
+
+from inpaint_jax import baselines
+
+
+def resynthesizer(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+  """Fills with single pixels of like surroundings, as GIMP's Resynthesizer.
+
+  Harrison, Image Texture Tools, thesis, Monash University, 2005. With the
+  defaults of the PyPI package resynthesizer.
+  """
+  import resynthesizer as package
+
+  filled = package.resynthesize(
+    Image.fromarray(_blank(image, hole)), Image.fromarray(np.uint8(255) * hole)
+  )
+  return _composite(np.asarray(filled.convert('RGB')), image, hole)
+
+
+def gmic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+  """Fills with patches, by the command inpaint_matchpatch of G'MIC.
+
+  With its defaults, from the same seed every time; its threads let results
+  differ nevertheless.
+  """
+  import gmic as package
+
+  parts = [_blank(image, hole), np.uint8(255) * hole[..., None]]
+  # Its arrays have the axes x, y, z, c.
+  images = [
+    package.Image(part.swapaxes(0, 1)[:, :, None].astype(np.float32))
+    for part in parts
+  ]
+  result = package.run(
+    'srand 0 inpaint_matchpatch[0] [1]', package.ImageList(images)
+  )
+  filled = result[0].to_numpy()[:, :, 0].swapaxes(0, 1)
+  filled = np.clip(np.rint(filled), 0, 255).astype(np.uint8)
+  return _composite(filled, image, hole)
+
+
+def shiftmap(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+  """Fills with shifted copies of large regions, by OpenCV's xphoto.
+
+  He and Sun, Statistics of Patch Offsets for Image Completion, ECCV 2012. It is
+  in opencv-contrib-python-headless alone, in CIELAB as its documentation wants.
+  """
+  import cv2
+
+  lab = cv2.cvtColor(_blank(image, hole), cv2.COLOR_RGB2Lab)
+  filled = np.zeros_like(lab)
+  known = np.uint8(255) * ~hole
+  cv2.xphoto.inpaint(lab, known, filled, cv2.xphoto.INPAINT_SHIFTMAP)
+  filled = cv2.cvtColor(filled, cv2.COLOR_Lab2RGB)
+  return _composite(filled, image, hole)
+
+
+PEERS: dict[str, baselines.Baseline] = {
+  'mean': baselines.mean_fill,
+  'telea': baselines.telea,
+  'pypatchmatch': baselines.patchmatch,
+  'resynthesizer': resynthesizer,
+  'gmic': gmic,
+  'shiftmap': shiftmap,
+}
+
+# Modules that are not always installed, and the packages that have them.
+_NEEDED = {
+  'telea': ('cv2', 'opencv-python-headless'),
+  'pypatchmatch': ('patchmatch', 'pypatchmatch'),
+  'resynthesizer': ('resynthesizer', 'resynthesizer'),
+  'gmic': ('gmic', 'gmic'),
+  'shiftmap': (
+    'cv2.xphoto',
+    'opencv-contrib-python-headless, in place of opencv-python-headless',
+  ),
+}
+
+
+def missing(name: str) -> str:
+  """Returns what to install for a peer, '' if nothing is missing."""
+  module, package = _NEEDED.get(name, ('', ''))
+  if not module:
+    return ''
+  try:
+    found = importlib.util.find_spec(module)
+  except ImportError:
+    found = None
+  return '' if found else f'pip install {package}'
+
+
+def _blank(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+  """Returns the image with the mean colour of the known pixels in the hole."""
+  return baselines.mean_fill(image, hole)
+
+
+def _composite(
+  filled: np.ndarray, image: np.ndarray, hole: np.ndarray
+) -> np.ndarray:
+  return np.where(hole[..., None], filled, image)

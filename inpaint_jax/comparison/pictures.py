@@ -1,0 +1,140 @@
+"""Pictures to fill: whole photos or crops of them, each with a hole.
+
+A folder OUT/KIND has the truths as truth/000.png, the holes as hole/000.png and
+what a method made of them as METHOD/000.png.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import hashlib
+import pathlib
+
+import ml_collections
+import numpy as np
+from PIL import Image
+
+from inpaint_jax import masks
+from inpaint_jax.comparison import holes
+from inpaint_jax.photos import reading
+from inpaint_jax.system import errors
+
+# Whole photos are reduced to this longer side.
+MAX_SIDE = 1150
+CROP_SIDE = 256
+# The package's own masks that crops get in turn.
+CROP_MASKS = ('stamps', 'strokes', 'box')
+KINDS = (*holes.KINDS, 'crops')
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """A picture to fill.
+
+  Attributes:
+    name: the number in its file names, such as 007.
+    truth: uint8 [H, W, 3].
+    hole: bool [H, W], True = hole.
+  """
+
+  name: str
+  truth: np.ndarray
+  hole: np.ndarray
+
+  @property
+  def digest(self) -> str:
+    """A digest of truth and hole."""
+    return digest(self.truth, self.hole)
+
+
+def digest(*arrays: np.ndarray) -> str:
+  """Returns 16 hexadecimal digits that tell arrays apart."""
+  made = hashlib.sha256()
+  for array in arrays:
+    made.update(f'{array.dtype}{array.shape}'.encode())
+    made.update(np.ascontiguousarray(array))
+  return made.hexdigest()[:16]
+
+
+def choose_photos(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
+  """Returns photos of a folder, evenly spaced in the order of their names.
+
+  Raises:
+    errors.UserError: there is no photo.
+  """
+  endings = reading.extensions()
+  try:
+    files = sorted(folder.iterdir())
+  except OSError as error:
+    raise errors.UserError(
+      f'photos={folder} cannot be read: {error.strerror}'
+    ) from error
+  photos = [path for path in files if path.suffix.lower() in endings]
+  if not photos:
+    raise errors.UserError(f'there are no photos in photos={folder}')
+  places = np.linspace(0, len(photos), min(count, len(photos)), endpoint=False)
+  return [photos[int(place)] for place in places]
+
+
+def create(
+  kind: str, photos: Sequence[pathlib.Path], seed: int
+) -> list[Picture]:
+  """Returns the pictures of a kind, one a photo.
+
+  Args:
+    kind: a name in KINDS.
+    photos: their paths. Those that cannot be read, or are too small for a crop,
+      are left out.
+    seed: of the holes and crops.
+  """
+  errors.choose(dict.fromkeys(KINDS), kind, 'kinds')
+  created = []
+  for index, path in enumerate(photos):
+    try:
+      photo = reading.read(str(path))
+    except reading.UnreadableError as error:
+      print(f'{path.name} is left out: {error}')
+      continue
+    photo.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    image = np.asarray(photo)
+    if kind != 'crops':
+      hole = holes.draw(kind, seed, index, *image.shape[:2])
+    elif min(image.shape[:2]) >= CROP_SIDE:
+      image, hole = _crop(image, seed, index)
+    else:
+      print(f'{path.name} is left out: smaller than {CROP_SIDE} px')
+      continue
+    created.append(Picture(f'{index:03d}', image, hole))
+  return created
+
+
+def save(folder: pathlib.Path, picture: Picture) -> None:
+  """Writes truth and hole as PNG files, unless they are there."""
+  parts = {'truth': picture.truth, 'hole': np.uint8(255) * picture.hole}
+  for part, array in parts.items():
+    path = folder / part / f'{picture.name}.png'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or not np.array_equal(read(path), array):
+      Image.fromarray(array).save(path, compress_level=1)
+
+
+def read(path: pathlib.Path) -> np.ndarray:
+  """Returns the pixels of a PNG file, uint8 [H, W, 3] or [H, W]."""
+  with Image.open(path) as image:
+    return np.asarray(image)
+
+
+def _crop(
+  image: np.ndarray, seed: int, index: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns a crop at a random place, and its hole, of CROP_SIDE."""
+  rng = np.random.default_rng([seed, len(holes.KINDS), index])
+  top, left = (rng.integers(0, x - CROP_SIDE + 1) for x in image.shape[:2])
+  crop = image[top : top + CROP_SIDE, left : left + CROP_SIDE]
+  kind = CROP_MASKS[index % len(CROP_MASKS)]
+  sampler = masks.create_sampler(
+    ml_collections.ConfigDict({'kind': kind, 'strokes': 'medium'})
+  )
+  mask = masks.evaluation_masks(
+    sampler, seed, np.array([index]), CROP_SIDE, CROP_SIDE
+  )
+  return np.ascontiguousarray(crop), np.asarray(mask[0, ..., 0]) > 0

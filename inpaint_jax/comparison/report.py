@@ -1,0 +1,137 @@
+"""The tables and the page of pictures of a comparison."""
+
+from collections.abc import Mapping, Sequence
+import csv
+import html
+import io
+import pathlib
+
+import numpy as np
+from PIL import Image
+
+from inpaint_jax.comparison import pictures, scores
+from inpaint_jax.system import atomic_files
+
+# What others are held against.
+REFERENCE = 'pypatchmatch'
+# Columns whose median and mean a table has, with their decimals; of all there
+# are medians in the ratios.
+_DECIMALS = {
+  'hole_l1': 4,
+  'lpips_alex': 4,
+  'lpips_vgg': 4,
+  'texture': 2,
+  'seam': 2,
+  'psnr': 2,
+  'seconds': 2,
+}
+_RATIOS = ('hole_l1', 'lpips_alex', 'lpips_vgg')
+
+# From a method to the scores of each picture, in the pictures' order.
+Scores = Mapping[str, Sequence[scores.Scored]]
+
+
+def table(kind: str, scored: Scores) -> str:
+  """Returns the table of a kind of holes, in Markdown.
+
+  Each cell has the median over the pictures, and the mean in brackets; seconds
+  the median and the maximum. Ratios are those of means to PyPatchMatch's.
+  """
+  columns = [c for c in _DECIMALS if c in next(iter(scored.values()))[0].values]
+  reference = scored.get(REFERENCE)
+  ratios = [c for c in _RATIOS if reference and c in columns]
+  count = len(next(iter(scored.values())))
+  heads = ['', *columns, 'told apart', 'fooled', *(f'{c} / PM' for c in ratios)]
+  lines = [
+    f'## {kind}, {count} pictures',
+    '',
+    _row(
+      ['', *columns, 'told apart', 'fooled', *(f'{c} / PM' for c in ratios)]
+    ),
+    _row(['---'] * (3 + len(columns) + len(ratios))),
+  ]
+  for method, rows in scored.items():
+    cells = [method]
+    means = {}
+    for column in columns:
+      values = np.array([row.values[column] for row in rows])
+      means[column] = values.mean()
+      second = values.max() if column == 'seconds' else values.mean()
+      digits = _DECIMALS[column]
+      cells.append(f'{np.median(values):.{digits}f} ({second:.{digits}f})')
+    told = scores.of_set(rows)
+    cells += ['' if np.isnan(x) else f'{x:.0%}' for x in told]
+    for column in ratios:
+      of_reference = np.mean([x.values[column] for x in reference or ()])
+      cells.append(f'{means[column] / of_reference:.3f}')
+    lines.append(_row(cells))
+  return '\n'.join(lines)
+
+
+def write_csv(path: pathlib.Path, kinds: Mapping[str, Scores]) -> None:
+  """Writes the scores of every picture, one row for each filling."""
+  file = io.StringIO()
+  writer = csv.writer(file, lineterminator='\n')
+  writer.writerow(['kind', 'method', 'picture', *scores.COLUMNS])
+  for kind, scored in kinds.items():
+    for method, rows in scored.items():
+      for number, row in enumerate(rows):
+        cells = [row.values.get(column, '') for column in scores.COLUMNS]
+        writer.writerow([kind, method, number, *cells])
+  atomic_files.write(path, file.getvalue().encode())
+
+
+def write_page(
+  path: pathlib.Path,
+  kind: str,
+  shown: Sequence[pictures.Picture],
+  methods: Sequence[str],
+) -> None:
+  """Writes a page that shows what each method made of each picture.
+
+  Args:
+    path: OUT/KIND/index.html; the cut-outs go to OUT/KIND/cut/.
+    kind: of the holes.
+    shown: the pictures.
+    methods: their names, in the order of the columns.
+  """
+  folder = path.parent
+  body = []
+  for picture in shown:
+    cells = []
+    for part in ('truth', 'hole', *methods):
+      whole = f'{part}/{picture.name}.png'
+      cut = f'cut/{part}-{picture.name}.png'
+      _cut(folder / whole, folder / cut, picture, part)
+      cells.append(
+        f'<figure><a href="{whole}"><img src="{cut}" loading="lazy"></a>'
+        f'<figcaption>{html.escape(part)}</figcaption></figure>'
+      )
+    body.append(f'<h2>{picture.name}</h2><div>{"".join(cells)}</div>')
+  text = f"""<!doctype html><meta charset="utf-8"><title>{kind}</title>
+<style>body {{font: 14px sans-serif}} div {{display: flex; overflow-x: auto}}
+figure {{margin: 4px}}</style>
+<h1>{kind}</h1>
+<p>The box of the hole and {scores.MARGIN} px around it; a click shows the whole
+picture.</p>
+{''.join(body)}
+"""
+  atomic_files.write(path, text.encode())
+
+
+def _cut(
+  source: pathlib.Path,
+  target: pathlib.Path,
+  picture: pictures.Picture,
+  part: str,
+) -> None:
+  image = pictures.read(source)
+  if part == 'hole':
+    image = np.where(picture.hole[..., None], np.uint8(255), picture.truth)
+  target.parent.mkdir(parents=True, exist_ok=True)
+  rows, columns = scores.region(picture.hole)
+  Image.fromarray(image[rows, columns]).save(target, compress_level=1)
+
+
+def _row(cells: Sequence[str]) -> str:
+  return f'| {" | ".join(cells)} |'

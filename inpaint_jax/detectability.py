@@ -1,0 +1,121 @@
+"""Detectability: whether anything can tell filled images from true ones.
+
+A linear classifier on deep features of the hole and its boundary is trained on
+half of the images and asked about the other half. That is U-IDS and P-IDS of
+CoModGAN (Zhao et al., Large Scale Image Completion via Co-Modulated Generative
+Adversarial Networks, ICLR 2021, arXiv 2103.10428), with features of VGG16, of
+the place that was filled, instead of Inception's of the whole image, and ridge
+regression instead of a support vector machine.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from inpaint_jax import lpips
+
+# Pixels around the hole that are looked at as well.
+MARGIN = 6
+# Times that the images are halved anew; each half is trained on once.
+_SPLITS = 10
+# Of the ridge term, as a share of the features' mean energy.
+_RIDGE = 0.1
+
+
+class Detectability(NamedTuple):
+  """What the classifier says of images it was not trained on.
+
+  Attributes:
+    accuracy: the share that it takes for what they are; 0.5 = nobody can tell.
+    fooled: the share of fillings that it takes for more real than their truth;
+      0.5 is as many as can be expected.
+  """
+
+  accuracy: float
+  fooled: float
+
+
+def dilate(mask: jax.Array) -> jax.Array:
+  """Returns masks [B, H, W, 1] grown by MARGIN pixels to all sides."""
+  size = 2 * MARGIN + 1
+  return jax.lax.reduce_window(
+    mask, 0.0, jax.lax.max, (1, size, size, 1), (1, 1, 1, 1), 'SAME'
+  )
+
+
+def pool(maps: lpips.Maps, weight: jax.Array) -> jax.Array:
+  """Returns the sums of an image's features over a region.
+
+  Args:
+    maps: of VGG16, see lpips.DeepFeatures.
+    weight: [B, H, W, 1], the region, as from `dilate`; H and W are multiples of
+      16.
+
+  Returns:
+    [B, D]: for every channel of every layer the mean over the image of feature
+    times weight. Sums over parts of an image add up to those of the image; to
+    be divided by the weight's mean, which makes means of the region.
+  """
+  sums = []
+  for features in maps:
+    batch, height, width, _ = features.shape
+    stride = weight.shape[1] // height
+    coarse = jnp.reshape(weight, (batch, height, stride, width, stride))
+    coarse = jnp.mean(coarse, axis=(2, 4))[..., None]
+    sums.append(jnp.mean(features * coarse, axis=(1, 2)))
+  return jnp.concatenate(sums, axis=-1)
+
+
+def tell_apart(real: np.ndarray, filled: np.ndarray) -> Detectability:
+  """Returns how well a linear classifier tells fillings from their truths.
+
+  Args:
+    real: [N, D], features of the true images.
+    filled: [N, D], those of the same images filled.
+
+  Returns:
+    NaN for less than four images. What is equal counts half.
+  """
+  count = len(real)
+  if count < 4:
+    return Detectability(float('nan'), float('nan'))
+  right, fooled = [], []
+  for seed in range(_SPLITS):
+    order = np.random.default_rng(seed).permutation(count)
+    halves = order[: count // 2], order[count // 2 :]
+    for train, test in (halves, halves[::-1]):
+      scores = _classify(real[train], filled[train], real[test], filled[test])
+      # Above 0 = taken for real.
+      of_real, of_filled = scores
+      right += [*_share(of_real), *_share(-of_filled)]
+      fooled += [*_share(of_filled - of_real)]
+  return Detectability(float(np.mean(right)), float(np.mean(fooled)))
+
+
+def _share(score: np.ndarray) -> np.ndarray:
+  """Returns 1 where a score is positive, 0 where negative, 1/2 for 0."""
+  return (np.sign(np.round(score, 9)) + 1) / 2
+
+
+def _classify(
+  real: np.ndarray,
+  filled: np.ndarray,
+  test_real: np.ndarray,
+  test_filled: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Trains on the first two; returns scores of the others, above 0 = real."""
+  samples = np.concatenate([real, filled]).astype(np.float64)
+  mean, deviation = samples.mean(0), samples.std(0)
+  deviation = np.where(deviation > 0, deviation, 1)
+  count = samples.shape[1]
+
+  def normed(x: np.ndarray) -> np.ndarray:
+    return (x - mean) / deviation / np.sqrt(count)
+
+  samples = normed(samples)
+  wanted = np.repeat([1.0, -1.0], [len(real), len(filled)])
+  kernel = samples @ samples.T + _RIDGE * np.eye(len(samples))
+  weights = samples.T @ np.linalg.solve(kernel, wanted)
+  return normed(test_real) @ weights, normed(test_filled) @ weights
