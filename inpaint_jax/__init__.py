@@ -1,3 +1,3 @@
-"""Image inpainting in JAX and Flax: nets, losses, masks, training, metrics."""
+"""Image inpainting in JAX and Flax: models, losses, masks and training."""
 
 __version__ = '0.1.0'

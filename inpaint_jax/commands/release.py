@@ -133,12 +133,12 @@ def release(
       difference=measure_difference(model, released),
       has_samples=grid is not None,
     )
-    picture = folder / f'{name}.jpg'
+    image = folder / f'{name}.jpg'
     if grid is None:
-      print('no samples of this epoch: the card has no picture')
-      picture.unlink(missing_ok=True)
+      print('no samples of this epoch: the card has no image')
+      image.unlink(missing_ok=True)
     else:
-      picture.write_bytes(grid)
+      image.write_bytes(grid)
     card = model_card.render(facts)
     (folder / f'{name}.md').write_text(card, encoding='utf-8')
   except OSError as error:

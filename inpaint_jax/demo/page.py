@@ -26,7 +26,7 @@ around it. It has learnt from landscapes: small things in sky, grass, water or
 rock go best. Expect little of it with faces, letters and buildings.
 """
 _HINT = """
-Brush, eraser and brush size are beside the picture; undo, redo, zoom and clear
+Brush, eraser and brush size are beside the photo; undo, redo, zoom and clear
 above it. Paint a little beyond the outline of what should go.
 """
 _PRIVACY = """

@@ -111,7 +111,7 @@ def _describe_surprises(values: np.ndarray, count: int, name: str) -> list[str]:
   """Returns lines on what a user may not expect of a mask, uint8 [H, W]."""
   lines = []
   if count > 1:
-    lines.append(f'{name} holds {count} pictures; the first is the mask')
+    lines.append(f'{name} holds {count} images; the first is the mask')
   is_black, is_white = values < 64, values >= 192
   black, white = float(is_black.mean()), float(is_white.mean())
   grey = float((~is_black & ~is_white).mean())
@@ -136,7 +136,7 @@ def _shows(values: np.ndarray, photo: np.ndarray) -> bool:
 
 def _is_photo(name: str) -> errors.UserError:
   return errors.UserError(
-    f'the mask {name} is the photo itself; name a picture that is white where '
+    f'the mask {name} is the photo itself; name an image that is white where '
     'the hole is and black elsewhere'
   )
 
@@ -149,7 +149,7 @@ def _check_aspect(hole: np.ndarray, height: int, width: int, name: str) -> None:
   ]
   if max(low for low, _ in factors) >= min(high for _, high in factors):
     raise errors.UserError(
-      f'the picture is {width}x{height} pixels, the mask {name} '
+      f'the photo is {width}x{height} pixels, the mask {name} '
       f'{hole.shape[1]}x{hole.shape[0]}; bring the mask to the size of the '
-      'picture, or to its aspect'
+      'photo, or to its aspect'
     )

@@ -98,7 +98,7 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
   for key, value in getattr(image, 'text', {}).items():
     if key != 'XML:com.adobe.xmp' and not key.startswith('Raw profile type '):
       if previews.shows_picture(_raw(str(value))):
-        found.add(f'picture in the text {key!r}')
+        found.add(f'image in the text {key!r}')
       else:
         text.append((key, str(value)))
   records = _iptc(image)
@@ -108,7 +108,7 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
   comment = _bytes(info.get('comment')) if image.format == 'JPEG' else b''
   if previews.shows_picture(comment):
     comment = b''
-    found.add('picture in the comment')
+    found.add('image in the comment')
   if found:
     notes.append(
       'left out, since they may show the photo as it was: '

@@ -46,7 +46,7 @@ def read(
   Raises:
     errors.UserError: there is no photo that can be read.
   """
-  name = name or reading.path_of(source) or 'the picture'
+  name = name or reading.path_of(source) or 'the photo'
   with (
     reading.unreadable_as_user_error(name),
     reading.opened(source, max_pixels, max_bytes) as image,
@@ -136,10 +136,10 @@ def _describe_surprises(
     lines.append(f'it is a {_format(image)} file, whatever its name says')
   count = getattr(image, 'n_frames', 1)
   if count > 1 and image.format == 'PSD':
-    lines.append(f'it holds {count} layers, which are taken as one picture')
+    lines.append(f'it holds {count} layers, which are taken as one image')
   elif count > 1:
     which = 'main one' if image.format == 'HEIF' else 'first'
-    lines.append(f'it holds {count} pictures, of which this is the {which}')
+    lines.append(f'it holds {count} images, of which this is the {which}')
   bits = _bit_depth(image)
   if bits > 8:
     lines.append(f'its {bits} bits were brought to 8')

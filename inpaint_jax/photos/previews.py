@@ -156,7 +156,7 @@ def clean_xmp(xmp: bytes) -> tuple[bytes, set[str]]:
   _clean(document.documentElement, found)
   cleaned = ''.join(x.toxml() for x in document.childNodes).encode()
   if shows_picture(cleaned):
-    raise ValueError('a picture in it lies outside of its properties')
+    raise ValueError('an image in it lies outside of its properties')
   return (cleaned, found) if found else (xmp, found)
 
 

@@ -218,7 +218,7 @@ def opened(
         )
       if _lacks_picture(image):
         raise UnreadableError(
-          'a file of layers without a picture of all of them; '
+          'a file of layers without an image of all of them; '
           f'{unread_files.SAVE_AS}'
         )
       yield image
@@ -231,7 +231,7 @@ def opened(
     with _rewound(source) as file:
       kind = unread_files.explain(file.read(512), ending)
     raise UnreadableError(
-      kind or 'not a picture, or its header is damaged'
+      kind or 'not an image, or its header is damaged'
     ) from error
   except Exception as error:
     # Damaged files raise exceptions of any kind in Pillow and libvips. Those of

@@ -120,7 +120,7 @@ def find_fault(file: BinaryIO) -> str:
   if len(sizes) > 1 and max(sizes[1:]) > factor * sizes[0]:
     width, height = (directories[0].get(tag) for tag in (_WIDTH, _HEIGHT))
     return (
-      f'its first picture, {width}x{height}, is a preview of another in it; '
+      f'its first image, {width}x{height}, is a preview of another in it; '
       'save that as JPEG, PNG or TIFF'
     )
   return ''

@@ -6,7 +6,7 @@ of 8, and the outputs, float32 [B, H, W, 3] in [0, 1]:
 
 filled   the composite: the model's image in the hole, elsewhere `image`, bit
          for bit
-picture  the model's whole image
+output   the model's whole image
 
 What `image` holds in the hole does not matter. The weights are in the file. In
 a file of type float16 the kernels of the convolutions, which are nearly all of
@@ -30,7 +30,7 @@ from inpaint_jax.system import atomic_files, errors
 
 # Channels of the inputs, and names of the outputs.
 INPUTS = {'image': 3, 'mask': 1}
-OUTPUTS = ('filled', 'picture')
+OUTPUTS = ('filled', 'output')
 # Of height and width. The UNet halves them three times.
 MULTIPLE = 8
 # Largest accepted difference between the file and the model in JAX, of [0, 1].
@@ -61,7 +61,7 @@ class Format(NamedTuple):
 def create_function(
   model: TrainedModel,
 ) -> Callable[[Any, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-  """Returns `fn(variables, image, mask) -> (filled, picture)`, see above.
+  """Returns `fn(variables, image, mask) -> (filled, output)`, see above.
 
   It computes in float32, also if the model was trained in bfloat16.
   """
@@ -75,8 +75,8 @@ def create_function(
     outputs: Any = module.apply(
       variables, image * (1 - mask), mask, train=False
     )
-    picture = jnp.clip(model.loss.to_image(outputs), 0, 1)
-    return jnp.where(mask > 0.5, picture, image), picture
+    output = jnp.clip(model.loss.to_image(outputs), 0, 1)
+    return jnp.where(mask > 0.5, output, image), output
 
   return fn
 
@@ -158,7 +158,7 @@ FORMATS: dict[str, Format] = {
     to_onnx,
     lambda path: onnx_runtime.OnnxFill(path).run,
     ('onnx', 'onnxruntime'),
-    'filled, picture = onnxruntime.InferenceSession({path!r}).run(\n'
+    'filled, output = onnxruntime.InferenceSession({path!r}).run(\n'
     "    None, {{'image': image, 'mask': mask}})",
   ),
   'stablehlo': Format(
@@ -167,7 +167,7 @@ FORMATS: dict[str, Format] = {
     (),
     'run = jax.jit(jax.export.deserialize(\n'
     "    bytearray(open({path!r}, 'rb').read())).call)\n"
-    '  filled, picture = run(image, mask)',
+    '  filled, output = run(image, mask)',
   ),
 }
 

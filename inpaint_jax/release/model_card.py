@@ -13,11 +13,11 @@ from inpaint_jax.runs.trained_model import OLD_SPLIT, TrainedModel
 _METRICS = {
   'hole_l1': ('mean error within the hole', 'low'),
   'hole_psnr': ('dB within the hole', 'high'),
-  'psnr': ('dB over the picture', 'high'),
+  'psnr': ('dB over the image', 'high'),
   'ssim': ('structural similarity, at most 1', 'high'),
   'lpips': ('perceptual distance', 'low'),
   'seam_ratio': ("steps across the hole's rim, 1 = as in the truth", 'one'),
-  'seconds': ('seconds a picture', 'low'),
+  'seconds': ('seconds an image', 'low'),
   'l1': ('mean error of the whole output', 'low'),
   'l2': ('mean squared error of the whole output', 'low'),
   'cosine': ('of colours, whole output, at most 1', 'high'),
@@ -103,7 +103,7 @@ def _top(facts: Facts) -> str:
   rows = [
     ('file', f'`{facts.name}.safetensors`, {facts.size / 1e6:.2f} MB'),
     ('SHA-256', f'`{facts.digest}`'),
-    ('net', f'{title(config.model.name)} ({features}), {count:,} parameters'),
+    ('model', f'{title(config.model.name)} ({features}), {count:,} parameters'),
     ('working size', f'{size}x{size} pixels'),
     ('loss', f'`{config.loss}`{weight}'),
     ('holes in training', f'`{config.masks.kind}`'),
@@ -116,18 +116,18 @@ def _top(facts: Facts) -> str:
     ('written by', f'inpaint_jax {__version__}'),
   ]
   caption = _paragraph(
-    '*Validation pictures, which the net did not learn from: original, with '
-    "holes, the net's output, and the composite, in which every known pixel is "
-    "the original's. Drawn in training, after the epoch of this checkpoint.*"
+    '*Validation images, which the model did not learn from: original, with '
+    "holes, the model's output, and the composite, in which every known pixel "
+    "is the original's. Drawn in training, after the epoch of this checkpoint.*"
   )
-  picture = (
-    '![Photographs with holes, and what the net makes of them]'
+  image = (
+    '![Photographs with holes, and what the model makes of them]'
     f'({facts.name}.jpg)'
   )
   sections = [
     f'# {facts.name}',
-    'A net that fills the holes of photographs.',
-    *([picture, caption] if facts.has_samples else []),
+    'A model that fills the holes of photographs.',
+    *([image, caption] if facts.has_samples else []),
     _table(rows[0], rows[1:], texts=2),
   ]
   return '\n\n'.join(sections)
@@ -154,7 +154,7 @@ To train on from it, `--config.init_from={facts.source}`."""
 def _recipe(facts: Facts) -> str:
   steps = facts.model.step // facts.model.info['epoch']
   images = steps * facts.model.config.batch_size
-  last = f'An epoch was {images:,} pictures.'
+  last = f'An epoch was {images:,} images.'
   if any('=DIR' in command for command in facts.commands):
     last += ' `DIR` is the folder of photographs.'
   lines = ['## Recipe', '', '```', *facts.commands, '```', '', last]
@@ -165,6 +165,8 @@ def _metrics(facts: Facts) -> str:
   report, difference = facts.report, facts.difference
   config, means = report['config'], report['metrics']
   size = config['data']['image_size']
+  # Reports of earlier versions count `pictures`.
+  count = report['images'] if 'images' in report else report['pictures']
   rows = []
   for name in _measured(means):
     text, _ = _METRICS.get(name, ('', ''))
@@ -176,7 +178,7 @@ def _metrics(facts: Facts) -> str:
       tables += [f'`{name}` by the area of the hole:', _by_area(report, name)]
   body = '\n\n'.join(tables)
   head = _paragraph(
-    f'Means over the {report["pictures"]:,} pictures of the test split, '
+    f'Means over the {count:,} images of the test split, '
     f'{size}x{size}, with holes of kind `{config["masks"]["kind"]}`, as '
     "`--mode=evaluate` measured them on the run's checkpoint; the best of each "
     'row in bold. All but the rows of the whole output are of the composite in '
@@ -218,7 +220,7 @@ def _limits(facts: Facts) -> str:
     'enlarged.',
     *([f'Better on the test above: {"; ".join(better)}.'] if better else []),
     *([f'Split: {OLD_SPLIT}.'] if facts.model.has_old_split else []),
-    'It was measured on no other pictures and holes than those. Subjects '
+    'It was measured on no other images and holes than those. Subjects '
     'unlike its data, such as faces, text and rooms, have to be tried.',
     'What it paints is made up, and no evidence of what was there.',
   ]
@@ -233,7 +235,7 @@ def _by_area(report: Mapping[str, Any], name: str) -> str:
     low, high, count = (same[0][key] for key in ('low', 'high', 'count'))
     marked = _mark_best(name, [row['means'].get(name) for row in same])
     rows.append([f'{low:.0%} to {high:.0%}', f'{count:,}', *marked])
-  return _table(['hole', 'pictures', *map(title, buckets)], rows, texts=1)
+  return _table(['hole', 'images', *map(title, buckets)], rows, texts=1)
 
 
 def _mark_best(name: str, values: Sequence[float | None]) -> list[str]:

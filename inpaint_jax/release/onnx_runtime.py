@@ -70,6 +70,9 @@ class OnnxFill:
         'scripts/export.py wrote'
       )
     self.size = int(size)
+    # The composite and the model's image, which earlier versions named
+    # otherwise.
+    self._outputs = [x.name for x in self._session.get_outputs()]
 
   def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Returns the model's image.
@@ -81,15 +84,15 @@ class OnnxFill:
     Returns:
       float32 [B, H, W, 3] in [0, 1].
     """
-    return self.run(image, mask, ['picture'])[0]
+    return self._run(self._outputs[1:], image, mask)[0]
 
-  def run(
-    self,
-    image: np.ndarray,
-    mask: np.ndarray,
-    outputs: Sequence[str] = ('filled', 'picture'),
+  def run(self, image: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
+    """Returns the composite and the model's image; see __call__."""
+    return self._run(self._outputs, image, mask)
+
+  def _run(
+    self, outputs: Sequence[str], image: np.ndarray, mask: np.ndarray
   ) -> list[np.ndarray]:
-    """Returns outputs of the file, by default its composite and its image."""
     inputs = {'image': image, 'mask': mask}
     feed = {name: np.asarray(x, np.float32) for name, x in inputs.items()}
     return self._session.run(outputs, feed)

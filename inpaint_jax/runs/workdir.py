@@ -11,7 +11,7 @@ events.out.*        the curves, for TensorBoard
 profile/            a trace of some steps, for TensorBoard and Perfetto
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 import contextlib
 import errno
 import math
@@ -246,12 +246,24 @@ def _differences(
     traverse_util.flatten_dict(config.to_dict(), sep='.')
     for config in (there, here)
   )
+  free = {*FREE_FIELDS, *_FREE_OF_STEPS}
+  free |= {name for name in new if _is_longer(name, old, new)}
+  return describe_differences(old, new, free)
+
+
+def describe_differences(
+  old: Mapping[str, Any], new: Mapping[str, Any], free: Set[str]
+) -> list[str]:
+  """Returns a text for each field that two configs do not share.
+
+  Args:
+    old, new: {'a.b': value} of the config that was found, and of this one.
+    free: names of fields that may differ.
+  """
   return [
     f'{name} ({old.get(name, "absent")} there, {new.get(name, "absent")} here)'
-    for name in sorted(old.keys() | new.keys())
+    for name in sorted((old.keys() | new.keys()) - free)
     if old.get(name) != new.get(name)
-    and name not in FREE_FIELDS + _FREE_OF_STEPS
-    and not _is_longer(name, old, new)
   ]
 
 

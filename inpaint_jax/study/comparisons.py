@@ -25,7 +25,7 @@ class Member:
   diverged: int
 
   def by_seed(self, name: str) -> dict[int, Any]:
-    """Returns {seed: what its row has as test/l1, pictures/l1 or the like}."""
+    """Returns {seed: what its row has as test/l1, images/l1 or the like}."""
     values = {row['seed']: row.get(name) for row in self.rows}
     return {seed: x for seed, x in values.items() if x is not None}
 
@@ -39,8 +39,8 @@ class Member:
     return statistics.compare(
       self.by_seed(f'test/{metric}'),
       other.by_seed(f'test/{metric}'),
-      self.by_seed(f'pictures/{metric}'),
-      other.by_seed(f'pictures/{metric}'),
+      self.by_seed(f'images/{metric}'),
+      other.by_seed(f'images/{metric}'),
     )
 
 

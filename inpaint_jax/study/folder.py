@@ -5,9 +5,9 @@ dataset.json     the name of the dataset of all runs
 runs/RUN/        the folder of a run (see runs/workdir.py), and in it:
   log.txt          what the training printed
   result.json      the row of the run, written when it is finished
-  per_picture.npz  results.METRICS of each test image
-  pictures.npz     the test images that the report shows
-results.csv, curves.csv, per_picture.npz
+  per_image.npz    results.METRICS of each test image
+  images.npz       the test images that the report shows
+results.csv, curves.csv, per_image.npz
                  the tables of all runs, see results.py
 baselines.json   test metrics of the methods that need no training
 report.md        with its plots, made from study.json and the tables alone
@@ -40,11 +40,7 @@ def check(workdir: pathlib.Path, study: plan.Plan) -> None:
     )
   new = plan.fields(study.base)
   old = read(workdir).get('base', new)
-  differences = [
-    f'{name} ({old.get(name, "absent")} there, {new.get(name, "absent")} here)'
-    for name in sorted(old.keys() | new.keys())
-    if name != 'seed' and old.get(name) != new.get(name)
-  ]
+  differences = workdirs.describe_differences(old, new, {'seed'})
   if differences:
     raise errors.UserError(
       f'workdir={workdir} holds a study of another protocol: '
@@ -118,13 +114,14 @@ def read_rows(
   for name in names:
     run = run_folder(workdir, name)
     if (run / 'result.json').exists():
-      row = json_files.read(run / 'result.json')
+      row = results.renamed(json_files.read(run / 'result.json'))
       results.check_schema(run / 'result.json', row.get('schema'))
       if curves := results.read_curves(run / 'metrics.csv'):
         row['curves'] = curves['']
-      if (run / 'per_picture.npz').exists():
-        with np.load(run / 'per_picture.npz') as arrays:
-          row |= {f'pictures/{x}': arrays[x] for x in results.METRICS}
+      arrays_path = results.find(run, 'per_image.npz')
+      if arrays_path.exists():
+        with np.load(arrays_path) as arrays:
+          row |= {f'images/{x}': arrays[x] for x in results.METRICS}
       first[name] = row
     elif name in table:
       first[name] = table[name]

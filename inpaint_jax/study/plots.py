@@ -163,7 +163,7 @@ def sweep(found: Sequence[comparisons.Sweep], path: pathlib.Path) -> None:
     axes.legend(loc='center left', bbox_to_anchor=(1, 0.5))
 
 
-def picture_grid(
+def photo_grid(
   filled: Mapping[str, np.ndarray],
   given: Mapping[str, np.ndarray],
   path: pathlib.Path,

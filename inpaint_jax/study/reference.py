@@ -19,7 +19,7 @@ REASONS = {
     'photos it has seen parts of; here splits are by photo'
   ),
   'masks': (
-    'its test masks are drawn anew in every test; here each test picture has '
+    'its test masks are drawn anew in every test; here each test image has '
     'one mask, the same in every run'
   ),
   'output': (
@@ -37,7 +37,7 @@ REASONS = {
     'above'
   ),
   'machine': 'another machine',
-  'size': 'another size of pictures, another number of them, other steps',
+  'size': 'another size of images, another number of them, other steps',
 }
 
 
@@ -58,7 +58,7 @@ class Number(NamedTuple):
 # Of each error in the test.
 _TEST = 'size splits masks output'
 _UNET, _OTHER = 'model/unet', 'model/encoder_decoder'
-_ONE = 'a 256x256 picture on a CPU'
+_ONE = 'a 256x256 image on a CPU'
 _TIME = 'inference_seconds'
 NUMBERS = [
   Number(f'{what}, L1', theirs, name, 'test/l1', f'{_TEST} {why}')

@@ -3,7 +3,7 @@
 No sentence here states a result; the numbers choose the sentences.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import importlib.util
 import pathlib
 from typing import Any
@@ -19,6 +19,7 @@ from inpaint_jax.study import (
   results,
   statistics,
 )
+from inpaint_jax.study.markdown import mean, signed, table, values
 from inpaint_jax.system import atomic_files, errors, json_files
 
 # The columns of the tables: the heading and the number of decimals.
@@ -80,12 +81,11 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       plots.curves(comparison, workdir / f'curves_{comparison.key}.png')
     if any(sweep.chosen for sweep in sweeps):
       plots.sweep(sweeps, workdir / 'sweep.png')
-    given, filled = _read_pictures(workdir, rows)
+    given, filled = _read_photos(workdir, rows)
     if filled:
-      plots.picture_grid(filled, given, workdir / 'pictures.jpg')
-    photos = _show(
-      workdir, 'Six test photographs, filled by each cell', 'pictures.jpg'
-    )
+      plots.photo_grid(filled, given, workdir / 'images.jpg')
+    shown = results.find(workdir, 'images.jpg').name
+    photos = _show(workdir, 'Six test photographs, filled by each cell', shown)
     sections = [
       _head(rows, folder.read(workdir)),
       _in_short(compared),
@@ -106,13 +106,14 @@ def _show(workdir: pathlib.Path, title: str, name: str) -> str:
   return f'\n\n![{title}]({name})' if (workdir / name).exists() else ''
 
 
-def _read_pictures(
+def _read_photos(
   workdir: pathlib.Path, rows: Sequence[results.Row]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
   """Returns true and masked images, and the composites of each cell."""
   given, filled = {}, {}
   for row in rows:
-    path = folder.run_folder(workdir, results.row_name(row)) / 'pictures.npz'
+    run = folder.run_folder(workdir, results.row_name(row))
+    path = results.find(run, 'images.npz')
     name = row['names'] or row['cell']
     if name not in filled and path.exists():
       with np.load(path) as arrays:
@@ -140,14 +141,14 @@ One factor at a time from the base: {base['model']}, {base['loss']}, \
 {base['optimizer']} at {base['learning_rate']:g}. {count}: \
 {len({row['cell'] for row in rows})} cells, seeds {seeds}.
 
-{command}- Pictures: {base['dataset'].split('/')[0]}, {_size(base)} for \
+{command}- Images: {base['dataset'].split('/')[0]}, {_size(base)} for \
 training, validation and test.
-- Training: {_values(finished, 'steps')} steps of \
-{_values(rows, 'batch_size')} pictures, without early stopping; what is \
+- Training: {values(finished, 'steps')} steps of \
+{values(rows, 'batch_size')} images, without early stopping; what is \
 tested is the epoch with the least validation loss.
 - Time: {minutes:.0f} minutes over all runs, training and test, on \
-{_values(rows, 'device')}, {_values(rows, 'cores')} core(s) a run.
-- Versions: {_values(rows, 'versions')}.
+{values(rows, 'device')}, {values(rows, 'cores')} core(s) a run.
+- Versions: {values(rows, 'versions')}.
 - {_sameness(rows)}"""
 
 
@@ -158,22 +159,12 @@ def _base(rows: Sequence[results.Row]) -> results.Row:
 def _size(row: results.Row) -> str:
   side = row['image_size']
   counts = ' / '.join(f'{row[f"num_{x}"]:,}' for x in ('train', 'val', 'test'))
-  return f'{side}x{side}, {counts} pictures'
-
-
-def _values(rows: Sequence[results.Row], column: str) -> str:
-  """Returns the different values of a column, in order of appearance."""
-  values = dict.fromkeys(
-    row[column] for row in rows if row[column] not in (None, '')
-  )
-  return ' and '.join(
-    f'{x:,}' if isinstance(x, int) else str(x) for x in values
-  )
+  return f'{side}x{side}, {counts} images'
 
 
 def _sameness(rows: Sequence[results.Row]) -> str:
-  columns = {'pictures': 'data_hash', 'test masks': 'mask_hash'}
-  found = {name: _values(rows, column) for name, column in columns.items()}
+  columns = {'images': 'data_hash', 'test masks': 'mask_hash'}
+  found = {name: values(rows, column) for name, column in columns.items()}
   differing = [x for x, hashes in found.items() if len(hashes.split()) != 1]
   if differing:
     return (
@@ -181,7 +172,7 @@ def _sameness(rows: Sequence[results.Row]) -> str:
       'compared.** See the columns of hashes in results.csv.'
     )
   return (
-    f'All runs had the same pictures (hash {found["pictures"]}), and the same '
+    f'All runs had the same images (hash {found["images"]}), and the same '
     f'masks in the test (hash {found["test masks"]}).'
   )
 
@@ -237,7 +228,7 @@ def _compare(comparison: comparisons.Comparison, workdir: pathlib.Path) -> str:
   curves = _show(workdir, title, f'curves_{key}.png')
   return f"""## {title[0].upper()}{title[1:]}
 
-{_table(['', *_HEADINGS, 'seeds'], rows)}
+{table(['', *_HEADINGS, 'seeds'], rows)}
 
 Mean ± standard deviation over the seeds.{words}{bars}{curves}"""
 
@@ -257,15 +248,15 @@ def _in_words(ours: comparisons.Member, base: comparisons.Member) -> str:
       is_better = (found.sign < 0) == statistics.is_error(metric)
       word = 'better' if is_better else 'worse'
       verdict = f'**{word}, by more than the spread**'
-    intervals = {'seeds': found.seeds, 'test pictures': found.pictures}
+    intervals = {'seeds': found.seeds, 'test images': found.images}
     ranges = '; '.join(
-      f'{_signed(x[0], decimals)} to {_signed(x[1], decimals)} over {what}'
+      f'{signed(x[0], decimals)} to {signed(x[1], decimals)} over {what}'
       for what, x in intervals.items()
       if x is not None
     )
     ranges = f' ({ranges})' if ranges else ''
-    mean = _signed(found.mean, decimals)
-    parts.append(f'{name} {mean}{unit}{ranges}: {verdict}')
+    by = signed(found.mean, decimals)
+    parts.append(f'{name} {by}{unit}{ranges}: {verdict}')
   return f'- {ours.label}: {"; ".join(parts)}.'
 
 
@@ -279,8 +270,8 @@ def _sweeps(sweeps: Sequence[comparisons.Sweep], workdir: pathlib.Path) -> str:
       elif rate == sweep.chosen:
         edge = ', at the edge of what was tried' if sweep.is_at_edge else ''
         note = f'chosen{edge}'
-      loss = _mean(member.summary('val/loss'), 5)
-      psnr = _mean(member.summary('test/hole_psnr'), 2)
+      loss = mean(member.summary('val/loss'), 5)
+      psnr = mean(member.summary('test/hole_psnr'), 2)
       name = sweep.name.rpartition('/')[2]
       rows.append([name, f'{rate:g}', loss, psnr, note])
   if not rows:
@@ -291,7 +282,7 @@ def _sweeps(sweeps: Sequence[comparisons.Sweep], workdir: pathlib.Path) -> str:
 
 Chosen on the validation loss (mean over the seeds); the test had no part in it.
 
-{_table(header, rows)}{plot}"""
+{table(header, rows)}{plot}"""
 
 
 def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> str:
@@ -303,9 +294,9 @@ def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> str:
     return ''
   return f"""## Without training
 
-The same test pictures and masks, filled by methods that learn nothing.
+The same test images and masks, filled by methods that learn nothing.
 
-{_table(['', *_HEADINGS], rows)}"""
+{table(['', *_HEADINGS], rows)}"""
 
 
 def _beside_reference(
@@ -328,11 +319,11 @@ def _beside_reference(
   reasons = '\n'.join(f'{i}. {reference.REASONS[x]}.' for x, i in notes.items())
   return f"""## Beside the reference
 
-The reference: 256x256, 10,000 / 2,000 / 10,000 pictures, 20 epochs in \
+The reference: 256x256, 10,000 / 2,000 / 10,000 images, 20 epochs in \
 batches of 32, a learning rate of {rate} for all; here: {_size(base)}. \
-L1 is that of the whole output on the test pictures.
+L1 is that of the whole output on the test images.
 
-{_table(['', 'reference', 'here', 'why they may differ'], lines)}
+{table(['', 'reference', 'here', 'why they may differ'], lines)}
 
 {reasons}"""
 
@@ -344,9 +335,9 @@ def _ours(number: reference.Number, member: comparisons.Member | None) -> str:
   if number.column == 'parameters':
     return f'{summary.mean:,.0f}'
   if number.column.startswith('test/'):
-    return _mean(summary, 4)
+    return mean(summary, 4)
   row = member.rows[0]
-  return f'{_mean(summary, 2)} s ({row["device"]}, {row["cores"]} core(s))'
+  return f'{mean(summary, 2)} s ({row["device"]}, {row["cores"]} core(s))'
 
 
 def _method(
@@ -357,20 +348,20 @@ def _method(
   percent = f'{statistics.CONFIDENCE:.0%}'
   return f"""## How it was measured
 
-- For a given seed all cells have the same order of pictures, augmentation and
-  training masks, and the same initial weights if they have the same net.
+- For a given seed all cells have the same order of images, augmentation and
+  training masks, and the same initial weights if they have the same model.
   Validation and test masks are the same in all runs.
 - Hole PSNR, hole L1, SSIM and seam ratio are of the composite in 8 bits, whose
-  known pixels are the photograph's; whole L1 is of the net's whole output.
+  known pixels are the photograph's; whole L1 is of the model's whole output.
 - "By more than the spread" means that two {percent} intervals of the difference
   lie on one side of zero: that of Student's paired t-test over the seeds, and a
-  bootstrap over the test pictures (the differences of each picture, averaged
-  over the seeds), where the metrics of single pictures are at hand. Everything
+  bootstrap over the test images (the differences of each image, averaged over
+  the seeds), where the metrics of single images are at hand. Everything
   else is called a tie, which is not to say that there is no difference.
 - There are {count} such statements above, each with {percent}: if there were no
   differences at all, about {count * (1 - statistics.CONFIDENCE):.1f} would be
   found by an interval over seeds alone. Three seeds make wide intervals.
-- Only optimizers have a sweep of learning rates; losses and nets are compared
+- Only optimizers have a sweep of learning rates; losses and models are compared
   at that of the base.
 - `results.csv` has a row for each of the {len(rows)} runs with all metrics."""
 
@@ -378,25 +369,6 @@ def _method(
 def _cells(summaries: Mapping[str, statistics.Summary | None]) -> list[str]:
   """Returns a cell of the tables for each of _COLUMNS."""
   return [
-    _mean(summaries.get(metric), decimals)
+    mean(summaries.get(metric), decimals)
     for metric, (_, decimals) in _COLUMNS.items()
   ]
-
-
-def _mean(summary: statistics.Summary | None, decimals: int) -> str:
-  if summary is None:
-    return ''
-  text = f'{summary.mean:.{decimals}f}'
-  if len(summary.values) > 1:
-    text += f' ± {summary.deviation:.{decimals}f}'
-  return text
-
-
-def _signed(value: float, decimals: int) -> str:
-  return f'{value:+.{decimals}f}'.replace('-', '\N{MINUS SIGN}')
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-  """Returns a Markdown table."""
-  lines = [header, ['---'] * len(header), *rows]
-  return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)

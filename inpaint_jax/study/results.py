@@ -2,7 +2,10 @@
 
 results.csv      one row a run: COLUMNS, then test/* and val/* metrics
 curves.csv       losses and validation metrics by step
-per_picture.npz  METRICS of each test image, float32 [N], as RUN:METRIC
+per_image.npz    METRICS of each test image, float32 [N], as RUN:METRIC
+
+Earlier versions said picture, in names of files and columns; what they wrote is
+read, too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -47,7 +50,7 @@ COLUMNS: dict[str, type] = {
   # Of the last start, the test included.
   'total_seconds': float,
   # Of training alone.
-  'pictures_per_second': float,
+  'images_per_second': float,
   # To fill one 256x256 image.
   'inference_seconds': float,
   'device': str,
@@ -63,6 +66,8 @@ COLUMNS: dict[str, type] = {
   # Of the config without its seed.
   'config_hash': str,
 }
+# What earlier versions named otherwise.
+_RENAMED = {'pictures_per_second': 'images_per_second'}
 # No row lacks these.
 _REQUIRED = ('schema', 'cell', 'seed', 'status', 'config_hash')
 # The metrics to compare.
@@ -70,7 +75,7 @@ METRICS = ('hole_psnr', 'hole_l1', 'l1')
 CURVES = ('train/loss', 'val/loss', *(f'val/{name}' for name in METRICS))
 
 # COLUMNS and metrics. Where the other tables are there, a row has from them its
-# `curves`, and `pictures/METRIC` of the test images, [N].
+# `curves`, and `images/METRIC` of the test images, [N].
 Row = dict[str, Any]
 # {'step' or a name of CURVES: [K]}, NaN where it was not measured.
 Curves = dict[str, np.ndarray]
@@ -79,6 +84,18 @@ Curves = dict[str, np.ndarray]
 def row_name(row: Row) -> str:
   """Returns the name of a row's run."""
   return plan.run_name(row['cell'], row['seed'])
+
+
+def renamed(row: Mapping[str, Any]) -> Row:
+  """Returns a row of any version under the names of this one."""
+  return {_RENAMED.get(name, name): value for name, value in row.items()}
+
+
+def find(workdir: pathlib.Path, name: str) -> pathlib.Path:
+  """Returns a file's path, or that of the same file of an earlier version."""
+  path = workdir / name
+  earlier = workdir / name.replace('image', 'picture')
+  return earlier if earlier.exists() and not path.exists() else path
 
 
 def read_study(workdir: pathlib.Path) -> list[Row]:
@@ -91,12 +108,12 @@ def read_study(workdir: pathlib.Path) -> list[Row]:
   by_name = {row_name(row): row for row in rows}
   for name, curves in read_curves(workdir / 'curves.csv').items():
     by_name.get(name, {})['curves'] = curves
-  path = workdir / 'per_picture.npz'
+  path = find(workdir, 'per_image.npz')
   if path.exists():
     with _damage_as_user_error(path), np.load(path) as arrays:
       for key in arrays.files:
         name, metric = key.split(':')
-        by_name.get(name, {})[f'pictures/{metric}'] = arrays[key]
+        by_name.get(name, {})[f'images/{metric}'] = arrays[key]
   return rows
 
 
@@ -117,12 +134,12 @@ def write_study(workdir: pathlib.Path, rows: Sequence[Row]) -> None:
   )
   _write_csv(workdir / 'curves.csv', ['run', 'step', *CURVES], lines)
   arrays = {
-    f'{row_name(row)}:{metric}': row[f'pictures/{metric}'].astype(np.float32)
+    f'{row_name(row)}:{metric}': row[f'images/{metric}'].astype(np.float32)
     for row in rows
     for metric in METRICS
-    if f'pictures/{metric}' in row
+    if f'images/{metric}' in row
   }
-  save_arrays(workdir / 'per_picture.npz', arrays)
+  save_arrays(workdir / 'per_image.npz', arrays)
 
 
 def read(path: pathlib.Path) -> list[Row]:
@@ -138,6 +155,7 @@ def read(path: pathlib.Path) -> list[Row]:
   except (OSError, ValueError) as error:
     raise errors.UserError(f'{path} cannot be read: {error}') from error
   header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+  header = list(renamed(dict.fromkeys(header)))
   found = [f'without {name}' for name in COLUMNS if name not in header][:3]
   unknown = (x for x in header if not x.startswith(('test/', 'val/')))
   found += [f'with {x!r}' for x in unknown if x not in COLUMNS][:3]

@@ -116,7 +116,7 @@ def train_run(
       row |= {
         'steps': int(result.state.step),
         'seconds': result.seconds,
-        'pictures_per_second': result.pictures_per_second,
+        'images_per_second': result.images_per_second,
         **testing.test_run(path, time_inference=is_first_seed),
       }
     dataset = input_pipeline.load(config.data, path / 'dataset.json')

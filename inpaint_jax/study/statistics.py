@@ -35,14 +35,14 @@ class Difference(NamedTuple):
   # Of the mean over other seeds, None for one pair of seeds.
   seeds: Interval | None
   # Over other test images, None if their metrics are not at hand.
-  pictures: Interval | None
+  images: Interval | None
 
   @property
   def sign(self) -> int:
     """Returns 1 or -1 if all intervals are on that side of zero, else 0."""
     if self.seeds is None:
       return 0
-    ends = self.seeds + (self.pictures or self.seeds)
+    ends = self.seeds + (self.images or self.seeds)
     return int(min(ends) > 0) - int(max(ends) < 0)
 
 
@@ -60,8 +60,8 @@ def summarize(values: Sequence[float]) -> Summary:
 def compare(
   ours: Mapping[int, float],
   theirs: Mapping[int, float],
-  our_pictures: Mapping[int, np.ndarray],
-  their_pictures: Mapping[int, np.ndarray],
+  our_images: Mapping[int, np.ndarray],
+  their_images: Mapping[int, np.ndarray],
 ) -> Difference | None:
   """Compares two cells seed by seed.
 
@@ -71,7 +71,7 @@ def compare(
 
   Args:
     ours, theirs: {seed: mean over the test images} of each cell.
-    our_pictures, their_pictures: {seed: [N]}, the metric of each test image.
+    our_images, their_images: {seed: [N]}, the metric of each test image.
 
   Returns:
     The difference, None if no seed is in both.
@@ -80,16 +80,16 @@ def compare(
   if not shared:
     return None
   values = [ours[seed] - theirs[seed] for seed in shared]
-  mean, seeds, pictures = float(np.mean(values)), None, None
+  mean, seeds, images = float(np.mean(values)), None, None
   if len(values) > 1:
     quantile = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
     margin = float(quantile * stats.sem(values))
     seeds = (mean - margin, mean + margin)
-  if all(x in our_pictures and x in their_pictures for x in shared):
-    pictures = _bootstrap(
-      [our_pictures[x].astype(float) - their_pictures[x] for x in shared]
+  if all(x in our_images and x in their_images for x in shared):
+    images = _bootstrap(
+      [our_images[x].astype(float) - their_images[x] for x in shared]
     )
-  return Difference(mean, seeds, pictures)
+  return Difference(mean, seeds, images)
 
 
 def _bootstrap(differences: Sequence[np.ndarray]) -> Interval:

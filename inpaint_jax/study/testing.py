@@ -27,7 +27,7 @@ def test_run(folder: pathlib.Path, *, time_inference: bool) -> results.Row:
   """Tests the best epoch of a run.
 
   Args:
-    folder: of the run; per_picture.npz and pictures.npz are written there.
+    folder: of the run; per_image.npz and images.npz are written there.
     time_inference: whether to measure inference_seconds.
 
   Returns:
@@ -37,8 +37,8 @@ def test_run(folder: pathlib.Path, *, time_inference: bool) -> results.Row:
   dataset = input_pipeline.load(trained.config.data, folder / 'dataset.json')
   values, shown, mask_hash = measure(trained, dataset.splits['test'])
   with workdirs.disk_full_as_user_error(folder):
-    results.save_arrays(folder / 'per_picture.npz', values)
-    results.save_arrays(folder / 'pictures.npz', shown)
+    results.save_arrays(folder / 'per_image.npz', values)
+    results.save_arrays(folder / 'images.npz', shown)
   row: results.Row = {
     'best_step': trained.step,
     'parameters': models.count_parameters(trained.variables['params']),
@@ -77,16 +77,14 @@ def measure(
   for batch in input_pipeline.eval_batches(
     source, config.data, batch_size=batch_size
   ):
-    values, pictures = eval_step(
-      trained.variables, sharding.put_batch(batch, mesh)
-    )
-    filled = composite(pictures['output'], pictures['image'], pictures['mask'])
+    values, seen = eval_step(trained.variables, sharding.put_batch(batch, mesh))
+    filled = composite(seen['output'], seen['image'], seen['mask'])
     if perceptual:
-      values = {**values, 'lpips': perceptual(filled, pictures['image'])}
+      values = {**values, 'lpips': perceptual(filled, seen['image'])}
     valid = batch['valid'] > 0
     for name in names:
       collected[name].append(np.asarray(values[name])[valid])
-    image, mask = (np.asarray(pictures[name]) for name in ('image', 'mask'))
+    image, mask = (np.asarray(seen[name]) for name in ('image', 'mask'))
     digest.update(np.packbits(mask[valid] > 0).tobytes())
     rows = valid & np.isin(batch['index'], chosen)
     shown['truth'].append(images.to_uint8(image[rows]))

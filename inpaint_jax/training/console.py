@@ -75,12 +75,12 @@ class Console:
     elapsed = max(time.monotonic() - self._since, 1e-9)
     rate = self._steps * self._batch_size / elapsed
     self._bar.set_postfix_str(
-      f'loss {row["train/loss"]:.4g}, {rate:.1f} pictures/s', refresh=False
+      f'loss {row["train/loss"]:.4g}, {rate:.1f} images/s', refresh=False
     )
     self.print(f'step {step}/{self._num_steps}  {_values(row)}')
     self._restart()
     return {
-      'train/pictures_per_second': rate,
+      'train/images_per_second': rate,
       'train/input_wait': waited / elapsed,
     }
 

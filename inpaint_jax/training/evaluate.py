@@ -189,7 +189,7 @@ def evaluate(
     'epoch': trained.info['epoch'],
     'checksum': trained.checksum,
     'parameters': models.count_parameters(trained.variables['params']),
-    'pictures': len(test),
+    'images': len(test),
     'config': config.to_dict(),
     'metrics': {
       method: {name: float(np.mean(x)) for name, x in values.items()}
@@ -232,7 +232,7 @@ def format_report(report: Mapping[str, Any]) -> str:
   size, kind = config['data']['image_size'], config['masks']['kind']
   lines = [
     '',
-    f'test: {report["pictures"]} pictures of {size}x{size} '
+    f'test: {report["images"]} images of {size}x{size} '
     f'({config["data"]["dataset"]}), masks {kind}, '
     f'checkpoint of step {report["step"]}',
   ]
@@ -255,7 +255,7 @@ def format_report(report: Mapping[str, Any]) -> str:
     ]
     for row in report['by_hole_area'][model]
   ]
-  lines += _align([['', 'pictures', *names], *rows])
+  lines += _align([['', 'images', *names], *rows])
   return '\n'.join(lines)
 
 

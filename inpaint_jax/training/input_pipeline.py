@@ -99,7 +99,7 @@ def load(
     if len(split) < config[f'num_{name}']
   ]
   if few and distributed.is_first():
-    print(f'fewer pictures than wanted: {", ".join(few)}', file=sys.stderr)
+    print(f'fewer images than wanted: {", ".join(few)}', file=sys.stderr)
   return dataset
 
 
@@ -161,7 +161,7 @@ def steps_per_epoch(source: Source, batch_size: int) -> int:
   if not steps:
     raise errors.UserError(
       f'batch_size={batch_size} is more than the {len(source)} '
-      'training pictures; lower it, or raise data.num_train'
+      'training images; lower it, or raise data.num_train'
     )
   return steps
 

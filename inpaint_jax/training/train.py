@@ -21,8 +21,7 @@ import ml_collections
 import numpy as np
 
 from inpaint_jax import datasets, models, optimizers
-from inpaint_jax.release import zoo
-from inpaint_jax.runs import checkpoints, trained_model, workdir as workdirs
+from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import (
   distributed,
   errors,
@@ -37,6 +36,7 @@ from inpaint_jax.training import (
   grids,
   input_pipeline,
   profiler,
+  starts,
   train_step,
 )
 from inpaint_jax.training.setup import create_setup, Setup
@@ -61,42 +61,13 @@ class TrainingResult:
   Attributes:
     state: after the last step.
     seconds: time spent in training and validation, over all starts.
-    pictures_per_second: median of what this start logged, None if it trained
+    images_per_second: median of what this start logged, None if it trained
       too little to tell.
   """
 
   state: TrainState
   seconds: float
-  pictures_per_second: float | None
-
-
-@dataclasses.dataclass
-class Progress:
-  """What the loop remembers beside the train state, kept in each checkpoint.
-
-  Attributes:
-    best_loss: the smallest val/loss so far, None before the first.
-    stale_epochs: epochs since it was found.
-    window: losses of the steps since the last logged row.
-    seconds: time spent in training and validation, over all starts.
-    split_by_content: whether the content of each photo, of this run and of what
-      it started from, decided on its split; see datasets/photo_splits.py.
-  """
-
-  best_loss: float | None = None
-  stale_epochs: int = 0
-  window: list[float] = dataclasses.field(default_factory=list)
-  seconds: float = 0.0
-  # Checkpoints of earlier versions lack it.
-  split_by_content: bool = False
-
-  def add_epoch(self, val_loss: float) -> bool:
-    """Counts an epoch; returns whether its val/loss is the best so far."""
-    is_best = self.best_loss is None or val_loss < self.best_loss
-    if is_best:
-      self.best_loss = val_loss
-    self.stale_epochs = 0 if is_best else self.stale_epochs + 1
-    return is_best
+  images_per_second: float | None
 
 
 def is_time(step: int, every: int, *, first: bool = False) -> bool:
@@ -278,7 +249,7 @@ class _Loop:
       if self._signal:
         self._exit()
 
-  def _restore_or_create(self) -> tuple[TrainState, Progress]:
+  def _restore_or_create(self) -> tuple[TrainState, starts.Progress]:
     """Returns the latest checkpoint of the run, or its first state."""
     config, mesh = self._config, self._mesh
     shapes = jax.eval_shape(self._create_state, self._seed)
@@ -286,67 +257,29 @@ class _Loop:
     print(
       f'{config.model.name}: {count:,} parameters, '
       f'{count * 4 / 1e6:.1f} MB; {self._num_steps} steps of '
-      f'{config.batch_size} pictures, {self._steps_per_epoch} an epoch, on '
+      f'{config.batch_size} images, {self._steps_per_epoch} an epoch, on '
       f'{mesh.size} {jax.default_backend()} device(s) of '
       f'{jax.process_count()} process(es)'
     )
     sharded = sharding.replicated(mesh)
-    shapes = checkpoints.abstract_like(shapes, sharded)
-    restored = checkpoints.restore(
+    found = starts.restore(
+      self._workdir,
       self._latest,
-      shapes,
-      set_aside=True,
-      earlier=shapes.as_first_version() if config.ema_decay else None,
+      self._best,
+      checkpoints.abstract_like(shapes, sharded),
+      self._steps_per_epoch,
+      mesh,
     )
-    step = restored.step if restored else 0
-    if int(sharding.largest(step, mesh)) != step:
-      raise errors.UserError(
-        f'workdir={self._workdir} has other checkpoints on another host; name '
-        'a folder on a file system that all hosts share'
-      )
-    # A kill between the first two saves leaves a best epoch alone: the first.
-    lost = [x for x in self._best.all_steps() if x > self._steps_per_epoch]
-    if restored is None and lost:
-      raise errors.UserError(
-        f'workdir={self._workdir} has a best checkpoint, of step {lost[-1]}, '
-        'but checkpoints/latest is gone, from which the training would go on; '
-        'start in another workdir, with init_from=this one to start from it'
-      )
-    # A best epoch after this step: the run finds it again or, where devices
-    # round by chance, another one.
-    checkpoints.delete_after(self._best, step)
-    if restored is not None:
-      print(f'going on from the checkpoint of step {restored.step}')
-      progress = Progress(**restored.info)
-      if not progress.split_by_content:
-        print(f'this run: {trained_model.OLD_SPLIT}')
-      state = restored.tree
-      if config.ema_decay and 'batch_stats' not in state.ema_params:
-        state = state.from_first_version()
-      return state, progress
+    if found is not None:
+      return found
     create_state = jax.jit(self._create_state, out_shardings=sharded)
     state = create_state(self._seed)
-    progress = Progress(split_by_content=self._split_by_content)
+    progress = starts.Progress(split_by_content=self._split_by_content)
     if config.init_from:
-      trained = self._load_start(config.init_from)
+      trained = starts.load_other(config, mesh)
       state = state.with_variables(trained.variables)
       progress.split_by_content &= not trained.has_old_split
     return state, progress
-
-  def _load_start(self, source: str) -> trained_model.TrainedModel:
-    """Returns what another training of the same model ended with."""
-    trained = zoo.load(source, sharding.replicated(self._mesh))
-    for field in ('name', 'features'):
-      found, wanted = trained.config.model[field], self._config.model[field]
-      if found != wanted:
-        raise errors.UserError(
-          f'init_from={source} has model.{field}={found}, this run '
-          f'has {wanted}; name a source of the same model'
-        )
-    print(f'starting from the parameters of {source}, step {trained.step}')
-    if trained.has_old_split:
-      print(f'{source}: {trained_model.OLD_SPLIT}')
-    return trained
 
   def _is_stale(self) -> bool:
     patience = self._config.early_stopping_patience
@@ -395,7 +328,7 @@ class _Loop:
     }
     waited, self._feed.waited = self._feed.waited, 0.0
     timed = self._console.log_train(self._step, row, waited)
-    self._rates.append(timed['train/pictures_per_second'])
+    self._rates.append(timed['train/images_per_second'])
     self._writer.scalars(self._step, timed)
     if ends_epoch:
       row |= self._validate()

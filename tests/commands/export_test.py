@@ -28,7 +28,7 @@ def test_a_file_is_written_and_its_use_is_printed(tmp_path, capsys):
   assert f'wrote {path}, ' in out
   assert 'half precision changes images by at most' in out
   # The printed lines run as they are.
-  usage = re.search(r'filled, picture = .*\)\n', out, re.DOTALL)
+  usage = re.search(r'filled, output = .*\)\n', out, re.DOTALL)
   image, mask = export.example((2, 40, 24), 0)
   names = {'image': image, 'mask': mask, 'onnxruntime': onnxruntime}
   exec(usage.group(), names)

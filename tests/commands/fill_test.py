@@ -201,7 +201,7 @@ def test_16_bits_and_metadata_survive(run, files):
 @pytest.mark.parametrize(
   ('name', 'mode', 'save', 'line'),
   [
-    ('photo.gif', 'RGB', {'save_all': True}, 'it holds 2 pictures'),
+    ('photo.gif', 'RGB', {'save_all': True}, 'it holds 2 images'),
     ('photo.png', 'RGB', {'grey_mask': True}, 'mask.png is not black and'),
     ('photo.jpg', 'CMYK', {}, 'CMYK'),
     ('photo.png', 'RGBA', {'alpha': True}, 'JPEG has no room for transparency'),
@@ -236,7 +236,7 @@ def test_what_a_user_may_not_expect_is_a_line(
 @pytest.mark.parametrize(
   ('spoil', 'message'),
   [
-    (lambda path: path.write_bytes(b'hello'), 'not a picture'),
+    (lambda path: path.write_bytes(b'hello'), 'not an image'),
     (lambda path: path.write_bytes(path.read_bytes()[:-900]), 'truncated'),
     (lambda path: path.unlink(), 'No such file'),
     (lambda path: (path.unlink(), os.mkfifo(path)), 'not a regular file'),
@@ -316,7 +316,7 @@ def _wrong_arguments(kind, photo, mask, out):
 @pytest.mark.parametrize(
   ('kind', 'message'),
   [
-    ('size', 'the picture is 50x40 pixels, the mask .* 60x40; bring'),
+    ('size', 'the photo is 50x40 pixels, the mask .* 60x40; bring'),
     ('no hole', 'the mask has no hole'),
     ('all hole', 'the mask is nothing but hole'),
     ('one pixel', 'the mask is nothing but hole'),

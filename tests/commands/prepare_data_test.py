@@ -46,7 +46,7 @@ def test_builds_reports_and_reuses(tmp_path, source):
   )
   first = prepare(*flags)
   assert first.returncode == 0, first.stderr
-  assert 'bad.jpg: not a picture' in first.stdout
+  assert 'bad.jpg: not an image' in first.stdout
   assert 'copy.jpg = 11.png' in first.stdout
   assert 'train: 4 crops from 4 photos' in first.stdout
   assert f"'--config.data.source={source}'" in first.stdout

@@ -91,7 +91,7 @@ def test_the_card_tells_what_was_measured(released, trained):
   for values in report['metrics'].values():
     assert f'{values["hole_l1"]:.4f}' in card
     assert f'{values["hole_psnr"]:.2f}' in card
-  for text in ('An epoch was 20 pictures.', 'In seconds.', *TEXTS.values()):
+  for text in ('An epoch was 20 images.', 'In seconds.', *TEXTS.values()):
     assert text in card
   digest = released_file.read_checksums(released)['tiny-landscapes.safetensors']
   assert f'`{digest}`' in card

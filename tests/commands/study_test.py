@@ -79,12 +79,12 @@ def test_two_shards_one_of_them_stopped_and_started_again(data_dir, tmp_path):
 @pytest.mark.slow
 def test_report_only_rebuilds_the_published_report(tmp_path):
   """From the tables alone, which an earlier version wrote."""
-  for name in ('results.csv', 'curves.csv', 'per_picture.npz'):
+  for name in ('results.csv', 'curves.csv', 'per_image.npz'):
     shutil.copy(_STUDY / name, tmp_path)
-  for name in ('baselines.json', 'study.json', 'pictures.jpg'):
+  for name in ('baselines.json', 'study.json', 'photos.jpg'):
     shutil.copy(_STUDY / name, tmp_path)
   _finish(_start(f'--workdir={tmp_path}', '--report-only'))
-  for name in ('report.md', 'results.csv', 'curves.csv', 'per_picture.npz'):
+  for name in ('report.md', 'results.csv', 'curves.csv', 'per_image.npz'):
     assert (tmp_path / name).read_bytes() == (_STUDY / name).read_bytes()
   drawn = {path.name for path in tmp_path.glob('*.png')}
   assert drawn == {path.name for path in _STUDY.glob('*.png')}

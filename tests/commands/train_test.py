@@ -74,7 +74,7 @@ def test_a_run_prints_what_a_user_needs(whole):
   out = result.stdout
   assert re.search(r'^step 1/10 +train/loss 0\.\d+', out, re.MULTILINE)
   assert re.search(r'^epoch 2/2 +val/loss 0\.\d+', out, re.MULTILINE)
-  assert re.search(r'step 10/10, loss 0\.\d+, [\d.]+ pictures/s', result.stderr)
+  assert re.search(r'step 10/10, loss 0\.\d+, [\d.]+ images/s', result.stderr)
   assert re.search(r'^unet +\d', out, re.MULTILINE)
   for line in ('checkpoint', 'curves', 'samples', 'metrics'):
     path = re.search(rf'^  {line} +([^ ;\n]+)', out, re.MULTILINE)[1]

@@ -44,7 +44,7 @@ def test_report_lies_beside_the_records(tmp_path, source):
   assert report.photos_found == 26
   assert report.other_files == {'.txt': 1}
   assert report.unreadable == [
-    ['text.jpg', 'not a picture, or its header is damaged']
+    ['text.jpg', 'not an image, or its header is damaged']
   ]
   assert report.near_duplicates == [
     [f'copy {i}.jpg', f'{i % 3}/é {i}.png'] for i in (4, 5, 6)
@@ -53,7 +53,7 @@ def test_report_lies_beside_the_records(tmp_path, source):
   assert report.available == 21 + 6
   assert report.crops == {'train': 12, 'val': 3, 'test': 5}
   text = '\n'.join(report.lines())
-  assert 'text.jpg: not a picture' in text
+  assert 'text.jpg: not an image' in text
   assert 'near-duplicates dropped: 3' in text
 
 

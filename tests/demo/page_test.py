@@ -189,7 +189,7 @@ def test_a_mask_file(visit):
 @pytest.mark.slow
 def test_bad_files_are_refused_and_an_example_opens(visit):
   for name, content, wanted in (
-    ('diary.png', b'Dear diary', 'diary.png cannot be read: not a picture'),
+    ('diary.png', b'Dear diary', 'diary.png cannot be read: not an image'),
     ('big.png', bomb(1001), 'more than 1 megapixels'),
     ('heavy.png', encode(noise(700, 700)), 'more than 1 megabytes'),
   ):

@@ -163,7 +163,7 @@ def test_transparent_pixels_are_marked_and_become_opaque(load):
 @pytest.mark.parametrize(
   ('content', 'message'),
   [
-    (b'Dear diary', 'not a picture'),
+    (b'Dear diary', 'not an image'),
     (b'', 'empty'),
     (bomb(), 'more than 50 megapixels'),
     (encode(noise(400, 400))[:1000], 'cannot be read'),

@@ -126,7 +126,7 @@ def test_16_bits_that_are_damaged_are_refused(name):
   data = bytearray(samples.saved(Picture(values), name)[0])
   data[len(data) // 2] ^= 255
   for damaged in (bytes(data), bytes(data[: len(data) // 2])):
-    with pytest.raises(errors.UserError, match='picture cannot be read') as e:
+    with pytest.raises(errors.UserError, match='photo cannot be read') as e:
       picture_files.read(damaged)
     assert '\n' not in str(e.value)
 

@@ -114,7 +114,7 @@ def test_of_several_pictures_the_first_is_the_mask():
   data = file_of(image, 'TIFF', save_all=True, append_images=[image])
   found, notes = mask_files.read(data, 40, 50, name='m.tif')
   np.testing.assert_array_equal(found, hole_of())
-  assert notes == ['m.tif holds 2 pictures; the first is the mask']
+  assert notes == ['m.tif holds 2 images; the first is the mask']
 
 
 @pytest.mark.parametrize('kind', ['PNG', 'JPEG', 'GIF'])
@@ -179,7 +179,7 @@ def test_another_aspect_is_refused(mask, photo):
   with pytest.raises(errors.UserError) as caught:
     mask_files.read(file_of(Image.new('L', mask)), height, width, name='m.png')
   assert str(caught.value).startswith(
-    f'the picture is {width}x{height} pixels, the mask m.png '
+    f'the photo is {width}x{height} pixels, the mask m.png '
     f'{mask[0]}x{mask[1]}; '
   )
 

@@ -48,7 +48,7 @@ def test_the_first_picture_counts_with_a_line():
       red, kind, save_all=True, append_images=[blue], **options
     )
     picture = picture_files.read(data)
-    assert picture.notes[0].startswith('it holds 2 pictures')
+    assert picture.notes[0].startswith('it holds 2 images')
     assert abs(picture.pixels - [254, 0, 0]).max() <= 1
     assert picture.format == ('JPEG' if kind == 'MPO' else kind)
   assert picture.jpeg is not None
@@ -140,7 +140,7 @@ def test_jpeg_of_which_blocks_lie_elsewhere_is_not_repeated():
   ('data', 'reason'),
   [
     (b'', 'empty file'),
-    (b'hello', 'not a picture'),
+    (b'hello', 'not an image'),
     (
       samples.png_of(
         (b'IHDR', struct.pack('>IIBBBBB', 60000, 60000, 8, 2, 0, 0, 0)), PIXELS
@@ -165,7 +165,7 @@ def test_jpeg_of_which_blocks_lie_elsewhere_is_not_repeated():
 def test_bad_files_are_one_line(tmp_path, data, reason):
   path = tmp_path / 'bad.png'
   path.write_bytes(data)
-  for source, name in ((path, str(path)), (data, 'the picture')):
+  for source, name in ((path, str(path)), (data, 'the photo')):
     with (
       reading.quiet(),
       pytest.raises(errors.UserError, match=reason) as caught,

@@ -191,7 +191,7 @@ def test_thumbnails_in_segments_of_a_jpeg_file():
   )
   picture = picture_files.read(data)
   assert picture.notes == said(
-    'JFIF thumbnail, picture in the comment, preview in APP0, preview in APP2'
+    'JFIF thumbnail, image in the comment, preview in APP0, preview in APP2'
   )
   assert SMALL not in samples.saved(picture, 'JPEG')[0]
 
@@ -226,7 +226,7 @@ def test_text_of_a_png_file_that_holds_a_picture(text):
   info.add_text('Title', 'kept')
   info.add_text('Source', text, zip=True)
   picture = picture_files.read(photo('PNG', pnginfo=info))
-  assert picture.notes == said("picture in the text 'Source'")
+  assert picture.notes == said("image in the text 'Source'")
   assert picture.metadata.text == (('Title', 'kept'),)
 
 

@@ -130,7 +130,7 @@ def test_bad_files_are_named_with_a_reason(tmp_path):
     bomb += struct.pack('>I', zlib.crc32(kind + data))
   bad = {
     'cut.jpg': (buffer.getvalue()[:-200], 'truncated'),
-    'text.jpg': (b'this is no picture', 'not a picture'),
+    'text.jpg': (b'this is no picture', 'not an image'),
     'empty.png': (b'', 'empty file'),
     'bomb.png': (bomb, 'megapixels'),
   }

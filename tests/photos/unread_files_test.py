@@ -117,7 +117,7 @@ def test_other_files_of_several_pictures_are_read(data, count):
   picture = picture_files.read(data)
   assert picture.pixels.shape[0] == 48
   assert (picture.pixels == 90).all()
-  line = f'it holds {count} pictures, of which this is the first'
+  line = f'it holds {count} images, of which this is the first'
   assert (line in picture.notes) == (count > 1)
 
 
@@ -192,7 +192,7 @@ def psd(depth=8, has_picture=True):
 def test_photoshop_files():
   assert (picture_files.read(psd()).pixels == 90).all()
   for data, reason in (
-    (psd(has_picture=False), 'without a picture of all of them; save it as'),
+    (psd(has_picture=False), 'without an image of all of them; save it as'),
     (psd(depth=16), 'a Photoshop file of more than 8 bits; save it as'),
   ):
     with pytest.raises(errors.UserError, match=reason):

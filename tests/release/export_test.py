@@ -79,7 +79,7 @@ def test_onnx_pools_and_resizes_without_transposing(tmp_path):
   assert kinds.count('Transpose') == 4
   assert 'Reshape' not in kinds
   assert [x.name for x in graph.input] == ['image', 'mask']
-  assert [x.name for x in graph.output] == ['filled', 'picture']
+  assert [x.name for x in graph.output] == ['filled', 'output']
 
 
 def test_an_operation_without_a_rule_is_named():
@@ -97,8 +97,8 @@ path, at = sys.argv[1:]
 run = jax.export.deserialize(bytearray(open(path, 'rb').read())).call
 given = np.load(at)
 for i in range(2):
-  filled, picture = run(given[f'image{i}'], given[f'mask{i}'])
-  for found, name in ((filled, 'filled'), (picture, 'picture')):
+  filled, output = run(given[f'image{i}'], given[f'mask{i}'])
+  for found, name in ((filled, 'filled'), (output, 'output')):
     expected = given[f'{name}{i}']
     assert found.shape == expected.shape
     print('difference', np.abs(found - expected).max())
@@ -124,9 +124,9 @@ def test_stablehlo_runs_without_this_package(tmp_path, name):
   given = {}
   for i, shape in enumerate(SHAPES):
     image, mask = export.example(shape, i)
-    filled, picture = expected_outputs(model, image, mask)
+    filled, output = expected_outputs(model, image, mask)
     given |= {f'image{i}': image, f'mask{i}': mask}
-    given |= {f'filled{i}': filled, f'picture{i}': picture}
+    given |= {f'filled{i}': filled, f'output{i}': output}
   np.savez(tmp_path / 'given.npz', **given)
   result = subprocess.run(
     # -P: the folder in which it runs is not searched for packages.

@@ -27,10 +27,11 @@ def _render(
   commands=('python main.py',),
   notes='',
   has_samples=True,
+  count='images',
 ):
   config = model.config.to_dict()
   config['data']['image_size'] = 48
-  report = {'pictures': 7, 'config': config, 'metrics': means}
+  report = {count: 7, 'config': config, 'metrics': means}
   report['by_hole_area'] = {
     method: [{'low': 0.1, 'high': 0.2, 'count': 1234, 'means': values}]
     for method, values in means.items()
@@ -56,7 +57,11 @@ def _render(
 def test_a_card_without_samples_shows_none(model):
   card = _render(model, has_samples=False)
   assert 'x.jpg' not in card
-  assert 'Validation pictures' not in card
+  assert 'Validation images' not in card
+
+
+def test_a_report_of_an_earlier_version_is_read(model):
+  assert _render(model, count='pictures') == _render(model)
 
 
 def test_a_card_tells_its_facts(model):
@@ -66,15 +71,15 @@ def test_a_card_tells_its_facts(model):
     '(x.jpg)',
     '`x.safetensors`, 1.23 MB',
     '`0123abcd`',
-    '| net | UNet (8, 12, 16), ',
+    '| model | UNet (8, 12, 16), ',
     'step 20, epoch 2 of ',
     "inpainter = inference.load('x.safetensors')",
     '--model=x.safetensors \\\n',
-    'An epoch was 160 pictures.',
+    'An epoch was 160 images.',
     'In seconds.',
     'Drawings.',
     'MIT.',
-    'the 7 pictures of the test split, 48x48',
+    'the 7 images of the test split, 48x48',
   ):
     assert text in card
   flat = ' '.join(card.split())

@@ -117,7 +117,7 @@ def made_up(small, make_row, tmp_path):
     if run.seed == 0:
       row['inference_seconds'] = 0.25
     row |= {
-      f'pictures/{metric}': row[f'test/{metric}']
+      f'images/{metric}': row[f'test/{metric}']
       + 0.02 * random.normal(0, 1, NUM_TEST).astype(np.float32)
       for metric in results.METRICS
     }

@@ -14,7 +14,7 @@ def _content(workdir):
 
 
 def test_gathering_overwrites_no_damaged_table(made_up):
-  for name in ('results.csv', 'curves.csv', 'per_picture.npz'):
+  for name in ('results.csv', 'curves.csv', 'per_image.npz'):
     content = (made_up / name).read_bytes()
     (made_up / name).write_bytes(content[: len(content) // 2])
     before = _content(made_up)

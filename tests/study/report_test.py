@@ -17,11 +17,11 @@ def test_the_report_of_a_whole_study(made_up):
   assert '| UNet, parameters | 2.7 M | 2,662,659 |' in text
   assert '0.25 s (a processor, 1 core(s))' in text
   assert '**optimizer, each at the learning rate that validation' in text
-  pictures = {x.name for x in made_up.glob('*.png')}
-  assert {f'bars_{x}.png' for x in ('loss', 'model', 'optimizer')} <= pictures
-  assert 'sweep.png' in pictures
-  assert all(f'({name})' in text for name in pictures)
-  for name in pictures:
+  images = {x.name for x in made_up.glob('*.png')}
+  assert {f'bars_{x}.png' for x in ('loss', 'model', 'optimizer')} <= images
+  assert 'sweep.png' in images
+  assert all(f'({name})' in text for name in images)
+  for name in images:
     with PIL.Image.open(made_up / name) as image:
       image.load()
       assert image.width >= 900
@@ -32,10 +32,10 @@ def test_the_report_of_a_whole_study(made_up):
 
 
 def test_a_report_of_the_table_alone(made_up):
-  for name in ('curves.csv', 'per_picture.npz'):
+  for name in ('curves.csv', 'per_image.npz'):
     (made_up / name).unlink()
   text = report.write(made_up).read_text()
-  assert 'test pictures):' not in text
+  assert 'test images):' not in text
   assert 'curves_' not in text
   assert 'bars_loss.png' in text
 

@@ -42,7 +42,7 @@ def test_a_study_leaves_what_it_promises(studied, smoke):
     assert [x.name for x in checkpoints.iterdir()] == ['best']
   text = (studied / 'report.md').read_text()
   assert '4 of 4 runs: 2 cells, seeds 0, 1' in text
-  assert '(pictures.jpg)' in text
+  assert '(images.jpg)' in text
   assert '| mean_fill |' in text
   # Nothing of this machine that could not be shown.
   assert str(studied.parent) not in text + (studied / 'study.json').read_text()

@@ -21,7 +21,7 @@ def test_the_test_is_that_of_an_evaluation(studied):
   assert ours == pytest.approx(
     {name: theirs['unet'][name] for name in ours}, rel=1e-5
   )
-  assert row['pictures/l1'].mean() == pytest.approx(ours['l1'])
+  assert row['images/l1'].mean() == pytest.approx(ours['l1'])
 
 
 def test_each_pixel_counts_in_the_hash():

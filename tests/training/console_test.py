@@ -30,7 +30,7 @@ def test_lines_stand_above_a_bar_with_step_loss_speed_and_time(capsys, clock):
     timed = shown.log_train(5, {'train/loss': 0.12341}, waited=3.0)
     shown.log_epoch(1, 2, {'val/loss': 0.5}, is_best=True)
     shown.log_epoch(2, 2, {'val/loss': 0.6}, is_best=False)
-  assert timed == {'train/pictures_per_second': 2, 'train/input_wait': 0.75}
+  assert timed == {'train/images_per_second': 2, 'train/input_wait': 0.75}
   out, bar = capsys.readouterr()
   assert out.splitlines() == [
     'step 5/10  train/loss 0.1234',
@@ -39,7 +39,7 @@ def test_lines_stand_above_a_bar_with_step_loss_speed_and_time(capsys, clock):
   ]
   last = bar.split('\r')[-1]
   assert re.search(
-    r'50%.*step 5/10, loss 0\.1234, 2\.0 pictures/s \[.* gone, .* left\]', last
+    r'50%.*step 5/10, loss 0\.1234, 2\.0 images/s \[.* gone, .* left\]', last
   )
 
 
@@ -50,7 +50,7 @@ def test_validation_is_no_part_of_the_speed(clock):
     shown.advance()
     clock.now += 2
     timed = shown.log_train(5, {'train/loss': 1.0}, waited=0.0)
-  assert timed['train/pictures_per_second'] == 4
+  assert timed['train/images_per_second'] == 4
 
 
 def test_laps_add_up(clock):

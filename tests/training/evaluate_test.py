@@ -58,12 +58,12 @@ def test_the_report_of_a_run(trained, capsys):
     assert all(np.isfinite(x) for x in values.values())
   # The buckets are the whole, taken apart.
   buckets = report['by_hole_area']['unet']
-  assert sum(row['count'] for row in buckets) == report['pictures'] == 7
+  assert sum(row['count'] for row in buckets) == report['images'] == 7
   mean = sum(row['count'] * row['means']['hole_l1'] for row in buckets) / 7
   assert mean == pytest.approx(report['metrics']['unet']['hole_l1'], rel=1e-5)
 
   out = capsys.readouterr().out
-  assert 'test: 7 pictures of 32x32 (synthetic), masks stamps' in out
+  assert 'test: 7 images of 32x32 (synthetic), masks stamps' in out
   for word in ('unet', 'mean_fill', 'telea', 'seam_ratio', '10% to 20%'):
     assert word in out
 

@@ -213,7 +213,7 @@ def test_fewer_pictures_than_wanted_are_one_line(run, capsys):
   capsys.readouterr()
   input_pipeline.load(config)
   assert capsys.readouterr().err.endswith(
-    'fewer pictures than wanted: train has 3 of 9, test has 1 of 2\n'
+    'fewer images than wanted: train has 3 of 9, test has 1 of 2\n'
   )
 
 

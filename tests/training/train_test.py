@@ -16,7 +16,7 @@ import pytest
 from inpaint_jax.release import released_file
 from inpaint_jax.runs import checkpoints, trained_model
 from inpaint_jax.system import errors
-from inpaint_jax.training import evaluate, train, train_step
+from inpaint_jax.training import evaluate, starts, train, train_step
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compile')]
 
@@ -35,7 +35,7 @@ def test_is_time():
 
 
 def test_progress_counts_epochs_without_a_better_loss():
-  progress = train.Progress()
+  progress = starts.Progress()
   assert [progress.add_epoch(x) for x in (3.0, 2.0, 2.5, 2.0, 1.0)] == [
     True,
     True,
@@ -69,7 +69,7 @@ def test_a_run_leaves_what_it_promises(trained):
     with checkpoints.open_manager(trained, kind, create=False) as manager:
       assert manager.all_steps()
   report = json.loads((trained / 'test_metrics.json').read_text())
-  assert report['pictures'] == 7
+  assert report['images'] == 7
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
@@ -106,14 +106,14 @@ def test_training_without_a_test(config, tmp_path):
   result = train.train(config, tmp_path)
   assert int(result.state.step) == 10
   assert result.seconds > 0
-  assert result.pictures_per_second > 0
+  assert result.images_per_second > 0
   assert not (tmp_path / 'test_metrics.json').exists()
   # This run is over before its profile begins.
   assert not (tmp_path / 'profile').exists()
   # Started again it has nothing to do, and nothing to time.
   again = train.train(config, tmp_path)
   assert again.seconds == result.seconds
-  assert again.pictures_per_second is None
+  assert again.images_per_second is None
 
 
 def test_waiting_for_input_is_logged(config, tmp_path, monkeypatch):

@@ -1,0 +1,36 @@
+"""Numbers and tables as the report shows them."""
+
+from collections.abc import Iterable, Sequence
+
+from inpaint_jax.study import results, statistics
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+  """Returns a Markdown table."""
+  lines = [header, ['---'] * len(header), *rows]
+  return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
+
+
+def values(rows: Sequence[results.Row], column: str) -> str:
+  """Returns the different values of a column, in order of appearance."""
+  found = dict.fromkeys(row[column] for row in rows)
+  return ' and '.join(
+    f'{x:,}' if isinstance(x, int) else str(x)
+    for x in found
+    if x not in (None, '')
+  )
+
+
+def mean(summary: statistics.Summary | None, decimals: int) -> str:
+  """Returns the mean of a few seeds, ± their deviation; '' of None."""
+  if summary is None:
+    return ''
+  text = f'{summary.mean:.{decimals}f}'
+  if len(summary.values) > 1:
+    text += f' ± {summary.deviation:.{decimals}f}'
+  return text
+
+
+def signed(value: float, decimals: int) -> str:
+  """Returns a number with its sign."""
+  return f'{value:+.{decimals}f}'.replace('-', '\N{MINUS SIGN}')

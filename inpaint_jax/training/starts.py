@@ -1,0 +1,124 @@
+"""What a training starts from: its own checkpoint, or another model."""
+
+import dataclasses
+import pathlib
+
+import jax
+import ml_collections
+import orbax.checkpoint as ocp
+
+from inpaint_jax.release import zoo
+from inpaint_jax.runs import checkpoints, trained_model
+from inpaint_jax.system import errors, sharding
+from inpaint_jax.training.train_state import TrainState
+
+
+@dataclasses.dataclass
+class Progress:
+  """What the loop remembers beside the train state, kept in each checkpoint.
+
+  Attributes:
+    best_loss: the smallest val/loss so far, None before the first.
+    stale_epochs: epochs since it was found.
+    window: losses of the steps since the last logged row.
+    seconds: time spent in training and validation, over all starts.
+    split_by_content: whether the content of each photo, of this run and of what
+      it started from, decided on its split; see datasets/photo_splits.py.
+  """
+
+  best_loss: float | None = None
+  stale_epochs: int = 0
+  window: list[float] = dataclasses.field(default_factory=list)
+  seconds: float = 0.0
+  # Checkpoints of earlier versions lack it.
+  split_by_content: bool = False
+
+  def add_epoch(self, val_loss: float) -> bool:
+    """Counts an epoch; returns whether its val/loss is the best so far."""
+    is_best = self.best_loss is None or val_loss < self.best_loss
+    if is_best:
+      self.best_loss = val_loss
+    self.stale_epochs = 0 if is_best else self.stale_epochs + 1
+    return is_best
+
+
+def restore(
+  workdir: pathlib.Path,
+  latest: ocp.CheckpointManager,
+  best: ocp.CheckpointManager,
+  shapes: TrainState,
+  steps_per_epoch: int,
+  mesh: jax.sharding.Mesh,
+) -> tuple[TrainState, Progress] | None:
+  """Returns the latest checkpoint of a run, None if there is none.
+
+  Checkpoints of better epochs after it are deleted.
+
+  Args:
+    workdir: the folder of the run, for messages.
+    latest, best: its checkpoints.
+    shapes: of the state, see checkpoints.abstract_like.
+    steps_per_epoch: of the run.
+    mesh: all devices.
+
+  Raises:
+    errors.UserError: another host has other checkpoints, or the latest ones are
+      gone.
+  """
+  with_ema = bool(shapes.ema_params)
+  restored = checkpoints.restore(
+    latest,
+    shapes,
+    set_aside=True,
+    earlier=shapes.as_first_version() if with_ema else None,
+  )
+  step = restored.step if restored else 0
+  if int(sharding.largest(step, mesh)) != step:
+    raise errors.UserError(
+      f'workdir={workdir} has other checkpoints on another host; name a folder '
+      'on a file system that all hosts share'
+    )
+  # A kill between the first two saves leaves a best epoch alone: the first.
+  lost = [x for x in best.all_steps() if x > steps_per_epoch]
+  if restored is None and lost:
+    raise errors.UserError(
+      f'workdir={workdir} has a best checkpoint, of step {lost[-1]}, but '
+      'checkpoints/latest is gone, from which the training would go on; start '
+      'in another workdir, with init_from=this one to start from it'
+    )
+  # A best epoch after this step: the run finds it again or, where devices
+  # round by chance, another one.
+  checkpoints.delete_after(best, step)
+  if restored is None:
+    return None
+  print(f'going on from the checkpoint of step {step}')
+  progress = Progress(**restored.info)
+  if not progress.split_by_content:
+    print(f'this run: {trained_model.OLD_SPLIT}')
+  state = restored.tree
+  if with_ema and 'batch_stats' not in state.ema_params:
+    state = state.from_first_version()
+  return state, progress
+
+
+def load_other(
+  config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
+) -> trained_model.TrainedModel:
+  """Returns what the training that config.init_from names ended with.
+
+  Raises:
+    errors.UserError: there is none, or its model is another one.
+  """
+  source = config.init_from
+  trained = zoo.load(source, sharding.replicated(mesh))
+  for field in ('name', 'features'):
+    found, wanted = trained.config.model[field], config.model[field]
+    if found != wanted:
+      raise errors.UserError(
+        f'init_from={source} has model.{field}={found}, this run has {wanted}; '
+        'name a source of the same model'
+      )
+  print(f'starting from the parameters of {source}, step {trained.step}')
+  if trained.has_old_split:
+    print(f'{source}: {trained_model.OLD_SPLIT}')
+  return trained
