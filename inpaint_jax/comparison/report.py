@@ -37,7 +37,11 @@ def table(kind: str, scored: Scores) -> str:
   Each cell has the median over the pictures, and the mean in brackets; seconds
   the median and the maximum. Ratios are those of means to PyPatchMatch's.
   """
-  columns = [c for c in _DECIMALS if c in next(iter(scored.values()))[0].values]
+  columns = [
+    column
+    for column in _DECIMALS
+    if any(column in x.values for rows in scored.values() for x in rows)
+  ]
   reference = scored.get(REFERENCE)
   ratios = [c for c in _RATIOS if reference and c in columns]
   count = len(next(iter(scored.values())))
@@ -45,16 +49,14 @@ def table(kind: str, scored: Scores) -> str:
   lines = [
     f'## {kind}, {count} pictures',
     '',
-    _row(
-      ['', *columns, 'told apart', 'fooled', *(f'{c} / PM' for c in ratios)]
-    ),
-    _row(['---'] * (3 + len(columns) + len(ratios))),
+    _row(heads),
+    _row(['---'] * len(heads)),
   ]
   for method, rows in scored.items():
     cells = [method]
     means = {}
     for column in columns:
-      values = np.array([row.values[column] for row in rows])
+      values = np.array([row.values.get(column, np.nan) for row in rows])
       means[column] = values.mean()
       second = values.max() if column == 'seconds' else values.mean()
       digits = _DECIMALS[column]
@@ -62,7 +64,9 @@ def table(kind: str, scored: Scores) -> str:
     told = scores.of_set(rows)
     cells += ['' if np.isnan(x) else f'{x:.0%}' for x in told]
     for column in ratios:
-      of_reference = np.mean([x.values[column] for x in reference or ()])
+      of_reference = np.mean(
+        [x.values.get(column, np.nan) for x in reference or ()]
+      )
       cells.append(f'{means[column] / of_reference:.3f}')
     lines.append(_row(cells))
   return '\n'.join(lines)
