@@ -1,9 +1,9 @@
 """How good fillings are: scores of one picture, and of a set of them.
 
-LPIPS is of the hole's box and 64 px around it. It is computed in tiles of one
-size, of which those without a hole are left out, since nothing differs there:
-so a few programs do for all pictures. The scores of a filling are kept beside
-it, as METHOD/000.npz, for as long as the filling stays what it is.
+LPIPS is of the hole's box and 64 px around it. The nets see the boxes of the
+hole's parts alone, since nothing differs between them, in a few sizes, so that
+few programs are compiled. The scores of a filling are kept beside it, as
+METHOD/000.npz, for as long as the filling stays what it is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,19 +13,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import ndimage
 
 from inpaint_jax import detectability, lpips, metrics
 from inpaint_jax.comparison import fills, pictures
 
-# Pixels around the hole's box, and the tiles' side.
+# Pixels around the hole's box; parts of the hole are told apart in cells of so
+# many pixels.
 MARGIN = 64
-TILE = 128
-# Tiles at once.
-_BATCH = 2
-# Differences near a hole reach the features of tiles beside it.
-_REACH = 16
+# Heights and widths of what the nets see; larger ones are multiples of the
+# last.
+_SIDES = (128, 256, 384, 512, 640, 768, 1152)
 # Changes with the formulas: older scores are then computed anew.
-_VERSION = '1'
+_VERSION = '2'
 
 # The columns of scores, with what is best: -1 small, 1 large, 0 near 1.
 COLUMNS = {
@@ -116,32 +116,33 @@ class Scorer:
       method: Scored(_pixel_scores(x, picture), None)
       for method, x in filled.items()
     }
-    tiles, area = _tiles(picture.hole)
+    rows, columns = region(picture.hole)
+    area = (rows.stop - rows.start) * (columns.stop - columns.start)
     images = {'': picture.truth, **filled}
     nets = {'lpips_alex': self._alex, 'lpips_vgg': self._vgg}
     distances: dict[tuple[str, str], float] = {}
     sums: dict[str, Any] = dict.fromkeys(images, 0.0)
     weights = 0.0
-    for i in range(0, len(tiles), _BATCH):
-      some = tiles[i : i + _BATCH]
-      share = TILE**2 / area
-      cuts = {k: _cut(x / np.float32(255), some) for k, x in images.items()}
-      mask = detectability.dilate(_cut(picture.hole[..., None], some))
+    for box in boxes(picture.hole):
+      # The share of this box in the region of the whole hole.
+      share = picture.hole[box].size / area
+      mask = detectability.dilate(_cut(picture.hole[..., None], box))
+      weights += share * float(mask.mean())
       for column, net in nets.items():
         if net is None:
           continue
-        truth = net.maps(cuts[''])
-        for method in images:
-          maps = net.maps(cuts[method]) if method else truth
+        truth = net.maps(_cut(picture.truth / np.float32(255), box))
+        for method, image in images.items():
+          maps = truth
+          if method:
+            maps = net.maps(_cut(image / np.float32(255), box))
+            key = method, column
+            value = share * float(net.distance(maps, truth)[0])
+            distances[key] = distances.get(key, 0.0) + value
           if column == 'lpips_vgg':
-            sums[method] += _pool(maps, mask)[: len(some)].sum(0)
-          value = net.distance(maps, truth)[: len(some)].sum()
-          key = method, column
-          distances[key] = distances.get(key, 0.0) + share * float(value)
-      weights += float(mask[: len(some)].mean(axis=(1, 2, 3)).sum())
+            sums[method] += share * _pool(maps, mask)[0]
     for (method, column), value in distances.items():
-      if method:
-        scored[method].values[column] = value
+      scored[method].values[column] = value
     if self._vgg is None:
       return scored
     return {
@@ -199,44 +200,67 @@ def _compute(
 _pool = jax.jit(detectability.pool)
 
 
-def _tiles(hole: np.ndarray) -> tuple[list[tuple[int, int]], int]:
-  """Returns the corners of the tiles near the hole, and the region's area."""
-  rows, columns = region(hole)
-  area = (rows.stop - rows.start) * (columns.stop - columns.start)
-  starts = [
-    _starts(part, length)
-    for part, length in zip((rows, columns), hole.shape, strict=True)
-  ]
-  near = [
-    (top, left)
-    for top in starts[0]
-    for left in starts[1]
-    if hole[
-      max(top - _REACH, 0) : top + TILE + _REACH,
-      max(left - _REACH, 0) : left + TILE + _REACH,
-    ].any()
-  ]
-  return near, area
+def boxes(hole: np.ndarray) -> list[tuple[slice, slice]]:
+  """Returns boxes apart from each other that hold the hole with its margin.
 
-
-def _starts(part: slice, length: int) -> range:
-  """Returns where tiles begin that cover a part of `length` pixels."""
-  count = -(-(part.stop - part.start) // TILE)
-  first = max(min(part.start, length - count * TILE), 0)
-  return range(first, first + count * TILE, TILE)
-
-
-def _cut(image: np.ndarray, tiles: Sequence[tuple[int, int]]) -> jax.Array:
-  """Returns tiles of an image, float32 [_BATCH, TILE, TILE, C].
-
-  Beyond the border it goes on mirrored, and tiles that are no hole's are black.
+  Their sides are of _SIDES. Where that is more than the image has they reach
+  beyond it.
   """
-  parts = np.zeros((_BATCH, TILE, TILE, image.shape[-1]), np.float32)
-  for part, (top, left) in zip(parts, tiles, strict=False):
-    cut = image[top : top + TILE, left : left + TILE]
-    rest = [(0, TILE - n) for n in cut.shape[:2]]
-    part[:] = np.pad(cut, [*rest, (0, 0)], 'symmetric')
-  return jnp.asarray(parts)
+  height, width = hole.shape
+  padded = np.pad(hole, [(0, -n % MARGIN) for n in hole.shape])
+  cells = padded.reshape(
+    len(padded) // MARGIN, MARGIN, padded.shape[1] // MARGIN, MARGIN
+  ).any((1, 3))
+  eight = np.ones((3, 3))
+  labels, _ = ndimage.label(ndimage.binary_dilation(cells, eight), eight)
+  found = [
+    tuple(
+      _grown(part.start * MARGIN, part.stop * MARGIN, length)
+      for part, length in zip(place, (height, width), strict=True)
+    )
+    for place in ndimage.find_objects(labels)
+  ]
+  # What overlaps becomes one.
+  apart: list[tuple[int, ...]] = []
+  while found:
+    (top, bottom), (left, right) = found.pop()
+    for other in apart:
+      if (
+        top < other[1]
+        and other[0] < bottom
+        and left < other[3]
+        and other[2] < right
+      ):
+        apart.remove(other)
+        found.append(
+          (
+            _grown(min(top, other[0]), max(bottom, other[1]), height),
+            _grown(min(left, other[2]), max(right, other[3]), width),
+          )
+        )
+        break
+    else:
+      apart.append((top, bottom, left, right))
+  return [(slice(a, b), slice(c, d)) for a, b, c, d in sorted(apart)]
+
+
+def _grown(start: int, stop: int, length: int) -> tuple[int, int]:
+  """Returns an interval grown to one of _SIDES, within `length` if it fits."""
+  size = min(stop, length) - start
+  last = _SIDES[-1]
+  side = next((x for x in _SIDES if x >= size), -(-size // last) * last)
+  start = max(min(start, length - side), 0)
+  return start, start + side
+
+
+def _cut(image: np.ndarray, box: tuple[slice, slice]) -> jax.Array:
+  """Returns a box of an image, float32 [1, h, w, C]; mirrored beyond it."""
+  cut = image[box].astype(np.float32)
+  rest = [
+    (0, part.stop - part.start - n)
+    for part, n in zip(box, cut.shape, strict=False)
+  ]
+  return jnp.asarray(np.pad(cut, [*rest, (0, 0)], 'symmetric')[None])
 
 
 def _write(path: pathlib.Path, key: str, scored: Scored) -> None:
