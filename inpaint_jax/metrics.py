@@ -161,7 +161,7 @@ def texture_ratio(
   The energy of a high-pass filter over the pixels of the hole, divided by that
   of the true image at the same places. The filter is an image less its blur
   with the binomial kernel (1, 4, 6, 4, 1) / 16 along both axes; beyond its
-  borders an image goes on with its last pixels. The energy of half a level of
+  borders an image goes on with its last pixels. The energy of one level of
   255 is added to both, so that a clear sky gives a finite ratio. Below 1 the
   filling is blurred; above 1 it has noise, edges or a visible boundary that the
   truth has not. 1 without a hole.
@@ -169,7 +169,7 @@ def texture_ratio(
   energy, true_energy = (
     _hole_mean(_high_pass(x) ** 2, mask) for x in (composite, image)
   )
-  floor = (0.5 / _LEVELS) ** 2
+  floor = 1 / _LEVELS**2
   return (energy + floor) / (true_energy + floor)
 
 

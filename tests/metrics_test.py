@@ -172,6 +172,53 @@ def test_seam_ratio_orders_fills():
   np.testing.assert_allclose(sky_ratio, [0.8 * 255 + 1], rtol=1e-5)
 
 
+def noise(seed, scale=0.2, size=48):
+  values = np.random.default_rng(seed).normal(0.5, scale, (1, size, size, 3))
+  return jnp.asarray(values, jnp.float32)
+
+
+def test_texture_ratio_of_truth_noise_and_blur():
+  image = noise(0)
+  mask = jnp.zeros((1, 48, 48, 1)).at[:, 8:40, 8:40].set(1)
+
+  def ratio(filling):
+    seen = jnp.where(mask > 0, filling, image)
+    return float(metrics.texture_ratio(seen, image, mask)[0])
+
+  assert ratio(image) == 1
+  # Other noise of the same strength, and of half of it: a quarter the energy.
+  np.testing.assert_allclose(ratio(noise(1)), 1, atol=0.1)
+  np.testing.assert_allclose(ratio(0.25 + 0.5 * noise(1)), 0.25, atol=0.1)
+  assert ratio(jnp.full_like(image, 0.5)) < 0.15
+  # A brighter filling is no texture; only its edge is.
+  assert abs(ratio(image + 0.1) - 1) < 0.05
+
+
+def test_texture_ratio_of_a_clear_sky_and_without_a_hole():
+  sky, mask = constant(0.8, 16), square_hole(16)
+  grey = jnp.where(mask > 0, 0.79, sky)
+  clear = metrics.texture_ratio(sky, sky, mask)
+  np.testing.assert_array_equal(clear, [1.0])
+  assert 1 < float(metrics.texture_ratio(grey, sky, mask)[0]) < 10
+  nothing = jnp.zeros_like(mask)
+  np.testing.assert_array_equal(
+    metrics.texture_ratio(grey, sky, nothing), [1.0]
+  )
+
+
+def test_texture_ratio_sees_the_hole_only_and_a_border_goes_on():
+  image = noise(0, size=16)
+  mask = jnp.zeros((1, 16, 16, 1)).at[:, :3, :3].set(1)
+  far = image.at[:, 8:, 8:].set(0)
+  value = metrics.texture_ratio(far, image, mask)
+  np.testing.assert_array_equal(value, [1.0])
+  ramp = jnp.broadcast_to(
+    jnp.linspace(0, 1, 16)[None, None, :, None], (1, 16, 16, 3)
+  )
+  flat = metrics.texture_ratio(ramp, constant(0.5, 16), mask)
+  assert float(flat[0]) < 100
+
+
 def test_compute_is_one_number_a_picture_for_every_metric():
   output, image, mask = random_batch()
   values = jax.jit(metrics.compute)(output, image, mask)

@@ -25,7 +25,7 @@ MARGIN = 64
 # last.
 _SIDES = (128, 256, 384, 512, 640, 768, 1152)
 # Changes with the formulas: older scores are then computed anew.
-_VERSION = '2'
+_VERSION = '3'
 
 # The columns of scores, with what is best: -1 small, 1 large, 0 near 1.
 COLUMNS = {
