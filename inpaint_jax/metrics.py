@@ -34,6 +34,7 @@ MAX_PSNR = 100.0
 AREA_BUCKETS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 
 _LEVELS = 255
+_BINOMIAL = (1, 4, 6, 4, 1)
 _PIXEL_AXES = (1, 2, 3)
 
 
@@ -252,11 +253,14 @@ def _hole_mean(error: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def _high_pass(x: jax.Array) -> jax.Array:
-  blur = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), mode='edge')
   height, width = x.shape[1:3]
-  weights = [weight / 16 for weight in (1, 4, 6, 4, 1)]
-  blur = sum(w * blur[:, i : i + height] for i, w in enumerate(weights))
-  return x - sum(w * blur[:, :, i : i + width] for i, w in enumerate(weights))
+  blur = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), mode='edge')
+  rows = [w / 16 * blur[:, i : i + height] for i, w in enumerate(_BINOMIAL)]
+  blur = jnp.sum(jnp.stack(rows), axis=0)
+  columns = [
+    w / 16 * blur[:, :, i : i + width] for i, w in enumerate(_BINOMIAL)
+  ]
+  return x - jnp.sum(jnp.stack(columns), axis=0)
 
 
 def _decibels(mse: jax.Array) -> jax.Array:

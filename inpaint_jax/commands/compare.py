@@ -25,12 +25,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inpaint_jax.system import (
-  atomic_files,
-  command_line,
-  errors,
-  user_paths,
-)
+from inpaint_jax.system import command_line, errors, user_paths
 
 _PHOTOS = flags.DEFINE_string('photos', '', 'Folder of photos.')
 _OUT = flags.DEFINE_string('out', '', 'Folder for all that is made.')
@@ -71,52 +66,24 @@ def main(argv: Sequence[str]) -> None:
   out = user_paths.local(_OUT.value, 'out')
   # JAX takes a second to import: --help and wrong flags need not wait for it.
   from inpaint_jax import inference
-  from inpaint_jax.comparison import (
-    fills,
-    methods,
-    pictures,
-    report,
-    scores,
-  )
+  from inpaint_jax.comparison import runner
 
-  for kind in _KINDS.value:
-    errors.choose(dict.fromkeys(pictures.KINDS), kind, 'kinds')
-  names = methods.installed(_METHODS.value)
-  scorer = scores.Scorer(quick=_QUICK.value)
-  tables, scored = [], {}
-  for kind in _KINDS.value:
-    count = _NUM_CROPS.value if kind == 'crops' else _NUM_PHOTOS.value
-    photos = pictures.choose_photos(folder, count)
-    created = pictures.create(kind, photos, _SEED.value)
-    for picture in created:
-      pictures.save(out / kind, picture)
-    for name in names:
-      fills.fill_all(
-        name,
-        created,
-        out / kind,
-        model=_MODEL.value or inference.DEFAULT_MODEL,
-        again=_AGAIN.value,
-        workers=_WORKERS.value,
-      )
-    shown = [
-      name
-      for name in methods.known()
-      if all(
-        fills.is_filled(out / kind / name / f'{x.name}.png', x) for x in created
-      )
-    ]
-    rows = {name: [] for name in shown}
-    for picture in created:
-      paths = {x: out / kind / x / f'{picture.name}.png' for x in shown}
-      for name, one in scorer.score(picture, paths).items():
-        rows[name].append(one)
-    scored[kind] = rows
-    tables.append(report.table(kind, rows))
-    print(f'\n{tables[-1]}', flush=True)
-    report.write_page(out / kind / 'index.html', kind, created, shown)
-  atomic_files.write(out / 'report.md', '\n\n'.join(tables).encode() + b'\n')
-  report.write_csv(out / 'scores.csv', scored)
+  runner.compare(
+    runner.Settings(
+      photos=folder,
+      out=out,
+      kinds=_KINDS.value,
+      methods=_METHODS.value,
+      model=_MODEL.value or inference.DEFAULT_MODEL,
+      num_photos=_NUM_PHOTOS.value,
+      num_crops=_NUM_CROPS.value,
+      seed=_SEED.value,
+      workers=_WORKERS.value,
+      again=_AGAIN.value,
+      quick=_QUICK.value,
+    )
+  )
+  print(f'\n{out / "report.md"}, and the pictures: {out}/KIND/index.html')
 
 
 def run() -> None:

@@ -43,12 +43,11 @@ def fill_all(
     again: whether to fill those that are there, too.
     workers: processes that share the work.
   """
-  folder = folder / method
-  folder.mkdir(parents=True, exist_ok=True)
+  (folder / method).mkdir(parents=True, exist_ok=True)
   left = [
     picture
     for picture in to_fill
-    if again or not is_filled(folder / f'{picture.name}.png', picture)
+    if again or not is_filled(picture.path(folder, method), picture)
   ]
   workers = min(workers, len(left))
   if workers <= 1:
@@ -94,10 +93,9 @@ def _fill_some(
       text = PngImagePlugin.PngInfo()
       text.add_text(_PICTURE, picture.digest)
       text.add_text(_SECONDS, f'{taken:.4f}')
-      with atomic_files.replacing(folder / f'{picture.name}.png') as path:
-        Image.fromarray(filled).save(
-          path, 'PNG', compress_level=1, pnginfo=text
-        )
+      with atomic_files.replacing(picture.path(folder, method)) as path:
+        image = Image.fromarray(filled)
+        image.save(path, 'PNG', compress_level=1, pnginfo=text)
 
 
 def _timed(

@@ -62,7 +62,8 @@ def text(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
   extent = int(np.hypot(height, width))
   page = Image.new('L', (extent, extent))
   draw = ImageDraw.Draw(page)
-  size = rng.uniform(0.06, 0.12) * height
+  # Smaller letters would have no pixel.
+  size = max(rng.uniform(0.06, 0.12) * height, 8)
   font = ImageFont.load_default(size)
   count = rng.integers(2, 5)
   letters = np.array([*string.ascii_uppercase, *string.digits, ' '])
@@ -71,9 +72,9 @@ def text(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     top = extent / 2 + ((i + 0.5) / count - 0.5) * 0.8 * height
     draw.text((0, top - size / 2), line, font=font, fill=255)
   page = page.rotate(rng.uniform(-20, 20), Image.Resampling.BILINEAR)
-  left, top = (extent - width) // 2, (extent - height) // 2
-  page = page.crop((left, top, left + width, top + height))
-  return np.asarray(page) >= 128
+  row, column = (extent - height) // 2, (extent - width) // 2
+  drawn = np.asarray(page)[row : row + height, column : column + width]
+  return drawn >= 128
 
 
 def specks(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -131,7 +132,8 @@ def _blob(
   ]
 
   def radius(angle: np.ndarray) -> np.ndarray:
-    return 1 + sum(a * np.cos(k * angle + phase) for k, a, phase in waves)
+    sides = [a * np.cos(k * angle + phase) for k, a, phase in waves]
+    return 1 + np.sum(sides, axis=0)
 
   # Of a star-shaped region, pi times the mean of radius**2 is the area.
   turn = np.linspace(0, 2 * np.pi, 256, endpoint=False)

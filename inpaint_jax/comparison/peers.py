@@ -8,7 +8,9 @@ Attributes:
   PEERS: name to peer.
 """
 
+import importlib
 import importlib.util
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -58,8 +60,8 @@ def shiftmap(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   He and Sun, Statistics of Patch Offsets for Image Completion, ECCV 2012. It is
   in opencv-contrib-python-headless alone, in CIELAB as its documentation wants.
   """
-  import cv2
-
+  # In its stubs the module of the additional package is missing.
+  cv2: Any = importlib.import_module('cv2')
   lab = cv2.cvtColor(_blank(image, hole), cv2.COLOR_RGB2Lab)
   filled = np.zeros_like(lab)
   known = np.uint8(255) * ~hole

@@ -6,6 +6,7 @@ what a method made of them as METHOD/000.png.
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 import hashlib
 import pathlib
 
@@ -40,10 +41,14 @@ class Picture:
   truth: np.ndarray
   hole: np.ndarray
 
-  @property
+  @functools.cached_property
   def digest(self) -> str:
     """A digest of truth and hole."""
     return digest(self.truth, self.hole)
+
+  def path(self, folder: pathlib.Path, part: str) -> pathlib.Path:
+    """Returns the path of a part, such as a method, in a folder OUT/KIND."""
+    return folder / part / f'{self.name}.png'
 
 
 def digest(*arrays: np.ndarray) -> str:
@@ -51,7 +56,7 @@ def digest(*arrays: np.ndarray) -> str:
   made = hashlib.sha256()
   for array in arrays:
     made.update(f'{array.dtype}{array.shape}'.encode())
-    made.update(np.ascontiguousarray(array))
+    made.update(np.ascontiguousarray(array).data)
   return made.hexdigest()[:16]
 
 
@@ -111,7 +116,7 @@ def save(folder: pathlib.Path, picture: Picture) -> None:
   """Writes truth and hole as PNG files, unless they are there."""
   parts = {'truth': picture.truth, 'hole': np.uint8(255) * picture.hole}
   for part, array in parts.items():
-    path = folder / part / f'{picture.name}.png'
+    path = picture.path(folder, part)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or not np.array_equal(read(path), array):
       Image.fromarray(array).save(path, compress_level=1)

@@ -47,7 +47,7 @@ def table(kind: str, scored: Scores) -> str:
   count = len(next(iter(scored.values())))
   heads = ['', *columns, 'told apart', 'fooled', *(f'{c} / PM' for c in ratios)]
   lines = [
-    f'## {kind}, {count} pictures',
+    f'## {kind}, {count} images',
     '',
     _row(heads),
     _row(['---'] * len(heads)),
@@ -60,14 +60,15 @@ def table(kind: str, scored: Scores) -> str:
       means[column] = values.mean()
       second = values.max() if column == 'seconds' else values.mean()
       digits = _DECIMALS[column]
-      cells.append(f'{np.median(values):.{digits}f} ({second:.{digits}f})')
+      cell = f'{np.median(values):.{digits}f} ({second:.{digits}f})'
+      cells.append('' if np.isnan(second) else cell)
     told = scores.of_set(rows)
     cells += ['' if np.isnan(x) else f'{x:.0%}' for x in told]
     for column in ratios:
-      of_reference = np.mean(
+      ratio = means[column] / np.mean(
         [x.values.get(column, np.nan) for x in reference or ()]
       )
-      cells.append(f'{means[column] / of_reference:.3f}')
+      cells.append('' if np.isnan(ratio) else f'{ratio:.3f}')
     lines.append(_row(cells))
   return '\n'.join(lines)
 
@@ -86,25 +87,24 @@ def write_csv(path: pathlib.Path, kinds: Mapping[str, Scores]) -> None:
 
 
 def write_page(
-  path: pathlib.Path,
+  folder: pathlib.Path,
   kind: str,
   shown: Sequence[pictures.Picture],
   methods: Sequence[str],
 ) -> None:
-  """Writes a page that shows what each method made of each picture.
+  """Writes index.html, which shows what each method made of each picture.
 
   Args:
-    path: OUT/KIND/index.html; the cut-outs go to OUT/KIND/cut/.
+    folder: OUT/KIND; cut-outs go to cut/ in it.
     kind: of the holes.
     shown: the pictures.
     methods: their names, in the order of the columns.
   """
-  folder = path.parent
   body = []
   for picture in shown:
     cells = []
     for part in ('truth', 'hole', *methods):
-      whole = f'{part}/{picture.name}.png'
+      whole = picture.path(pathlib.Path(), part).as_posix()
       cut = f'cut/{part}-{picture.name}.png'
       _cut(folder / whole, folder / cut, picture, part)
       cells.append(
@@ -120,7 +120,7 @@ figure {{margin: 4px}}</style>
 picture.</p>
 {''.join(body)}
 """
-  atomic_files.write(path, text.encode())
+  atomic_files.write(folder / 'index.html', text.encode())
 
 
 def _cut(

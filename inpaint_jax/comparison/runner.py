@@ -1,0 +1,102 @@
+"""The whole comparison: pictures, fillings, scores, report."""
+
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+
+from inpaint_jax.comparison import fills, methods, pictures, report, scores
+from inpaint_jax.system import atomic_files, errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """What is compared, and where results go.
+
+  Attributes:
+    photos: a folder of photos.
+    out: a folder for all that is made.
+    kinds: names in pictures.KINDS.
+    methods: names in methods.known().
+    model: of the engine, see `inference.load`.
+    num_photos: photos, evenly spaced over the folder.
+    num_crops: photos to take a crop from, for the kind `crops`.
+    seed: of holes and crops.
+    workers: processes that fill.
+    again: whether to fill what is there.
+    quick: whether to leave out all that VGG16 tells.
+  """
+
+  photos: pathlib.Path
+  out: pathlib.Path
+  kinds: Sequence[str]
+  methods: Sequence[str]
+  model: str
+  num_photos: int = 20
+  num_crops: int = 60
+  seed: int = 0
+  workers: int = 1
+  again: bool = False
+  quick: bool = False
+
+
+def compare(settings: Settings) -> dict[str, report.Scores]:
+  """Fills with all methods, scores and writes the report.
+
+  Fillings of other methods that are in the folder are scored as well.
+
+  Returns:
+    From kinds to the scores of each method.
+
+  Raises:
+    errors.UserError: a name is unknown, or there are no photos.
+  """
+  for kind in settings.kinds:
+    errors.choose(dict.fromkeys(pictures.KINDS), kind, 'kinds')
+  names = methods.installed(settings.methods)
+  scorer = scores.Scorer(quick=settings.quick)
+  tables: list[str] = []
+  scored: dict[str, report.Scores] = {}
+  for kind in settings.kinds:
+    created = _fill(kind, names, settings)
+    folder = settings.out / kind
+    shown = [
+      name
+      for name in methods.known()
+      if all(fills.is_filled(x.path(folder, name), x) for x in created)
+    ]
+    rows: dict[str, list[scores.Scored]] = {name: [] for name in shown}
+    for picture in created:
+      paths = {name: picture.path(folder, name) for name in shown}
+      for name, one in scorer.score(picture, paths).items():
+        rows[name].append(one)
+    scored[kind] = rows
+    tables.append(report.table(kind, rows))
+    print(f'\n{tables[-1]}', flush=True)
+    report.write_page(folder, kind, created, shown)
+  text = '\n\n'.join(tables)
+  atomic_files.write(settings.out / 'report.md', f'{text}\n'.encode())
+  report.write_csv(settings.out / 'scores.csv', scored)
+  return scored
+
+
+def _fill(
+  kind: str, names: Sequence[str], settings: Settings
+) -> list[pictures.Picture]:
+  """Makes the pictures of a kind and fills them; returns them."""
+  is_crops = kind == 'crops'
+  count = settings.num_crops if is_crops else settings.num_photos
+  photos = pictures.choose_photos(settings.photos, count)
+  created = pictures.create(kind, photos, settings.seed)
+  folder = settings.out / kind
+  for picture in created:
+    pictures.save(folder, picture)
+  for name in names:
+    fills.fill_all(
+      name,
+      created,
+      folder,
+      model=settings.model,
+      again=settings.again,
+      workers=settings.workers,
+    )
+  return created

@@ -1,0 +1,84 @@
+"""comparison/report.py: tables and pages."""
+
+import csv
+
+import numpy as np
+from PIL import Image
+
+from inpaint_jax.comparison import pictures, report, scores
+
+
+def scored(*values, features=None):
+  return [scores.Scored(x, features) for x in values]
+
+
+def rows():
+  names = {'lpips_alex': 0.2, 'texture': 0.9, 'seconds': 1.0}
+  return {
+    'pypatchmatch': scored(names, names, {**names, 'seconds': 4.0}),
+    'engine': scored(*[{**names, 'lpips_alex': x} for x in (0.1, 0.2, 0.0)]),
+  }
+
+
+def cells(line):
+  return [cell.strip() for cell in line.strip('|').split('|')]
+
+
+def test_a_table_has_medians_means_and_ratios():
+  lines = report.table('things', rows()).splitlines()
+  assert lines[0] == '## things, 3 images'
+  heads, _, reference, engine = map(cells, lines[2:])
+  table = dict(zip(heads, engine, strict=True))
+  assert table['lpips_alex'] == '0.1000 (0.1000)'
+  assert table['lpips_alex / PM'] == '0.500'
+  assert table['seconds'] == '1.00 (1.00)'
+  # Of seconds the largest.
+  assert dict(zip(heads, reference, strict=True))['seconds'] == '1.00 (4.00)'
+  # Nothing was told of detectability, nor of what no picture has.
+  assert table['told apart'] == ''
+  assert 'lpips_vgg' not in table
+
+
+def test_a_quick_run_beside_a_full_one_leaves_cells_empty():
+  both = rows()
+  for row in both['pypatchmatch']:
+    row.values['lpips_vgg'] = 0.3
+  lines = report.table('things', both).splitlines()
+  heads, _, reference, engine = map(cells, lines[2:])
+  assert dict(zip(heads, reference, strict=True))['lpips_vgg / PM'] == '1.000'
+  table = dict(zip(heads, engine, strict=True))
+  assert (table['lpips_vgg'], table['lpips_vgg / PM']) == ('', '')
+
+
+def test_without_the_reference_there_are_no_ratios():
+  text = report.table('things', {'engine': rows()['engine']})
+  assert '/ PM' not in text
+
+
+def test_the_csv_has_a_row_for_each_filling(tmp_path):
+  report.write_csv(tmp_path / 'scores.csv', {'things': rows()})
+  with (tmp_path / 'scores.csv').open() as file:
+    found = list(csv.DictReader(file))
+  assert len(found) == 6
+  assert found[-1]['method'] == 'engine'
+  assert found[-1]['lpips_alex'] == '0.0'
+  assert found[-1]['psnr'] == ''
+
+
+def test_the_page_shows_the_region_of_each_method(tmp_path):
+  truth = np.zeros((400, 400, 3), np.uint8)
+  hole = np.zeros((400, 400), bool)
+  hole[200:210, 200:220] = True
+  picture = pictures.Picture('004', truth, hole)
+  pictures.save(tmp_path, picture)
+  path = picture.path(tmp_path, 'engine')
+  path.parent.mkdir()
+  Image.fromarray(truth).save(path)
+  report.write_page(tmp_path, 'things', [picture], ['engine'])
+  page = (tmp_path / 'index.html').read_text()
+  for part in ('truth', 'hole', 'engine'):
+    assert f'href="{part}/004.png"' in page
+    assert f'src="cut/{part}-004.png"' in page
+    cut = pictures.read(tmp_path / f'cut/{part}-004.png')
+    assert cut.shape == (10 + 128, 20 + 128, 3)
+  assert (pictures.read(tmp_path / 'cut/hole-004.png') == 255).any()
