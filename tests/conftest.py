@@ -1,41 +1,61 @@
 """What all tests share: the CPU, strict ranks, tiny data, a trained run."""
 
-import contextlib
 import os
 import tempfile
 
-# Before JAX starts. Compiled programs are shared by all processes of the tests.
+# Before JAX starts. All processes of the tests share compiled programs, and
+# compile in a fraction of the time, since they compute little; `full_compile`
+# is for tests of how programs round that are compiled as users compile them.
 os.environ['JAX_PLATFORMS'] = 'cpu'
+os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
+os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
 os.environ.setdefault(
   'JAX_COMPILATION_CACHE_DIR',
   os.path.join(tempfile.gettempdir(), f'inpaint_jax_tests_{os.getuid()}'),
 )
-os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.5'
+# What main.py would start itself once more for.
+os.environ['GLIBC_TUNABLES'] = 'glibc.malloc.hugetlb=1'
 
+import filelock
 import jax
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
 
 
-@contextlib.contextmanager
-def _compiling_quickly():
-  jax.config.update('jax_disable_most_optimizations', True)
-  yield
-  jax.config.update('jax_disable_most_optimizations', False)
-
-
 @pytest.fixture
-def quick_compile():
-  """For tests that compile much and compute little."""
-  with _compiling_quickly():
-    yield
+def full_compile():
+  """Programs are compiled with all optimisations."""
+  jax.config.update('jax_disable_most_optimizations', False)
+  yield
+  jax.config.update('jax_disable_most_optimizations', True)
 
 
 @pytest.fixture(scope='session')
-def data_dir(tmp_path_factory):
+def make_once(tmp_path_factory):
+  """A function (name, make) -> folder, which make(folder) fills.
+
+  All workers share it, so tests may not change what is in it.
+  """
+  root = tmp_path_factory.getbasetemp()
+  if 'PYTEST_XDIST_WORKER' in os.environ:
+    root = root.parent
+
+  def make_folder(name, make):
+    folder, done = root / name, root / f'{name}.done'
+    with filelock.FileLock(root / f'{name}.lock'):
+      if not done.exists():
+        make(folder)
+        done.touch()
+    return folder
+
+  return make_folder
+
+
+@pytest.fixture(scope='session')
+def data_dir(make_once):
   """Where the tests build datasets."""
-  return tmp_path_factory.mktemp('data')
+  return make_once('data', lambda folder: folder.mkdir())
 
 
 @pytest.fixture
@@ -48,15 +68,41 @@ def config(data_dir):
   return config.lock()
 
 
+@pytest.fixture
+def tiny(config, monkeypatch):
+  """`config` with a model that is traced and compiled in no time."""
+  import flax.linen as nn
+  import jax.numpy as jnp
+
+  from inpaint_jax import models
+
+  class Tiny(nn.Module):
+    """All that a model can have, in two layers."""
+
+    features: tuple[int, int, int]
+    dtype: jnp.dtype = jnp.float32
+    conv: str = 'xla'
+
+    @nn.compact
+    def __call__(self, masked_image, mask, *, train):
+      x = jnp.concatenate([masked_image, mask], axis=-1)
+      x = nn.Conv(self.features[0], (3, 3), dtype=self.dtype)(x)
+      x = nn.BatchNorm(use_running_average=not train)(x)
+      return nn.Conv(3, (3, 3), dtype=self.dtype)(nn.relu(x))
+
+  monkeypatch.setitem(models.MODELS, 'tiny', Tiny)
+  config.model.name = 'tiny'
+  return config
+
+
 @pytest.fixture(scope='session')
-def trained(data_dir, tmp_path_factory):
+def trained(data_dir, make_once):
   """The folder of a run of configs/smoke.py that went to its end."""
   from configs import smoke
   from inpaint_jax.training import train
 
   config = smoke.get_config()
   config.data.data_dir = str(data_dir)
-  workdir = tmp_path_factory.mktemp('trained')
-  with _compiling_quickly():
-    train.train_and_evaluate(config, workdir)
-  return workdir
+  return make_once(
+    'trained', lambda folder: train.train_and_evaluate(config, folder)
+  )

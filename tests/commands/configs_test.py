@@ -44,7 +44,6 @@ def _fields(config, prefix=''):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures('quick_compile')
 def test_every_field_is_read_by_a_run(config, tmp_path, monkeypatch):
   """A field that nothing reads would be a promise that is not kept."""
   with config.unlocked():

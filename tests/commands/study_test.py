@@ -1,7 +1,6 @@
 """scripts/benchmark.py as a process: shards, signals, report, wrong flags."""
 
 import json
-import os
 import pathlib
 import shutil
 import signal
@@ -20,7 +19,6 @@ def _start(*flags):
   return subprocess.Popen(
     [sys.executable, 'scripts/benchmark.py', *map(str, flags)],
     cwd=ROOT,
-    env=os.environ | {'JAX_DISABLE_MOST_OPTIMIZATIONS': '1'},
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
@@ -81,7 +79,7 @@ def test_report_only_rebuilds_the_published_report(tmp_path):
   """From the tables alone, which an earlier version wrote."""
   for name in ('results.csv', 'curves.csv', 'per_image.npz'):
     shutil.copy(_STUDY / name, tmp_path)
-  for name in ('baselines.json', 'study.json', 'photos.jpg'):
+  for name in ('baselines.json', 'study.json', 'images.jpg'):
     shutil.copy(_STUDY / name, tmp_path)
   _finish(_start(f'--workdir={tmp_path}', '--report-only'))
   for name in ('report.md', 'results.csv', 'curves.csv', 'per_image.npz'):

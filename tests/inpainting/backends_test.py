@@ -11,7 +11,6 @@ from inpaint_jax.system import errors
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
-pytestmark = pytest.mark.usefixtures('quick_compile')
 
 
 @pytest.fixture(scope='module')

@@ -10,8 +10,6 @@ import pytest
 from inpaint_jax import models
 from inpaint_jax.models import convolution
 
-pytestmark = pytest.mark.usefixtures('quick_compile')
-
 
 def _convolve(x, kernel):
   return jax.lax.conv_general_dilated(

@@ -8,8 +8,6 @@ import pytest
 
 from inpaint_jax.models import layers
 
-pytestmark = pytest.mark.usefixtures('quick_compile')
-
 
 def _value_and_grad(fn, x):
   """Returns fn(x) and the gradient of a sum with random weights."""

@@ -13,8 +13,6 @@ from configs import default
 from inpaint_jax import models
 from inpaint_jax.system import errors
 
-pytestmark = pytest.mark.usefixtures('quick_compile')
-
 GOLDEN = np.load(pathlib.Path(__file__).parents[1] / 'golden/models.npz')
 # Trainable parameters of the reference's nets.
 GOLDEN_COUNTS = {'encoder_decoder': 744_387, 'unet': 2_662_659}

@@ -9,6 +9,8 @@ import pytest
 
 from inpaint_jax.models import winograd
 
+pytestmark = pytest.mark.usefixtures('full_compile')
+
 
 def _draw(shape, seed=0):
   return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)

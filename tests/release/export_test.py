@@ -16,7 +16,6 @@ from inpaint_jax.system import errors
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
-pytestmark = pytest.mark.usefixtures('quick_compile')
 
 ROOT = pathlib.Path(__file__).parents[2]
 SHAPES = ((1, 32, 32), (3, 40, 24))

@@ -17,7 +17,6 @@ from inpaint_jax.system import errors
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
-pytestmark = pytest.mark.usefixtures('quick_compile')
 ROOT = pathlib.Path(__file__).parents[2]
 
 

@@ -13,9 +13,7 @@ SCRIPT = pathlib.Path(__file__).parents[2] / 'scripts' / 'minimal_training.py'
 
 
 @pytest.mark.slow
-def test_it_ends_with_the_parameters_of_a_run(
-  config, tmp_path, quick_compile, capsys
-):
+def test_it_ends_with_the_parameters_of_a_run(config, tmp_path, capsys):
   spec = importlib.util.spec_from_file_location('minimal_training', SCRIPT)
   script = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(script)

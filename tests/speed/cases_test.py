@@ -9,8 +9,6 @@ import pytest
 from configs import unet
 from inpaint_jax.speed import cases
 
-pytestmark = pytest.mark.usefixtures('quick_compile')
-
 
 def _case(kind, name='unet'):
   config = unet.get_config()

@@ -44,7 +44,6 @@ def settings(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures('quick_compile')
 def test_modes_are_compared(settings, monkeypatch, capsys):
   monkeypatch.setitem(sections.MATRIX_SIZES, 'cpu', (32,))
   kept = report.Report(None)
@@ -72,7 +71,6 @@ def test_modes_are_compared(settings, monkeypatch, capsys):
   assert 'Inference, 2 images of 32x32; ratio' in out
 
 
-@pytest.mark.usefixtures('quick_compile')
 def test_a_mode_that_fails_or_differs_is_left_out(
   settings, monkeypatch, capsys
 ):

@@ -3,7 +3,6 @@
 import math
 import shutil
 
-import jax
 import numpy as np
 import pytest
 
@@ -22,17 +21,15 @@ def smoke(data_dir):
 
 
 @pytest.fixture(scope='session')
-def studied(smoke, tmp_path_factory):
+def studied(smoke, make_once):
   """The folder of the whole study of `smoke`."""
-  workdir = tmp_path_factory.mktemp('studied')
-  jax.config.update('jax_disable_most_optimizations', True)
-  try:
+
+  def make(workdir):
     data_hash = runner.prepare(workdir, smoke, 'python scripts/benchmark.py')
     runner.train_runs(smoke.runs, smoke, workdir, data_hash=data_hash)
-  finally:
-    jax.config.update('jax_disable_most_optimizations', False)
-  report.write(workdir)
-  return workdir
+    report.write(workdir)
+
+  return make_once('studied', make)
 
 
 @pytest.fixture

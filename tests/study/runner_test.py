@@ -76,7 +76,7 @@ def test_finished_runs_are_skipped(copied, smoke, monkeypatch):
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_resumes(copied, smoke, monkeypatch, quick_compile):
+def test_an_interrupted_run_resumes(copied, smoke, monkeypatch):
   name = 'base/seed1'
   wanted = results.read(copied / 'results.csv')
   _forget(copied, name)

@@ -13,6 +13,7 @@ import pytest
 
 from inpaint_jax.system import randomness
 
+pytestmark = pytest.mark.usefixtures('full_compile')
 ROOT = pathlib.Path(__file__).parents[2]
 
 SETTINGS = {
@@ -102,9 +103,9 @@ batch 4e421b164dd7
   'settings',
   [
     '',
-    'JAX_ENABLE_X64=1 JAX_THREEFRY_PARTITIONABLE=0',
+    'JAX_ENABLE_X64=1 JAX_THREEFRY_PARTITIONABLE=0 '
     'JAX_DEFAULT_PRNG_IMPL=unsafe_rbg JAX_RANDOM_SEED_OFFSET=5 '
-    'FLAX_FIX_RNG_SEPARATOR=1',
+    'FLAX_FIX_RNG_SEPARATOR=1 '
     'XLA_FLAGS=--xla_force_host_platform_device_count=4',
   ],
 )
@@ -114,7 +115,7 @@ def test_environment_changes_no_draw(settings):
   result = subprocess.run(
     [sys.executable, '-c', _PROGRAM],
     cwd=ROOT,
-    env={**os.environ, 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', **variables},
+    env={**os.environ, **variables},
     capture_output=True,
     text=True,
     check=False,

@@ -12,7 +12,7 @@ from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, sharding
 from inpaint_jax.training import evaluate, input_pipeline, train
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compile')]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

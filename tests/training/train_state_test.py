@@ -4,12 +4,9 @@ import functools
 
 import jax
 import numpy as np
-import pytest
 
 from inpaint_jax import models, optimizers
 from inpaint_jax.training import train_state
-
-pytestmark = pytest.mark.usefixtures('quick_compile')
 
 
 def _state(config, **kwargs):

@@ -13,8 +13,6 @@ from inpaint_jax import losses, masks, models, optimizers
 from inpaint_jax.training import train_step
 from inpaint_jax.training.train_state import create_train_state
 
-pytestmark = pytest.mark.usefixtures('quick_compile')
-
 # Loss and norms of the gradient and of the new parameters in the first step of
 # configs/smoke.py on the batch below, with jax 0.10.2 on a CPU. Where a change
 # is meant to move them, run

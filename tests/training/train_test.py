@@ -18,7 +18,7 @@ from inpaint_jax.runs import checkpoints, trained_model
 from inpaint_jax.system import errors
 from inpaint_jax.training import evaluate, starts, train, train_step
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures('quick_compile')]
+pytestmark = pytest.mark.slow
 
 
 def _rows(workdir):
@@ -91,19 +91,20 @@ def test_a_signal_after_the_last_step_ends_the_run(
   assert f'{number.name}: saved step 10; the same command goes on' in out
 
 
-def test_a_finished_run_is_not_trained_again(trained, config, capsys):
-  before = (trained / 'metrics.csv').read_bytes()
-  train.train_and_evaluate(config, trained)
+def test_a_finished_run_is_not_trained_again(trained, config, tmp_path, capsys):
+  run = shutil.copytree(trained, tmp_path / 'run')
+  before = (run / 'metrics.csv').read_bytes()
+  train.train_and_evaluate(config, run)
   out = capsys.readouterr().out
   assert 'going on from the checkpoint of step 10' in out
   assert 'train/loss' not in out
   assert 'best epoch' in out
-  assert (trained / 'metrics.csv').read_bytes() == before
+  assert (run / 'metrics.csv').read_bytes() == before
 
 
-def test_training_without_a_test(config, tmp_path):
-  config.profile.num_steps = 2
-  result = train.train(config, tmp_path)
+def test_training_without_a_test(tiny, tmp_path):
+  tiny.profile.num_steps = 2
+  result = train.train(tiny, tmp_path)
   assert int(result.state.step) == 10
   assert result.seconds > 0
   assert result.images_per_second > 0
@@ -111,12 +112,12 @@ def test_training_without_a_test(config, tmp_path):
   # This run is over before its profile begins.
   assert not (tmp_path / 'profile').exists()
   # Started again it has nothing to do, and nothing to time.
-  again = train.train(config, tmp_path)
+  again = train.train(tiny, tmp_path)
   assert again.seconds == result.seconds
   assert again.images_per_second is None
 
 
-def test_waiting_for_input_is_logged(config, tmp_path, monkeypatch):
+def test_waiting_for_input_is_logged(tiny, tmp_path, monkeypatch):
   """The seconds since the last row: steps 1, 2, 4, 5, 6, 8 and 10 have one."""
   waits, names = [], []
   log_train, scalars = train.console.Console.log_train, train.Writer.scalars
@@ -135,13 +136,13 @@ def test_waiting_for_input_is_logged(config, tmp_path, monkeypatch):
   clock = itertools.count()
   fake = types.SimpleNamespace(monotonic=lambda: float(next(clock)))
   monkeypatch.setattr(train.feed, 'time', fake)
-  train.train(config, tmp_path)
+  train.train(tiny, tmp_path)
   assert waits == [1, 1, 2, 1, 1, 2, 2]
   assert names.count('train/input_wait') == 7
   assert 'input_wait' not in (tmp_path / 'metrics.csv').read_text()
 
 
-def test_the_state_is_donated(config, tmp_path, monkeypatch):
+def test_the_state_is_donated(tiny, tmp_path, monkeypatch):
   """The old state's memory is given away, not kept beside the new one."""
   states = []
   real = train_step.jit_train_step
@@ -156,35 +157,35 @@ def test_the_state_is_donated(config, tmp_path, monkeypatch):
     return step
 
   monkeypatch.setattr(train_step, 'jit_train_step', recording)
-  result = train.train(config, tmp_path)
+  result = train.train(tiny, tmp_path)
   assert len(states) == 10
   for state in states:
     assert all(x.is_deleted() for x in jax.tree.leaves(state.params))
   assert not any(x.is_deleted() for x in jax.tree.leaves(result.state))
 
 
-def test_some_steps_are_profiled(config, tmp_path):
-  config.num_epochs = 1
-  config.num_samples = 0
-  config.profile.skip_steps = 2
-  config.profile.num_steps = 2
-  train.train(config, tmp_path)
+def test_some_steps_are_profiled(tiny, tmp_path):
+  tiny.num_epochs = 1
+  tiny.num_samples = 0
+  tiny.profile.skip_steps = 2
+  tiny.profile.num_steps = 2
+  train.train(tiny, tmp_path)
   (trace,) = (tmp_path / 'profile').rglob('perfetto_trace.json.gz')
   text = gzip.decompress(trace.read_bytes()).decode()
   assert 'PjitFunction(train_step)' in text
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(config, tmp_path):
-  config.optimizer.name = 'sgd'
-  config.optimizer.learning_rate = 1e30
+def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path):
+  tiny.optimizer.name = 'sgd'
+  tiny.optimizer.learning_rate = 1e30
   with pytest.raises(train.DivergedError, match=r'is (nan|inf) at step [12]; '):
-    train.train_and_evaluate(config, tmp_path)
+    train.train(tiny, tmp_path)
   with checkpoints.open_manager(tmp_path, 'latest', create=False) as manager:
     assert not manager.all_steps()
 
 
 def test_the_checkpoint_before_a_loss_that_is_not_finite_stays(
-  config, tmp_path, monkeypatch
+  tiny, tmp_path, monkeypatch
 ):
   real = train_step.make_train_step
 
@@ -202,30 +203,30 @@ def test_the_checkpoint_before_a_loss_that_is_not_finite_stays(
   with pytest.raises(
     errors.UserError, match=r'loss is nan at step 8.*checkpoint of step 5 is g'
   ):
-    train.train_and_evaluate(config, tmp_path)
+    train.train(tiny, tmp_path)
   with checkpoints.open_manager(tmp_path, 'latest', create=False) as manager:
     assert manager.latest_step() == 5
 
 
-def test_a_best_epoch_of_a_lost_future_is_deleted(config, tmp_path):
+def test_a_best_epoch_of_a_lost_future_is_deleted(tiny, tmp_path):
   """The latest checkpoint is of step 5, as after damage; best is of 10."""
-  train.train_and_evaluate(config, tmp_path)
+  train.train(tiny, tmp_path)
   shutil.rmtree(tmp_path / 'checkpoints' / 'latest' / '10')
   (tmp_path / 'checkpoints' / 'best' / '10').rename(
     tmp_path / 'checkpoints' / 'best' / '9'
   )
-  train.train_and_evaluate(config, tmp_path)
+  train.train(tiny, tmp_path)
   with checkpoints.open_manager(tmp_path, 'best', create=False) as manager:
     assert 9 not in manager.all_steps()
     assert manager.latest_step() == 10
 
 
-def test_a_lost_best_epoch_is_replaced_by_the_latest(config, tmp_path, capsys):
-  config.checkpoint_every_steps = 4
-  train.train(config, tmp_path)
+def test_a_lost_best_epoch_is_replaced_by_the_latest(tiny, tmp_path, capsys):
+  tiny.checkpoint_every_steps = 4
+  train.train(tiny, tmp_path)
   shutil.rmtree(tmp_path / 'checkpoints' / 'best')
   before = _rows(tmp_path)
-  train.train_and_evaluate(config, tmp_path)
+  train.train(tiny, tmp_path)
   assert 'has no checkpoint any more' in capsys.readouterr().out
   found = trained_model.load_run(tmp_path)
   assert (found.step, found.info['epoch']) == (10, 2)
@@ -234,7 +235,7 @@ def test_a_lost_best_epoch_is_replaced_by_the_latest(config, tmp_path, capsys):
   # Within an epoch there is nothing to keep yet, but its end is kept.
   shutil.rmtree(tmp_path / 'checkpoints' / 'best')
   shutil.rmtree(tmp_path / 'checkpoints' / 'latest' / '10')
-  assert int(train.train(config, tmp_path).state.step) == 10
+  assert int(train.train(tiny, tmp_path).state.step) == 10
   assert 'going on from the checkpoint of step 8' in capsys.readouterr().out
   found = trained_model.load_run(tmp_path)
   assert (found.step, found.info['epoch']) == (10, 2)
@@ -252,23 +253,22 @@ def test_the_best_epoch_is_not_deleted_where_the_latest_is_lost(
   assert trained_model.load_run(run).step == step
 
 
-def test_a_finished_run_goes_on_for_more_epochs(config, tmp_path):
+def test_a_finished_run_goes_on_for_more_epochs(tiny, tmp_path):
   """It ends as one that was told so at once."""
-  config.num_epochs = 1
-  train.train(config, tmp_path / 'longer')
-  config.num_epochs = 2
-  ours = train.train(config, tmp_path / 'longer').state
-  theirs = train.train(config, tmp_path / 'at once').state
+  tiny.num_epochs = 1
+  train.train(tiny, tmp_path / 'longer')
+  tiny.num_epochs = 2
+  ours = train.train(tiny, tmp_path / 'longer').state
+  theirs = train.train(tiny, tmp_path / 'at once').state
   jax.tree.map(np.testing.assert_array_equal, ours, theirs)
   assert _rows(tmp_path / 'longer') == _rows(tmp_path / 'at once')
 
 
-def test_means_that_an_earlier_version_saved_go_on(config, tmp_path):
+def test_means_that_an_earlier_version_saved_go_on(tiny, tmp_path):
   """They had none of the batch statistics: the plain ones are taken."""
-  config.model.name = 'encoder_decoder'
-  config.ema_decay = 0.9
-  config.num_epochs = 1
-  state = train.train(config, tmp_path).state
+  tiny.ema_decay = 0.9
+  tiny.num_epochs = 1
+  state = train.train(tiny, tmp_path).state
   with checkpoints.open_manager(tmp_path, 'latest') as manager:
     info = checkpoints.restore(
       manager,
@@ -276,17 +276,17 @@ def test_means_that_an_earlier_version_saved_go_on(config, tmp_path):
     ).info
     manager.delete(5)
     checkpoints.save(manager, 5, state.as_first_version(), info)
-  restored = train.train(config, tmp_path).state
+  restored = train.train(tiny, tmp_path).state
   jax.tree.map(
     np.testing.assert_array_equal,
     restored.variables(),
     {**state.variables(), 'batch_stats': state.batch_stats},
   )
-  config.num_epochs = 2
-  assert int(train.train(config, tmp_path).state.step) == 10
+  tiny.num_epochs = 2
+  assert int(train.train(tiny, tmp_path).state.step) == 10
 
 
-def test_early_stop_and_best_checkpoint(config, tmp_path, monkeypatch):
+def test_early_stop_and_best_checkpoint(tiny, tmp_path, monkeypatch):
   """Of val/loss 3, 2, 4, 5 the second is kept, and the fifth never comes."""
   scripted = iter([3.0, 2.0, 4.0, 5.0])
   real = evaluate.evaluate_split
@@ -296,15 +296,15 @@ def test_early_stop_and_best_checkpoint(config, tmp_path, monkeypatch):
     return {**measured, 'loss': np.array([next(scripted)])}
 
   monkeypatch.setattr(evaluate, 'evaluate_split', evaluate_split)
-  config.num_epochs = 9
-  config.num_samples = 0
-  config.early_stopping_patience = 2
-  state = train.train_and_evaluate(config, tmp_path)
+  tiny.num_epochs = 9
+  tiny.num_samples = 0
+  tiny.early_stopping_patience = 2
+  state = train.train_and_evaluate(tiny, tmp_path)
   assert int(state.step) == 20
   report = json.loads((tmp_path / 'test_metrics.json').read_text())
   assert (report['epoch'], report['step']) == (2, 10)
   # Started again, it knows that it is over.
-  assert int(train.train_and_evaluate(config, tmp_path).step) == 20
+  assert int(train.train_and_evaluate(tiny, tmp_path).step) == 20
 
 
 @pytest.mark.parametrize('kind', ['a workdir', 'a released file'])
@@ -317,7 +317,7 @@ def test_training_goes_on_from_another(trained, config, tmp_path, capsys, kind):
   config.init_from = str(source)
   config.optimizer.learning_rate = 1e-12
   config.num_epochs = 1
-  state = train.train_and_evaluate(config, tmp_path / 'run')
+  state = train.train(config, tmp_path / 'run').state
   assert f'starting from the parameters of {source}' in capsys.readouterr().out
   wanted = trained_model.load_run(trained).variables['params']
   jax.tree.map(
@@ -327,12 +327,12 @@ def test_training_goes_on_from_another(trained, config, tmp_path, capsys, kind):
   )
 
 
-def test_training_goes_on_from_nothing(config, tmp_path):
-  config.init_from = 'nothing'
+def test_training_goes_on_from_nothing(tiny, tmp_path):
+  tiny.init_from = 'nothing'
   with pytest.raises(
     errors.UserError, match=r"'nothing' holds no run .*choose"
   ):
-    train.train_and_evaluate(config, tmp_path)
+    train.train(tiny, tmp_path)
 
 
 def test_training_goes_on_from_the_same_model_only(trained, config, tmp_path):
@@ -341,4 +341,4 @@ def test_training_goes_on_from_the_same_model_only(trained, config, tmp_path):
   with pytest.raises(
     errors.UserError, match=r'init_from=.* has model\.features'
   ):
-    train.train_and_evaluate(config, tmp_path)
+    train.train(config, tmp_path)
