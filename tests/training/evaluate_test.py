@@ -52,7 +52,8 @@ def test_the_report_of_a_run(trained, capsys):
   written = json.loads((trained / 'test_metrics.json').read_text())
   assert json.loads(json.dumps(report)) == written
   assert set(report['metrics']) == {'unet', *baselines.BASELINES}
-  names = {*evaluate.NAMES, 'hole_area', 'lpips'} - {'loss'}
+  names = {*evaluate.NAMES, 'hole_area', 'lpips', 'lpips_vgg'} - {'loss'}
+  names |= {'texture_ratio', 'detectability', 'fooled'}
   for values in report['metrics'].values():
     assert names <= set(values)
     assert all(np.isfinite(x) for x in values.values())
@@ -89,6 +90,7 @@ def test_without_the_extra_its_columns_are_left_out(
   trained, monkeypatch, capsys
 ):
   monkeypatch.setattr(evaluate.lpips, 'load', lambda _: None)
+  monkeypatch.setattr(evaluate.lpips, 'load_features', lambda *_: None)
   monkeypatch.setattr(
     evaluate.baselines,
     'available',
@@ -96,7 +98,9 @@ def test_without_the_extra_its_columns_are_left_out(
   )
   report = evaluate.evaluate(trained)
   assert set(report['metrics']) == {'unet', 'mean_fill'}
-  assert 'lpips' not in report['metrics']['unet']
+  missing = {'lpips', 'lpips_vgg', 'detectability', 'fooled'}
+  assert not missing & set(report['metrics']['unet'])
+  assert 'texture_ratio' in report['metrics']['unet']
   out = capsys.readouterr().out
   assert 'no LPIPS: pip install' in out
   assert 'no telea: pip install' in out
