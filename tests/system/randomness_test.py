@@ -77,7 +77,8 @@ show('masks', drawn)
 for name in models.MODELS:
   config = dict(name=name, dtype='float32', features=(4, 8, 16), conv='xla')
   model = models.create_model(ConfigDict(config))
-  variables = models.init_variables(model, randomness.create_key(5), 32)
+  create = jax.jit(lambda key: models.init_variables(model, key, 32))
+  variables = create(randomness.create_key(5))
   show(name, *jax.tree.leaves(variables))
 photos = np.arange(12 * 4 * 4 * 3, dtype=np.uint8).reshape(12, 4, 4, 3)
 batches = input_pipeline.train_batches(
