@@ -50,70 +50,11 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   # Images on the sample grid that each epoch writes; 0 = no grids.
   config.num_samples = 8
 
-  config.data = ml_collections.ConfigDict()
-  # synthetic, photo_crops, or the name of any tensorflow-datasets image
-  # dataset, such as tf_flowers.
-  config.data.dataset = 'synthetic'
-  # photo_crops only: the folder of photographs, searched with all below it.
-  config.data.source = ''
-  # Where built datasets are kept; '' = the user's cache folder, see
-  # docs/training.md.
-  config.data.data_dir = ''
-  # Side of the square images in pixels: 32, 64, 128 or 256.
-  config.data.image_size = 64
-  # Images of each split: the first ones of a fixed order. Which split a photo
-  # is in does not depend on them. A split with fewer gives all it has.
-  config.data.num_train = 768
-  config.data.num_val = 128
-  config.data.num_test = 384
-  # Augmentation of training images: left-right flip with probability 1/2,
-  # rotation by 0, 90, 180 or 270 degrees with probability 1/4 each.
-  config.data.flip = True
-  config.data.rotate = True
-  # Threads that read and decode images ahead of the step.
-  config.data.num_threads = 4
-  # Where images are kept after they were read: device, host, none, or auto for
-  # the first of these that has room. Batches are the same in every case.
-  config.data.cache = 'auto'
-
-  config.masks = ml_collections.ConfigDict()
-  # A name in masks.MASKS: stamps, strokes, box, border, mixture.
-  config.masks.kind = 'stamps'
-  # Width and length of the strokes: thin, medium, thick.
-  config.masks.strokes = 'medium'
-
-  config.model = ml_collections.ConfigDict()
-  # A name in models.MODELS: unet, encoder_decoder.
-  config.model.name = 'unet'
-  # Channels of the three levels, from the full resolution down.
-  config.model.features = (64, 128, 256)
-  # Type of activations, float32 or bfloat16; parameters stay float32.
-  config.model.dtype = 'float32'
-  # How to convolve: xla, winograd, which takes fewer multiplications and longer
-  # to compile, or auto: winograd on one CPU device, where it is faster, else
-  # xla. All give the same numbers, to rounding.
-  config.model.conv = 'auto'
-
-  config.optimizer = ml_collections.ConfigDict()
-  # A name in optimizers.OPTIMIZERS: adam, sgd, rmsprop, adagrad.
-  config.optimizer.name = 'adam'
-  config.optimizer.learning_rate = 1e-3
-  # sgd and rmsprop only.
-  config.optimizer.momentum = 0.0
-  # constant, or cosine: from learning_rate down to 0 at the last step.
-  config.optimizer.schedule = 'constant'
-  # Steps over which the learning rate first rises linearly from 0; cosine only.
-  config.optimizer.warmup_steps = 0
-  # Largest norm of the whole gradient; 0 = no clipping.
-  config.optimizer.clip_norm = 0.0
-  # L2 penalty added to the gradient, as weight_decay of PyTorch's optimizers.
-  config.optimizer.weight_decay = 0.0
-
-  config.profile = ml_collections.ConfigDict()
-  # Steps to trace with jax.profiler, into WORKDIR/profile; 0 = none.
-  config.profile.num_steps = 0
-  # Steps of each start before the trace; the first ones compile.
-  config.profile.skip_steps = 10
+  config.data = _data()
+  config.masks = _masks()
+  config.model = _model()
+  config.optimizer = _optimizer()
+  config.profile = _profile()
 
   if preset == 'landscapes':
     config.batch_size = 32
@@ -125,4 +66,84 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
     config.data.num_test = 10_000
   elif preset:
     raise ValueError(f'preset {preset!r} is unknown; choose: landscapes')
+  return config
+
+
+def _data() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  # synthetic, photo_crops, or the name of any tensorflow-datasets image
+  # dataset, such as tf_flowers.
+  config.dataset = 'synthetic'
+  # photo_crops only: the folder of photographs, searched with all below it.
+  config.source = ''
+  # Where built datasets are kept; '' = the user's cache folder, see
+  # docs/training.md.
+  config.data_dir = ''
+  # Side of the square images in pixels: 32, 64, 128 or 256.
+  config.image_size = 64
+  # Images of each split: the first ones of a fixed order. Which split a photo
+  # is in does not depend on them. A split with fewer gives all it has.
+  config.num_train = 768
+  config.num_val = 128
+  config.num_test = 384
+  # Augmentation of training images: left-right flip with probability 1/2,
+  # rotation by 0, 90, 180 or 270 degrees with probability 1/4 each.
+  config.flip = True
+  config.rotate = True
+  # Threads that read and decode images ahead of the step.
+  config.num_threads = 4
+  # Where images are kept after they were read: device, host, none, or auto for
+  # the first of these that has room. Batches are the same in every case.
+  config.cache = 'auto'
+  return config
+
+
+def _masks() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  # A name in masks.MASKS: stamps, strokes, box, border, mixture.
+  config.kind = 'stamps'
+  # Width and length of the strokes: thin, medium, thick.
+  config.strokes = 'medium'
+  return config
+
+
+def _model() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  # A name in models.MODELS: unet, encoder_decoder.
+  config.name = 'unet'
+  # Channels of the three levels, from the full resolution down.
+  config.features = (64, 128, 256)
+  # Type of activations, float32 or bfloat16; parameters stay float32.
+  config.dtype = 'float32'
+  # How to convolve: xla, winograd, which takes fewer multiplications and longer
+  # to compile, or auto: winograd on one CPU device, where it is faster, else
+  # xla. All give the same numbers, to rounding.
+  config.conv = 'auto'
+  return config
+
+
+def _optimizer() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  # A name in optimizers.OPTIMIZERS: adam, sgd, rmsprop, adagrad.
+  config.name = 'adam'
+  config.learning_rate = 1e-3
+  # sgd and rmsprop only.
+  config.momentum = 0.0
+  # constant, or cosine: from learning_rate down to 0 at the last step.
+  config.schedule = 'constant'
+  # Steps over which the learning rate first rises linearly from 0; cosine only.
+  config.warmup_steps = 0
+  # Largest norm of the whole gradient; 0 = no clipping.
+  config.clip_norm = 0.0
+  # L2 penalty added to the gradient, as weight_decay of PyTorch's optimizers.
+  config.weight_decay = 0.0
+  return config
+
+
+def _profile() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  # Steps to trace with jax.profiler, into WORKDIR/profile; 0 = none.
+  config.num_steps = 0
+  # Steps of each start before the trace; the first ones compile.
+  config.skip_steps = 10
   return config

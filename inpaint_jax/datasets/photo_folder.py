@@ -51,78 +51,93 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
     errors.UserError: `root` is not a folder, or holds no photo.
   """
   root = root and str(user_paths.local(root, 'data.source'))
-  if not os.path.isdir(root):
-    found = f'data.source={root}'
-    if not root:
-      found = "data.source='', and photo_crops needs photos"
-    elif os.path.exists(root):
-      found += ' is a file'
-    else:
-      found += ' does not exist'
-    raise errors.UserError(
-      f'{found}; set data.source=DIR to a folder of photos'
-    )
-  paths = []
+  _check_folder(root)
+  if data_dir is not None and not data_dir.is_dir():
+    data_dir = None
+  paths: list[str] = []
   other: collections.Counter[str] = collections.Counter()
-  unreadable = []
+  unreadable: list[tuple[str, str]] = []
 
   def add_unreadable(error: OSError) -> None:
     path = _relative(error.filename, root)
     unreadable.append((path, f'folder: {error.strerror}'))
 
-  if data_dir is not None and not data_dir.is_dir():
-    data_dir = None
   visited = set()
   for folder, folders, names in os.walk(
     root, onerror=add_unreadable, followlinks=True
   ):
     status = os.stat(folder)
-    if (status.st_dev, status.st_ino) in visited:
-      folders.clear()
-      continue
+    is_known = (status.st_dev, status.st_ino) in visited
     visited.add((status.st_dev, status.st_ino))
-    if folder != root and (
-      _is_written_by_us(names) or (data_dir and data_dir.samefile(folder))
-    ):
+    is_ours = folder != root and (
+      any(found <= {*names} for found in _OURS)
+      or (data_dir and data_dir.samefile(folder))
+    )
+    if is_ours and not is_known:
       other['folders of runs and datasets'] += 1
+    if is_ours or is_known:
       folders.clear()
       continue
     folders[:] = sorted(name for name in folders if not name.startswith('.'))
-    images, unread = [], []
-    for name in names:
-      stem, extension = os.path.splitext(name)
-      if name.startswith('.'):
-        continue
-      if extension.lower() in reading.extensions():
-        images.append((stem, name))
-      else:
-        other[extension.lower() or 'no extension'] += 1
-        if extension.lower()[1:] in unread_files.ENDINGS:
-          unread.append(stem)
-    are_masks = file_names.find_masks([stem for stem, _ in images], unread)
-    for (_, name), is_mask in zip(images, are_masks, strict=True):
-      if is_mask:
-        other['masks of photos'] += 1
-        continue
-      paths.append(_relative(os.path.join(folder, name), root))
+    photos = _choose_photos(names, other)
+    paths += [_relative(os.path.join(folder, name), root) for name in photos]
   if not paths:
-    kinds = ', '.join(f'{ending}: {n}' for ending, n in other.items())
-    found = f'{other.total()} other files ({kinds})' if other else 'no file'
-    advice = unread_files.advise(other)
-    if unreadable:
-      found = f'folders that cannot be read ({unreadable[0][1]}), {found}'
-    raise errors.UserError(
-      f'data.source={root} holds {found} and no photo (.jpg, .png, .webp, .tif '
-      'and others); '
-      + (f'{advice}; ' if advice else '')
-      + 'set data.source to a folder of photos'
-    )
+    raise errors.UserError(_describe_none(root, other, unreadable))
   return Listing(root, sorted(paths), dict(sorted(other.items())), unreadable)
 
 
-def _is_written_by_us(names: list[str]) -> bool:
-  """Returns whether these are files of a run, a study or a built dataset."""
-  return any(found <= set(names) for found in _OURS)
+def _check_folder(root: str) -> None:
+  if os.path.isdir(root):
+    return
+  found = f'data.source={root}'
+  if not root:
+    found = "data.source='', and photo_crops needs photos"
+  elif os.path.exists(root):
+    found += ' is a file'
+  else:
+    found += ' does not exist'
+  raise errors.UserError(f'{found}; set data.source=DIR to a folder of photos')
+
+
+def _choose_photos(
+  names: list[str], other: collections.Counter[str]
+) -> list[str]:
+  """Returns those files of a folder that are photos, and counts the others."""
+  photos, unread = [], []
+  for name in names:
+    stem, extension = os.path.splitext(name)
+    if name.startswith('.'):
+      continue
+    if extension.lower() in reading.extensions():
+      photos.append((stem, name))
+    else:
+      other[extension.lower() or 'no extension'] += 1
+      if extension.lower()[1:] in unread_files.ENDINGS:
+        unread.append(stem)
+  are_masks = file_names.find_masks([stem for stem, _ in photos], unread)
+  if any(are_masks):
+    other['masks of photos'] += sum(are_masks)
+  pairs = zip(photos, are_masks, strict=True)
+  return [name for (_, name), is_mask in pairs if not is_mask]
+
+
+def _describe_none(
+  root: str,
+  other: collections.Counter[str],
+  unreadable: list[tuple[str, str]],
+) -> str:
+  """Returns a line on a folder without photos."""
+  kinds = ', '.join(f'{ending}: {n}' for ending, n in other.items())
+  found = f'{other.total()} other files ({kinds})' if other else 'no file'
+  advice = unread_files.advise(other)
+  if unreadable:
+    found = f'folders that cannot be read ({unreadable[0][1]}), {found}'
+  return (
+    f'data.source={root} holds {found} and no photo (.jpg, .png, .webp, .tif '
+    'and others); '
+    + (f'{advice}; ' if advice else '')
+    + 'set data.source to a folder of photos'
+  )
 
 
 def _relative(path: str, root: str) -> str:

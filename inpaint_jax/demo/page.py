@@ -150,67 +150,12 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
   """Returns the page; thumbnails of examples.NAMES lie in Gradio's folder."""
   with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
     gr.Markdown(_INTRO)
-    with gr.Row(elem_id='start'):
-      photo = gr.File(
-        label='Your photo', file_types=['image'], height=120, elem_id='photo'
-      )
-      example = gr.Dataset(
-        label='Or try an example',
-        components=[gr.Image(visible=False)],
-        samples=[[str(path)] for path in thumbnails],
-        type='index',
-        elem_id='examples',
-      )
+    photo, example = _create_start(thumbnails)
     note = gr.HTML(elem_id='note', padding=False)
     with gr.Column(visible=False) as desk:
-      paint = ('#{:02x}{:02x}{:02x}'.format(*MASK_COLOUR), MASK_ALPHA / 255)
-      editor = gr.ImageEditor(
-        label='Paint here',
-        sources=(),
-        transforms=(),
-        layers=False,
-        buttons=['fullscreen'],
-        format='png',
-        height='clamp(340px, 46vw, 480px)',
-        brush=gr.Brush(
-          default_size=36,
-          colors=[paint],
-          default_color=paint,
-          color_mode='fixed',
-        ),
-        eraser=gr.Eraser(default_size=36),
-        elem_id='editor',
-      )
-      gr.Markdown(_HINT, elem_id='hint')
-      with gr.Row(equal_height=True):
-        mask = gr.UploadButton(
-          'Load a mask file',
-          file_types=['image'],
-          min_width=180,
-          elem_id='mask',
-        )
-        model = gr.Dropdown(
-          page.workers.models,
-          label='Model',
-          show_label=False,
-          container=False,
-          min_width=220,
-        )
-        button = gr.Button(
-          'Inpaint', variant='primary', min_width=220, elem_id='inpaint'
-        )
+      editor, mask, model, button = _create_desk(page.workers.models)
     with gr.Column(visible=False, elem_id='results') as results:
-      slider = gr.ImageSlider(
-        label='Before and after',
-        buttons=['fullscreen'],
-        interactive=False,
-        max_height=640,
-        elem_id='slider',
-      )
-      done = gr.HTML(elem_id='done', padding=False)
-      download = gr.DownloadButton(
-        'Download at full size', variant='primary', elem_id='download'
-      )
+      slider, done, download = _create_results()
     gr.Markdown(_PRIVACY, elem_id='privacy')
 
     # Not preprocessed: Gradio would leave an empty file behind for each that is
@@ -233,3 +178,70 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
     blocks.unload(lambda: None)
     blocks.load(None, js=_NAME_EXAMPLES)
   return blocks
+
+
+def _create_start(
+  thumbnails: Sequence[pathlib.Path],
+) -> tuple[gr.File, gr.Dataset]:
+  """Creates what a photo is chosen with."""
+  with gr.Row(elem_id='start'):
+    photo = gr.File(
+      label='Your photo', file_types=['image'], height=120, elem_id='photo'
+    )
+    example = gr.Dataset(
+      label='Or try an example',
+      components=[gr.Image(visible=False)],
+      samples=[[str(path)] for path in thumbnails],
+      type='index',
+      elem_id='examples',
+    )
+  return photo, example
+
+
+def _create_desk(
+  models: Sequence[str],
+) -> tuple[gr.ImageEditor, gr.UploadButton, gr.Dropdown, gr.Button]:
+  """Creates the editor, and below it mask file, model and button."""
+  paint = ('#{:02x}{:02x}{:02x}'.format(*MASK_COLOUR), MASK_ALPHA / 255)
+  editor = gr.ImageEditor(
+    label='Paint here',
+    sources=(),
+    transforms=(),
+    layers=False,
+    buttons=['fullscreen'],
+    format='png',
+    height='clamp(340px, 46vw, 480px)',
+    brush=gr.Brush(
+      default_size=36, colors=[paint], default_color=paint, color_mode='fixed'
+    ),
+    eraser=gr.Eraser(default_size=36),
+    elem_id='editor',
+  )
+  gr.Markdown(_HINT, elem_id='hint')
+  with gr.Row(equal_height=True):
+    mask = gr.UploadButton(
+      'Load a mask file', file_types=['image'], min_width=180, elem_id='mask'
+    )
+    model = gr.Dropdown(
+      models, label='Model', show_label=False, container=False, min_width=220
+    )
+    button = gr.Button(
+      'Inpaint', variant='primary', min_width=220, elem_id='inpaint'
+    )
+  return editor, mask, model, button
+
+
+def _create_results() -> tuple[gr.ImageSlider, gr.HTML, gr.DownloadButton]:
+  """Creates the slider, what it says below, and the download."""
+  slider = gr.ImageSlider(
+    label='Before and after',
+    buttons=['fullscreen'],
+    interactive=False,
+    max_height=640,
+    elem_id='slider',
+  )
+  done = gr.HTML(elem_id='done', padding=False)
+  download = gr.DownloadButton(
+    'Download at full size', variant='primary', elem_id='download'
+  )
+  return slider, done, download

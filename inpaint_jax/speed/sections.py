@@ -321,6 +321,9 @@ def _train(settings: Settings, workdir: str, **how: Any) -> processes.Program:
     f'--config.data.data_dir={settings.folder / "data"}',
     f'--workdir={settings.folder / workdir}',
   ]
+  if settings.config.data.dataset != 'photo_crops':
+    # The photos are for `datasets` alone; main.py would refuse them.
+    flags.insert(-1, '--config.data.source=')
   return processes.run_program('inpaint_jax.commands.train', flags, **how)
 
 

@@ -122,6 +122,17 @@ def test_other_photos_beside_it_move_no_photo(tmp_path, source):
       assert splits.get(photo, 'test') == name
 
 
+def test_a_small_folder_is_told_what_it_lacks(tmp_path):
+  for i in range(3):
+    samples.save_scene(tmp_path / 'few' / f'{i}.png', i, 90, 70)
+  config = samples.crops_config(tmp_path, tmp_path / 'few')
+  with pytest.raises(errors.UserError, match='3 distinct photos') as caught:
+    datasets.load(config)
+  message = str(caught.value)
+  assert 'each split needs one: add about 37 photos' in message
+  assert '\n' not in message
+
+
 def test_fewer_crops_than_wanted(tmp_path, source):
   config = samples.crops_config(
     tmp_path, source, num_train=800, num_val=100, num_test=5
