@@ -113,6 +113,10 @@ def _model() -> ml_collections.ConfigDict:
   config.name = 'unet'
   # Channels of the three levels, from the full resolution down.
   config.features = (64, 128, 256)
+  # What the outputs are relative to: none, holes are black; or harmonic, holes
+  # are first filled with the smoothest surface that meets the known pixels, and
+  # the model learns a change to it, which starts at zero.
+  config.base = 'none'
   # Type of activations, float32 or bfloat16; parameters stay float32.
   config.dtype = 'float32'
   # How to convolve: xla, winograd, which takes fewer multiplications and longer

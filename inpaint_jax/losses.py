@@ -164,10 +164,13 @@ class Loss(NamedTuple):
       [B, H, W, 3] in [0, 1] to the unreduced loss, [B, H, W, 3] or [B, H, W].
     to_image: from raw outputs [B, H, W, 3] to their image [B, H, W, 3];
       `fn(outputs, image)` is smallest where `to_image(outputs) == image`.
+    to_outputs: the inverse of `to_image` for images above 0 and below 1, which
+      model.base = 'harmonic' needs.
   """
 
   fn: Callable[[jax.Array, jax.Array], jax.Array]
   to_image: Callable[[jax.Array], jax.Array]
+  to_outputs: Callable[[jax.Array], jax.Array] | None = None
 
 
 def _float32(outputs: jax.Array) -> jax.Array:
@@ -176,6 +179,11 @@ def _float32(outputs: jax.Array) -> jax.Array:
 
 def _tanh_image(outputs: jax.Array) -> jax.Array:
   return jnp.tanh(_float32(outputs))
+
+
+def _tanh_outputs(image: jax.Array) -> jax.Array:
+  # Not arctanh: logarithms convert to every format of export.
+  return 0.5 * (jnp.log(1 + image) - jnp.log(1 - image))
 
 
 def _mse(outputs: jax.Array, image: jax.Array) -> jax.Array:
@@ -192,6 +200,10 @@ def _exp_image(outputs: jax.Array) -> jax.Array:
 
 def _sigmoid_image(outputs: jax.Array) -> jax.Array:
   return jax.nn.sigmoid(_float32(outputs))
+
+
+def _sigmoid_outputs(image: jax.Array) -> jax.Array:
+  return jnp.log(image) - jnp.log(1 - image)
 
 
 def _kl_div(outputs: jax.Array, image: jax.Array) -> jax.Array:
@@ -215,6 +227,11 @@ def _softmax_image(outputs: jax.Array) -> jax.Array:
   return 3 * jax.nn.softmax(logits, axis=-1)[..., :3]
 
 
+def _softmax_outputs(image: jax.Array) -> jax.Array:
+  rest = jnp.sum(1 - image, axis=-1, keepdims=True)
+  return jnp.log(image) - jnp.log(rest)
+
+
 def _cross_entropy(outputs: jax.Array, image: jax.Array) -> jax.Array:
   """Every pixel is a distribution over r/3, g/3, b/3 and the rest to 1."""
   outputs, image = _check(outputs, image)
@@ -224,11 +241,11 @@ def _cross_entropy(outputs: jax.Array, image: jax.Array) -> jax.Array:
 
 
 LOSSES: dict[str, Loss] = {
-  'mse': Loss(_mse, _tanh_image),
-  'l1': Loss(_l1, _tanh_image),
-  'poisson_nll': Loss(poisson_nll, _exp_image),
-  'kl_div': Loss(_kl_div, _sigmoid_image),
-  'cross_entropy': Loss(_cross_entropy, _softmax_image),
+  'mse': Loss(_mse, _tanh_image, _tanh_outputs),
+  'l1': Loss(_l1, _tanh_image, _tanh_outputs),
+  'poisson_nll': Loss(poisson_nll, _exp_image, jnp.log),
+  'kl_div': Loss(_kl_div, _sigmoid_image, _sigmoid_outputs),
+  'cross_entropy': Loss(_cross_entropy, _softmax_image, _softmax_outputs),
 }
 
 

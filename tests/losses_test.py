@@ -301,3 +301,12 @@ def test_white_is_finite_in_a_whole_training_step(name):
   step = train_step.make_train_step(model, tx, loss, sampler, config)
   _, values = jax.jit(step)(state, {'image': white})
   assert np.isfinite(values['loss'])
+
+
+@pytest.mark.parametrize('name', losses.LOSSES)
+def test_to_outputs_is_the_inverse_of_to_image(name):
+  loss = losses.LOSSES[name]
+  image = np.random.RandomState(0).uniform(0.001, 0.999, (1, 8, 8, 3))
+  image = image.astype(np.float32)
+  found = loss.to_image(loss.to_outputs(image))
+  np.testing.assert_allclose(found, image, atol=1e-6)

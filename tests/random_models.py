@@ -12,10 +12,20 @@ FEATURES = (8, 12, 16)
 
 
 def create_model(
-  name='unet', loss='kl_div', features=FEATURES, dtype=jnp.float32, size=32
+  name='unet',
+  loss='kl_div',
+  features=FEATURES,
+  dtype=jnp.float32,
+  size=32,
+  base='none',
 ):
   """Returns a TrainedModel on which every error of a conversion shows."""
-  model = models.MODELS[name](features=features, dtype=dtype)
+  config = default.get_config()
+  config.model.name, config.model.features = name, features
+  config.model.dtype, config.model.base = jnp.dtype(dtype).name, base
+  config.model.conv = 'xla'
+  config.loss, config.data.image_size = loss, size
+  model = models.create_model(config.model, losses.LOSSES[loss].to_outputs)
   shapes = jax.eval_shape(
     lambda key: models.init_variables(model, key, 32), jax.random.key(0)
   )
@@ -31,9 +41,6 @@ def create_model(
     return r.uniform(low, high, leaf.shape).astype(np.float32)
 
   variables = jax.tree_util.tree_map_with_path(draw, shapes)
-  config = default.get_config()
-  config.model.name, config.model.features = name, features
-  config.loss, config.data.image_size = loss, size
   return TrainedModel(
     None, config, model, losses.LOSSES[loss], variables, 1, {}
   )

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from inpaint_jax import models
 from inpaint_jax.runs.trained_model import TrainedModel
 
 # From masked images to whole ones: image float32 [B, H, W, 3] in [0, 1], black
@@ -28,7 +29,9 @@ def create_fill(model: TrainedModel, *, optimize: bool = False) -> Fill:
       the compiled program, also of the copy in the compilation cache.
   """
   # XLA's own convolutions take seconds less to compile.
-  module = model.model if optimize else model.model.clone(conv='xla')
+  module = (
+    model.model if optimize else models.with_fields(model.model, conv='xla')
+  )
 
   def fill(variables: Any, image: jax.Array, mask: jax.Array) -> jax.Array:
     outputs: Any = module.apply(variables, image, mask, train=False)

@@ -2,11 +2,12 @@
 
 A model is a Flax module, called as `model.apply(variables, masked_image, mask,
 train=...)`. It returns raw outputs, which `Loss.to_image` turns into an image.
-To add one, write its module, with the fields features, dtype and conv, and add
-one line to MODELS.
+To add one, write its module, with the fields features, dtype, conv and
+zero_start, and add one line to MODELS.
 
 Attributes:
   MODELS: name to module class; without arguments it is the reference's model.
+  BASES: what the outputs are relative to: black holes, or the harmonic fill.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,7 @@ import ml_collections
 
 from inpaint_jax.models import convolution
 from inpaint_jax.models.encoder_decoder import EncoderDecoder
+from inpaint_jax.models.harmonic_base import HarmonicBase
 from inpaint_jax.models.unet import UNet
 from inpaint_jax.system import errors
 
@@ -29,15 +31,21 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
   'unet': UNet,
 }
 
+BASES = ('none', 'harmonic')
+
 _DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 
 
-def create_model(config: ml_collections.ConfigDict) -> nn.Module:
+def create_model(
+  config: ml_collections.ConfigDict,
+  to_outputs: Callable[[jax.Array], jax.Array] | None = None,
+) -> nn.Module:
   """Returns the model that the `model` section of a config describes.
 
   Args:
-    config: the section, with name, features, dtype and conv. What conv = 'auto'
-      stands for is decided here, by the devices at hand.
+    config: the section, with name, features, dtype, conv and base. What conv =
+      'auto' stands for is decided here, by the devices at hand.
+    to_outputs: that of the loss, for base = 'harmonic'.
 
   Raises:
     UserError: if a field has a value it cannot have.
@@ -53,7 +61,23 @@ def create_model(config: ml_collections.ConfigDict) -> nn.Module:
       ' such as (64, 128, 256)'
     )
   conv = convolution.choose(config.conv)
-  return model(features=features, dtype=dtype, conv=conv)
+  errors.choose(dict.fromkeys(BASES), config.base, 'model.base')
+  if config.base == 'none':
+    return model(features=features, dtype=dtype, conv=conv)
+  if to_outputs is None:
+    raise errors.UserError(
+      f'model.base={config.base} needs a loss that has `to_outputs`; add it, '
+      'or set model.base=none'
+    )
+  net = model(features=features, dtype=dtype, conv=conv, zero_start=True)
+  return HarmonicBase(net, to_outputs)
+
+
+def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
+  """Returns a model with another conv or dtype."""
+  if isinstance(model, HarmonicBase):
+    return model.clone(net=model.net.clone(**fields))
+  return model.clone(**fields)
 
 
 def init_variables(

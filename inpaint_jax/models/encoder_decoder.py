@@ -25,11 +25,13 @@ class EncoderDecoder(nn.Module):
     features: channels of the three levels, from the full resolution down.
     dtype: type in which to compute; parameters and statistics are float32.
     conv: how to convolve, a name in convolution.CONVOLUTIONS.
+    zero_start: whether outputs are zero at first, for HarmonicBase.
   """
 
   features: tuple[int, int, int] = (64, 128, 256)
   dtype: jax.typing.DTypeLike = jnp.float32
   conv: str = 'xla'
+  zero_start: bool = False
 
   @nn.compact
   def __call__(
@@ -76,5 +78,5 @@ class EncoderDecoder(nn.Module):
     x = conv(x, features1, name='decoder2_conv')
     x = nn.relu(norm(name='decoder2_norm')(x))
     x = layers.upsample_nearest(x)
-    x = conv(x, 3, name='decoder3_conv')
+    x = conv(x, 3, zero=self.zero_start, name='decoder3_conv')
     return x.astype(jnp.float32)

@@ -25,6 +25,7 @@ def conv(
   dtype: jax.typing.DTypeLike,
   method: str,
   name: str,
+  zero: bool = False,
 ) -> jax.Array:
   """Applies a 3x3 convolution of stride 1 with bias that keeps H and W.
 
@@ -40,6 +41,7 @@ def conv(
     dtype: type in which to compute; the parameters are float32.
     method: a name in convolution.CONVOLUTIONS.
     name: of the layer within its module.
+    zero: whether kernel and bias start at zero instead.
 
   Returns:
     [B, H, W, features] of type `dtype`.
@@ -49,6 +51,8 @@ def conv(
   def init(
     key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
   ) -> jax.Array:
+    if zero:
+      return jnp.zeros(shape, dtype)
     return randomness.symmetric_uniform(key, shape, bound).astype(dtype)
 
   return nn.Conv(

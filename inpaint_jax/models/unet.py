@@ -21,11 +21,13 @@ class UNet(nn.Module):
     features: channels of the three levels, from the full resolution down.
     dtype: type in which to compute; parameters are float32.
     conv: how to convolve, a name in convolution.CONVOLUTIONS.
+    zero_start: whether outputs are zero at first, for HarmonicBase.
   """
 
   features: tuple[int, int, int] = (64, 128, 256)
   dtype: jax.typing.DTypeLike = jnp.float32
   conv: str = 'xla'
+  zero_start: bool = False
 
   @nn.compact
   def __call__(
@@ -70,5 +72,6 @@ class UNet(nn.Module):
     x = conv(nn.relu(x), features2, name='decoder1_conv2')
     x = conv(decode(x, skip2), features1, name='decoder2_conv1')
     x = conv(nn.relu(x), features1, name='decoder2_conv2')
-    x = conv(decode(x, skip1), 3, name='decoder3_conv')
+    x = decode(x, skip1)
+    x = conv(x, 3, zero=self.zero_start, name='decoder3_conv')
     return x.astype(jnp.float32)

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from inpaint_jax import __version__
+from inpaint_jax import __version__, models
 from inpaint_jax.release import onnx_runtime
 from inpaint_jax.runs.trained_model import TrainedModel
 from inpaint_jax.system import atomic_files, errors
@@ -66,7 +66,7 @@ def create_function(
   It computes in float32, also if the model was trained in bfloat16.
   """
   # Only XLA's own convolutions leave height and width open.
-  module = model.model.clone(dtype=jnp.float32, conv='xla')
+  module = models.with_fields(model.model, dtype=jnp.float32, conv='xla')
 
   def fn(
     variables: Any, image: jax.Array, mask: jax.Array

@@ -16,7 +16,8 @@ operations are described at https://onnx.ai/onnx/operators.
 Attributes:
   PRIMITIVES: name of a JAX primitive to its rule: the ONNX operation of the
     same inputs, or a function `(graph, eqn, inputs) -> value`.
-  LAYERS: name of a jitted function to its operation and the attributes of it.
+  LAYERS: name of a jitted function to its operation and the attributes of it,
+    or to a function `(graph, inputs) -> value`.
 """
 
 from collections.abc import Callable, Sequence
@@ -152,7 +153,11 @@ def _walk(
 
 def _equation(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> list[Value]:
   if inner := eqn.params.get('jaxpr') or eqn.params.get('call_jaxpr'):
+    if eqn.primitive.name == 'scan':
+      return _scan(graph, eqn, inputs)
     if layer := LAYERS.get(eqn.params.get('name')):
+      if callable(layer):
+        return [layer(graph, inputs)]
       op, attributes = layer
       if op == 'Resize':  # No region of interest; scales of B, C, H and W.
         scales = graph.store(np.array([1, 1, 2, 2], np.float32))
@@ -174,6 +179,16 @@ def _equation(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> list[Value]:
   if isinstance(rule, str):
     return [graph.add(rule, *inputs)]
   return [rule(graph, eqn, inputs)]
+
+
+def _scan(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> list[Value]:
+  """A loop that passes values on, written out."""
+  count = eqn.params['num_consts']
+  consts, carry = inputs[:count], list(inputs[count:])
+  _require(len(carry) == eqn.params['num_carry'] == len(eqn.outvars), eqn)
+  for _ in range(eqn.params['length']):
+    carry = _walk(graph, eqn.params['jaxpr'], [*consts, *carry])
+  return carry
 
 
 def _require(condition: bool, eqn: Eqn) -> None:
@@ -238,6 +253,8 @@ def _broadcast(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   axes = eqn.params['broadcast_dimensions']
   _require(new.ndim == 4 and axes == tuple(range(old.ndim)), eqn)
   x = inputs[0]
+  if old.shape[1:3] == (1, 1) and old.shape[3] == new.shape[3]:
+    return x  # Operations of ONNX repeat it as they need.
   if isinstance(x, np.ndarray):
     x = graph.store(np.full((1, new.shape[3], 1, 1), x))
     return graph.add('Expand', x, graph.shape)
@@ -251,6 +268,26 @@ def _reduce(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   if eqn.primitive.name == 'reduce_sum':  # An input since opset 13.
     return graph.add('ReduceSum', *inputs, graph.store(np.array([1])))
   return graph.add('ReduceMax', *inputs, axes=[1])
+
+
+def _pad(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
+  config = [eqn.params['padding_config'][axis] for axis in _TO_SECOND]
+  before, after, between = zip(*config, strict=True)
+  _require(not any(between), eqn)
+  # ONNX, too, takes away where a number is negative.
+  x, value = inputs
+  return graph.add('Pad', x, graph.store(np.array([*before, *after])), value)
+
+
+def _crop_to(graph: Graph, inputs: Sequence[Value]) -> str:
+  x, like = inputs
+  zero, axes = graph.store(np.array([0, 0])), graph.store(np.array([2, 3]))
+  sides = graph.add('Gather', graph.add('Shape', like), axes)
+  return graph.add('Slice', x, zero, sides, axes)
+
+
+def _sum_pixels(graph: Graph, inputs: Sequence[Value]) -> str:
+  return graph.add('ReduceSum', *inputs, graph.store(np.array([2, 3])))
 
 
 def _gather(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
@@ -279,10 +316,12 @@ PRIMITIVES: dict[str, str | Rule] = {
   'exp': 'Exp',
   'gather': _gather,
   'gt': 'Greater',
+  'log': 'Log',
   'logistic': 'Sigmoid',
   'max': 'Max',
   'min': 'Min',
   'mul': 'Mul',
+  'pad': _pad,
   'reduce_max': _reduce,
   'reduce_sum': _reduce,
   'select_n': _select,
@@ -291,9 +330,13 @@ PRIMITIVES: dict[str, str | Rule] = {
   'tanh': 'Tanh',
 }
 
-LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
+Layer = tuple[str, dict[str, Any]] | Callable[[Graph, Sequence[Value]], Value]
+
+LAYERS: dict[str, Layer] = {
+  'crop_to': _crop_to,
   'max_pool': ('MaxPool', {'kernel_shape': (2, 2), 'strides': (2, 2)}),
   'relu': ('Relu', {}),
+  'sum_pixels': _sum_pixels,
   'upsample_bilinear': (
     'Resize',
     {'mode': 'linear', 'coordinate_transformation_mode': 'half_pixel'},

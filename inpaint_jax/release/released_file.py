@@ -179,7 +179,8 @@ def _to_model(
       f'it has format {fields["format"]}, wanted {_FORMAT}; install a newer one'
     )
   config: ml_collections.ConfigDict = workdirs.to_config(fields['config'])
-  model, size = models.create_model(config.model), config.data.image_size
+  loss, size = losses.get_loss(config.loss), config.data.image_size
+  model = models.create_model(config.model, loss.to_outputs)
   if not isinstance(size, int) or size < 8:
     raise ValueError(f'data.image_size is {size!r}')
   shapes = trained_model.abstract_variables(model, size, sharding)
@@ -202,7 +203,7 @@ def _to_model(
     workdir=None,
     config=config,
     model=model,
-    loss=losses.get_loss(config.loss),
+    loss=loss,
     variables=jax.tree.unflatten(jax.tree.structure(shapes), leaves),
     step=int(fields['step']),
     info=fields['info'],

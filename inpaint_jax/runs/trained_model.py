@@ -70,7 +70,8 @@ def load_run(
   workdir = user_paths.local(workdir, 'workdir')
   config = workdirs.load_config(workdir)
   devices.check_any()
-  model = models.create_model(config.model)
+  loss = losses.get_loss(config.loss)
+  model = models.create_model(config.model, loss.to_outputs)
   shapes = abstract_variables(model, config.data.image_size, sharding)
   restored = None
   if (workdir / 'checkpoints' / 'best').is_dir():
@@ -85,7 +86,7 @@ def load_run(
     workdir=workdir,
     config=config,
     model=model,
-    loss=losses.get_loss(config.loss),
+    loss=loss,
     variables=restored.tree,
     step=restored.step,
     info=restored.info,

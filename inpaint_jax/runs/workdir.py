@@ -62,6 +62,7 @@ _ADDED = {
   'accumulate_steps': 1,
   'hole_weight': 1.0,
   'init_from': '',
+  'model.base': 'none',
   'model.conv': 'auto',
   'profile.num_steps': 0,
   'profile.skip_steps': 10,

@@ -68,7 +68,8 @@ def create_trained_model(
 ) -> trained_model.TrainedModel:
   """Returns the model of a case with the weights that its seed draws."""
   config = _case_config(case, dtype)
-  model = models.create_model(config.model)
+  loss = losses.get_loss(config.loss)
+  model = models.create_model(config.model, loss.to_outputs)
   # The key of create_train_state: inference and training start alike.
   key = jax.random.fold_in(randomness.create_key(config.seed), 0)
   init = functools.partial(models.init_variables, model, image_size=case.size)
@@ -76,7 +77,7 @@ def create_trained_model(
     workdir=None,
     config=config,
     model=model,
-    loss=losses.get_loss(config.loss),
+    loss=loss,
     variables=jax.jit(init)(key),
     step=0,
     info={},
@@ -153,7 +154,9 @@ def count_flops(case: Case) -> float | None:
   defined, whatever a mode saves. A step of training counts as three inferences:
   forwards, and as much again for the gradients of inputs and of kernels.
   """
-  model = models.create_model(case.config.model).clone(conv='xla')
+  to_outputs = losses.get_loss(case.config.loss).to_outputs
+  model = models.create_model(case.config.model, to_outputs)
+  model = models.with_fields(model, conv='xla')
   shapes = jax.eval_shape(
     lambda: models.init_variables(model, randomness.create_key(0), case.size)
   )

@@ -62,11 +62,12 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   sharding.check_batch_size(config.batch_size, mesh, config.accumulate_steps)
   # Built again with the number of steps, which the size of the dataset decides.
   optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
+  loss = losses.get_loss(config.loss)
   return Setup(
     config=config,
     mesh=mesh,
-    model=models.create_model(config.model),
-    loss=losses.get_loss(config.loss),
+    model=models.create_model(config.model, loss.to_outputs),
+    loss=loss,
     sampler=masks.create_sampler(config.masks),
   )
 

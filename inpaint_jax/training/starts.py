@@ -111,7 +111,7 @@ def load_other(
   """
   source = config.init_from
   trained = zoo.load(source, sharding.replicated(mesh))
-  for field in ('name', 'features'):
+  for field in ('name', 'features', 'base'):
     found, wanted = trained.config.model[field], config.model[field]
     if found != wanted:
       raise errors.UserError(

@@ -50,6 +50,16 @@ def test_onnx_equals_jax(tmp_path, name, loss):
     np.testing.assert_array_equal(filled[~known], whole[~known])
 
 
+def test_a_model_on_the_harmonic_fill(tmp_path):
+  """The solver is in the file, for any height and width."""
+  model = create_model('encoder_decoder', 'l1', base='harmonic')
+  run = _write(model, tmp_path / 'x.onnx')
+  for shape in [(1, 64, 64), (2, 40, 72)]:
+    image, mask = export.example(shape, seed=1)
+    _, expected = expected_outputs(model, image, mask)
+    np.testing.assert_allclose(run(image, mask)[1], expected, atol=2e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('name', models.MODELS)
 def test_onnx_equals_jax_with_all_channels(tmp_path, name):
