@@ -25,7 +25,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inpaint_jax.system import command_line, errors, user_paths
+from inpaint_jax.system import command_line, user_paths
 
 _PHOTOS = flags.DEFINE_string('photos', '', 'Folder of photos.')
 _OUT = flags.DEFINE_string('out', '', 'Folder for all that is made.')
@@ -58,10 +58,7 @@ _QUICK = flags.DEFINE_bool(
 
 def main(argv: Sequence[str]) -> None:
   """Fills, scores and reports as the flags say."""
-  command_line.refuse_arguments(argv)
-  for flag in (_PHOTOS, _OUT):
-    if not flag.value:
-      raise errors.UserError(f'no --{flag.name}; name a folder')
+  command_line.check_flags(argv, photos='DIR', out='DIR')
   folder = user_paths.local(_PHOTOS.value, 'photos')
   out = user_paths.local(_OUT.value, 'out')
   # JAX takes a second to import: --help and wrong flags need not wait for it.

@@ -42,7 +42,7 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
 
 def main(argv: Sequence[str]) -> None:
   """Serves the page of the flags until it is interrupted."""
-  command_line.refuse_arguments(argv)
+  command_line.check_flags(argv)
   if importlib.util.find_spec('gradio') is None:
     raise errors.UserError(
       "gradio is not installed; run: pip install -e '.[demo]'"

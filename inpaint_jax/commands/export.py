@@ -38,14 +38,7 @@ _DTYPE = flags.DEFINE_string(
 
 def main(argv: Sequence[str]) -> None:
   """Exports the model of the flags."""
-  if len(argv) > 1:
-    raise errors.UserError(
-      f'found {argv[1]!r}, wanted flags only, as --output={argv[1]}'
-    )
-  if not _OUTPUT.value:
-    raise errors.UserError(
-      'no --output; name the file to write, as --output=x.onnx'
-    )
+  command_line.check_flags(argv, output='x.onnx')
   # JAX takes a second to import: --help need not wait for it.
   from inpaint_jax.release import export, zoo
 

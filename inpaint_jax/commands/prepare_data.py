@@ -14,7 +14,7 @@ import shlex
 from absl import flags
 import ml_collections
 
-from inpaint_jax.system import command_line, errors
+from inpaint_jax.system import command_line
 
 _FLAGS = (
   flags.DEFINE_string('source', '', 'Folder of photos, with its subfolders.'),
@@ -31,10 +31,7 @@ _FLAGS = (
 
 def main(argv: list[str]) -> None:
   """Builds or opens the dataset of the flags and prints its report."""
-  if len(argv) > 1:
-    raise errors.UserError(
-      f'{argv[1]!r} is not a flag; name the folder of photos as --source=DIR'
-    )
+  command_line.check_flags(argv)
   # These take seconds to import; --help and wrong flags need not wait.
   from inpaint_jax import datasets
   from inpaint_jax.datasets import photo_report

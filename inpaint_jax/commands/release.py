@@ -59,7 +59,7 @@ _NOTES = flags.DEFINE_string(
 
 def main(argv: list[str]) -> None:
   """Releases the run of the flags."""
-  command_line.refuse_arguments(argv)
+  command_line.check_flags(argv)
   for name in ('workdir', 'name', 'data', 'license'):
     if not flags.FLAGS[name].value:
       raise errors.UserError(f'no --{name}: {flags.FLAGS[name].help}')

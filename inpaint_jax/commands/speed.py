@@ -70,7 +70,7 @@ _SECONDS = flags.DEFINE_float(
 
 def main(argv: Sequence[str]) -> None:
   """Measures the sections of the flags, and prints their tables."""
-  command_line.refuse_arguments(argv)
+  command_line.check_flags(argv)
   # All that can be wrong is found before the work, not after.
   for name in _WHAT.value:
     errors.choose(dict.fromkeys(_WHAT.default), name, 'what')

@@ -27,7 +27,7 @@ from ml_collections import config_flags
 
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import folder, plan
-from inpaint_jax.system import command_line, errors, machine, user_paths
+from inpaint_jax.system import command_line, machine, user_paths
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
@@ -55,11 +55,7 @@ _REPORT_ONLY = flags.DEFINE_bool(
 
 def main(argv: Sequence[str]) -> None:
   """Runs the study of the flags."""
-  command_line.refuse_arguments(argv)
-  if not _WORKDIR.value:
-    raise errors.UserError(
-      'no --workdir; name a folder, as --workdir=runs/study'
-    )
+  command_line.check_flags(argv, workdir='runs/study')
   workdir = user_paths.local(_WORKDIR.value, 'workdir')
   if _REPORT_ONLY.value:
     from inpaint_jax.study import report

@@ -15,7 +15,7 @@ import contextlib
 from absl import flags
 from ml_collections import config_flags
 
-from inpaint_jax.system import command_line, errors, machine
+from inpaint_jax.system import command_line, machine
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
@@ -48,12 +48,7 @@ _PROCESS_ID = flags.DEFINE_integer(
 
 def main(argv: Sequence[str]) -> None:
   """Trains or evaluates the run of the flags."""
-  command_line.refuse_arguments(argv)
-  if not _WORKDIR.value:
-    raise errors.UserError(
-      'no --workdir; name a folder, as --workdir=runs/unet'
-    )
-
+  command_line.check_flags(argv, workdir='runs/unet')
   named = _COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value
   # Imported here: --help and wrong flags need not wait a second for JAX.
   with contextlib.ExitStack() as stack:

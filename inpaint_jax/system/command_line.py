@@ -53,10 +53,18 @@ def run(
     )
 
 
-def refuse_arguments(argv: Sequence[str]) -> None:
-  """Raises a UserError on arguments of a command that takes flags alone."""
+def check_flags(argv: Sequence[str], **examples: str) -> None:
+  """Raises a UserError on arguments that are no flags, or on missing flags.
+
+  Args:
+    argv: what is left when the flags are parsed.
+    **examples: flags that a command cannot do without, with a value each.
+  """
   if argv[1:]:
     raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
+  for name, example in examples.items():
+    if not flags.FLAGS[name].value:
+      raise errors.UserError(f'no --{name}; name one, as --{name}={example}')
 
 
 def exit_with_line(main: Callable[..., None], *args: Any) -> None:

@@ -40,7 +40,7 @@ def test_a_file_is_written_and_its_use_is_printed(tmp_path, capsys):
   ('args', 'message'),
   [
     ([], 'no --output'),
-    (['--output=x.onnx', 'stray'], "found 'stray'"),
+    (['--output=x.onnx', 'stray'], "'stray' is no flag"),
     (['--output=x.onnx', '--format=a'], '^--format=.*: onnx, stablehlo'),
     (['--output=x.onnx', '--dtype=int8'], '^--dtype=.*: float16, float32'),
     (['--output=.'], '^--output=. is a folder'),

@@ -65,7 +65,7 @@ def test_a_wrong_flag_is_one_line_in_terms_of_this_script(tmp_path):
   for flags, text in (
     ((), "--source=''"),
     ((f'--source={tmp_path / "no"}',), 'does not exist; set --source'),
-    (('DIR',), '--source=DIR'),
+    (('DIR',), "'DIR' is no flag; flags begin with --"),
   ):
     result = prepare(*flags, f'--data_dir={tmp_path}')
     assert result.returncode == 1
