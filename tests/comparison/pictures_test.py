@@ -50,6 +50,7 @@ def test_whole_photos_are_reduced_and_never_enlarged(tmp_path):
   assert small.hole.shape == (60, 50)
 
 
+@pytest.mark.slow
 def test_crops_are_parts_with_masks_in_turn(photos):
   chosen = pictures.choose_photos(photos, 3)
   created = pictures.create('crops', chosen, 0)

@@ -91,6 +91,7 @@ def test_equals_torch_in_training():
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', models.MODELS)
 def test_initial_values(name):
   """U(-b, b) with b = 1 / sqrt(fan_in), for kernels and biases."""

@@ -4,6 +4,7 @@ import functools
 
 import jax
 import numpy as np
+import pytest
 
 from inpaint_jax import models, optimizers
 from inpaint_jax.training import train_state
@@ -20,6 +21,7 @@ def _state(config, **kwargs):
   return jax.jit(create)()
 
 
+@pytest.mark.slow
 def test_the_seed_and_nothing_else_draws_the_weights(config):
   ours, same = _state(config), _state(config, image_size=64)
   jax.tree.map(np.testing.assert_array_equal, ours.params, same.params)

@@ -194,6 +194,7 @@ def test_ema_decays_as_told_after_the_first_steps(config):
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('unrolled', [True, False])
 def test_accumulated_parts_make_the_step_of_the_whole(
   config, monkeypatch, unrolled
@@ -217,6 +218,7 @@ def test_accumulated_parts_make_the_step_of_the_whole(
   )
 
 
+@pytest.mark.slow
 def test_accumulated_parts_move_batch_statistics_one_by_one(config):
   state, _ = _first_step(config)
   config.accumulate_steps = 4
