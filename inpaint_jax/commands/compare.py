@@ -18,14 +18,25 @@ Fillings and their scores are kept: a new method costs only itself, and
 kept of other methods as well. A method that is not installed is left out, with
 a line that says so.
 
+--speed measures how long the methods take instead, warm, in one process: photos
+of 1150x768, a large thing in 12 megapixels, 40 small ones in 24, one in 96,
+specks, rows and a scratch; --works chooses some by words of their names. The
+machine should have nothing else to do.
+
 Outside a checkout the command is inpaint-jax-compare.
 """
 
 from collections.abc import Sequence
+import pathlib
 
 from absl import flags
 
-from inpaint_jax.system import command_line, user_paths
+from inpaint_jax.system import (
+  atomic_files,
+  command_line,
+  errors,
+  user_paths,
+)
 
 _PHOTOS = flags.DEFINE_string('photos', '', 'Folder of photos.')
 _OUT = flags.DEFINE_string('out', '', 'Folder for all that is made.')
@@ -54,6 +65,10 @@ _AGAIN = flags.DEFINE_bool('again', False, 'Fill again what is there.')
 _QUICK = flags.DEFINE_bool(
   'quick', False, 'Leave out LPIPS by VGG16 and how often holes are found.'
 )
+_SPEED = flags.DEFINE_bool('speed', False, 'Measure the time of works instead.')
+_WORKS = flags.DEFINE_list(
+  'works', [], 'With --speed: words in the names of works; all unless given.'
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -61,6 +76,9 @@ def main(argv: Sequence[str]) -> None:
   command_line.check_flags(argv, photos='DIR', out='DIR')
   folder = user_paths.local(_PHOTOS.value, 'photos')
   out = user_paths.local(_OUT.value, 'out')
+  if _SPEED.value:
+    _measure(folder, out)
+    return
   # JAX takes a second to import: --help and wrong flags need not wait for it.
   from inpaint_jax import inference
   from inpaint_jax.comparison import runner
@@ -80,7 +98,34 @@ def main(argv: Sequence[str]) -> None:
       quick=_QUICK.value,
     )
   )
-  print(f'\n{out / "report.md"}, and the pictures: {out}/KIND/index.html')
+  print(f'\n{out / "report.md"}, and pages to look at: {out}/KIND/index.html')
+
+
+def _measure(folder: pathlib.Path, out: pathlib.Path) -> None:
+  """Measures works, and writes OUT/speed.md."""
+  from inpaint_jax import inference
+  from inpaint_jax.comparison import methods, pictures, works
+
+  names = [
+    name
+    for name in works.WORKS
+    if not _WORKS.value or any(word in name for word in _WORKS.value)
+  ]
+  if not names:
+    raise errors.UserError(
+      f'works={",".join(_WORKS.value)} is in no name of a work; those are: '
+      + '; '.join(works.WORKS)
+    )
+  model = _MODEL.value or inference.DEFAULT_MODEL
+  functions = {
+    name: methods.create(name, model)
+    for name in methods.installed(_METHODS.value)
+  }
+  photos = pictures.choose_photos(folder, _NUM_PHOTOS.value)
+  text = works.table(works.measure(functions, photos, names, seed=_SEED.value))
+  print(f'\n{text}')
+  out.mkdir(parents=True, exist_ok=True)
+  atomic_files.write(out / 'speed.md', f'{text}\n'.encode())
 
 
 def run() -> None:
