@@ -4,7 +4,7 @@ r"""Compares the engine with other programs that fill holes, on your photos.
   python scripts/compare.py --photos=DIR --out=comparison
 
 fills holes of several kinds in photos with each method, and writes report.md,
-scores.csv and for each kind a page of pictures, KIND/index.html. The kinds:
+scores.csv and for each kind a page of cases, KIND/index.html. The kinds:
 
 things   one to three smooth blobs, each of 1 to 5% of the photo
 wires    a few lines of 2 to 6 px across the whole width
@@ -104,7 +104,7 @@ def main(argv: Sequence[str]) -> None:
 def _measure(folder: pathlib.Path, out: pathlib.Path) -> None:
   """Measures works, and writes OUT/speed.md."""
   from inpaint_jax import inference
-  from inpaint_jax.comparison import methods, pictures, works
+  from inpaint_jax.comparison import cases, methods, works
 
   names = [
     name
@@ -121,7 +121,7 @@ def _measure(folder: pathlib.Path, out: pathlib.Path) -> None:
     name: methods.create(name, model)
     for name in methods.installed(_METHODS.value)
   }
-  photos = pictures.choose_photos(folder, _NUM_PHOTOS.value)
+  photos = cases.choose_photos(folder, _NUM_PHOTOS.value)
   text = works.table(works.measure(functions, photos, names, seed=_SEED.value))
   print(f'\n{text}')
   out.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Fills pictures with methods; results are kept as PNG files.
+"""Fills cases with methods; results are kept as PNG files.
 
 A file says in its text what was filled and how long it took, so that no result
-is made twice unless the picture has changed.
+is made twice unless the case has changed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,29 +15,29 @@ import time
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from inpaint_jax.comparison import methods, pictures
+from inpaint_jax.comparison import cases, methods
 from inpaint_jax.system import atomic_files
 
 # Keys of the text in a PNG file.
-_PICTURE, _SECONDS = 'Picture', 'Seconds'
+_CASE, _SECONDS = 'Picture', 'Seconds'
 
 
 def fill_all(
   method: str,
-  to_fill: Sequence[pictures.Picture],
+  to_fill: Sequence[cases.Case],
   folder: pathlib.Path,
   *,
   model: str,
   again: bool = False,
   workers: int = 1,
 ) -> None:
-  """Fills pictures that a method has not filled yet.
+  """Fills cases that a method has not filled yet.
 
   The first call in each process is not timed.
 
   Args:
     method: its name.
-    to_fill: the pictures.
+    to_fill: the cases.
     folder: OUT/KIND; results go to METHOD/ in it.
     model: of the engine.
     again: whether to fill those that are there, too.
@@ -45,9 +45,9 @@ def fill_all(
   """
   (folder / method).mkdir(parents=True, exist_ok=True)
   left = [
-    picture
-    for picture in to_fill
-    if again or not is_filled(picture.path(folder, method), picture)
+    case
+    for case in to_fill
+    if again or not is_filled(case.path(folder, method), case)
   ]
   workers = min(workers, len(left))
   if workers <= 1:
@@ -63,10 +63,10 @@ def fill_all(
       job.result()
 
 
-def is_filled(path: pathlib.Path, picture: pictures.Picture) -> bool:
-  """Returns whether a file is a filling of this very picture."""
+def is_filled(path: pathlib.Path, case: cases.Case) -> bool:
+  """Returns whether a file is a filling of this very case."""
   try:
-    return _text(path).get(_PICTURE) == picture.digest
+    return _text(path).get(_CASE) == case.digest
   except (OSError, SyntaxError):
     return False
 
@@ -78,7 +78,7 @@ def seconds(path: pathlib.Path) -> float:
 
 def _fill_some(
   method: str,
-  to_fill: Sequence[pictures.Picture],
+  to_fill: Sequence[cases.Case],
   folder: pathlib.Path,
   model: str,
 ) -> None:
@@ -88,22 +88,22 @@ def _fill_some(
     fill = methods.create(method, model)
     # Compiles, and loads libraries.
     fill(to_fill[0].truth, to_fill[0].hole)
-    for picture in to_fill:
-      filled, taken = _timed(fill, picture)
+    for case in to_fill:
+      filled, taken = _timed(fill, case)
       text = PngImagePlugin.PngInfo()
-      text.add_text(_PICTURE, picture.digest)
+      text.add_text(_CASE, case.digest)
       text.add_text(_SECONDS, f'{taken:.4f}')
-      with atomic_files.replacing(picture.path(folder, method)) as path:
+      with atomic_files.replacing(case.path(folder, method)) as path:
         image = Image.fromarray(filled)
         image.save(path, 'PNG', compress_level=1, pnginfo=text)
 
 
 def _timed(
   fill: Callable[[np.ndarray, np.ndarray], np.ndarray],
-  picture: pictures.Picture,
+  case: cases.Case,
 ) -> tuple[np.ndarray, float]:
   start = time.perf_counter()
-  filled = fill(picture.truth, picture.hole)
+  filled = fill(case.truth, case.hole)
   return filled, time.perf_counter() - start
 
 

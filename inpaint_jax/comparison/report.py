@@ -1,4 +1,4 @@
-"""The tables and the page of pictures of a comparison."""
+"""The tables of a comparison, and the page that shows it."""
 
 from collections.abc import Mapping, Sequence
 import csv
@@ -9,7 +9,7 @@ import pathlib
 import numpy as np
 from PIL import Image
 
-from inpaint_jax.comparison import pictures, scores
+from inpaint_jax.comparison import cases, scores
 from inpaint_jax.system import atomic_files
 
 # What others are held against.
@@ -27,14 +27,14 @@ _DECIMALS = {
 }
 _RATIOS = ('hole_l1', 'lpips_alex', 'lpips_vgg')
 
-# From a method to the scores of each picture, in the pictures' order.
+# From a method to the scores of each case, in the cases' order.
 Scores = Mapping[str, Sequence[scores.Scored]]
 
 
 def table(kind: str, scored: Scores) -> str:
   """Returns the table of a kind of holes, in Markdown.
 
-  Each cell has the median over the pictures, and the mean in brackets; seconds
+  Each cell has the median over the cases, and the mean in brackets; seconds
   the median and the maximum. Ratios are those of means to PyPatchMatch's.
   """
   columns = [
@@ -74,10 +74,10 @@ def table(kind: str, scored: Scores) -> str:
 
 
 def write_csv(path: pathlib.Path, kinds: Mapping[str, Scores]) -> None:
-  """Writes the scores of every picture, one row for each filling."""
+  """Writes the scores of every case, one row for each filling."""
   file = io.StringIO()
   writer = csv.writer(file, lineterminator='\n')
-  writer.writerow(['kind', 'method', 'picture', *scores.COLUMNS])
+  writer.writerow(['kind', 'method', 'case', *scores.COLUMNS])
   for kind, scored in kinds.items():
     for method, rows in scored.items():
       for number, row in enumerate(rows):
@@ -89,35 +89,35 @@ def write_csv(path: pathlib.Path, kinds: Mapping[str, Scores]) -> None:
 def write_page(
   folder: pathlib.Path,
   kind: str,
-  shown: Sequence[pictures.Picture],
+  shown: Sequence[cases.Case],
   methods: Sequence[str],
 ) -> None:
-  """Writes index.html, which shows what each method made of each picture.
+  """Writes index.html, which shows what each method made of each case.
 
   Args:
     folder: OUT/KIND; cut-outs go to cut/ in it.
     kind: of the holes.
-    shown: the pictures.
+    shown: the cases.
     methods: their names, in the order of the columns.
   """
   body = []
-  for picture in shown:
+  for case in shown:
     cells = []
     for part in ('truth', 'hole', *methods):
-      whole = picture.path(pathlib.Path(), part).as_posix()
-      cut = f'cut/{part}-{picture.name}.png'
-      _cut(folder / whole, folder / cut, picture, part)
+      whole = case.path(pathlib.Path(), part).as_posix()
+      cut = f'cut/{part}-{case.name}.png'
+      _cut(folder / whole, folder / cut, case, part)
       cells.append(
         f'<figure><a href="{whole}"><img src="{cut}" loading="lazy"></a>'
         f'<figcaption>{html.escape(part)}</figcaption></figure>'
       )
-    body.append(f'<h2>{picture.name}</h2><div>{"".join(cells)}</div>')
+    body.append(f'<h2>{case.name}</h2><div>{"".join(cells)}</div>')
   text = f"""<!doctype html><meta charset="utf-8"><title>{kind}</title>
 <style>body {{font: 14px sans-serif}} div {{display: flex; overflow-x: auto}}
 figure {{margin: 4px}}</style>
 <h1>{kind}</h1>
 <p>The box of the hole and {scores.MARGIN} px around it; a click shows the whole
-picture.</p>
+case.</p>
 {''.join(body)}
 """
   atomic_files.write(folder / 'index.html', text.encode())
@@ -126,14 +126,14 @@ picture.</p>
 def _cut(
   source: pathlib.Path,
   target: pathlib.Path,
-  picture: pictures.Picture,
+  case: cases.Case,
   part: str,
 ) -> None:
-  image = pictures.read(source)
+  image = cases.read(source)
   if part == 'hole':
-    image = np.where(picture.hole[..., None], np.uint8(255), picture.truth)
+    image = np.where(case.hole[..., None], np.uint8(255), case.truth)
   target.parent.mkdir(parents=True, exist_ok=True)
-  rows, columns = scores.region(picture.hole)
+  rows, columns = scores.region(case.hole)
   Image.fromarray(image[rows, columns]).save(target, compress_level=1)
 
 

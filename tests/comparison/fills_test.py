@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from inpaint_jax.comparison import fills, methods, pictures
+from inpaint_jax.comparison import cases, fills, methods
 
 
 @pytest.fixture
@@ -14,9 +14,7 @@ def to_fill():
   hole = np.zeros((24, 32), bool)
   hole[8:16, 8:20] = True
   return [
-    pictures.Picture(
-      f'{i:03d}', rng.integers(0, 256, (24, 32, 3), np.uint8), hole
-    )
+    cases.Case(f'{i:03d}', rng.integers(0, 256, (24, 32, 3), np.uint8), hole)
     for i in range(3)
   ]
 
@@ -45,14 +43,12 @@ def test_each_is_filled_after_one_call_that_is_not_timed(
   assert [
     x is to_fill[i].truth for i, x in zip([0, 0, 1, 2], calls, strict=True)
   ] == [True] * 4
-  for picture in to_fill:
-    path = picture.path(tmp_path, 'engine')
-    filled = pictures.read(path)
-    assert (filled[picture.hole] == 99).all()
-    np.testing.assert_array_equal(
-      filled[~picture.hole], picture.truth[~picture.hole]
-    )
-    assert fills.is_filled(path, picture)
+  for case in to_fill:
+    path = case.path(tmp_path, 'engine')
+    filled = cases.read(path)
+    assert (filled[case.hole] == 99).all()
+    np.testing.assert_array_equal(filled[~case.hole], case.truth[~case.hole])
+    assert fills.is_filled(path, case)
     assert 0 <= fills.seconds(path) < 10
 
 
@@ -71,7 +67,7 @@ def test_what_is_there_is_kept_unless_it_is_wanted_again(
   assert len(calls) == 4
 
 
-def test_a_changed_picture_is_filled_anew(to_fill, calls, tmp_path):
+def test_a_changed_case_is_filled_anew(to_fill, calls, tmp_path):
   fill_all(to_fill, tmp_path)
   changed = dataclasses.replace(to_fill[1], hole=~to_fill[1].hole)
   path = changed.path(tmp_path, 'engine')
@@ -92,6 +88,6 @@ def test_processes_share_the_work(to_fill, tmp_path):
   for workers in (1, 2):
     folder = tmp_path / str(workers)
     fills.fill_all('mean', to_fill, folder, model='', workers=workers)
-  for picture in to_fill:
-    one, two = (pictures.read(picture.path(tmp_path / x, 'mean')) for x in '12')
+  for case in to_fill:
+    one, two = (cases.read(case.path(tmp_path / x, 'mean')) for x in '12')
     np.testing.assert_array_equal(one, two)

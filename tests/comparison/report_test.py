@@ -5,7 +5,7 @@ import csv
 import numpy as np
 from PIL import Image
 
-from inpaint_jax.comparison import pictures, report, scores
+from inpaint_jax.comparison import cases, report, scores
 
 
 def scored(*values, features=None):
@@ -34,7 +34,7 @@ def test_a_table_has_medians_means_and_ratios():
   assert table['seconds'] == '1.00 (1.00)'
   # Of seconds the largest.
   assert dict(zip(heads, reference, strict=True))['seconds'] == '1.00 (4.00)'
-  # Nothing was told of detectability, nor of what no picture has.
+  # Nothing was told of detectability, nor of what no case has.
   assert table['told apart'] == ''
   assert 'lpips_vgg' not in table
 
@@ -69,16 +69,16 @@ def test_the_page_shows_the_region_of_each_method(tmp_path):
   truth = np.zeros((400, 400, 3), np.uint8)
   hole = np.zeros((400, 400), bool)
   hole[200:210, 200:220] = True
-  picture = pictures.Picture('004', truth, hole)
-  pictures.save(tmp_path, picture)
-  path = picture.path(tmp_path, 'engine')
+  case = cases.Case('004', truth, hole)
+  cases.save(tmp_path, case)
+  path = case.path(tmp_path, 'engine')
   path.parent.mkdir()
   Image.fromarray(truth).save(path)
-  report.write_page(tmp_path, 'things', [picture], ['engine'])
+  report.write_page(tmp_path, 'things', [case], ['engine'])
   page = (tmp_path / 'index.html').read_text()
   for part in ('truth', 'hole', 'engine'):
     assert f'href="{part}/004.png"' in page
     assert f'src="cut/{part}-004.png"' in page
-    cut = pictures.read(tmp_path / f'cut/{part}-004.png')
+    cut = cases.read(tmp_path / f'cut/{part}-004.png')
     assert cut.shape == (10 + 128, 20 + 128, 3)
-  assert (pictures.read(tmp_path / 'cut/hole-004.png') == 255).any()
+  assert (cases.read(tmp_path / 'cut/hole-004.png') == 255).any()

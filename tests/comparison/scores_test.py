@@ -6,17 +6,17 @@ from PIL import Image
 import pytest
 
 from inpaint_jax import lpips
-from inpaint_jax.comparison import fills, pictures, scores
+from inpaint_jax.comparison import cases, fills, scores
 
 
-def picture(height=128, width=128, seed=0):
-  """Returns a picture of smooth noise with a hole of 32x48."""
+def case(height=128, width=128, seed=0):
+  """Returns a case of smooth noise with a hole of 32x48."""
   rng = np.random.default_rng(seed)
   small = rng.integers(0, 256, (height // 4, width // 4, 3), np.uint8)
   truth = np.asarray(Image.fromarray(small).resize((width, height)))
   hole = np.zeros((height, width), bool)
   hole[40:72, 40:88] = True
-  return pictures.Picture('000', truth, hole)
+  return cases.Case('000', truth, hole)
 
 
 def write(path, image, seconds=1.5):
@@ -36,8 +36,9 @@ def scorer():
   return scores.Scorer(quick=True)
 
 
+@pytest.mark.slow
 def test_the_truth_is_perfect_and_grey_is_not(scorer, tmp_path):
-  one = picture()
+  one = case()
   grey = np.where(one.hole[..., None], np.uint8(128), one.truth)
   paths = {name: one.path(tmp_path, name) for name in ('truth', 'grey')}
   write(paths['truth'], one.truth)
@@ -57,7 +58,7 @@ def test_the_truth_is_perfect_and_grey_is_not(scorer, tmp_path):
 @pytest.mark.slow
 def test_lpips_is_that_of_the_region(scorer, tmp_path):
   # The margin makes the whole crop the region.
-  one = picture()
+  one = case()
   rows, columns = scores.region(one.hole)
   assert (rows, columns) == (slice(0, 128), slice(0, 128))
   filled = np.where(one.hole[..., None], one.truth[::-1], one.truth)
@@ -76,11 +77,11 @@ def test_lpips_is_that_of_the_region(scorer, tmp_path):
 def test_scores_are_kept_until_the_filling_changes(
   scorer, tmp_path, monkeypatch
 ):
-  one = picture()
+  one = case()
   path = one.path(tmp_path, 'x')
   write(path, one.truth)
   first = scorer.score(one, {'x': path})['x']
-  monkeypatch.setattr(scorer, '_compute', lambda picture, filled: {})
+  monkeypatch.setattr(scorer, '_compute', lambda case, filled: {})
   assert scorer.score(one, {'x': path})['x'].values == first.values
   monkeypatch.undo()
   monkeypatch.setattr(fills, 'seconds', lambda path: 2.0)

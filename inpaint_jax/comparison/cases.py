@@ -1,15 +1,16 @@
-"""Pictures to fill: whole photos or crops of them, each with a hole.
+"""Cases: whole photos or crops of them, each with a hole.
 
 A folder OUT/KIND has the truths as truth/000.png, the holes as hole/000.png and
 what a method made of them as METHOD/000.png.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import hashlib
 import pathlib
 
+import jax
 import ml_collections
 import numpy as np
 from PIL import Image
@@ -28,8 +29,8 @@ KINDS = (*holes.KINDS, 'crops')
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
-  """A picture to fill.
+class Case:
+  """An image to fill.
 
   Attributes:
     name: the number in its file names, such as 007.
@@ -80,10 +81,8 @@ def choose_photos(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
   return [photos[int(place)] for place in places]
 
 
-def create(
-  kind: str, photos: Sequence[pathlib.Path], seed: int
-) -> list[Picture]:
-  """Returns the pictures of a kind, one a photo.
+def create(kind: str, photos: Sequence[pathlib.Path], seed: int) -> list[Case]:
+  """Returns the cases of a kind, one a photo.
 
   Args:
     kind: a name in KINDS.
@@ -108,15 +107,15 @@ def create(
     else:
       print(f'{path.name} is left out: smaller than {CROP_SIDE} px')
       continue
-    created.append(Picture(f'{index:03d}', image, hole))
+    created.append(Case(f'{index:03d}', image, hole))
   return created
 
 
-def save(folder: pathlib.Path, picture: Picture) -> None:
+def save(folder: pathlib.Path, case: Case) -> None:
   """Writes truth and hole as PNG files, unless they are there."""
-  parts = {'truth': picture.truth, 'hole': np.uint8(255) * picture.hole}
+  parts = {'truth': case.truth, 'hole': np.uint8(255) * case.hole}
   for part, array in parts.items():
-    path = picture.path(folder, part)
+    path = case.path(folder, part)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or not np.array_equal(read(path), array):
       Image.fromarray(array).save(path, compress_level=1)
@@ -136,10 +135,17 @@ def _crop(
   top, left = (rng.integers(0, x - CROP_SIDE + 1) for x in image.shape[:2])
   crop = image[top : top + CROP_SIDE, left : left + CROP_SIDE]
   kind = CROP_MASKS[index % len(CROP_MASKS)]
+  mask = _sampler(kind)(seed, np.array([index]))
+  return np.ascontiguousarray(crop), np.asarray(mask[0, ..., 0]) > 0
+
+
+@functools.cache
+def _sampler(kind: str) -> Callable[[int, np.ndarray], jax.Array]:
+  """Returns a jitted function of seed and numbers; compiles once a kind."""
   sampler = masks.create_sampler(
     ml_collections.ConfigDict({'kind': kind, 'strokes': 'medium'})
   )
-  mask = masks.evaluation_masks(
-    sampler, seed, np.array([index]), CROP_SIDE, CROP_SIDE
+  draw = functools.partial(
+    masks.evaluation_masks, sampler, height=CROP_SIDE, width=CROP_SIDE
   )
-  return np.ascontiguousarray(crop), np.asarray(mask[0, ..., 0]) > 0
+  return jax.jit(lambda seed, index: draw(seed, index))
