@@ -3,8 +3,9 @@ r"""Compares the engine with other programs that fill holes, on your photos.
   pip install -e '.[metrics,peers]'
   python scripts/compare.py --photos=DIR --out=comparison
 
-fills holes of several kinds in photos with each method, and writes report.md,
-scores.csv and for each kind a page of cases, KIND/index.html. The kinds:
+fills holes of several kinds in photos with each method, and writes report.md
+and for each kind its scores, KIND/scores.csv, and a page to look at,
+KIND/index.html. The kinds:
 
 things   one to three smooth blobs, each of 1 to 5% of the photo
 wires    a few lines of 2 to 6 px across the whole width

@@ -73,16 +73,22 @@ def table(kind: str, scored: Scores) -> str:
   return '\n'.join(lines)
 
 
-def write_csv(path: pathlib.Path, kinds: Mapping[str, Scores]) -> None:
+def join_tables(out: pathlib.Path) -> None:
+  """Writes OUT/report.md, with the tables of all kinds that are there."""
+  paths = [out / kind / 'table.md' for kind in cases.KINDS]
+  text = '\n'.join(path.read_text() for path in paths if path.exists())
+  atomic_files.write(out / 'report.md', text.encode())
+
+
+def write_csv(path: pathlib.Path, scored: Scores) -> None:
   """Writes the scores of every case, one row for each filling."""
   file = io.StringIO()
   writer = csv.writer(file, lineterminator='\n')
-  writer.writerow(['kind', 'method', 'case', *scores.COLUMNS])
-  for kind, scored in kinds.items():
-    for method, rows in scored.items():
-      for number, row in enumerate(rows):
-        cells = [row.values.get(column, '') for column in scores.COLUMNS]
-        writer.writerow([kind, method, number, *cells])
+  writer.writerow(['method', 'case', *scores.COLUMNS])
+  for method, rows in scored.items():
+    for number, row in enumerate(rows):
+      cells = [row.values.get(column, '') for column in scores.COLUMNS]
+      writer.writerow([method, number, *cells])
   atomic_files.write(path, file.getvalue().encode())
 
 

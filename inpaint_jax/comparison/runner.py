@@ -54,7 +54,6 @@ def compare(settings: Settings) -> dict[str, report.Scores]:
     errors.choose(dict.fromkeys(cases.KINDS), kind, 'kinds')
   names = methods.installed(settings.methods)
   scorer = scores.Scorer(quick=settings.quick)
-  tables: list[str] = []
   scored: dict[str, report.Scores] = {}
   for kind in settings.kinds:
     created = _fill(kind, names, settings)
@@ -70,12 +69,12 @@ def compare(settings: Settings) -> dict[str, report.Scores]:
       for name, one in scorer.score(case, paths).items():
         rows[name].append(one)
     scored[kind] = rows
-    tables.append(report.table(kind, rows))
-    print(f'\n{tables[-1]}', flush=True)
+    table = report.table(kind, rows)
+    print(f'\n{table}', flush=True)
+    atomic_files.write(folder / 'table.md', f'{table}\n'.encode())
+    report.write_csv(folder / 'scores.csv', rows)
     report.write_page(folder, kind, created, shown)
-  text = '\n\n'.join(tables)
-  atomic_files.write(settings.out / 'report.md', f'{text}\n'.encode())
-  report.write_csv(settings.out / 'scores.csv', scored)
+    report.join_tables(settings.out)
   return scored
 
 

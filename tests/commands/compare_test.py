@@ -40,8 +40,8 @@ def test_a_small_comparison(tmp_path):
   assert '## specks, 2 images' in text
   # What an earlier run made is shown as well.
   assert text.count('| mean |') == text.count('| telea |') == 2
-  rows = (tmp_path / 'out/scores.csv').read_text().splitlines()
-  assert len(rows) == 1 + 8
+  rows = (tmp_path / 'out/things/scores.csv').read_text().splitlines()
+  assert len(rows) == 1 + 4
   page = (tmp_path / 'out/specks/index.html').read_text()
   assert 'telea/001.png' in page
 

@@ -56,13 +56,22 @@ def test_without_the_reference_there_are_no_ratios():
 
 
 def test_the_csv_has_a_row_for_each_filling(tmp_path):
-  report.write_csv(tmp_path / 'scores.csv', {'things': rows()})
+  report.write_csv(tmp_path / 'scores.csv', rows())
   with (tmp_path / 'scores.csv').open() as file:
     found = list(csv.DictReader(file))
   assert len(found) == 6
   assert found[-1]['method'] == 'engine'
   assert found[-1]['lpips_alex'] == '0.0'
   assert found[-1]['psnr'] == ''
+
+
+def test_the_report_has_the_tables_of_all_kinds(tmp_path):
+  for kind in ('text', 'things'):
+    (tmp_path / kind).mkdir()
+    (tmp_path / kind / 'table.md').write_text(f'table of {kind}\n')
+  report.join_tables(tmp_path)
+  text = (tmp_path / 'report.md').read_text()
+  assert text == 'table of things\n\ntable of text\n'
 
 
 def test_the_page_shows_the_region_of_each_method(tmp_path):
