@@ -40,7 +40,7 @@ def _check(
   for name, x in (('inputs', inputs), ('targets', targets)):
     if not jnp.issubdtype(x.dtype, jnp.floating):
       raise ValueError(f'{name} must be of a float type, not {x.dtype}')
-  # bfloat16 has 8 bits of mantissa, too few for a sum over a picture.
+  # bfloat16 has 8 bits of mantissa, too few for a sum over an image.
   dtype = jnp.promote_types(
     jnp.promote_types(inputs.dtype, targets.dtype), jnp.float32
   )

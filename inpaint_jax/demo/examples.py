@@ -1,4 +1,4 @@
-"""Pictures to try the page with, drawn by the package itself."""
+"""Images to try the page with, drawn by the package itself."""
 
 import functools
 

@@ -13,7 +13,7 @@ from inpaint_jax import inference
 from inpaint_jax.release import zoo
 from inpaint_jax.system import errors
 
-# An Inpainter, as it is called for one picture: (pixels, hole) -> pixels.
+# An Inpainter, as it is called for one image: (pixels, hole) -> pixels.
 Inpaint = Callable[[np.ndarray, np.ndarray], Any]
 
 
@@ -42,7 +42,7 @@ def load_onto(source: str, device: jax.Device) -> Inpaint:
 
 
 class Workers:
-  """Fills pictures, as many at once as there are devices.
+  """Fills images, as many at once as there are devices.
 
   Each device has models of its own, loaded as they are asked for.
   """
@@ -76,7 +76,7 @@ class Workers:
   def __call__(
     self, model: str, pixels: np.ndarray, hole: np.ndarray
   ) -> np.ndarray:
-    """Fills a picture; waits while all devices are at work.
+    """Fills an image; waits while all devices are at work.
 
     Args:
       model: one of the keys of `sources`.

@@ -1,4 +1,4 @@
-"""From opened picture files to arrays of 8 or 16 bits."""
+"""From opened photos to arrays of 8 or 16 bits."""
 
 import contextlib
 import io

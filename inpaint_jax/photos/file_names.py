@@ -41,14 +41,12 @@ def is_mask(name: str, photos: Set[str]) -> bool:
   return not photos.isdisjoint(map(key, list_photos(name)))
 
 
-def find_masks(
-  pictures: Sequence[str], others: Iterable[str] = ()
-) -> list[bool]:
-  """Returns of each picture in a folder whether it is the mask of another.
+def find_masks(images: Sequence[str], others: Iterable[str] = ()) -> list[bool]:
+  """Returns of each image in a folder whether it is the mask of another.
 
   Args:
-    pictures: their names.
+    images: their names.
     others: names of photos that are not read, and may have masks.
   """
-  photos = set(map(key, [*pictures, *others]))
-  return [is_mask(name, photos) for name in pictures]
+  photos = set(map(key, [*images, *others]))
+  return [is_mask(name, photos) for name in images]

@@ -23,7 +23,7 @@ _TEXT_MAGIC = re.compile(
   rb'|(?:\\?/|_)9j(?:\\?/|_)|UklGR[\w+/]{9,11}XRUJQ'
 )
 _BASE64 = re.compile(rb'[A-Za-z0-9+/\r\n\t]{64,}')
-# Names of JPEG segments that are read, or that hold no picture.
+# Names of JPEG segments that are read, or that hold no image.
 _READ_SEGMENTS = (b'Exif', b'http://ns.adobe.com/xap/1.0/', b'ICC_PROFILE')
 _THUMBNAIL_RESOURCES = (0x0409, 0x040C)
 # The preview of IPTC-IIM's record 2; records 7 to 9 are an object of their own.
@@ -58,7 +58,7 @@ _SUSPECT = re.compile(
 
 
 def shows_picture(data: bytes) -> bool:
-  """Returns whether bytes hold a picture's file, as they are or as text."""
+  """Returns whether bytes hold an image's file, as they are or as text."""
   if _MAGIC.search(data) or _TEXT_MAGIC.search(data):
     return True
   for match in _BASE64.finditer(data):

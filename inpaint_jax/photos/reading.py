@@ -15,7 +15,7 @@ from PIL import Image, ImageFile, ImageOps
 from inpaint_jax.photos import unread_files
 from inpaint_jax.system import errors
 
-# Larger pictures are not decoded: each would take more than half a gigabyte.
+# Larger images are not decoded: each would take more than half a gigabyte.
 # Below the size at which Pillow itself refuses (about 179 million).
 MAX_PIXELS = 150_000_000
 # Formats of Pillow that are no photos, or that start other programs; of a photo
@@ -216,7 +216,7 @@ def opened(
           'a TIFF file of 16 bits with a plane for each colour; save it with '
           'interleaved colours'
         )
-      if _lacks_picture(image):
+      if _lacks_image(image):
         raise UnreadableError(
           'a file of layers without an image of all of them; '
           f'{unread_files.SAVE_AS}'
@@ -254,7 +254,7 @@ def path_of(source: Source) -> str:
   return os.fspath(source) if isinstance(source, (str, os.PathLike)) else ''
 
 
-def _lacks_picture(image: ImageFile.ImageFile) -> bool:
+def _lacks_image(image: ImageFile.ImageFile) -> bool:
   """Returns whether a Photoshop file holds white in place of its layers."""
   resources = getattr(image, 'resources', ())
   return any(r[0] == _PSD_VERSION and r[2][4:5] == b'\0' for r in resources)

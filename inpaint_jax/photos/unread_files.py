@@ -52,7 +52,7 @@ _KIND, _WIDTH, _HEIGHT, _COLOURS, _SUB_FILES = 254, 256, 257, 262, 330
 _DNG_VERSION = 50706
 # Colours of what a sensor measured.
 _SENSOR = (32803, 34892)
-# Larger by this factor, another picture of a file is the photo.
+# Larger by this factor, another image of a file is the photo.
 _FAR_LARGER = 4
 _MAX_DIRECTORIES = 16
 
