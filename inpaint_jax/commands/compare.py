@@ -90,7 +90,7 @@ def main(argv: Sequence[str]) -> None:
       out=out,
       kinds=_KINDS.value,
       methods=_METHODS.value,
-      model=_MODEL.value or inference.DEFAULT_MODEL,
+      model=_MODEL.value or inference.DEFAULT_GUIDE,
       num_photos=_NUM_PHOTOS.value,
       num_crops=_NUM_CROPS.value,
       seed=_SEED.value,

@@ -197,7 +197,7 @@ def load() -> Any:
   # JAX takes a second to import: a wrong name need not wait for it.
   from inpaint_jax import inference
 
-  source = _MODEL.value or _WORKDIR.value or inference.DEFAULT_MODEL
+  source = _MODEL.value or _WORKDIR.value or inference.DEFAULT_GUIDE
   return inference.load(source, backend=_BACKEND.value)
 
 

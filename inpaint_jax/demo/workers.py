@@ -25,7 +25,7 @@ def list_sources(named: str = '') -> dict[str, str]:
       only the last part of a path or address.
   """
   known = inference.list_models()
-  named = named or inference.DEFAULT_MODEL
+  named = named or inference.DEFAULT_GUIDE
   last = re.split(r'[#?]', named)[0].rstrip('/').rpartition('/')[2]
   short = named if named in known else last or named
   return {short: named} | {name: name for name in known if name != short}

@@ -9,17 +9,20 @@ from inpaint_jax.photos import reading
 from inpaint_jax.system import errors
 
 
-def to_hole(mask: Any, height: int, width: int) -> np.ndarray:
+def to_hole(
+  mask: Any, height: int, width: int, *, whole: bool = False
+) -> np.ndarray:
   """Returns the hole as bool [H, W], a copy.
 
   Args:
     mask: [H, W] or [H, W, 1], bool, uint8 or float in [0, 1], or an image of
       Pillow; True, or half of the largest value and more, is hole.
     height, width: of the image.
+    whole: whether it may be all hole, or none.
 
   Raises:
-    errors.UserError: its type or shape is wrong, it has no hole, or no known
-      pixel.
+    errors.UserError: its type or shape is wrong; or, unless `whole`, it has no
+      hole, or no known pixel.
   """
   if isinstance(mask, PIL.Image.Image):
     if mask.mode not in ('1', 'L') or mask.has_transparency_data:
@@ -61,7 +64,8 @@ def to_hole(mask: Any, height: int, width: int) -> np.ndarray:
       f'the mask is {array.dtype} with values outside of [0, 1]; give a bool '
       'mask, such as mask > 0'
     )
-  check_hole(hole)
+  if not whole:
+    check_hole(hole)
   return hole
 
 

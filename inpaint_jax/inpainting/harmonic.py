@@ -65,10 +65,24 @@ def harmonic_fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
     slice(max(columns.min() - 1, 0), columns.max() + 2),
   )
   part, hole = filled[box], ~known[box]
-  right, down, to_known, flow = _connect(part, hole)
-  solution = _solve(_create_grids(right, down, to_known), flow)
+  solution = solve(*connect(part, hole))
   part[hole] = solution[1:-1, 1:-1][hole]
   return filled
+
+
+def solve(
+  right: np.ndarray, down: np.ndarray, to_known: np.ndarray, flow: np.ndarray
+) -> np.ndarray:
+  """Returns the values of the network at which inflow and outflow agree.
+
+  Args:
+    right, down, to_known: conductances, float32 [h + 2, w + 2], see `connect`.
+    flow: float32 [h + 2, w + 2, C], what flows in from known pixels.
+
+  Returns:
+    float32 [h + 2, w + 2, C]; 0 where a pixel is known.
+  """
+  return _solve(_create_grids(right, down, to_known), flow)
 
 
 def _create_grids(
@@ -129,7 +143,7 @@ def _v_cycle(grids: list[_Grid], flow: np.ndarray) -> np.ndarray:
 
 
 @_compile
-def _connect(
+def connect(
   image: np.ndarray, hole: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
   """Returns the conductances and the flow from known pixels, see _Grid."""

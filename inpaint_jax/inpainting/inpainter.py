@@ -1,124 +1,120 @@
-"""Fills the holes of images of any size, window by window.
+"""Fills the holes of images of any size with copies of their known pixels.
+
+A guide guesses what is in a hole (`guides`), a search finds which known pixel
+each pixel of the hole copies (`synthesis`), window by window (`windows`), and
+the copies are put in without a seam (`copying`).
 
 Imports neither training nor datasets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 import functools
 import os
-import threading
-from typing import Any, overload, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from inpaint_jax.inpainting import (
-  backends,
-  blend,
   checks,
-  fills,
-  harmonic,
+  copying,
+  guides,
   kinds,
   panorama,
+  synthesis,
   transparency,
   windows,
 )
-from inpaint_jax.inpainting.texture import synthesize_texture
-from inpaint_jax.release import onnx_runtime, zoo
 from inpaint_jax.system import errors
 
-DEFAULT_MODEL = 'unet-landscapes'
-# Pixels around a hole that may change, so that no seam shows.
-FEATHER = 2
-# Relative size of the ridge term that shrinks the gain of the model's detail.
-_RIDGE = 0.5
+# What guides unless a guide is named. Measured on whole photos and crops: the
+# released models, trained for minutes, guess colours worse than the smoothest
+# surface does (docs/filling.md has the numbers).
+DEFAULT_GUIDE = 'none'
 
-# Gives a smoothly filled image, float32 [h, w, 3], texture in its hole, bool.
-_Image = TypeVar('_Image')
-_AddTexture = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Progress = Callable[[float], None]
+
+
+class Filling(NamedTuple):
+  """A filled image, and where it is from.
+
+  Attributes:
+    image: of the kind, shape and type of the image that was given.
+    origins: int32 [H, W, 2], row and column of the pixel that each pixel of the
+      hole copies; -1 where nothing was copied.
+  """
+
+  image: Any
+  origins: np.ndarray
 
 
 def load(
-  source: str | os.PathLike[str] = DEFAULT_MODEL, backend: str = 'auto'
+  guide: str | os.PathLike[str] = DEFAULT_GUIDE, backend: str = 'auto'
 ) -> 'Inpainter':
   """Returns an inpainter.
 
   Args:
-    source: a name from `zoo.list_models`, the folder of a training run, whose
-      best checkpoint is used, the path of a released file, an https:// or hf://
-      address, or an .onnx file that scripts/export.py wrote.
-    backend: 'jax', 'onnx' (ONNX Runtime) or 'auto', see backends.choose_fill.
+    guide: 'none', by which the smoothest surface is the first guess; or a model
+      that guesses: a name from `zoo.list_models`, the folder of a training run,
+      whose best checkpoint is used, the path of a released file, an https:// or
+      hf:// address, or an .onnx file that scripts/export.py wrote.
+    backend: what runs the model: 'jax', 'onnx' (ONNX Runtime) or 'auto', see
+      backends.choose_fill.
 
   Raises:
-    errors.UserError: the source does not exist or cannot be read, or the
+    errors.UserError: the guide does not exist or cannot be read, or the
       backend is unknown or not installed.
   """
-  if os.fspath(source).endswith('.onnx'):
+  errors.choose(dict.fromkeys(('auto', 'jax', 'onnx')), backend, 'backend')
+  if os.fspath(guide) == 'none':
+    return Inpainter()
+  # JAX takes a second to import.
+  from inpaint_jax.inpainting import backends
+  from inpaint_jax.release import onnx_runtime, zoo
+
+  if os.fspath(guide).endswith('.onnx'):
     if backend == 'jax':
       raise errors.UserError(
-        f'model={source} is run by ONNX Runtime, not by backend=jax'
+        f'guide={guide} is run by ONNX Runtime, not by backend=jax'
       )
-    errors.choose(dict.fromkeys(backends.BACKENDS), backend, 'backend')
-    exported = onnx_runtime.OnnxFill(source)
-    return Inpainter(exported, exported.size)
-  model = zoo.load(source)
-  fill = backends.choose_fill(model, backend)
-  return Inpainter(fill, model.config.data.image_size)
+    return Inpainter(onnx_runtime.OnnxFill(guide))
+  return Inpainter(backends.choose_fill(zoo.load(guide), backend))
 
 
 class Inpainter:
   """Fills the holes of images of any size; threads may share one."""
 
-  def __init__(self, fill: fills.Fill, size: int):
-    """Prepares a model for use.
+  def __init__(
+    self,
+    fill: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    size: int = guides.SIZE,
+  ):
+    """Prepares an inpainter.
 
     Args:
-      fill: the model as a function.
-      size: the side in pixels of the images that it was trained on.
+      fill: the model that guides, see `fills.Fill`; None = the smoothest
+        surface guides.
+      size: the side in pixels at which the model sees a window, a multiple of
+        its stride.
     """
-    self._fill = fill
-    self._size = size
-    # The model sees one image at a time: a second one would double the memory
-    # and, during the first compilation, compile the model once more.
-    self._lock = threading.Lock()
-
-  @overload
-  def __call__(
-    self,
-    image: Sequence[Any],
-    mask: Sequence[Any],
-    *,
-    feather: int = FEATHER,
-    texture: bool = True,
-    seed: int = 0,
-    wrap: bool = False,
-  ) -> list[Any]: ...
-
-  @overload
-  def __call__(
-    self,
-    image: _Image,
-    mask: Any,
-    *,
-    feather: int = FEATHER,
-    texture: bool = True,
-    seed: int = 0,
-    wrap: bool = False,
-  ) -> _Image: ...
+    self._guide: guides.Guide = guides.smooth
+    if fill is not None:
+      self._guide = guides.ModelGuide(fill, size)
 
   def __call__(
     self,
     image: Any,
     mask: Any,
     *,
-    feather: int = FEATHER,
-    texture: bool = True,
+    source: Any = None,
+    avoid: Any = None,
     seed: int = 0,
+    feather: int = 0,
+    texture: bool = True,
     wrap: bool = False,
+    progress: Progress | None = None,
   ) -> Any:
     """Fills the holes of an image, or of several.
-
-    Holes that lie apart are filled one by one, each with its surroundings in
-    view. Deep ones are filled at low resolution first and refined from there.
 
     Args:
       image: of NumPy or JAX, uint8 or uint16, grey [H, W] or [H, W, 1], RGB or
@@ -126,50 +122,34 @@ class Inpainter:
         W, C], or a list of images, which may differ in size and type.
       mask: [H, W], bool, uint8, float or of Pillow: True, or half of white and
         more, is hole; for several images [B, H, W] or a list.
-      feather: pixels around a hole over which the filling is blended into the
-        known pixels. All others come back bit for bit; with 0, all known ones.
-      texture: whether the filling gets the texture of its surroundings; if not,
-        it is as smooth as the model paints.
-      seed: of the random search for texture; equal seeds give equal results.
+      source: like `mask` for one image: only pixels where it is True are
+        copied; None = all.
+      avoid: like `mask` for one image: no pixel where it is True is copied.
+      seed: of the search; equal seeds give equal results, others others.
+      feather: pixels around a hole that are filled anew and blended into the
+        known pixels. All others come back bit for bit.
+      texture: whether known pixels are copied; if not, the hole gets the
+        guide's guess, which is smooth.
       wrap: whether the left border meets the right one, as in a panorama of 360
         degrees.
+      progress: called with the share of the work that is done, 0 to 1.
 
     Returns:
       What `image` is, of the same kind, shape and type, or a list of them. What
       is transparent beside a hole goes on in it.
 
     Raises:
-      errors.UserError: a type or shape is wrong, there is no hole, or no pixel
-        is known.
+      errors.UserError: a type, a shape or a number is wrong, there is no hole,
+        no pixel is known, or `source` and `avoid` leave nothing to copy.
     """
-    if not isinstance(feather, int | np.integer) or feather < 0:
-      raise errors.UserError(
-        f'feather={feather!r}; wanted a whole number of pixels, 0 or more'
-      )
-    add_texture = (
-      functools.partial(synthesize_texture, seed=seed) if texture else None
-    )
-    fill = functools.partial(
-      self._inpaint, feather=feather, add_texture=add_texture
-    )
-    if wrap:
-      fill = functools.partial(panorama.fill_wrapped, fill)
-
-    def fill_one(one: kinds.Unpacked, hole: np.ndarray) -> Any:
-      if one.alpha is None:
-        return one.pack(fill(one.pixels, hole), None)
-      return one.pack(
-        *transparency.fill_with_alpha(
-          lambda pixels, hole: fill(pixels, hole.copy()),
-          one.pixels,
-          one.alpha,
-          hole,
-          wrap=wrap,
-        )
-      )
-
+    options = _Options(seed, feather, texture, wrap, progress or _ignore)
+    _check(options)
     if kinds.is_one(image, mask):
-      return fill_one(*_unpack(image, mask))
+      return self._fill_one(image, mask, source, avoid, options).image
+    if source is not None or avoid is not None:
+      raise errors.UserError(
+        'source and avoid belong to one image; fill the images one by one'
+      )
     is_one_mask = getattr(mask, 'ndim', 3) == 2 or not hasattr(mask, '__len__')
     num_masks = 1 if is_one_mask else len(mask)
     if is_one_mask or len(image) != num_masks:
@@ -177,104 +157,148 @@ class Inpainter:
         f'there are {len(image)} images and {num_masks} masks; give one '
         'mask for each image'
       )
-    pairs = []
     # All errors are found before the work begins.
     for number, (one, its) in enumerate(zip(image, mask, strict=True)):
       try:
-        pairs.append(_unpack(one, its))
+        _unpack(one, its)
       except errors.UserError as error:
         raise errors.UserError(f'image {number}: {error}') from error
-    return kinds.stack(image, [fill_one(*pair) for pair in pairs])
+    return kinds.stack(
+      image,
+      [
+        self._fill_one(one, its, None, None, options).image
+        for one, its in zip(image, mask, strict=True)
+      ],
+    )
 
-  def _inpaint(
+  def explain(
+    self,
+    image: Any,
+    mask: Any,
+    *,
+    source: Any = None,
+    avoid: Any = None,
+    seed: int = 0,
+    feather: int = 0,
+    texture: bool = True,
+    wrap: bool = False,
+    progress: Progress | None = None,
+  ) -> Filling:
+    """Fills one image, and tells where each pixel was copied from.
+
+    Arguments and errors are those of a call.
+    """
+    options = _Options(seed, feather, texture, wrap, progress or _ignore)
+    _check(options)
+    return self._fill_one(image, mask, source, avoid, options)
+
+  def _fill_one(
+    self, image: Any, mask: Any, source: Any, avoid: Any, options: '_Options'
+  ) -> Filling:
+    """Fills one image of any kind."""
+    one, hole = _unpack(image, mask)
+    allowed = _find_allowed(hole, source, avoid)
+    fill = functools.partial(self._fill, options=options)
+    if options.wrap:
+      fill = functools.partial(panorama.fill_wrapped, fill)
+    if one.alpha is None:
+      pixels, origins = fill(one.pixels, hole, allowed)
+      return Filling(one.pack(pixels, None), origins)
+    pixels, alpha, origins = transparency.fill_with_alpha(
+      fill, one.pixels, one.alpha, hole, allowed, wrap=options.wrap
+    )
+    return Filling(one.pack(pixels, alpha), origins)
+
+  def _fill(
     self,
     image: np.ndarray,
-    missing: np.ndarray,
-    feather: int,
-    add_texture: _AddTexture | None,
-  ) -> np.ndarray:
-    """Fills bool [H, W] `missing` of an image; overwrites `missing`."""
-    result = image.copy()
-    for window in windows.find_windows(missing, self._size):
-      part, mask = windows.cut_out(result, missing, window)
-      detail, _ = self._coarse_to_fine(part, mask, window.depth / window.factor)
-      finer = windows.refinement_window(window)
-      if finer is not window:
-        part, mask = windows.cut_out(result, missing, finer)
-        detail = windows.resample(detail, window, *finer.place, finer.factor)
-      filled = _meet_known(detail, part, mask)
-      if add_texture is not None:
-        filled = add_texture(filled, mask[..., 0] > 0)
-      _paste(result, filled, finer, feather)
-      # For the next window these pixels are known.
-      top, left, bottom, right = window.box
-      missing[top:bottom, left:right] &= ~window.hole
-    return result
-
-  def _coarse_to_fine(
-    self, image: np.ndarray, mask: np.ndarray, depth: float
-  ) -> tuple[np.ndarray, float]:
-    """Returns the detail of a window's hole, and its gain.
-
-    Detail is what the filling has beyond the harmonic fill. Only detail goes
-    from one resolution to the next: the harmonic fill of a lower one mixes the
-    known pixels of thin strips with what lies behind them. Where the hole is
-    deeper than the model can see, the detail starts from that of half the
-    resolution, and the model adds to it near the boundary only. The gain never
-    exceeds that of the resolution below.
+    hole: np.ndarray,
+    allowed: np.ndarray,
+    options: '_Options',
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Fills an image.
 
     Args:
-      image: float32 [S, S, 3], black in the holes.
-      mask: float32 [S, S, 1], 1 = hole.
-      depth: of the hole, in pixels of this resolution.
+      image: uint8 or uint16 [H, W, 3].
+      hole: bool [H, W].
+      allowed: bool [H, W], what may be copied.
+      options: of the call.
 
     Returns:
-      float32 [S, S, 3], and the gain in [0, 1].
+      The filled image, and the origins, see Filling.
     """
-    detail, gain = np.zeros_like(image), 1.0
-    deep = depth > windows.max_depth(self._size)
-    if deep and len(image) > self._size:
-      detail, gain = self._coarse_to_fine(*_halve(image, mask), depth / 2)
-      detail = windows.resize(detail, len(image), len(image))
-    filled = _meet_known(detail, image, mask)
-    if gain > 0:
-      gain = min(gain, self._estimate_detail_gain(image, mask, deep))
-    if gain > 0:
-      filled = filled + gain * self._detail(image, mask, filled, deep)
-    smooth = harmonic.harmonic_fill(image, mask[..., 0] == 0)
-    return np.clip(filled, 0, 1) - smooth, gain
+    wide = _grow(hole, options.feather)
+    missing, result = wide.copy(), image.copy()
+    # What is to be filled is not to be seen.
+    result[missing] = 0
+    origins = np.full((*hole.shape, 2), -1, np.int32)
+    parts = windows.find_windows(wide)
+    for number, window in enumerate(parts):
+      place = window.rows, window.columns
+      part_hole = missing[place]
+      part, part_origins = self._fill_window(
+        result[place],
+        part_hole,
+        allowed[place] & ~part_hole,
+        options,
+        functools.partial(_report, options.progress, number, len(parts)),
+      )
+      _paste(result, origins, missing, window, part, part_origins)
+    options.progress(1.0)
+    return _blend(result, image, hole, wide, options.feather), origins
 
-  def _detail(
-    self, image: np.ndarray, mask: np.ndarray, smooth: np.ndarray, deep: bool
-  ) -> np.ndarray:
-    """Returns the model's detail over a smooth filling, float32 [S, S, 3]."""
-    with self._lock:
-      output = np.asarray(self._fill(image[None], mask[None])[0])
-    weight = mask
-    if deep:
-      depth = windows.max_depth(self._size)
-      weight = mask * blend.boundary_weight(mask, depth / 2, depth)
-    return weight * (blend.harmonic_blend(output, image, mask) - smooth)
+  def _fill_window(
+    self,
+    image: np.ndarray,
+    hole: np.ndarray,
+    allowed: np.ndarray,
+    options: '_Options',
+    progress: Progress,
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Fills all holes of a window; returns it, and the origins in it."""
+    origins = None
+    if not hole.any():
+      return image, np.full((*hole.shape, 2), -1, np.int32)
+    eight = image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
+    if options.texture:
+      origins = synthesis.find_origins(
+        eight, hole, allowed, self._guide, options.seed & (2**32 - 1), progress
+      )
+    if origins is not None:
+      return copying.copy(image, hole, origins), origins
+    # Nothing can be copied.
+    guess = _fill_with_guess(image, eight, hole, self._guide)
+    return guess, np.full((*hole.shape, 2), -1, np.int32)
 
-  def _estimate_detail_gain(
-    self, image: np.ndarray, mask: np.ndarray, deep: bool
-  ) -> float:
-    """Returns how much of the model's detail to add, in [0, 1].
 
-    It is the gain that would have been best in a trial: a hole of equal shape
-    beside the real one, where the truth is known. A model that guesses wrong in
-    such surroundings then does no harm. The gain is a least-squares fit of the
-    missing detail by the model's, with a ridge term.
-    """
-    trial = blend.shifted_hole(mask)
-    both = np.maximum(mask, trial)
-    masked = image * (1 - both)
-    smooth = _meet_known(np.zeros_like(masked), masked, both)
-    detail = trial * self._detail(masked, both, smooth, deep)
-    product = np.sum(detail * (image - smooth), dtype=np.float64)
-    power = np.sum(detail * detail, dtype=np.float64)
-    # A millionth: without any detail the gain is 0.
-    return float(np.clip(product / ((1 + _RIDGE) * power + 1e-6), 0, 1))
+class _Options(NamedTuple):
+  """The arguments of a call that are the same for all its images."""
+
+  seed: int
+  feather: int
+  texture: bool
+  wrap: bool
+  progress: Progress
+
+
+def _report(progress: Progress, number: int, count: int, share: float) -> None:
+  """Tells of the share of one of several parts."""
+  progress((number + share) / count)
+
+
+def _ignore(share: float) -> None:
+  """Is told of progress, and does nothing."""
+
+
+def _check(options: _Options) -> None:
+  """Raises a UserError if a number is none, or is below 0."""
+  if not isinstance(options.seed, int | np.integer):
+    raise errors.UserError(f'seed={options.seed!r}; wanted a whole number')
+  feather = options.feather
+  if not isinstance(feather, int | np.integer) or feather < 0:
+    raise errors.UserError(
+      f'feather={feather!r}; wanted a whole number of pixels, 0 or more'
+    )
 
 
 def _unpack(image: Any, mask: Any) -> tuple[kinds.Unpacked, np.ndarray]:
@@ -283,40 +307,81 @@ def _unpack(image: Any, mask: Any) -> tuple[kinds.Unpacked, np.ndarray]:
   return one, checks.to_hole(mask, *one.pixels.shape[:2])
 
 
-def _meet_known(
-  guess: np.ndarray, image: np.ndarray, mask: np.ndarray
+def _find_allowed(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:
+  """Returns the pixels that may be copied, bool [H, W]."""
+  allowed = ~hole
+  for name, mask in (('source', source), ('avoid', avoid)):
+    if mask is None:
+      continue
+    try:
+      marked = checks.to_hole(mask, *hole.shape, whole=True)
+    except errors.UserError as error:
+      raise errors.UserError(f'{name}: {error}') from error
+    allowed &= marked if name == 'source' else ~marked
+  if (source is not None or avoid is not None) and not synthesis.has_source(
+    allowed
+  ):
+    raise errors.UserError(
+      'source and avoid leave no 5x5 known pixels to copy from; mark more as '
+      'source, or less to avoid'
+    )
+  return allowed
+
+
+def _grow(hole: np.ndarray, feather: int) -> np.ndarray:
+  """Returns the hole with its feather; a known pixel at least stays."""
+  if not feather:
+    return hole
+  wide = ndimage.maximum_filter(hole, 2 * min(feather, max(hole.shape)) + 1)
+  return hole if wide.all() else wide
+
+
+def _blend(
+  filled: np.ndarray,
+  image: np.ndarray,
+  hole: np.ndarray,
+  wide: np.ndarray,
+  feather: int,
 ) -> np.ndarray:
-  """Returns a guess at a whole window, changed smoothly to meet the known."""
-  step = harmonic.harmonic_fill(image - guess, mask[..., 0] == 0)
-  return np.clip(guess + step, 0, 1)
+  """Blends what was filled around the hole with what was known there."""
+  if wide is hole:
+    return filled
+  ring = wide & ~hole
+  distance = ndimage.distance_transform_cdt(~hole, 'chessboard')[ring, None]
+  weight = 1 - distance / np.float32(feather + 1)
+  known, new = image[ring], filled[ring]
+  filled[ring] = np.rint(known + weight * (new - known.astype(np.float32)))
+  return filled
 
 
-def _halve(
-  image: np.ndarray, mask: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-  """Halves a window; a pixel is hole if any of its four is."""
-  size = len(image) // 2
-
-  def blocks(x: np.ndarray) -> np.ndarray:
-    return x.reshape(size, 2, size, 2, -1)
-
-  hole = blocks(mask).max(axis=(1, 3))
-  return blocks(image).mean(axis=(1, 3)) * (1 - hole), hole
+def _fill_with_guess(
+  image: np.ndarray, eight: np.ndarray, hole: np.ndarray, guide: guides.Guide
+) -> np.ndarray:
+  """Returns a window with the guide's guess in its hole."""
+  largest = np.float32(np.iinfo(image.dtype).max)
+  guess = guide(eight, hole) / np.float32(255)
+  filled = guides.meet(guess, image / largest, hole)
+  filled = np.rint(filled * largest).astype(image.dtype)
+  return np.where(hole[..., None], filled, image)
 
 
 def _paste(
-  image: np.ndarray, filled: np.ndarray, window: windows.Window, feather: int
+  result: np.ndarray,
+  origins: np.ndarray,
+  missing: np.ndarray,
+  window: windows.Window,
+  part: np.ndarray,
+  part_origins: np.ndarray,
 ) -> None:
-  """Blends a filled window into `image`, in place, around its hole.
-
-  The feather may reach into holes that are still to be filled.
-  """
-  top = np.iinfo(image.dtype).max
-  shape = image.shape[0], image.shape[1]
-  for rows, columns, hole in windows.iter_hole_strips(window, shape, feather):
-    weight = blend.feather_weight(hole, feather)
-    weight = weight[feather : len(weight) - feather, :, None]
-    part = image[rows, columns]
-    fill = windows.resample(filled, window, rows, columns) * top
-    mixed = np.rint(weight * fill + (1 - weight) * part)
-    part[...] = np.where(weight > 0, np.clip(mixed, 0, top), part)
+  """Puts the inner part of a window into the image, in place."""
+  top, left = window.rows.start, window.columns.start
+  rows, columns = window.inner
+  local = (
+    slice(rows.start - top, rows.stop - top),
+    slice(columns.start - left, columns.stop - left),
+  )
+  result[window.inner] = part[local]
+  new = part_origins[local]
+  copied = missing[window.inner] & (new[..., 0] >= 0)
+  origins[window.inner][copied] = new[copied] + np.array([top, left], np.int32)
+  missing[window.inner] = False

@@ -4,6 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+# (image, hole, allowed) -> filled image, origins; see inpainter.Filling.
+Fill = Callable[
+  [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]
+]
+
 # The most columns that are repeated beyond a border.
 _MOST = 2048
 # Columns on each side of the cut that are filled anew, at least.
@@ -11,10 +16,8 @@ _REACH = 16
 
 
 def fill_wrapped(
-  fill: Callable[[np.ndarray, np.ndarray], np.ndarray],
-  image: np.ndarray,
-  hole: np.ndarray,
-) -> np.ndarray:
+  fill: Fill, image: np.ndarray, hole: np.ndarray, allowed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
   """Returns an image with its hole filled, without a seam at the border.
 
   The image is turned so that its border cuts no hole, or as little as can be,
@@ -22,27 +25,50 @@ def fill_wrapped(
   hole, a strip around the cut is filled once more, with the cut in the middle.
 
   Args:
-    fill: (image, hole) -> filled image; may change what it is given.
+    fill: fills an image that does not wrap.
     image: [H, W, 3].
     hole: bool [H, W].
+    allowed: bool [H, W], what may be copied.
+
+  Returns:
+    The image, and the origins, as `fill` does.
   """
   width = hole.shape[1]
   cut, gap = _find_cut(hole)
-  image, hole = np.roll(image, -cut, axis=1), np.roll(hole, -cut, axis=1)
   before, behind = (min(x, _MOST) for x in (gap // 2, gap - gap // 2))
   around = [(0, 0), (before, behind)]
-  wide = np.pad(image, [*around, (0, 0)], mode='wrap')
-  image = fill(wide, np.pad(hole, around, mode='wrap'))
-  image = image[:, before : before + width]
+
+  def turn(array: np.ndarray) -> np.ndarray:
+    turned = np.roll(array, -cut, axis=1)
+    return np.pad(turned, [*around, *[(0, 0)] * (array.ndim - 2)], mode='wrap')
+
+  filled, origins = fill(turn(image), turn(hole), turn(allowed))
+  image = filled[:, before : before + width]
+  origins = _move(origins[:, before : before + width], -before, width)
+  hole = np.roll(hole, -cut, axis=1)
   middle = width // 2
   reach = min(max(_REACH, int(hole.sum(axis=0).max())), width // 8)
   strip = np.roll(hole, middle, axis=1)
   strip[:, : middle - reach] = strip[:, middle + reach :] = False
   if strip.any():
-    image = np.roll(
-      fill(np.roll(image, middle, axis=1), strip), -middle, axis=1
+    may = np.roll(allowed, middle - cut, axis=1)
+    again, others = fill(np.roll(image, middle, axis=1), strip, may)
+    image = np.roll(again, -middle, axis=1)
+    others = np.roll(_move(others, -middle, width), -middle, axis=1)
+    origins = np.where(
+      np.roll(strip, -middle, axis=1)[..., None], others, origins
     )
-  return np.roll(image, cut, axis=1)
+  return np.roll(image, cut, axis=1), np.roll(
+    _move(origins, cut, width), cut, axis=1
+  )
+
+
+def _move(origins: np.ndarray, columns: int, width: int) -> np.ndarray:
+  """Returns origins in an image that is turned by some columns."""
+  moved = origins.copy()
+  moved[..., 1] = (origins[..., 1] + columns) % width
+  moved[origins[..., 0] < 0] = -1
+  return moved
 
 
 def _find_cut(hole: np.ndarray) -> tuple[int, int]:

@@ -11,12 +11,11 @@ becomes as opaque as its surroundings.
 
 from collections.abc import Callable, Mapping
 import dataclasses
-import functools
 from typing import Any
 
 import numpy as np
 
-from inpaint_jax.inpainting import checks, transparency
+from inpaint_jax.inpainting import checks
 from inpaint_jax.photos import formats, mask_files, picture_files, reading
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
@@ -121,14 +120,11 @@ def fill_picture(
   if picture.alpha is None:
     pixels = inpainter(picture.pixels, hole, **options)
     return dataclasses.replace(picture, pixels=pixels)
-  pixels, alpha = transparency.fill_with_alpha(
-    functools.partial(inpainter, **options),
-    picture.pixels,
-    picture.alpha,
-    hole,
-    wrap=bool(options.get('wrap')),
+  whole = np.dstack([picture.pixels, picture.alpha])
+  filled = inpainter(whole, hole, **options)
+  return dataclasses.replace(
+    picture, pixels=filled[..., :3], alpha=filled[..., 3]
   )
-  return dataclasses.replace(picture, pixels=pixels, alpha=alpha)
 
 
 def expand_picture(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from inpaint_jax.inpainting import blend
+from inpaint_jax.inpainting import harmonic
 from inpaint_jax.photos import mask_files
 
 # Up to this part of opaque, the colours of a pixel mean nothing.
@@ -15,29 +15,35 @@ _FEW = 0.2
 
 
 def fill_with_alpha(
-  fill: Callable[[np.ndarray, np.ndarray], np.ndarray],
+  fill: Callable[
+    [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]
+  ],
   pixels: np.ndarray,
   alpha: np.ndarray,
   hole: np.ndarray,
+  allowed: np.ndarray,
   *,
   wrap: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:
-  """Returns pixels and alpha with their hole filled.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Returns pixels and alpha with their hole filled, and the origins.
 
   In the hole, alpha continues its surroundings: it is opaque where they are,
   and an outline goes on. Colours of transparent pixels are not used, and stay.
 
   Args:
-    fill: (pixels, hole) -> pixels.
+    fill: (pixels, hole, allowed) -> pixels, origins; see inpainter.Filling.
     pixels: uint8 or uint16 [H, W, 3].
     alpha: of the same type [H, W], 0 = transparent.
     hole: bool [H, W].
+    allowed: bool [H, W], what may be copied.
     wrap: whether the left border meets the right one.
   """
   clear = ~hole & (alpha <= np.iinfo(alpha.dtype).max * _CLEAR)
-  filled = fill(_extend_colours(pixels, clear, hole), hole)
+  filled, origins = fill(
+    _extend_colours(pixels, clear, hole), hole, allowed & ~clear
+  )
   pixels = np.where(clear[..., None], pixels, filled)
-  return pixels, _continue_alpha(alpha, hole, wrap)
+  return pixels, _continue_alpha(alpha, hole, wrap), origins
 
 
 def _extend_colours(
@@ -78,7 +84,7 @@ def _continue_alpha(
     return np.where(hole, beside[0], alpha)
   (box,) = scipy.ndimage.find_objects((hole | ring).astype(np.int8))
   values = alpha[box] / np.float32(opaque)
-  values = blend.harmonic_fill(values[..., None], ~hole[box])[..., 0]
+  values = harmonic.harmonic_fill(values[..., None], ~hole[box])[..., 0]
   is_soft = (beside > 0.1 * opaque) & (beside < 0.9 * opaque)
   if np.mean(is_soft) <= _FEW:
     # Over the slope, the distance to the outline: one pixel wide, as drawn.
