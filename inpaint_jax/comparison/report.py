@@ -123,7 +123,7 @@ def write_page(
 figure {{margin: 4px}}</style>
 <h1>{kind}</h1>
 <p>The box of the hole and {scores.MARGIN} px around it; a click shows the whole
-case.</p>
+image.</p>
 {''.join(body)}
 """
   atomic_files.write(folder / 'index.html', text.encode())
