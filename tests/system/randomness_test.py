@@ -56,6 +56,7 @@ _PROGRAM = """
 import hashlib, itertools
 import jax, numpy as np
 from ml_collections import ConfigDict
+from configs import default
 from inpaint_jax import masks, models
 from inpaint_jax.system import randomness, sharding
 from inpaint_jax.training import input_pipeline
@@ -75,8 +76,9 @@ drawn = np.asarray(draw(jax.device_put(index, placed)))
 assert (draw(index[5:]) == drawn[5:]).all()
 show('masks', drawn)
 for name in models.MODELS:
-  config = dict(name=name, dtype='float32', features=(4, 8, 16), conv='xla')
-  model = models.create_model(ConfigDict(config))
+  config = default.get_config().model
+  config.update(name=name, features=(4, 8, 16), conv='xla')
+  model = models.create_model(config)
   create = jax.jit(lambda key: models.init_variables(model, key, 32))
   variables = create(randomness.create_key(5))
   show(name, *jax.tree.leaves(variables))
