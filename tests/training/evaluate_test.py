@@ -1,6 +1,7 @@
-"""Validation and test: the same pictures, holes and metrics every time."""
+"""Validation and test: the same images, holes and metrics every time."""
 
 import json
+import shutil
 
 from datasets import samples
 import numpy as np
@@ -13,6 +14,19 @@ from inpaint_jax.system import errors, sharding
 from inpaint_jax.training import evaluate, input_pipeline, train
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def trained(trained, tmp_path_factory):
+  """A copy of the run, since each evaluation writes its report there."""
+  return shutil.copytree(trained, tmp_path_factory.mktemp('copied') / 'run')
+
+
+@pytest.fixture
+def no_lpips(monkeypatch):
+  """As where it is not installed: its nets take seconds to compile."""
+  monkeypatch.setattr(evaluate.lpips, 'load', lambda _: None)
+  monkeypatch.setattr(evaluate.lpips, 'load_features', lambda *_: None)
 
 
 @pytest.fixture
@@ -69,6 +83,7 @@ def test_the_report_of_a_run(trained, capsys):
     assert word in out
 
 
+@pytest.mark.usefixtures('no_lpips')
 def test_baselines_beat_a_net_of_ten_steps(trained):
   """Telea fills small holes better than mean colour, and that than noise."""
   means = evaluate.evaluate(trained)['metrics']
@@ -76,6 +91,7 @@ def test_baselines_beat_a_net_of_ten_steps(trained):
   assert order == sorted(order, reverse=True)
 
 
+@pytest.mark.usefixtures('no_lpips')
 def test_masks_can_be_changed_and_the_net_cannot(trained, capsys):
   stamps = evaluate.evaluate(trained)
   boxes = evaluate.evaluate(trained, {'masks.kind': 'box', 'batch_size': 3})
@@ -86,11 +102,10 @@ def test_masks_can_be_changed_and_the_net_cannot(trained, capsys):
   evaluate.evaluate(trained)
 
 
+@pytest.mark.usefixtures('no_lpips')
 def test_without_the_extra_its_columns_are_left_out(
   trained, monkeypatch, capsys
 ):
-  monkeypatch.setattr(evaluate.lpips, 'load', lambda _: None)
-  monkeypatch.setattr(evaluate.lpips, 'load_features', lambda *_: None)
   monkeypatch.setattr(
     evaluate.baselines,
     'available',
@@ -131,6 +146,7 @@ def test_a_run_without_a_checkpoint(trained, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures('no_lpips')
 def test_no_number_and_no_folder_brings_a_trained_photo_into_a_test(
   config, tmp_path, monkeypatch, capsys
 ):
@@ -184,6 +200,7 @@ def test_no_number_and_no_folder_brings_a_trained_photo_into_a_test(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures('no_lpips')
 def test_a_run_of_an_earlier_version_is_named(trained, tmp_path, capsys):
   found = trained_model.load_run(trained)
   assert not found.has_old_split
