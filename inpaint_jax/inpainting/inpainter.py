@@ -262,7 +262,12 @@ class Inpainter:
     eight = image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
     if options.texture:
       origins = synthesis.find_origins(
-        eight, hole, allowed, self._guide, options.seed & (2**32 - 1), progress
+        eight,
+        hole,
+        allowed,
+        self._guide,
+        int(options.seed) & (2**32 - 1),
+        progress,
       )
     if origins is not None:
       return copying.copy(image, hole, origins), origins

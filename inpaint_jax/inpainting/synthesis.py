@@ -94,7 +94,7 @@ def _create_pyramid(
   levels = [Level(image, hole, allowed)]
   while min(levels[-1].hole.shape) >= 2 * _SHORTEST:
     level = _halve(levels[-1])
-    if not level.hole.any():
+    if not level.hole.any() or not has_source(level.allowed):
       break
     levels.append(level)
   return levels
