@@ -1,0 +1,200 @@
+"""Draws where each part of a filled hole was copied from."""
+
+import math
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+from scipy import ndimage, sparse
+
+Point = tuple[float, float]  # x and y, in pixels.
+
+# The longer side of what is drawn, in pixels: it is for the screen.
+SIDE = 2048
+# A part has a colour; more colours would be a puzzle.
+_COLOURS = (
+  (255, 80, 80),
+  (80, 170, 255),
+  (255, 205, 40),
+  (90, 220, 100),
+  (255, 120, 230),
+  (60, 225, 220),
+  (255, 145, 40),
+  (180, 135, 255),
+)
+# Neighbours are of one part if their origins lie no farther apart than this,
+# and parts smaller than that join others: in shares of the longer side, and of
+# all that was copied.
+_REACH, _LEAST = 0.02, 0.02
+# How bright the rest of the image is, and how strong the colours are.
+_DIM, _TINT = 0.45, 0.4
+
+
+def draw_origins(image: np.ndarray, origins: np.ndarray) -> np.ndarray:
+  """Draws which parts of an image were copied, and from where.
+
+  Each part of the hole has a colour, an arrow in it leads to the part from the
+  place that was copied, and that has an outline of the colour. The rest is grey
+  and dark. Small parts have the colour of the nearest large one.
+
+  Args:
+    image: the filled image, uint8 or uint16 [H, W, 3].
+    origins: int32 [H, W, 2], see inpainter.Filling.
+
+  Returns:
+    uint8 [h, w, 3], the image or, of a larger one, a copy with at most SIDE
+    pixels a side.
+  """
+  image, origins = _reduce(image, origins)
+  copied = origins[..., 0] >= 0
+  cores = _find_parts(origins)
+  places, middles = _find_places(origins, cores)
+  parts = _join_nearest(cores, copied)
+  colours = np.array([(0, 0, 0), *_COLOURS], np.float32)
+  grey = image @ np.array([0.299, 0.587, 0.114], np.float32)
+  result = np.repeat(_DIM * grey[..., None], 3, axis=2)
+  thick = max(1, round(max(copied.shape) / 500))
+  # What was copied lies above what it was copied from.
+  for labels in (np.where(copied, 0, places), parts):
+    inside = labels > 0
+    tint = _TINT * colours[labels[inside]]
+    result[inside] = (1 - _TINT) * image[inside] + tint
+    rim = inside & (ndimage.minimum_filter(labels, 2 * thick + 1) < labels)
+    result[rim] = colours[labels[rim]]
+  drawing = PIL.Image.fromarray(np.rint(result).astype(np.uint8))
+  pen = PIL.ImageDraw.Draw(drawing)
+  for number, middle in enumerate(middles):
+    end = _find_middle(cores == number + 1)
+    _draw_arrow(pen, middle, end, _COLOURS[number], thick)
+  return np.asarray(drawing)
+
+
+def _reduce(
+  image: np.ndarray, origins: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns both with at most SIDE pixels a side, the image with 8 bits."""
+  if image.dtype != np.uint8:
+    image = (image >> 8).astype(np.uint8)
+  step = math.ceil(max(origins.shape) / SIDE)
+  if step == 1:
+    return image, origins
+  small = np.asarray(PIL.Image.fromarray(image).reduce(step))
+  # Whole numbers are divided downwards: -1 stays.
+  return small, origins[::step, ::step] // step
+
+
+def _find_parts(origins: np.ndarray) -> np.ndarray:
+  """Returns the number of each pixel's part, from 1, the largest first.
+
+  A pixel that was not copied, and one of a small part, has 0. Nearly all parts
+  may be small; the largest one stays.
+  """
+  copied = origins[..., 0] >= 0
+  count = int(copied.sum())
+  parts = np.zeros(copied.shape, np.uint8)
+  if not count:
+    return parts
+  shifts = origins - np.moveaxis(np.indices(copied.shape, np.int32), 0, 2)
+  reach = _REACH * max(copied.shape)
+  index = np.full(copied.shape, -1)
+  index[copied] = np.arange(count)
+  pairs = [
+    _find_pairs(index, shifts, reach),
+    _find_pairs(index.T, shifts.swapaxes(0, 1), reach),
+  ]
+  rows, columns = np.concatenate(pairs, axis=1)
+  graph = sparse.coo_array(
+    (np.ones(len(rows), bool), (rows, columns)), (count, count)
+  )
+  _, labels = sparse.csgraph.connected_components(graph, directed=False)
+  sizes = np.bincount(labels)
+  order = np.argsort(-sizes, kind='stable')[: len(_COLOURS)]
+  order = order[sizes[order] >= min(_LEAST * count, sizes.max())]
+  numbers = np.zeros(len(sizes), np.uint8)
+  numbers[order] = np.arange(1, len(order) + 1)
+  parts[copied] = numbers[labels]
+  return parts
+
+
+def _find_pairs(
+  index: np.ndarray, shifts: np.ndarray, reach: float
+) -> np.ndarray:
+  """Returns the indices of neighbours in rows that belong together, [2, N]."""
+  jump = np.abs(np.diff(shifts, axis=1)).max(axis=2)
+  both = (index[:, 1:] >= 0) & (index[:, :-1] >= 0) & (jump <= reach)
+  return np.stack([index[:, 1:][both], index[:, :-1][both]])
+
+
+def _join_nearest(parts: np.ndarray, copied: np.ndarray) -> np.ndarray:
+  """Gives pixels without a part the part of the nearest pixel that has one."""
+  if not parts.any():
+    return parts
+  nearest = ndimage.distance_transform_edt(
+    parts == 0, return_distances=False, return_indices=True
+  )
+  return np.where(copied, parts[tuple(nearest)], 0)
+
+
+def _find_places(
+  origins: np.ndarray, parts: np.ndarray
+) -> tuple[np.ndarray, list[Point]]:
+  """Returns of which part each pixel is an origin, and the middle of each.
+
+  Gaps are closed and specks left out. Of several parts with one origin the
+  smallest counts; 0 = no part.
+  """
+  places, middles = np.zeros_like(parts), []
+  size = max(1, round(_REACH * max(parts.shape) / 4))
+  for number in range(1, parts.max(initial=0) + 1):
+    rows, columns = origins[parts == number].T
+    # With room around it to grow and to shrink.
+    room = 2 * size + 1
+    top, left = max(rows.min() - room, 0), max(columns.min() - room, 0)
+    box = slice(top, rows.max() + room), slice(left, columns.max() + room)
+    place = np.zeros_like(places[box], bool)
+    place[rows - top, columns - left] = True
+    place = ndimage.maximum_filter(place, 2 * size + 1)
+    # Beyond the image all counts as grown, so that nothing is lost there.
+    place = ndimage.minimum_filter(place, 2 * size + 1, mode='nearest')
+    pieces, _ = ndimage.label(place)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    place &= sizes[pieces] >= 0.1 * sizes.max()
+    places[box][place] = number
+    x, y = _find_middle(place)
+    middles.append((x + left, y + top))
+  return places, middles
+
+
+def _find_middle(shape: np.ndarray) -> Point:
+  """Returns x and y of the pixel that lies deepest in a shape, bool [h, w]."""
+  (box,) = ndimage.find_objects(shape.view(np.uint8))
+  depth = ndimage.distance_transform_cdt(np.pad(shape[box], 1), 'chessboard')
+  y, x = np.unravel_index(int(np.argmax(depth)), depth.shape)
+  return float(box[1].start + x - 1), float(box[0].start + y - 1)
+
+
+def _draw_arrow(
+  pen: PIL.ImageDraw.ImageDraw,
+  start: Point,
+  end: Point,
+  colour: tuple[int, int, int],
+  thick: int,
+) -> None:
+  """Draws an arrow with a dark rim, so that it stands out everywhere."""
+  (x0, y0), (x1, y1) = start, end
+  length = math.hypot(x1 - x0, y1 - y0)
+  if not length:
+    return
+  along = (x1 - x0) / length, (y1 - y0) / length
+  head = min(6.0 * thick, length)
+  base = x1 - head * along[0], y1 - head * along[1]
+  tip = [
+    end,
+    (base[0] - head / 2 * along[1], base[1] + head / 2 * along[0]),
+    (base[0] + head / 2 * along[1], base[1] - head / 2 * along[0]),
+  ]
+  for shade, rim in (((0, 0, 0), 2 * thick), (colour, 0)):
+    pen.line([start, base], fill=shade, width=thick + rim)
+    pen.line([*tip, tip[0]], fill=shade, width=thick + rim)
+    pen.polygon(tip, fill=shade)
