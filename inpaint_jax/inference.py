@@ -5,15 +5,38 @@ inpainter = inference.load()
 result = inpainter(image, mask)
 """
 
-from inpaint_jax.inpainting.fills import create_fill, Fill
-from inpaint_jax.inpainting.inpainter import DEFAULT_GUIDE, Inpainter, load
-from inpaint_jax.release.zoo import list_models
+from typing import Any, TYPE_CHECKING
+
+from inpaint_jax.inpainting.inpainter import (
+  DEFAULT_GUIDE,
+  Filling,
+  Inpainter,
+  load,
+)
+
+if TYPE_CHECKING:
+  from inpaint_jax.inpainting.fills import create_fill, Fill
+  from inpaint_jax.release.zoo import list_models
 
 __all__ = [
   'DEFAULT_GUIDE',
   'Fill',
+  'Filling',
   'Inpainter',
   'create_fill',
   'list_models',
   'load',
 ]
+
+
+def __getattr__(name: str) -> Any:
+  """Imports what needs JAX, which takes seconds, as it is asked for."""
+  if name in ('Fill', 'create_fill'):
+    from inpaint_jax.inpainting import fills
+
+    return getattr(fills, name)
+  if name == 'list_models':
+    from inpaint_jax.release import zoo
+
+    return zoo.list_models
+  raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -1,8 +1,9 @@
-"""Fills the holes of photos with a trained model.
+"""Fills the holes of photos with copies of what is around them.
 
   inpaint-jax photo.jpg mask.png out.png
   inpaint-jax photo.png out.png
   inpaint-jax --expand=left=128,right=128 photo.jpg out.jpg
+  inpaint-jax --variants=3 photo.jpg mask.png out.png
   inpaint-jax photos/ masks/ results/
 
 In a checkout, `python scripts/inpaint.py` does the same.
@@ -15,38 +16,61 @@ NAME, or one mask serves all. Photos with a newer result are skipped; files that
 are passed by, and photos that cannot be filled, are named at the end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
 import functools
+import pathlib
 import sys
 from typing import Any
 
 from absl import flags
-import numpy as np
 import tqdm
 
-from inpaint_jax.inpainting import photo_filling
+from inpaint_jax.inpainting import explanation, photo_filling
+from inpaint_jax.inpainting.photo_filling import Prepared
 from inpaint_jax.photos import photo_jobs, picture_files, reading
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import command_line, errors, user_paths
 
-Prepare = Callable[[Job], tuple[Picture, np.ndarray]]
-
-_MODEL = flags.DEFINE_string(
-  'model',
+_GUIDE = flags.DEFINE_string(
+  'guide',
   None,
-  'What fills: a name of --list_models (unet-landscapes unless given), the '
-  'folder of a training run, the path or address of a released file, or an '
-  '.onnx file of inpaint-jax-export.',
+  'What guesses at the large shapes before pixels are copied: none (the '
+  'smoothest surface; so unless given), a name of --list_models, the folder of '
+  'a training run, the path or address of a released file, or an .onnx file of '
+  'inpaint-jax-export.',
 )
+flags.DEFINE_alias('model', 'guide')
 _WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'The same as --model, for the folder of a training run.'
+  'workdir', None, 'The same as --guide, for the folder of a training run.'
 )
 _LIST_MODELS = flags.DEFINE_bool(
   'list_models', False, 'Print the names of the models that come along.'
 )
 _BACKEND = flags.DEFINE_enum(
-  'backend', 'auto', ['auto', 'jax', 'onnx'], 'What runs the model.'
+  'backend', 'auto', ['auto', 'jax', 'onnx'], 'What runs a model that guides.'
+)
+_SOURCE = flags.DEFINE_string(
+  'source', None, 'A mask file: only pixels where it is white are copied.'
+)
+_AVOID = flags.DEFINE_string(
+  'avoid', None, 'A mask file: no pixel where it is white is copied.'
+)
+_SEED = flags.DEFINE_integer(
+  'seed', 0, 'Any whole number; another one gives another result.'
+)
+_VARIANTS = flags.DEFINE_integer(
+  'variants',
+  1,
+  'How many results to write, each with the next seed: out_1.png, out_2.png '
+  'and so on for out.png.',
+  lower_bound=1,
+)
+_EXPLAIN = flags.DEFINE_string(
+  'explain',
+  None,
+  'A picture to write beside the result, of where each part was copied from.',
 )
 _INVERT_MASK = flags.DEFINE_bool(
   'invert_mask', False, 'The mask is black where the hole is.'
@@ -62,20 +86,21 @@ _EXPAND = flags.DEFINE_string(
 )
 _FEATHER = flags.DEFINE_integer(
   'feather',
-  None,
-  'Pixels around the hole over which what is filled in gives way to what is '
-  'known; 0 leaves every known pixel as it is.',
+  0,
+  'Pixels around the hole that are filled anew and blended into what is known; '
+  '0 leaves every known pixel as it is.',
   lower_bound=0,
 )
 _TEXTURE = flags.DEFINE_bool(
-  'texture', None, 'Whether fine texture is taken from around the hole.'
+  'texture',
+  True,
+  'Whether pixels are copied; if not, the hole gets the smooth guess.',
 )
 _WRAP = flags.DEFINE_bool(
   'wrap',
-  None,
+  False,
   'The photo is a panorama of 360 degrees: its left and right border meet.',
 )
-_SEED = flags.DEFINE_integer('seed', None, 'Seed of the texture.')
 _OVERWRITE = flags.DEFINE_bool(
   'overwrite', False, 'Fill photos of a folder again that have a newer result.'
 )
@@ -93,25 +118,32 @@ def main(argv: Sequence[str]) -> None:
       f'found {len(argv) - 1} file names, wanted photo, mask and result, or '
       'photo and result, as in: inpaint-jax photo.jpg mask.png out.png'
     )
-  if _MODEL.value and _WORKDIR.value:
-    raise errors.UserError('found --model and --workdir; give one of them')
+  if _GUIDE.value and _WORKDIR.value:
+    raise errors.UserError('found --guide and --workdir; give one of them')
   photo, *masks, out = map(user_paths.local, argv[1:])
   mask = masks[0] if masks else None
   if _INVERT_MASK.value and mask is None:
     raise errors.UserError('found --invert_mask without a mask; name a mask')
   prepare = functools.partial(
     photo_filling.prepare_job,
+    source=local_file('source', _SOURCE.value),
+    avoid=local_file('avoid', _AVOID.value),
     invert_mask=_INVERT_MASK.value,
     expand=parse_expand(_EXPAND.value),
     dilate=_DILATE.value,
-    wrap=bool(_WRAP.value),
+    wrap=_WRAP.value,
   )
   try:
     with reading.quiet():
-      if photo.is_dir():
-        fill_folder(*photo_jobs.list_jobs(photo, mask, out), prepare)
-      else:
+      if not photo.is_dir():
         fill_one(Job(photo, mask, out), prepare)
+      elif _EXPLAIN.value:
+        raise errors.UserError(
+          f'found --explain={_EXPLAIN.value} and the folder {photo}; it is for '
+          'one photo'
+        )
+      else:
+        fill_folder(*photo_jobs.list_jobs(photo, mask, out), prepare)
   except OSError as error:
     # A folder that cannot be read, or a name that no file system takes.
     raise errors.UserError(f'{error.filename}: {error.strerror}') from error
@@ -119,6 +151,26 @@ def main(argv: Sequence[str]) -> None:
     raise errors.UserError(
       f'{photo} does not fit into memory; make it smaller'
     ) from error
+
+
+def local_file(name: str, path: str | None) -> pathlib.Path | None:
+  """Returns the file of a flag; a UserError if it is none."""
+  if path is None:
+    return None
+  file = user_paths.local(path, name)
+  if not file.is_file():
+    what = 'is a folder' if file.is_dir() else 'does not exist'
+    raise errors.UserError(f'{name}={path} {what}; name a mask file')
+  return file
+
+
+def number_paths(path: pathlib.Path) -> list[pathlib.Path]:
+  """Returns the files of all variants: NAME_1, NAME_2; one variant is NAME."""
+  count = _VARIANTS.value
+  if count == 1:
+    return [path]
+  numbers = range(1, count + 1)
+  return [path.with_stem(f'{path.stem}_{number}') for number in numbers]
 
 
 def parse_expand(text: str) -> dict[str, int]:
@@ -135,16 +187,27 @@ def parse_expand(text: str) -> dict[str, int]:
   return sides
 
 
-def fill_one(job: Job, prepare: Prepare) -> None:
+def fill_one(job: Job, prepare: Callable[..., Prepared]) -> None:
   """Fills a photo; errors in its files come before the model is loaded."""
-  picture, hole = prepare(job)
-  for line in fill(job, picture, hole, load()):
+  outs = number_paths(job.out)
+  explained: list[pathlib.Path] = []
+  if _EXPLAIN.value:
+    explained = number_paths(user_paths.local(_EXPLAIN.value, 'explain'))
+    if set(explained) & set(outs):
+      raise errors.UserError(
+        f'--explain={_EXPLAIN.value} is the result; give it another name'
+      )
+  prepared = prepare(job, outs=[*outs, *explained])
+  for line in fill(prepared, outs, explained, load(), str(job.out)):
     print(f'{job.photo}: {line}')
-  print(f'wrote {job.out}; {hole.mean():.1%} of it was hole')
+  names = ', '.join(map(str, [*outs, *explained]))
+  print(f'wrote {names}; {prepared.hole.mean():.1%} of it was hole')
 
 
 def fill_folder(
-  jobs: Sequence[Job], passed_by: Sequence[str], prepare: Prepare
+  jobs: Sequence[Job],
+  passed_by: Sequence[str],
+  prepare: Callable[..., Prepared],
 ) -> None:
   """Fills photos one by one; exits with 1 if some cannot be filled.
 
@@ -155,9 +218,7 @@ def fill_folder(
   """
   folder = jobs[0].out.parent
   folder.mkdir(parents=True, exist_ok=True)
-  todo = [
-    job for job in jobs if _OVERWRITE.value or not photo_jobs.is_done(job)
-  ]
+  todo = [job for job in jobs if _OVERWRITE.value or not is_done(job)]
   # Without a model no photo can be filled: an error here ends the command.
   inpainter = load() if todo else None
   failures = []
@@ -172,7 +233,9 @@ def fill_folder(
   ) as bar:
     for job in bar:
       try:
-        for line in fill(job, *prepare(job), inpainter):
+        outs = number_paths(job.out)
+        prepared = prepare(job, outs=outs)
+        for line in fill(prepared, outs, [], inpainter, job.photo.name):
           bar.write(f'{job.photo}: {line}')
       # JAX raises RuntimeErrors if memory does not suffice.
       except (errors.UserError, MemoryError, OSError, RuntimeError) as error:
@@ -192,24 +255,90 @@ def fill_folder(
     sys.exit(1)
 
 
+def is_done(job: Job) -> bool:
+  """Returns whether all results of a job are newer than its files."""
+  outs = number_paths(job.out)
+  return all(photo_jobs.is_done(job._replace(out=out)) for out in outs)
+
+
 def load() -> Any:
   """Returns the Inpainter of the flags."""
-  # JAX takes a second to import: a wrong name need not wait for it.
+  # Its compiler takes a second to import: a wrong name need not wait for it.
   from inpaint_jax import inference
 
-  source = _MODEL.value or _WORKDIR.value or inference.DEFAULT_GUIDE
-  return inference.load(source, backend=_BACKEND.value)
+  guide = _GUIDE.value or _WORKDIR.value or inference.DEFAULT_GUIDE
+  return inference.load(guide, backend=_BACKEND.value)
 
 
 def fill(
-  job: Job, picture: Picture, hole: np.ndarray, inpainter: Any
+  prepared: Prepared,
+  outs: Sequence[pathlib.Path],
+  explained: Sequence[pathlib.Path],
+  inpainter: Any,
+  name: str,
 ) -> list[str]:
-  """Fills a photo and writes it; returns lines on what changed besides."""
-  given = {'feather': _FEATHER, 'texture': _TEXTURE, 'seed': _SEED}
-  given |= {'wrap': _WRAP}
-  options = {k: v.value for k, v in given.items() if v.value is not None}
-  result = photo_filling.fill_picture(inpainter, picture, hole, **options)
-  return [*picture.notes, *picture_files.write(job.out, result)]
+  """Fills a photo and writes all variants of it.
+
+  Args:
+    prepared: what to fill.
+    outs: the files of the results.
+    explained: as many files for pictures of where they are from, or none.
+    inpainter: fills.
+    name: of the photo, beside the progress bar.
+
+  Returns:
+    Lines on what changed besides.
+  """
+  picture, hole, limits = prepared
+  lines = list(picture.notes)
+  for number, out in enumerate(outs):
+    with progress_bar(name) as progress:
+      options: dict[str, Any] = {
+        **limits,
+        'seed': _SEED.value + number,
+        'feather': _FEATHER.value,
+        'texture': _TEXTURE.value,
+        'wrap': _WRAP.value,
+        'progress': progress,
+      }
+      if not explained:
+        result = photo_filling.fill_picture(inpainter, picture, hole, **options)
+      else:
+        result, origins = photo_filling.explain_picture(
+          inpainter.explain, picture, hole, **options
+        )
+    lines += picture_files.write(out, result)
+    if explained:
+      drawn = explanation.draw_origins(result.pixels, origins)
+      picture_files.write(explained[number], Picture(drawn))
+  # Each variant loses the same.
+  return list(dict.fromkeys(lines))
+
+
+@contextlib.contextmanager
+def progress_bar(
+  name: str, delay: float = 0.5
+) -> Iterator[Callable[[float], None]]:
+  """Shows how much of a photo is filled, on a terminal alone.
+
+  Args:
+    name: of the photo.
+    delay: seconds after which it is shown; most photos are filled before.
+  """
+  with tqdm.tqdm(
+    desc=name,
+    total=1.0,
+    bar_format='{desc}: {percentage:3.0f}%|{bar}| {elapsed}',
+    disable=not sys.stderr.isatty(),
+    delay=delay,
+    leave=False,
+    dynamic_ncols=True,
+  ) as bar:
+
+    def show(share: float) -> None:
+      bar.update(share - bar.n)
+
+    yield show
 
 
 def run() -> None:

@@ -1,9 +1,9 @@
 """Images as callers have them: of NumPy, JAX or Pillow, grey, RGB or RGBA."""
 
 from collections.abc import Callable
+import sys
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import PIL.Image
 
@@ -45,11 +45,11 @@ def unpack(image: Any) -> Unpacked:
         f'the image is of mode {image.mode}; wanted one of {", ".join(_MODES)}:'
         " convert it, as in image.convert('RGB')"
       )
-  elif isinstance(image, jax.core.Tracer):
+  elif _is_of_jax(image, traced=True):
     raise errors.UserError(
       'the image is traced by JAX; call the inpainter outside of jit and vmap'
     )
-  elif not isinstance(image, np.ndarray | jax.Array):
+  elif not isinstance(image, np.ndarray) and not _is_of_jax(image):
     raise errors.UserError(
       f'the image is a {type(image).__name__}; wanted an array of NumPy or JAX,'
       ' or an image of Pillow'
@@ -114,6 +114,17 @@ def _as_kind_of(image: Any, array: np.ndarray) -> Any:
     kept = ('icc_profile', 'dpi')
     result.info = {k: image.info[k] for k in kept if k in image.info}
     return result
-  if isinstance(image, jax.Array):
-    return jax.device_put(array, image.sharding)
+  if _is_of_jax(image):
+    return sys.modules['jax'].device_put(array, image.sharding)
   return array
+
+
+def _is_of_jax(image: Any, *, traced: bool = False) -> bool:
+  """Returns whether an image is JAX's, without importing JAX.
+
+  That takes a second, and who has no array of JAX may not need it.
+  """
+  jax = sys.modules.get('jax')
+  return jax is not None and isinstance(
+    image, jax.core.Tracer if traced else jax.Array
+  )

@@ -9,9 +9,10 @@ What is transparent is a hole unless a mask says otherwise. What is filled
 becomes as opaque as its surroundings.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
-from typing import Any
+import os
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,25 @@ from inpaint_jax.photos import formats, mask_files, picture_files, reading
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
+
+if TYPE_CHECKING:
+  # A wrong name of a file need not wait for its compiler.
+  from inpaint_jax.inpainting.inpainter import Filling
+
+
+class Prepared(NamedTuple):
+  """A photo that is ready to be filled.
+
+  Attributes:
+    picture: the photo, expanded.
+    hole: bool [H, W].
+    limits: 'source' and 'avoid', bool [H, W], as an Inpainter takes them; those
+      that were given.
+  """
+
+  picture: Picture
+  hole: np.ndarray
+  limits: dict[str, np.ndarray]
 
 
 def prepare(
@@ -72,12 +92,23 @@ def prepare(
 def prepare_job(
   job: Job,
   *,
+  outs: Sequence[str | os.PathLike[str]] = (),
+  source: str | os.PathLike[str] | None = None,
+  avoid: str | os.PathLike[str] | None = None,
   invert_mask: bool = False,
   expand: Mapping[str, int] | None = None,
   dilate: int = 0,
   wrap: bool = False,
-) -> tuple[Picture, np.ndarray]:
+) -> Prepared:
   """Reads the files of a job; see `prepare`.
+
+  Args:
+    job: what to fill.
+    outs: where the results go; empty = to the job's `out`.
+    source, avoid: mask files, white where pixels may be copied, and where none
+      may be. They are as large as the photo before it is expanded.
+    invert_mask: whether the job's mask is black where the hole is.
+    expand, dilate, wrap: as in `prepare`.
 
   Raises:
     errors.UserError: anything about the files that can be known before the
@@ -85,22 +116,62 @@ def prepare_job(
   """
   if job.problem:
     raise errors.UserError(job.problem)
-  inputs = [path for path in (job.photo, job.mask) if path]
-  picture_files.check_output(job.out, inputs)
+  limits = {'source': source, 'avoid': avoid}
+  masks = [path for path in (job.mask, *limits.values()) if path]
+  outs = outs or [job.out]
+  for out in outs:
+    picture_files.check_output(out, [job.photo, *masks])
   picture, mask = picture_files.read(job.photo), None
+  height, width = picture.pixels.shape[:2]
+  notes = list(picture.notes)
   if job.mask is not None:
-    pixels = picture.pixels
-    mask, notes = mask_files.read(
-      job.mask, *pixels.shape[:2], invert=invert_mask, photo=pixels
+    mask, lines = mask_files.read(
+      job.mask, height, width, invert=invert_mask, photo=picture.pixels
     )
     mask_files.check_differs(job.mask, job.photo, str(job.mask))
-    picture = dataclasses.replace(picture, notes=(*picture.notes, *notes))
+    notes += lines
+  marked = {}
+  for name, path in limits.items():
+    if path is not None:
+      marked[name], lines = read_limit(name, path, height, width)
+      notes += lines
+  picture = dataclasses.replace(picture, notes=tuple(notes))
   picture, hole = prepare(
     picture, mask, expand=expand, dilate=dilate, wrap=wrap
   )
-  height, width = hole.shape
-  formats.check_size(height, width, formats.format_of(job.out))
-  return picture, hole
+  for name, area in marked.items():
+    marked[name] = _expand(area, **expand or {})
+  for out in outs:
+    formats.check_size(len(hole), hole.shape[1], formats.format_of(out))
+  return Prepared(picture, hole, marked)
+
+
+def read_limit(
+  name: str,
+  file: reading.Source,
+  height: int,
+  width: int,
+  **options: Any,
+) -> tuple[np.ndarray, list[str]]:
+  """Returns what a mask file of `source` or `avoid` marks, and lines.
+
+  Args:
+    name: 'source' or 'avoid'.
+    file: see mask_files.read.
+    height, width: of the photo.
+    **options: `name` and limits, as in mask_files.read.
+
+  Raises:
+    errors.UserError: it cannot be read, has another aspect, or marks nothing.
+  """
+  marked, lines = mask_files.read(file, height, width, **options)
+  if not marked.any():
+    what = 'to copy from' if name == 'source' else 'not to copy from'
+    shown = options.get('name') or reading.path_of(file)
+    raise errors.UserError(
+      f'{name}={shown} marks nothing; paint it white where the photo is {what}'
+    )
+  return marked, lines
 
 
 def fill_picture(
@@ -112,19 +183,44 @@ def fill_picture(
   """Returns a picture with its hole filled, and its alpha there as well.
 
   Args:
-    inpainter: such as an Inpainter: (pixels [H, W, 3], hole [H, W]) -> pixels.
+    inpainter: such as an Inpainter: (image, hole [H, W], **options) -> filled
+      image. Images are [H, W, 3], or [H, W, 4] if the picture has alpha.
     picture: the photo.
     hole: bool [H, W], as `prepare` returns it.
     **options: further arguments of the inpainter, such as `feather`.
   """
+  return _with_image(picture, inpainter(_to_image(picture), hole, **options))
+
+
+def explain_picture(
+  explain: Callable[..., 'Filling'],
+  picture: Picture,
+  hole: np.ndarray,
+  **options: Any,
+) -> tuple[Picture, np.ndarray]:
+  """Returns a picture with its hole filled, and where each pixel is from.
+
+  Args:
+    explain: such as Inpainter.explain; otherwise as in `fill_picture`.
+    picture, hole, **options: as in `fill_picture`.
+
+  Returns:
+    The picture, and the origins, see Filling.
+  """
+  filling = explain(_to_image(picture), hole, **options)
+  return _with_image(picture, filling.image), filling.origins
+
+
+def _to_image(picture: Picture) -> np.ndarray:
   if picture.alpha is None:
-    pixels = inpainter(picture.pixels, hole, **options)
-    return dataclasses.replace(picture, pixels=pixels)
-  whole = np.dstack([picture.pixels, picture.alpha])
-  filled = inpainter(whole, hole, **options)
-  return dataclasses.replace(
-    picture, pixels=filled[..., :3], alpha=filled[..., 3]
-  )
+    return picture.pixels
+  return np.dstack([picture.pixels, picture.alpha])
+
+
+def _with_image(picture: Picture, image: np.ndarray) -> Picture:
+  """Returns a picture with another image, as _to_image gives it."""
+  alpha = None if picture.alpha is None else image[..., 3]
+  return dataclasses.replace(picture, pixels=image[..., :3], alpha=alpha)
 
 
 def expand_picture(
@@ -174,6 +270,17 @@ def expand_picture(
     jpeg=None if left % 16 or top % 16 else picture.jpeg,
   )
   return expanded, np.pad(hole, margins, constant_values=True)
+
+
+def _expand(
+  marked: np.ndarray,
+  left: int = 0,
+  top: int = 0,
+  right: int = 0,
+  bottom: int = 0,
+) -> np.ndarray:
+  """Returns a mask of what may be copied; nothing that is added may be."""
+  return np.pad(marked, [(top, bottom), (left, right)])
 
 
 def _dilate(hole: np.ndarray, pixels: int, wrap: bool) -> np.ndarray:

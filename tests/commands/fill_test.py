@@ -1,6 +1,7 @@
 """The command that fills photos: flags, results, lines, and what it refuses."""
 
 import contextlib
+import io
 import os
 import pathlib
 import signal
@@ -39,10 +40,18 @@ class StandIn:
   def __call__(self, image, mask, **options):
     assert image.shape[:2] == mask.shape
     assert mask.dtype == bool
+    options.pop('progress')(0.5)
     self.calls.append(options)
     result = image.copy()
-    result[mask] = round(GREY * np.iinfo(image.dtype).max)
+    largest = np.iinfo(image.dtype).max
+    result[mask, :3] = round(GREY * largest)
+    result[mask, 3:] = largest
     return result
+
+  def explain(self, image, mask, **options):
+    origins = np.full((*mask.shape, 2), -1, np.int32)
+    origins[mask] = 0
+    return inference.Filling(self(image, mask, **options), origins)
 
 
 @pytest.fixture
@@ -142,17 +151,79 @@ def test_a_run_that_is_none(files, tmp_path):
 
 def test_flags_reach_the_model_if_they_are_given(run, model, files):
   run(*files)
-  run('--feather=7', '--notexture', '--seed=3', '--wrap', *files)
-  given = {'feather': 7, 'texture': False, 'seed': 3, 'wrap': True}
-  assert model.calls == [{}, given]
-  run('--model=encoder-decoder-landscapes', '--backend=onnx', *files)
+  run('--feather=7', '--notexture', '--seed=-3', '--wrap', *files)
+  usual = {'feather': 0, 'texture': True, 'seed': 0, 'wrap': False}
+  given = {'feather': 7, 'texture': False, 'seed': -3, 'wrap': True}
+  assert model.calls == [usual, given]
+  run('--guide=encoder-decoder-landscapes', '--backend=onnx', *files)
+  run('--model=unet-landscapes', *files)
   run('--workdir=runs/a', *files)
   assert model.loaded == [
-    ('unet-landscapes', 'auto'),
-    ('unet-landscapes', 'auto'),
+    ('none', 'auto'),
+    ('none', 'auto'),
     ('encoder-decoder-landscapes', 'onnx'),
+    ('unet-landscapes', 'auto'),
     ('runs/a', 'auto'),
   ]
+
+
+def test_what_is_copied_and_what_is_not(run, model, files):
+  source, avoid = np.zeros((2, 40, 50), np.uint8)
+  source[:, :30] = 255
+  avoid[30:35] = 255
+  folder = files[0].parent
+  png(source).save(folder / 'source.png')
+  # Of the photo's aspect, and as large in what follows.
+  png(avoid).resize((100, 80), 0).save(folder / 'avoid.png')
+  run(f'--source={folder / "source.png"}', *files)
+  run(
+    '--expand=left=4,bottom=2',
+    f'--source={folder / "source.png"}',
+    f'--avoid={folder / "avoid.png"}',
+    *files,
+  )
+  first, second = model.calls
+  np.testing.assert_array_equal(first['source'], source > 0)
+  assert 'avoid' not in first
+  margins = [(0, 2), (4, 0)]
+  for name, mask in (('source', source), ('avoid', avoid)):
+    np.testing.assert_array_equal(second[name], np.pad(mask > 0, margins))
+
+
+def test_variants_have_the_next_seeds(run, model, files):
+  folder = files[0].parent
+  run('--variants=3', '--seed=5', f'--explain={folder / "why.jpg"}', *files)
+  assert [call['seed'] for call in model.calls] == [5, 6, 7]
+  assert sorted(os.listdir(folder)) == [
+    *('mask.png', 'out_1.png', 'out_2.png', 'out_3.png', 'photo.png'),
+    *('why_1.jpg', 'why_2.jpg', 'why_3.jpg'),
+  ]
+  assert len(model.loaded) == 1
+
+
+def test_a_picture_of_where_it_was_copied_from(run, files):
+  out = files[2]
+  explained = out.with_name('why.png')
+  run(f'--explain={explained}', *files)
+  result, drawn = pixels_of(out), pixels_of(explained)
+  assert drawn.shape == result.shape
+  assert (drawn[11:19, 11:29] != result[11:19, 11:29]).any(axis=2).all()
+  np.testing.assert_array_equal(result[~hole_of()], noise()[~hole_of()])
+
+
+class Terminal(io.StringIO):
+  def isatty(self):
+    return True
+
+
+@pytest.mark.parametrize(
+  ('stream', 'shown'), [(Terminal, True), (io.StringIO, False)]
+)
+def test_progress_is_shown_on_a_terminal(monkeypatch, stream, shown):
+  monkeypatch.setattr(sys, 'stderr', stream())
+  with fill.progress_bar('a.png', delay=0) as progress:
+    progress(0.5)
+  assert ('a.png: ' in sys.stderr.getvalue()) == shown
 
 
 @pytest.mark.parametrize(
@@ -173,7 +244,6 @@ def test_a_photo_without_a_mask(run, files):
   photo, _, out = files
   alpha = np.full((40, 50), 255, np.uint8)
   alpha[hole_of()] = 0
-  alpha[9, 10:30] = 200  # the soft rim of the hole
   png(np.dstack([noise(), alpha])).save(photo)
   run('--expand', 'left=8,top=3,bottom=1', photo, out)
   hole = np.ones((44, 58), bool)
@@ -304,8 +374,32 @@ def _wrong_arguments(kind, photo, mask, out):
     return [kind, photo, mask, out]
   elif kind == 'inverted nothing':
     return ['--invert_mask', photo, out]
-  elif kind == 'two nets':
-    return ['--model=a', '--workdir=b', photo, mask, out]
+  elif kind == 'two guides':
+    return ['--guide=a', '--workdir=b', photo, mask, out]
+  elif kind == 'source of another size':
+    png(np.full((40, 60), 255, np.uint8)).save(folder / 'source.png')
+    return [f'--source={folder / "source.png"}', photo, mask, out]
+  elif kind == 'empty source':
+    png(np.zeros((40, 50), np.uint8)).save(folder / 'source.png')
+    return [f'--source={folder / "source.png"}', photo, mask, out]
+  elif kind == 'empty avoid':
+    png(np.zeros((40, 50), np.uint8)).save(folder / 'avoid.png')
+    return [f'--avoid={folder / "avoid.png"}', photo, mask, out]
+  elif kind == 'a folder as source':
+    return [f'--source={folder}', photo, mask, out]
+  elif kind == 'source as result':
+    png(np.full((40, 50), 255, np.uint8)).save(out)
+    return [f'--source={out}', photo, mask, out]
+  elif kind == 'result as explanation':
+    return [f'--explain={out}', photo, mask, out]
+  elif kind == 'photo as explanation':
+    return [f'--explain={photo}', photo, mask, out]
+  elif kind == 'explained folder':
+    (folder / 'photos').mkdir()
+    return ['--explain=why.png', folder / 'photos', mask, folder / 'results']
+  elif kind == 'photo as variant':
+    photo.rename(folder / 'out_2.png')
+    return ['--variants=2', folder / 'out_2.png', mask, out]
   elif kind == 'one name':
     return [photo]
   elif kind == 'four names':
@@ -340,7 +434,18 @@ def _wrong_arguments(kind, photo, mask, out):
     ('--expand=front=3', "--expand has 'front=3'"),
     ('--expand=left=99999999999', 'megapixels: extend it by less'),
     ('inverted nothing', 'found --invert_mask without a mask'),
-    ('two nets', 'found --model and --workdir'),
+    ('two guides', 'found --guide and --workdir'),
+    ('source of another size', 'photo is 50x40 pixels, the mask .*source.png'),
+    ('empty source', 'source=.*source.png marks nothing; paint it white where'),
+    ('empty avoid', 'avoid=.*avoid.png marks nothing'),
+    ('a folder as source', 'source=.* is a folder; name a mask file'),
+    ('--source=none.png', 'source=none.png does not exist; name a mask file'),
+    ('source as result', 'would overwrite an input'),
+    ('result as explanation', '--explain=.*out.png is the result'),
+    ('photo as explanation', 'would overwrite an input'),
+    ('explained folder', '--explain=why.png and the folder .* for one photo'),
+    ('--explain=why.gif', 'why.gif has no type that can be written'),
+    ('photo as variant', 'out_2.png would overwrite an input'),
     ('one name', 'found 1 file names, wanted photo, mask and result'),
     ('four names', 'found 4 file names'),
   ],
@@ -459,6 +564,20 @@ def test_what_is_done_is_skipped(run, model, folders, capsys):
   assert changed() == {'a.jpg', 'b \xe9.png', 'c.png'}
 
 
+def test_variants_of_a_folder(run, model, folders):
+  out = folders[2]
+  run('--variants=2', *folders)
+  assert sorted(os.listdir(out)) == [
+    *('a_1.jpg', 'a_2.jpg', 'b \xe9_1.png', 'b \xe9_2.png'),
+    *('c_1.png', 'c_2.png'),
+  ]
+  (out / 'a_2.jpg').unlink()
+  model.calls.clear()
+  run('--variants=2', *folders)
+  assert [call['seed'] for call in model.calls] == [0, 1]
+  assert len(os.listdir(out)) == 6
+
+
 def test_a_single_photo_is_done_again(run, model, files):
   run(*files)
   run(*files)
@@ -505,6 +624,17 @@ def test_a_process_imports_no_training(released, files):
   assert result.returncode == 0, result.stderr
   assert result.stderr == ''
   assert result.stdout == (f'wrote {out}; 10.0% of it was hole\nimported:\n')
+
+
+@pytest.mark.slow
+def test_without_a_model_jax_is_not_imported(files):
+  photo, mask, out = files
+  heavy = 'jax,flax,orbax,onnxruntime,inpaint_jax.release.zoo'
+  result = process(_REPORT_IMPORTS, heavy, photo, mask, out)
+  assert result.stdout == f'wrote {out}; 10.0% of it was hole\nimported:\n'
+  assert result.stderr == ''
+  after = pixels_of(out)
+  np.testing.assert_array_equal(after[~hole_of()], noise()[~hole_of()])
 
 
 @pytest.mark.slow

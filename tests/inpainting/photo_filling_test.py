@@ -1,17 +1,28 @@
 """What script and page make of a photo: its hole, its alpha, its edges."""
 
 import numpy as np
+import PIL.Image
 import pytest
 
-from inpaint_jax.inpainting import photo_filling
+from inpaint_jax.inpainting import photo_filling, transparency
+from inpaint_jax.inpainting.inpainter import Filling
+from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import JpegSettings, Picture
 from inpaint_jax.system import errors
 
 
-def paint_grey(pixels, hole, level=77):
-  result = pixels.copy()
-  result[hole] = level
-  return result
+def paint_grey(image, hole, level=77):
+  """Fills alpha as an inpainter does, and all else with grey."""
+
+  def fill(pixels, hole, allowed):
+    return np.where(hole[..., None], pixels.dtype.type(level), pixels), None
+
+  if image.shape[2] == 3:
+    return fill(image, hole, ~hole)[0]
+  pixels, alpha, _ = transparency.fill_with_alpha(
+    fill, image[..., :3], image[..., 3], hole, ~hole
+  )
+  return np.dstack([pixels, alpha])
 
 
 def noise(height=40, width=50):
@@ -163,3 +174,72 @@ def test_dilation_goes_on_across_the_border():
   assert hole[5:10, :2].all()
   with pytest.raises(errors.UserError, match='top and bottom only'):
     photo_filling.prepare(Picture(noise()), expand={'left': 3}, wrap=True)
+
+
+def test_a_picture_and_its_origins():
+  alpha, hole = erased(), erased() == 0
+  origins = np.zeros((40, 50, 2), np.int32)
+
+  def explain(image, hole, **options):
+    assert options == {'seed': 3}
+    return Filling(paint_grey(image, hole), origins)
+
+  for picture in (Picture(noise(), alpha), Picture(noise())):
+    result, found = photo_filling.explain_picture(
+      explain, picture, hole, seed=3
+    )
+    wanted = photo_filling.fill_picture(paint_grey, picture, hole)
+    np.testing.assert_array_equal(result.pixels, wanted.pixels)
+    np.testing.assert_array_equal(result.alpha, wanted.alpha)
+    assert found is origins
+
+
+def write(path, array):
+  PIL.Image.fromarray(array).save(path)
+  return path
+
+
+@pytest.fixture
+def job(tmp_path):
+  """A photo with its mask on disk."""
+  hole = np.zeros((40, 50), np.uint8)
+  hole[10:20, 10:30] = 255
+  return Job(
+    write(tmp_path / 'photo.png', noise()),
+    write(tmp_path / 'mask.png', hole),
+    tmp_path / 'out.png',
+  )
+
+
+def test_what_may_be_copied_moves_with_the_photo(job, tmp_path):
+  source = np.zeros((40, 50), np.uint8)
+  source[:, :30] = 255
+  # Odd: it is mostly grey.
+  avoid = np.full((80, 100), 100, np.uint8)
+  avoid[60:64] = 255
+  picture, hole, limits = photo_filling.prepare_job(
+    job,
+    source=write(tmp_path / 'source.png', source),
+    avoid=write(tmp_path / 'avoid.png', avoid),
+    invert_mask=True,
+    expand={'left': 3, 'bottom': 2},
+  )
+  assert hole.shape == (42, 53)
+  assert not hole[10:20, 13:33].any()
+  np.testing.assert_array_equal(
+    limits['source'], np.pad(source > 0, [(0, 2), (3, 0)])
+  )
+  np.testing.assert_array_equal(
+    limits['avoid'], np.pad(avoid[::2, ::2] == 255, [(0, 2), (3, 0)])
+  )
+  assert 'avoid.png is not black and white' in picture.notes[-1]
+
+
+def test_what_is_not_limited(job):
+  assert photo_filling.prepare_job(job).limits == {}
+
+
+def test_a_result_must_be_no_input(job, tmp_path):
+  source = write(tmp_path / 'source.png', np.full((40, 50), 255, np.uint8))
+  with pytest.raises(errors.UserError, match=r'source\.png would overwrite'):
+    photo_filling.prepare_job(job, outs=[job.out, source], source=source)
