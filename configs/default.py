@@ -27,6 +27,8 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   # Weight of a hole's pixels in the loss; that of known pixels is 1. A larger
   # weight makes a model spend less capacity on copying known pixels.
   config.hole_weight = 1.0
+  # A further weight of pixels within 4 of the hole's boundary, on both sides.
+  config.boundary_weight = 1.0
   # What training starts from: a model of the zoo, such as unet-landscapes, or
   # the folder of a run with the same model; '' = weights drawn from the seed.
   config.init_from = ''
@@ -53,6 +55,8 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.data = _data()
   config.masks = _masks()
   config.model = _model()
+  config.objectives = _objectives()
+  config.discriminator = _discriminator()
   config.optimizer = _optimizer()
   config.profile = _profile()
 
@@ -123,6 +127,40 @@ def _model() -> ml_collections.ConfigDict:
   # to compile, or auto: winograd on one CPU device, where it is faster, else
   # xla. All give the same numbers, to rounding.
   config.conv = 'auto'
+  return config
+
+
+def _objectives() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  # Weights of what a model is trained on beside the pixel loss: the names in
+  # objectives.OBJECTIVES; 0 = off.
+  # Distance of deep features (LPIPS), and of their Gram matrices.
+  config.perceptual = 0.0
+  config.style = 0.0
+  # How well a discriminator sees the hole; distance of its features. Each of
+  # them needs the section discriminator.
+  config.adversarial = 0.0
+  config.feature_matching = 0.0
+  # hinge, or nonsaturating, best with r1: the weight of the squared gradient of
+  # the discriminator's scores of true images, in its own loss; 0 = off.
+  config.adversarial_loss = 'hinge'
+  config.r1 = 0.0
+  # Whose features: alexnet, or vgg16, which takes many times as long.
+  config.features = 'alexnet'
+  # What objectives see: composite, known pixels with the model's image in the
+  # hole, or output, the model's whole image.
+  config.image = 'composite'
+  return config
+
+
+def _discriminator() -> ml_collections.ConfigDict:
+  config = ml_collections.ConfigDict()
+  # A name in discriminators.DISCRIMINATORS: patch, global_local.
+  config.name = 'patch'
+  # Channels of the layers; each halves height and width.
+  config.features = (64, 128, 256, 512)
+  config.optimizer = _optimizer()
+  config.optimizer.learning_rate = 4e-4
   return config
 
 

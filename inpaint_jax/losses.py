@@ -153,6 +153,10 @@ def cross_entropy(inputs: jax.Array, targets: jax.Array) -> jax.Array:
   return -jnp.sum(targets * jax.nn.log_softmax(inputs, axis=-1), axis=-1)
 
 
+# Pixels on both sides of a hole's boundary that boundary_weight weighs.
+BOUNDARY = 4
+
+
 class Loss(NamedTuple):
   """A loss on a model's raw outputs, and the image that the outputs stand for.
 
@@ -249,7 +253,12 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def mean(loss_map: jax.Array, mask: jax.Array, hole_weight: float) -> jax.Array:
+def mean(
+  loss_map: jax.Array,
+  mask: jax.Array,
+  hole_weight: float,
+  boundary_weight: float = 1.0,
+) -> jax.Array:
   """Returns the weighted mean of each image's loss map, [B].
 
   sum(weights * loss_map) / sum(weights), with weights of hole_weight in the
@@ -261,12 +270,25 @@ def mean(loss_map: jax.Array, mask: jax.Array, hole_weight: float) -> jax.Array:
     loss_map: what Loss.fn returned, [B, H, W, 3] or [B, H, W].
     mask: [B, H, W, 1], 1 = hole.
     hole_weight: see above.
+    boundary_weight: further factor of the pixels, of hole or known, that have a
+      pixel of the other kind within BOUNDARY pixels along both axes.
   """
   if loss_map.ndim == 3:
     loss_map = loss_map[..., None]
   weights = 1 + (hole_weight - 1) * mask
+  if boundary_weight != 1:
+    weights *= 1 + (boundary_weight - 1) * boundary(mask)
   axes = (1, 2, 3)
   return jnp.mean(loss_map * weights, axes) / jnp.mean(weights, axes)
+
+
+def boundary(mask: jax.Array) -> jax.Array:
+  """Returns 1 near the boundary of the hole, else 0, [B, H, W, 1]."""
+  window, kind = (1, 2 * BOUNDARY + 1, 2 * BOUNDARY + 1, 1), 'SAME'
+  ones = (1, 1, 1, 1)
+  grown = jax.lax.reduce_window(mask, -jnp.inf, jax.lax.max, window, ones, kind)
+  shrunk = jax.lax.reduce_window(mask, jnp.inf, jax.lax.min, window, ones, kind)
+  return grown - shrunk
 
 
 def get_loss(name: str) -> Loss:

@@ -11,12 +11,15 @@ PACKAGE = ROOT / 'inpaint_jax'
 # folders, and what it may import. Imports within functions count as well.
 REGISTRIES = {
   'baselines',
+  'deep_features',
   'detectability',
+  'discriminators',
   'losses',
   'lpips',
   'masks',
   'metrics',
   'models',
+  'objectives',
   'optimizers',
 }
 MAY_IMPORT = {

@@ -57,13 +57,36 @@ _WRITTEN = (
 # config.json of something else is told apart.
 _ALWAYS = {'seed', 'eval_seed', 'loss', 'data', 'masks', 'model', 'optimizer'}
 
+# The section of a run without a discriminator, as in configs/default.py.
+_DISCRIMINATOR = {
+  'name': 'patch',
+  'features': (64, 128, 256, 512),
+  'optimizer.name': 'adam',
+  'optimizer.learning_rate': 4e-4,
+  'optimizer.momentum': 0.0,
+  'optimizer.schedule': 'constant',
+  'optimizer.warmup_steps': 0,
+  'optimizer.clip_norm': 0.0,
+  'optimizer.weight_decay': 0.0,
+}
+
 # Fields that runs of earlier versions lack, with the values that they had.
 _ADDED = {
   'accumulate_steps': 1,
+  'boundary_weight': 1.0,
+  **{f'discriminator.{name}': x for name, x in _DISCRIMINATOR.items()},
   'hole_weight': 1.0,
   'init_from': '',
   'model.base': 'none',
   'model.conv': 'auto',
+  'objectives.adversarial': 0.0,
+  'objectives.adversarial_loss': 'hinge',
+  'objectives.feature_matching': 0.0,
+  'objectives.r1': 0.0,
+  'objectives.features': 'alexnet',
+  'objectives.image': 'composite',
+  'objectives.perceptual': 0.0,
+  'objectives.style': 0.0,
   'profile.num_steps': 0,
   'profile.skip_steps': 10,
 }
@@ -224,10 +247,12 @@ def to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
   """Returns a config from its fields in JSON, and adds those it lacks."""
   config = ml_collections.ConfigDict(_tuples(fields))
   for name, value in _ADDED.items():
-    section, _, field = name.rpartition('.')
-    if section and section not in config:
-      config[section] = ml_collections.ConfigDict()
-    place = config[section] if section else config
+    *sections, field = name.split('.')
+    place = config
+    for section in sections:
+      if section not in place:
+        place[section] = ml_collections.ConfigDict()
+      place = place[section]
     if field not in place:
       place[field] = value
   return config

@@ -67,7 +67,7 @@ def make_eval_step(
     model: an entry of models.MODELS.
     loss: an entry of losses.LOSSES.
     sampler: draws the masks, see masks.create_sampler.
-    config: the run; it reads eval_seed and hole_weight.
+    config: the run; it reads eval_seed, hole_weight and boundary_weight.
   """
 
   @jax.jit
@@ -83,7 +83,9 @@ def make_eval_step(
     loss_map = loss.fn(outputs, image)
     output = loss.to_image(outputs)
     values = {
-      'loss': losses.mean(loss_map, mask, config.hole_weight),
+      'loss': losses.mean(
+        loss_map, mask, config.hole_weight, config.boundary_weight
+      ),
       **metrics.compute(output, image, mask),
     }
     return values, {'image': image, 'mask': mask, 'output': output}

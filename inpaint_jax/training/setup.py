@@ -8,7 +8,14 @@ import flax.linen as nn
 import jax
 import ml_collections
 
-from inpaint_jax import losses, masks, models, optimizers
+from inpaint_jax import (
+  discriminators,
+  losses,
+  masks,
+  models,
+  objectives,
+  optimizers,
+)
 from inpaint_jax.system import errors, sharding, user_paths
 from inpaint_jax.training import feed
 
@@ -39,6 +46,8 @@ class Setup:
     model: an entry of models.MODELS.
     loss: an entry of losses.LOSSES.
     sampler: draws the masks.
+    discriminator: an entry of discriminators.DISCRIMINATORS, None without an
+      objective that needs one.
   """
 
   config: ml_collections.ConfigDict
@@ -46,6 +55,7 @@ class Setup:
   model: nn.Module
   loss: losses.Loss
   sampler: masks.Sampler
+  discriminator: nn.Module | None = None
 
 
 def create_setup(config: ml_collections.ConfigDict) -> Setup:
@@ -62,6 +72,7 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   sharding.check_batch_size(config.batch_size, mesh, config.accumulate_steps)
   # Built again with the number of steps, which the size of the dataset decides.
   optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
+  objectives.check(config.objectives)
   loss = losses.get_loss(config.loss)
   return Setup(
     config=config,
@@ -69,7 +80,19 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
     model=models.create_model(config.model, loss.to_outputs),
     loss=loss,
     sampler=masks.create_sampler(config.masks),
+    discriminator=_create_discriminator(config),
   )
+
+
+def _create_discriminator(
+  config: ml_collections.ConfigDict,
+) -> nn.Module | None:
+  if not objectives.needs(config.objectives, 'discriminator'):
+    return None
+  optimizers.create_optimizer(
+    config.discriminator.optimizer, num_steps=2**31 - 1
+  )
+  return discriminators.create_discriminator(config.discriminator)
 
 
 def check_fields(config: ml_collections.ConfigDict) -> None:
@@ -87,8 +110,9 @@ def check_fields(config: ml_collections.ConfigDict) -> None:
       raise errors.UserError(
         f'{field}={value} must be at least {least} and below 2**31'
       )
-  if not 0 < config.hole_weight < float('inf'):
-    raise errors.UserError(f'hole_weight={config.hole_weight} must be above 0')
+  for field in ('hole_weight', 'boundary_weight'):
+    if not 0 < config[field] < float('inf'):
+      raise errors.UserError(f'{field}={config[field]} must be above 0')
   if not 0 <= config.ema_decay < 1:
     raise errors.UserError(
       f'ema_decay={config.ema_decay} must be at least 0 and below 1'

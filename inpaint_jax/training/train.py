@@ -20,7 +20,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from inpaint_jax import datasets, models, optimizers
+from inpaint_jax import datasets, models, objectives, optimizers
 from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import (
   distributed,
@@ -40,13 +40,26 @@ from inpaint_jax.training import (
   train_step,
 )
 from inpaint_jax.training.setup import create_setup, Setup
-from inpaint_jax.training.train_state import create_train_state, TrainState
+from inpaint_jax.training.train_state import (
+  create_train_state,
+  Discriminator,
+  TrainState,
+)
 from inpaint_jax.training.writer import NoWriter, Writer
 
-TRAIN_METRICS = ('loss', 'grad_norm', 'param_norm', 'learning_rate')
-# Of metrics.csv, after `step`.
-COLUMNS = tuple(f'train/{name}' for name in TRAIN_METRICS) + tuple(
-  f'val/{name}' for name in evaluate.NAMES
+# Of metrics.csv, after `step`, in this order where a run has them.
+TRAIN_METRICS = (
+  'loss',
+  'pixel',
+  *objectives.OBJECTIVES,
+  'discriminator',
+  'r1',
+  'hole_accuracy',
+  'known_accuracy',
+  'grad_norm',
+  'discriminator_grad_norm',
+  'param_norm',
+  'learning_rate',
 )
 
 
@@ -126,6 +139,22 @@ def train(
     return _Loop(setup, path).run()
 
 
+def _columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
+  """Returns the columns of a run's metrics.csv, after `step`."""
+  active = objectives.active(config.objectives)
+  present = {'loss', 'grad_norm', 'param_norm', 'learning_rate', *active}
+  if active:
+    present.add('pixel')
+  if objectives.needs(config.objectives, 'discriminator'):
+    present |= {'discriminator', 'discriminator_grad_norm'}
+    present |= {'hole_accuracy', 'known_accuracy'}
+    present |= {'r1'} if config.objectives.r1 else set()
+  return (
+    *(f'train/{name}' for name in TRAIN_METRICS if name in present),
+    *(f'val/{name}' for name in evaluate.NAMES),
+  )
+
+
 class _Loop:
   """The steps of one start: training, logging, validation, checkpoints."""
 
@@ -147,9 +176,15 @@ class _Loop:
     self._schedule = optimizers.create_schedule(
       config.optimizer, self._num_steps
     )
+    discriminator = setup.discriminator and Discriminator(
+      setup.discriminator,
+      optimizers.create_optimizer(
+        config.discriminator.optimizer, self._num_steps
+      ),
+    )
     self._train_step = train_step.jit_train_step(
       train_step.make_train_step(
-        setup.model, tx, setup.loss, setup.sampler, config
+        setup.model, tx, setup.loss, setup.sampler, config, discriminator
       ),
       mesh,
     )
@@ -162,6 +197,7 @@ class _Loop:
       tx,
       image_size=config.data.image_size,
       ema_decay=config.ema_decay,
+      discriminator=discriminator,
     )
     # An argument of what is compiled: runs that differ in their seeds alone
     # share the compiled programs.
@@ -174,7 +210,7 @@ class _Loop:
 
     # All processes make the same steps; the first one writes about them.
     self._writer = (
-      Writer(workdir, COLUMNS, self._step)
+      Writer(workdir, _columns(config), self._step)
       if distributed.is_first()
       else NoWriter()
     )
@@ -320,12 +356,11 @@ class _Loop:
     """Writes a row of train metrics, and validates where an epoch ends."""
     self._read_metrics()
     window, self._progress.window = self._progress.window, []
-    row = {
-      'train/loss': math.fsum(window) / len(window),
-      'train/grad_norm': self._values['grad_norm'],
-      'train/param_norm': self._values['param_norm'],
-      'train/learning_rate': float(self._schedule(self._step - 1)),
+    values = self._values | {
+      'loss': math.fsum(window) / len(window),
+      'learning_rate': float(self._schedule(self._step - 1)),
     }
+    row = {f'train/{x}': values[x] for x in TRAIN_METRICS if x in values}
     waited, self._feed.waited = self._feed.waited, 0.0
     timed = self._console.log_train(self._step, row, waited)
     self._rates.append(timed['train/images_per_second'])

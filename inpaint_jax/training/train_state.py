@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax
 import flax.linen as nn
@@ -12,6 +12,32 @@ import optax
 
 from inpaint_jax import models
 from inpaint_jax.system import randomness
+
+
+class Discriminator(NamedTuple):
+  """A discriminator and its optimizer."""
+
+  module: nn.Module
+  tx: optax.GradientTransformation
+
+
+@flax.struct.dataclass
+class DiscriminatorState:
+  """What training changes of a discriminator, as in TrainState."""
+
+  params: Any
+  batch_stats: Any
+  opt_state: optax.OptState
+
+  def update(
+    self, discriminator: Discriminator, batch_stats: Any, grads: Any
+  ) -> 'DiscriminatorState':
+    """Returns the state after a step."""
+    updates, opt_state = discriminator.tx.update(
+      grads, self.opt_state, self.params
+    )
+    params = optax.apply_updates(self.params, updates)
+    return DiscriminatorState(params, batch_stats, opt_state)
 
 
 @flax.struct.dataclass
@@ -33,6 +59,8 @@ class TrainState:
   batch_stats: Any
   opt_state: optax.OptState
   ema_params: Any
+  # No field here, so that checkpoints of most runs need not change.
+  discriminator = None
 
   def variables(self) -> dict[str, Any]:
     """Returns what validation and inference use: the running means, if any."""
@@ -59,6 +87,13 @@ class TrainState:
     return dataclasses.replace(self, ema_params=ema)
 
 
+@flax.struct.dataclass
+class TwoNetworkState(TrainState):
+  """A TrainState with that of a discriminator beside the model."""
+
+  discriminator: DiscriminatorState | None = None
+
+
 def create_train_state(
   model: nn.Module,
   tx: optax.GradientTransformation,
@@ -66,6 +101,7 @@ def create_train_state(
   *,
   image_size: int,
   ema_decay: float,
+  discriminator: Discriminator | None = None,
 ) -> TrainState:
   """Returns the state before the first step.
 
@@ -75,18 +111,35 @@ def create_train_state(
     seed: of the initial weights.
     image_size: side of the images in pixels.
     ema_decay: 0 = no running means.
+    discriminator: None = the run has none.
   """
   # Steps count from 1, so key 0 of the seed is free for this.
   key = jax.random.fold_in(randomness.create_key(seed), 0)
   variables = models.init_variables(model, key, image_size)
   params = variables['params']
-  return TrainState(
+  state = TrainState(
     step=jnp.zeros((), jnp.int32),
     params=params,
     batch_stats=variables['batch_stats'],
     opt_state=tx.init(params),
     ema_params=_copy(variables) if ema_decay else None,
   )
+  if discriminator is None:
+    return state
+  judge = _create_discriminator_state(discriminator, key, image_size)
+  return TwoNetworkState(**vars(state), discriminator=judge)
+
+
+def _create_discriminator_state(
+  discriminator: Discriminator, key: jax.Array, image_size: int
+) -> DiscriminatorState:
+  # Of a key that the model does not use.
+  variables = models.init_variables(
+    discriminator.module, jax.random.fold_in(key, 1), image_size
+  )
+  params, batch_stats = variables['params'], variables['batch_stats']
+  opt_state = discriminator.tx.init(params)
+  return DiscriminatorState(params, batch_stats, opt_state)
 
 
 def _copy(tree: Any) -> Any:

@@ -1,6 +1,7 @@
 """One step of training, as a pure function."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 from typing import Any
 
 import flax.linen as nn
@@ -9,10 +10,13 @@ import jax.numpy as jnp
 import ml_collections
 import optax
 
-from inpaint_jax import losses, masks
+from inpaint_jax import losses, masks, objectives
 from inpaint_jax.system import randomness, sharding
 from inpaint_jax.training import images
-from inpaint_jax.training.train_state import TrainState
+from inpaint_jax.training.train_state import Discriminator, TrainState
+
+# The two networks, in what is differentiated and in statistics.
+MODEL, DISCRIMINATOR = 'model', 'discriminator'
 
 TrainStep = Callable[..., tuple[TrainState, dict[str, jax.Array]]]
 
@@ -23,6 +27,7 @@ def make_train_step(
   loss: losses.Loss,
   sampler: masks.Sampler,
   config: ml_collections.ConfigDict,
+  discriminator: Discriminator | None = None,
 ) -> TrainStep:
   """Returns the pure function (state, batch, seed) -> (state, metrics).
 
@@ -35,23 +40,46 @@ def make_train_step(
     tx: the optimizer.
     loss: an entry of losses.LOSSES.
     sampler: draws the masks, see masks.create_sampler.
-    config: the run; it reads seed, hole_weight, accumulate_steps and ema_decay.
+    config: the run; it reads seed, hole_weight, boundary_weight, objectives,
+      accumulate_steps and ema_decay.
+    discriminator: what objectives may need; the state must have it, too.
   """
+  weights = objectives.active(config.objectives)
 
   def loss_fn(
-    params: Any, batch_stats: Any, image: jax.Array, mask: jax.Array
-  ) -> tuple[jax.Array, Any]:
-    image = images.to_float(image)
+    params: Any, stats: Any, image: jax.Array, mask: jax.Array
+  ) -> tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]:
+    """Returns the sum of both losses, each with a gradient of its own."""
+    image, stats = images.to_float(image), dict(stats)
     outputs, mutated = model.apply(
-      {'params': params, 'batch_stats': batch_stats},
+      {'params': params[MODEL], 'batch_stats': stats[MODEL]},
       image * (1 - mask),
       mask,
       train=True,
       mutable=['batch_stats'],
     )
+    stats[MODEL] = mutated.get('batch_stats', {})
     loss_map = loss.fn(outputs, image)
-    value = jnp.mean(losses.mean(loss_map, mask, config.hole_weight))
-    return value, mutated.get('batch_stats', {})
+    value = jnp.mean(
+      losses.mean(loss_map, mask, config.hole_weight, config.boundary_weight)
+    )
+    if not weights:
+      return value, (stats, {'loss': value})
+
+    values = {'pixel': value}
+    made = objectives.made(
+      config.objectives, loss.to_image(outputs), image, mask
+    )
+    total = jnp.zeros((), jnp.float32)
+    if discriminator:
+      made, total, stats[DISCRIMINATOR], more = _judge(
+        discriminator, made, params[DISCRIMINATOR], stats[DISCRIMINATOR], config
+      )
+      values |= more
+    for name, x in objectives.compute(config.objectives, made).items():
+      values[name] = jnp.mean(x)
+      value += weights[name] * values[name]
+    return value + total, (stats, {'loss': value, **values})
 
   grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
 
@@ -65,11 +93,25 @@ def make_train_step(
     step = state.step + 1
     key = jax.random.fold_in(randomness.create_key(seed), step)
     mask = sampler(randomness.split(key, batch_size), height, width)
-    value, batch_stats, grads = _accumulate(
-      grad_fn, state, (image, mask), config.accumulate_steps
+    params, stats = {MODEL: state.params}, {MODEL: state.batch_stats}
+    if discriminator:
+      params[DISCRIMINATOR] = state.discriminator.params
+      stats[DISCRIMINATOR] = state.discriminator.batch_stats
+    values, stats, grads = _accumulate(
+      grad_fn, params, stats, (image, mask), config.accumulate_steps
     )
-    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    batch_stats = stats[MODEL]
+    updates, opt_state = tx.update(grads[MODEL], state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
+    values['grad_norm'] = optax.tree.norm(grads[MODEL])
+    values['param_norm'] = optax.tree.norm(params)
+    if discriminator:
+      judge = state.discriminator.update(
+        discriminator, stats[DISCRIMINATOR], grads[DISCRIMINATOR]
+      )
+      state = dataclasses.replace(state, discriminator=judge)
+      norm = optax.tree.norm(grads[DISCRIMINATOR])
+      values['discriminator_grad_norm'] = norm
     ema_params = state.ema_params
     if ema_params is not None:
       # Shorter at first, so that the drawn weights are soon forgotten.
@@ -78,20 +120,62 @@ def make_train_step(
       ema_params = optax.incremental_update(
         {'params': params, 'batch_stats': batch_stats}, ema_params, 1 - decay
       )
-    state = TrainState(
+    state = dataclasses.replace(
+      state,
       step=step,
       params=params,
       batch_stats=batch_stats,
       opt_state=opt_state,
       ema_params=ema_params,
     )
-    return state, {
-      'loss': value,
-      'grad_norm': optax.tree.norm(grads),
-      'param_norm': optax.tree.norm(params),
-    }
+    return state, values
 
   return train_step
+
+
+def _judge(
+  discriminator: Discriminator,
+  made: objectives.Made,
+  params: Any,
+  stats: Any,
+  config: ml_collections.ConfigDict,
+) -> tuple[objectives.Made, jax.Array, Any, dict[str, jax.Array]]:
+  """Shows the discriminator what was made and what is true.
+
+  Returns:
+    `made` with what it says, through which a gradient leads to the model alone;
+    its own loss, with a gradient for `params` alone; its new statistics; and
+    its metrics.
+  """
+
+  def judge(
+    params: Any, image: jax.Array, train: bool = False
+  ) -> tuple[objectives.Judgement, Any]:
+    judged, mutated = discriminator.module.apply(
+      {'params': params, 'batch_stats': stats},
+      image,
+      made.mask,
+      train=train,
+      mutable=['batch_stats'],
+    )
+    return judged, mutated.get('batch_stats', {})
+
+  true_judged, new_stats = judge(params, made.truth, train=True)
+  judged, _ = judge(params, jax.lax.stop_gradient(made.image))
+  loss = jnp.mean(
+    objectives.discriminator_loss(true_judged, judged, made.adversarial_loss)
+  )
+  values = {
+    'discriminator': loss,
+    **objectives.accuracies(true_judged, judged),
+  }
+  if weight := config.objectives.r1:
+    penalty = objectives.r1(lambda x: judge(params, x)[0].scores, made.truth)
+    values['r1'] = jnp.mean(penalty)
+    loss += weight * values['r1']
+  shown, _ = judge(jax.lax.stop_gradient(params), made.image)
+  made = made._replace(judged=shown, true_judged=true_judged)
+  return made, loss, new_stats, values
 
 
 def jit_train_step(step: TrainStep, mesh: jax.sharding.Mesh) -> TrainStep:
@@ -106,39 +190,47 @@ def jit_train_step(step: TrainStep, mesh: jax.sharding.Mesh) -> TrainStep:
 
 def _accumulate(
   grad_fn: Callable[..., Any],
-  state: TrainState,
+  params: Any,
+  stats: Any,
   batch: tuple[jax.Array, ...],
   count: int,
-) -> tuple[jax.Array, Any, Any]:
-  """Returns loss, batch statistics and gradient, as means over the parts.
+) -> tuple[dict[str, jax.Array], Any, Any]:
+  """Returns losses, statistics and gradient, as means over the parts.
 
   Args:
-    grad_fn: (params, batch_stats, *part) -> ((loss, batch_stats), gradient).
-    state: before the step.
+    grad_fn: (params, stats, *part) -> ((_, (stats, losses)), gradient).
+    params, stats: before the step.
     batch: arrays [B, ...].
     count: parts of the batch, computed one after the other.
   """
+
+  def compute(stats: Any, part: Sequence[jax.Array]) -> tuple[Any, Any, Any]:
+    (_, (stats, values)), grads = grad_fn(params, stats, *part)
+    return values, stats, grads
+
   if count == 1:
-    (value, stats), grads = grad_fn(state.params, state.batch_stats, *batch)
-    return value, stats, grads
+    return compute(stats, batch)
 
   def add_part(carry: Any, part: Any) -> tuple[Any, None]:
     # Starts a part when the one before it is done and its memory free.
-    (value, stats, grads), part = jax.lax.optimization_barrier((carry, part))
-    (loss, stats), more = grad_fn(state.params, stats, *part)
+    (values, stats, grads), part = jax.lax.optimization_barrier((carry, part))
+    more_values, stats, more = compute(stats, part)
     add = lambda total, x: total + x / count
-    return (add(value, loss), stats, jax.tree.map(add, grads, more)), None
+    values = jax.tree.map(add, values, more_values)
+    return (values, stats, jax.tree.map(add, grads, more)), None
 
   def split_into_parts(x: jax.Array) -> jax.Array:
     # Every count-th row, so that each part has rows of all devices.
     return x.reshape(-1, count, *x.shape[1:]).swapaxes(0, 1)
 
-  zeros = jax.tree.map(jnp.zeros_like, state.params)
-  start = jnp.zeros((), jnp.float32), state.batch_stats, zeros
+  parts = jax.tree.map(split_into_parts, batch)
+  first = jax.tree.map(lambda x: x[0], parts)
+  values, _, grads = jax.eval_shape(compute, stats, first)
+  zeros = lambda tree: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), tree)
   carry, _ = jax.lax.scan(
     add_part,
-    start,
-    jax.tree.map(split_into_parts, batch),
+    (zeros(values), stats, zeros(grads)),
+    parts,
     # Convolutions in a loop are many times slower on a CPU, see WORKSPACE.md.
     unroll=count if jax.default_backend() == 'cpu' else 1,
   )

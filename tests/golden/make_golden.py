@@ -196,6 +196,87 @@ def optimizer_golden() -> dict[str, np.ndarray]:
   return golden
 
 
+def objective_inputs() -> dict[str, np.ndarray]:
+  """Returns features of two layers, scores and an image, channels last."""
+  r = stream('objectives')
+  shapes = {'0': (2, 6, 5, 4), '1': (2, 3, 2, 7)}
+  inputs = {
+    f'{name}{layer}': np.maximum(r.normal(0.3, 1, shape), 0)
+    for name in ('maps', 'true_maps')
+    for layer, shape in shapes.items()
+  }
+  inputs |= {f'weights{k}': r.uniform(0, 1, x[-1]) for k, x in shapes.items()}
+  # A pixel without any feature.
+  inputs['maps0'][0, 0, 0] = 0
+  inputs['scores'], inputs['true_scores'] = r.normal(0, 2, (2, 2, 12))
+  inputs['holes'] = (r.uniform(0, 1, (2, 12)) < 0.4) * 1.0
+  inputs['share'] = np.array([0.25, 0.5])
+  inputs['image'] = r.uniform(0, 1, (2, 4, 4, 3))
+  inputs['kernel'] = r.normal(0, 1, (3, 5))
+  return {name: x.astype(np.float32) for name, x in inputs.items()}
+
+
+def objective_golden() -> dict[str, np.ndarray]:
+  """Returns each objective of objective_inputs(), one number an image."""
+  import torch
+  import torch.nn.functional as F
+
+  x = {k: torch.tensor(v) for k, v in objective_inputs().items()}
+  second = lambda name: x[name].permute(0, 3, 1, 2)  # Channels second.
+  pairs = [(second(f'maps{i}'), second(f'true_maps{i}')) for i in range(2)]
+
+  def distance(a, b, weights):
+    squares = (F.normalize(a, eps=1e-10) - F.normalize(b, eps=1e-10)) ** 2
+    return F.conv2d(squares, weights[None, :, None, None]).mean((1, 2, 3))
+
+  def gram(a):
+    flat = a.flatten(2)
+    return flat @ flat.transpose(1, 2) / a[0].numel()
+
+  perceptual = sum(
+    distance(*pair, x[f'weights{i}']) for i, pair in enumerate(pairs)
+  )
+  style = sum((gram(a) - gram(b)).abs().mean((1, 2)) for a, b in pairs) / 2
+  matching = (
+    sum(F.l1_loss(a, b, reduction='none').mean((1, 2, 3)) for a, b in pairs) / 2
+  )
+  golden = {
+    'perceptual': perceptual / x['share'],
+    'style': style / x['share'],
+    'feature_matching': matching / x['share'],
+  }
+  scores, true_scores, holes = x['scores'], x['true_scores'], x['holes']
+  ones = torch.ones_like(scores)
+  # Of a hinge, the margin loss; of the other, the cross-entropy of logits.
+  cross = lambda s, target: F.binary_cross_entropy_with_logits(
+    s, target, reduction='none'
+  )
+  for kind, real, fake, generator in (
+    (
+      'hinge',
+      lambda s: F.relu(1 - s),
+      lambda s: F.relu(1 + s),
+      lambda s: -s,
+    ),
+    (
+      'nonsaturating',
+      lambda s: cross(s, ones),
+      lambda s: cross(s, 0 * ones),
+      lambda s: cross(s, ones),
+    ),
+  ):
+    filled = torch.where(holes > 0, fake(scores), real(scores))
+    golden[f'{kind}/discriminator'] = real(true_scores).mean(1) + filled.mean(1)
+    golden[f'{kind}/adversarial'] = torch.stack(
+      [generator(scores)[i][holes[i] > 0].mean() for i in range(2)]
+    )
+  image = x['image'].requires_grad_()
+  judged = torch.tanh(image @ x['kernel']).flatten(1) ** 2
+  (gradient,) = torch.autograd.grad(judged.sum(), image)
+  golden['r1'] = gradient.pow(2).sum((1, 2, 3)) / 2
+  return {name: y.detach().numpy() for name, y in golden.items()}
+
+
 def main() -> None:
   import torch
 
@@ -209,6 +290,7 @@ def main() -> None:
     ('models', net_golden()),
     ('losses', loss_golden()),
     ('optimizers', optimizer_golden()),
+    ('objectives', objective_golden()),
   ):
     path = os.path.join(HERE, f'{name}.npz')
     np.savez_compressed(path, **about, **golden)

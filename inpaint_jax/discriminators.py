@@ -1,0 +1,160 @@
+"""Discriminators, by name: they tell filled holes from true images.
+
+A discriminator is a Flax module, called as `module.apply(variables, image,
+mask, train=...)`. It returns Judgement: scores, where above 0 is real, and for
+each of them whether it sees the hole. So the hole is the target, score by
+score. To add one, write its module, with the field features, and add one line
+to DISCRIMINATORS.
+
+Attributes:
+  DISCRIMINATORS: name to module class.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from inpaint_jax.system import errors
+
+
+class Judgement(NamedTuple):
+  """What a discriminator says of images.
+
+  Attributes:
+    scores: [B, n], above 0 = real.
+    holes: [B, n] in {0, 1}, 1 where the score is of the hole, or of a part of
+      the image in which the hole is.
+    maps: features of its layers, each [B, h, w, C].
+  """
+
+  scores: jax.Array
+  holes: jax.Array
+  maps: tuple[jax.Array, ...]
+
+
+class _Layers(nn.Module):
+  """Convolutions of 4x4 and stride 2, with spectral normalisation.
+
+  Spectral normalisation: Miyato et al., 2018, arXiv 1802.05957; its vectors
+  are the running statistics.
+  """
+
+  features: tuple[int, ...]
+
+  @nn.compact
+  def __call__(self, x: jax.Array, *, train: bool) -> list[jax.Array]:
+    """Returns what each layer gives, [B, H / 2, W / 2, C] and so on."""
+    maps = []
+    for i, count in enumerate(self.features):
+      conv = nn.Conv(count, (4, 4), strides=2, padding=1, name=f'conv{i + 1}')
+      x = nn.SpectralNorm(conv, name=f'norm{i + 1}')(x, update_stats=train)
+      x = nn.leaky_relu(x, 0.2)
+      maps.append(x)
+    return maps
+
+
+class Patch(nn.Module):
+  """A score for each square of 2^n pixels, for n layers.
+
+  The patch discriminator of Isola et al., 2017 (arXiv 1611.07004), with the
+  hole as its target, patch by patch, as in LaMa (Suvorov et al., 2022, arXiv
+  2109.07161). 2,761,153 parameters.
+
+  Attributes:
+    features: channels of the layers.
+  """
+
+  features: tuple[int, ...] = (64, 128, 256, 512)
+
+  @nn.compact
+  def __call__(
+    self, image: jax.Array, mask: jax.Array, *, train: bool
+  ) -> Judgement:
+    """Judges each square of an image.
+
+    Args:
+      image: float [B, H, W, 3] in [0, 1], H and W multiples of 2^n.
+      mask: float [B, H, W, 1] in {0, 1}, 1 = hole.
+      train: whether to update the running statistics.
+    """
+    maps = _Layers(self.features, name='layers')(2 * image - 1, train=train)
+    scores = nn.Conv(1, (3, 3), name='score')(maps[-1])
+    B, h, w, _ = scores.shape
+    squares = mask.reshape(B, h, mask.shape[1] // h, w, mask.shape[2] // w)
+    holes = jnp.max(squares, axis=(2, 4))
+    return Judgement(scores.reshape(B, -1), holes.reshape(B, -1), tuple(maps))
+
+
+class GlobalLocal(nn.Module):
+  """Two scores: of the whole image, and of the square around the hole.
+
+  After the global and the local discriminator of Iizuka et al., 2017, Globally
+  and Locally Consistent Image Completion. The square has half of the image's
+  sides and is centred on the hole's centre. Features are averaged over all
+  pixels, so images may have any size. 5,516,162 parameters.
+
+  Attributes:
+    features: channels of the layers, in both.
+  """
+
+  features: tuple[int, ...] = (64, 128, 256, 512)
+
+  @nn.compact
+  def __call__(
+    self, image: jax.Array, mask: jax.Array, *, train: bool
+  ) -> Judgement:
+    """Judges images; see Patch."""
+    # Where the hole is, is no secret: a score is of what it looks like.
+    seen = jnp.concatenate([2 * image - 1, mask], axis=-1)
+    scores, maps = [], []
+    for name, x in (('global', seen), ('local', _around_hole(seen, mask))):
+      layers = _Layers(self.features, name=f'{name}_layers')(x, train=train)
+      mean = jnp.mean(layers[-1], axis=(1, 2))
+      scores.append(nn.Dense(1, name=f'{name}_score')(mean))
+      maps += layers
+    judged = jnp.concatenate(scores, axis=-1)
+    return Judgement(judged, jnp.ones_like(judged), tuple(maps))
+
+
+def _around_hole(x: jax.Array, mask: jax.Array) -> jax.Array:
+  """Cuts [B, H / 2, W / 2, C] around the centre of each hole."""
+  _, H, W, C = x.shape
+
+  def start(mask: jax.Array, side: int, axis: int) -> jax.Array:
+    along = jnp.sum(mask, axis=(1 - axis, 2))
+    places = jnp.arange(side, dtype=jnp.float32)
+    centre = jnp.sum(places * along) / jnp.maximum(jnp.sum(along), 1)
+    first = jnp.round(centre).astype(jnp.int32) - side // 4
+    return jnp.clip(first, 0, side - side // 2)
+
+  def cut(x: jax.Array, mask: jax.Array) -> jax.Array:
+    starts = start(mask, H, 0), start(mask, W, 1), 0
+    return jax.lax.dynamic_slice(x, starts, (H // 2, W // 2, C))
+
+  return jax.vmap(cut)(x, mask)
+
+
+DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {
+  'global_local': GlobalLocal,
+  'patch': Patch,
+}
+
+
+def create_discriminator(config: ml_collections.ConfigDict) -> nn.Module:
+  """Returns what the `discriminator` section of a config describes.
+
+  Raises:
+    errors.UserError: if a field has a value it cannot have.
+  """
+  create = errors.choose(DISCRIMINATORS, config.name, 'discriminator.name')
+  features = tuple(config.features)
+  if not features or not all(isinstance(n, int) and n > 0 for n in features):
+    raise errors.UserError(
+      f'discriminator.features={features} must be positive integers, such as '
+      '(64, 128, 256, 512)'
+    )
+  return create(features=features)

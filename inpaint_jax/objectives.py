@@ -1,0 +1,292 @@
+"""Objectives: what a model may be trained on beside the pixel loss.
+
+An objective is a pure function of what the model made and what is true, `Made`,
+to one number an image. The training minimises
+
+  pixel loss + sum over objectives of weight * mean over images,
+
+with the weights of the `objectives` section of a config, all 0 by default. To
+add one, write its function, add one line to OBJECTIVES and a weight of its name
+to configs/default.py; golden values are in tests/golden.
+
+Attributes:
+  OBJECTIVES: name to Objective.
+  ADVERSARIAL_LOSSES: name to AdversarialLoss, for the objective adversarial and
+    for the discriminator.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from inpaint_jax import deep_features
+from inpaint_jax.discriminators import Judgement
+from inpaint_jax.system import errors
+
+# Of a hole smaller than this share of the image, the distance is not divided by
+# its share, but by this: a gradient would grow without bound.
+_LEAST_SHARE = 1 / 256
+
+IMAGES = ('composite', 'output')
+
+
+class AdversarialLoss(NamedTuple):
+  """Losses of scores [...], above 0 = real, to [...].
+
+  Attributes:
+    real: the discriminator's, where it should say real.
+    fake: the discriminator's, where it should say filled.
+    generator: of the model, whose fillings have these scores.
+  """
+
+  real: Callable[[jax.Array], jax.Array]
+  fake: Callable[[jax.Array], jax.Array]
+  generator: Callable[[jax.Array], jax.Array]
+
+
+ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
+  # max(0, 1 - s), max(0, 1 + s) and -s: Lim and Ye, 2017, arXiv 1705.02894.
+  'hinge': AdversarialLoss(
+    lambda s: jax.nn.relu(1 - s), lambda s: jax.nn.relu(1 + s), lambda s: -s
+  ),
+  # Cross-entropy, log(1 + exp(-s)) where it should be real: Goodfellow et al.,
+  # 2014, arXiv 1406.2661. Best with objectives.r1.
+  'nonsaturating': AdversarialLoss(
+    lambda s: jax.nn.softplus(-s),
+    jax.nn.softplus,
+    lambda s: jax.nn.softplus(-s),
+  ),
+}
+
+
+class Made(NamedTuple):
+  """What objectives see.
+
+  Attributes:
+    image: the model's image, or the composite of it, [B, H, W, 3].
+    truth: [B, H, W, 3] in [0, 1].
+    mask: [B, H, W, 1], 1 = hole.
+    share: [B], what of `image` the model made: the hole's share of a composite,
+      1 in the model's whole image. Distances of whole images are divided by it,
+      since they would hardly see a small hole.
+    maps, true_maps: deep features of `image` and `truth`, if asked for.
+    weights: of LPIPS, one [C] for each of `maps`.
+    judged, true_judged: what the discriminator says of both, if there is one.
+    adversarial_loss: see ADVERSARIAL_LOSSES.
+  """
+
+  image: jax.Array
+  truth: jax.Array
+  mask: jax.Array
+  share: jax.Array
+  maps: deep_features.Maps = ()
+  true_maps: deep_features.Maps = ()
+  weights: Sequence[jax.typing.ArrayLike] = ()
+  judged: Judgement | None = None
+  true_judged: Judgement | None = None
+  adversarial_loss: AdversarialLoss = ADVERSARIAL_LOSSES['hinge']
+
+
+def perceptual(made: Made) -> jax.Array:
+  """LPIPS over the share of the image that was made, [B].
+
+  Zhang et al., 2018, arXiv 1801.03924: sum over layers of the mean over pixels
+  of sum_c w_c (a_c / |a| - b_c / |b|)^2, with features a and b of both images.
+  """
+  total = jnp.zeros_like(made.share)
+  layers = zip(made.maps, made.true_maps, made.weights, strict=True)
+  for a, b, weights in layers:
+    squares = jnp.square(_unit(a) - _unit(b))
+    total += jnp.mean(squares, axis=(1, 2)) @ weights
+  return total / made.share
+
+
+def style(made: Made) -> jax.Array:
+  """Distance of Gram matrices over the share of the image that was made, [B].
+
+  Gatys et al., 2015, arXiv 1508.06576, in the form of Liu et al., 2018, arXiv
+  1804.07723: mean over layers of mean |G(a) - G(b)|, see `gram`.
+  """
+  total = jnp.zeros_like(made.share)
+  for a, b in zip(made.maps, made.true_maps, strict=True):
+    total += jnp.mean(jnp.abs(gram(a) - gram(b)), axis=(1, 2))
+  return total / len(made.maps) / made.share
+
+
+def adversarial(made: Made) -> jax.Array:
+  """How well the discriminator sees the hole, [B].
+
+  The mean of the generator's loss over the scores of the hole; 0 without one.
+  """
+  losses = made.adversarial_loss.generator(made.judged.scores)
+  return _mean(losses, made.judged.holes)
+
+
+def feature_matching(made: Made) -> jax.Array:
+  """Distance of the discriminator's features over the share made, [B].
+
+  Wang et al., 2018, arXiv 1711.11585: mean over layers of mean |a - b|.
+  """
+  total = jnp.zeros_like(made.share)
+  maps = made.judged.maps
+  for a, b in zip(maps, made.true_judged.maps, strict=True):
+    total += jnp.mean(jnp.abs(a - jax.lax.stop_gradient(b)), axis=(1, 2, 3))
+  return total / len(maps) / made.share
+
+
+def gram(features: jax.Array) -> jax.Array:
+  """Returns Gram matrices a^T a / (H W C): [B, H, W, C] to [B, C, C]."""
+  B, H, W, C = features.shape
+  x = features.reshape(B, H * W, C)
+  return jnp.einsum('bpc,bpd->bcd', x, x) / (H * W * C)
+
+
+def _unit(features: jax.Array) -> jax.Array:
+  """Divides the features of each pixel by their norm."""
+  squares = jnp.sum(jnp.square(features), axis=-1, keepdims=True)
+  # The root has no derivative at 0, where all features are 0.
+  return features / (jnp.sqrt(jnp.maximum(squares, 1e-20)) + 1e-10)
+
+
+def _mean(x: jax.Array, weights: jax.Array) -> jax.Array:
+  """Returns the weighted mean of each image, [B, n] to [B]; 0 for weights 0."""
+  total = jnp.sum(weights, axis=1)
+  return jnp.sum(x * weights, axis=1) / jnp.maximum(total, 1)
+
+
+class Objective(NamedTuple):
+  """An objective.
+
+  Attributes:
+    fn: from Made to one number an image, [B].
+    needs: 'features', if it reads `maps`, or 'discriminator', if it reads
+      `judged`.
+  """
+
+  fn: Callable[[Made], jax.Array]
+  needs: str = ''
+
+
+OBJECTIVES: dict[str, Objective] = {
+  'perceptual': Objective(perceptual, 'features'),
+  'style': Objective(style, 'features'),
+  'adversarial': Objective(adversarial, 'discriminator'),
+  'feature_matching': Objective(feature_matching, 'discriminator'),
+}
+
+
+def discriminator_loss(
+  true_judged: Judgement, judged: Judgement, loss: AdversarialLoss
+) -> jax.Array:
+  """Returns the loss of a discriminator, [B].
+
+  The mean over the scores of true images, which should say real, plus the mean
+  over those of filled images, which should say filled where the hole is and
+  real elsewhere: the hole is the target, as in LaMa (arXiv 2109.07161).
+  """
+  scores, holes = judged.scores, judged.holes
+  filled = holes * loss.fake(scores) + (1 - holes) * loss.real(scores)
+  return jnp.mean(loss.real(true_judged.scores), axis=1) + jnp.mean(filled, 1)
+
+
+def r1(
+  scores_fn: Callable[[jax.Array], jax.Array], truth: jax.Array
+) -> jax.Array:
+  """Returns half of the squared gradient of the scores of true images, [B].
+
+  Mescheder et al., 2018, arXiv 1801.04406: |d sum(scores) / d image|^2 / 2.
+
+  Args:
+    scores_fn: from images [B, H, W, 3] to scores [B, n].
+    truth: true images [B, H, W, 3].
+  """
+  gradient = jax.grad(lambda x: jnp.sum(scores_fn(x)))(truth)
+  return jnp.sum(jnp.square(gradient), axis=(1, 2, 3)) / 2
+
+
+def accuracies(
+  true_judged: Judgement, judged: Judgement
+) -> dict[str, jax.Array]:
+  """Returns how often a discriminator is right, of all images together.
+
+  `hole_accuracy` is the share of the scores of holes that say filled,
+  `known_accuracy` that of all others, of true images, too, that say real.
+  """
+  holes, real = judged.holes, (judged.scores > 0).astype(jnp.float32)
+  true_real = (true_judged.scores > 0).astype(jnp.float32)
+  right = jnp.sum((1 - holes) * real) + jnp.sum(true_real)
+  return {
+    'hole_accuracy': jnp.sum(holes * (1 - real))
+    / jnp.maximum(jnp.sum(holes), 1),
+    'known_accuracy': right / (jnp.sum(1 - holes) + true_real.size),
+  }
+
+
+def active(config: ml_collections.ConfigDict) -> dict[str, float]:
+  """Returns the weights that are not 0, by name.
+
+  Args:
+    config: the `objectives` section of a config.
+
+  Raises:
+    errors.UserError: a weight is negative or not finite.
+  """
+  weights = {name: config[name] for name in (*OBJECTIVES, 'r1')}
+  for name, weight in weights.items():
+    if not 0 <= weight < float('inf'):
+      raise errors.UserError(
+        f'objectives.{name}={weight} must be 0 (off) or a positive number'
+      )
+  return {name: weights[name] for name in OBJECTIVES if weights[name]}
+
+
+def needs(config: ml_collections.ConfigDict, what: str) -> bool:
+  """Returns whether any objective with a weight needs 'features' or so."""
+  return any(OBJECTIVES[name].needs == what for name in active(config))
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+  """Raises a UserError if the `objectives` section has a wrong field."""
+  errors.choose(dict.fromkeys(IMAGES), config.image, 'objectives.image')
+  errors.choose(
+    ADVERSARIAL_LOSSES, config.adversarial_loss, 'objectives.adversarial_loss'
+  )
+  if needs(config, 'features'):
+    deep_features.load(config.features)
+
+
+def made(
+  config: ml_collections.ConfigDict,
+  output: jax.Array,
+  truth: jax.Array,
+  mask: jax.Array,
+) -> Made:
+  """Returns what objectives see, without what a discriminator says.
+
+  Args:
+    config: the `objectives` section of a config.
+    output: the model's image, [B, H, W, 3].
+    truth: [B, H, W, 3] in [0, 1].
+    mask: [B, H, W, 1], 1 = hole.
+  """
+  image, share = output, jnp.ones(len(output), jnp.float32)
+  if config.image == 'composite':
+    image = mask * output + (1 - mask) * truth
+    share = jnp.maximum(jnp.mean(mask, axis=(1, 2, 3)), _LEAST_SHARE)
+  made = Made(image, truth, mask, share)
+  if needs(config, 'features'):
+    deep = deep_features.load(config.features)
+    maps, true_maps = deep.maps(image), deep.maps(truth)
+    made = made._replace(maps=maps, true_maps=true_maps, weights=deep.weights)
+  loss = ADVERSARIAL_LOSSES[config.adversarial_loss]
+  return made._replace(adversarial_loss=loss)
+
+
+def compute(
+  config: ml_collections.ConfigDict, made: Made
+) -> dict[str, jax.Array]:
+  """Returns {name: [B]} of the objectives with a weight, not yet weighted."""
+  return {name: OBJECTIVES[name].fn(made) for name in active(config)}

