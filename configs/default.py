@@ -39,7 +39,11 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   # normalisation, which sees the parts.
   config.accumulate_steps = 1
   config.num_epochs = 3
-  # Epochs without a better val/loss after which training stops; 0 = never.
+  # Which epoch is the best: val/loss, val/lpips (the composites' LPIPS by
+  # AlexNet, which is then computed in validation), or another column of
+  # metrics.csv that begins with val/.
+  config.best_metric = 'val/loss'
+  # Epochs without a better best_metric after which training stops; 0 = never.
   config.early_stopping_patience = 3
   # Decay of the running mean of parameters and batch statistics that is
   # validated, kept as best and used for inference, such as 0.999; at step s it
@@ -113,7 +117,7 @@ def _masks() -> ml_collections.ConfigDict:
 
 def _model() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
-  # A name in models.MODELS: unet, encoder_decoder.
+  # A name in models.MODELS: unet, attention_unet, encoder_decoder.
   config.name = 'unet'
   # Channels of the three levels, from the full resolution down.
   config.features = (64, 128, 256)

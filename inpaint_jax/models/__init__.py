@@ -21,12 +21,14 @@ import jax.numpy as jnp
 import ml_collections
 
 from inpaint_jax.models import convolution
+from inpaint_jax.models.attention_unet import AttentionUNet
 from inpaint_jax.models.encoder_decoder import EncoderDecoder
 from inpaint_jax.models.harmonic_base import HarmonicBase
 from inpaint_jax.models.unet import UNet
 from inpaint_jax.system import errors
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
+  'attention_unet': AttentionUNet,
   'encoder_decoder': EncoderDecoder,
   'unet': UNet,
 }

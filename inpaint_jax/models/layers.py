@@ -26,8 +26,9 @@ def conv(
   method: str,
   name: str,
   zero: bool = False,
+  size: int = 3,
 ) -> jax.Array:
-  """Applies a 3x3 convolution of stride 1 with bias that keeps H and W.
+  """Applies a square convolution of stride 1 with bias that keeps H and W.
 
   Call it in the `nn.compact` method of a module, which then owns the layer.
   Kernel and bias start from U(-b, b) with b = 1 / sqrt(fan_in), as PyTorch's
@@ -42,11 +43,12 @@ def conv(
     method: a name in convolution.CONVOLUTIONS.
     name: of the layer within its module.
     zero: whether kernel and bias start at zero instead.
+    size: of the kernel, odd; only 'xla' takes others than 3.
 
   Returns:
     [B, H, W, features] of type `dtype`.
   """
-  bound = 1 / math.sqrt(3 * 3 * x.shape[-1])
+  bound = 1 / math.sqrt(size * size * x.shape[-1])
 
   def init(
     key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32
@@ -57,8 +59,8 @@ def conv(
 
   return nn.Conv(
     features,
-    kernel_size=(3, 3),
-    padding=1,
+    kernel_size=(size, size),
+    padding=size // 2,
     dtype=dtype,
     kernel_init=init,
     bias_init=init,
@@ -121,6 +123,32 @@ def _double(x: jax.Array, axis: int) -> jax.Array:
   pairs = [0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after]
   shape = x.shape[:axis] + (2 * size,) + x.shape[axis + 1 :]
   return jnp.stack(pairs, axis=axis + 1).reshape(shape)
+
+
+@jax.jit
+def attend(
+  query: jax.Array, key: jax.Array, value: jax.Array, hole: jax.Array
+) -> jax.Array:
+  """Attends from all positions to those outside the hole.
+
+  softmax(query key^T / sqrt(C) - 10 hole) value, over all positions; if all
+  are of the hole, they count alike.
+
+  Args:
+    query, key, value: [B, H, W, C].
+    hole: [B, H, W, 1] in {0, 1}.
+
+  Returns:
+    [B, H, W, C].
+  """
+  B, H, W, C = query.shape
+  query, key, value, hole = (
+    x.reshape(B, H * W, -1) for x in (query, key, value, hole)
+  )
+  scores = jnp.einsum('bpc,bqc->bpq', query, key) / math.sqrt(C)
+  scores = scores.astype(jnp.float32) - 10 * hole.swapaxes(1, 2)
+  weights = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+  return jnp.einsum('bpq,bqc->bpc', weights, value).reshape(B, H, W, C)
 
 
 def concatenate_input(

@@ -290,6 +290,22 @@ def _sum_pixels(graph: Graph, inputs: Sequence[Value]) -> str:
   return graph.add('ReduceSum', *inputs, graph.store(np.array([2, 3])))
 
 
+def _attend(graph: Graph, inputs: Sequence[Value]) -> str:
+  query, key, value, hole = (
+    graph.add('Reshape', x, graph.store(np.array([0, 0, -1]))) for x in inputs
+  )  # [B, C, H W]
+  rows = graph.add('Transpose', query, perm=(0, 2, 1))
+  # The last axis of `inputs[0]` in JAX is the second here.
+  count = graph.add('Gather', graph.add('Shape', key), graph.store(np.array(1)))
+  scale = graph.add('Sqrt', graph.add('Cast', count, to=onnx.TensorProto.FLOAT))
+  scores = graph.add('Div', graph.add('MatMul', rows, key), scale)
+  less = graph.add('Mul', hole, np.array(10, np.float32))
+  weights = graph.add('Softmax', graph.add('Sub', scores, less), axis=2)
+  columns = graph.add('Transpose', weights, perm=(0, 2, 1))
+  found = graph.add('MatMul', value, columns)
+  return graph.add('Reshape', found, graph.add('Shape', inputs[0]))
+
+
 def _gather(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   """With symbolic sizes a slice `x[..., :n]` is a gather of one window."""
   old, new = eqn.invars[0].aval, eqn.outvars[0].aval
@@ -333,6 +349,7 @@ PRIMITIVES: dict[str, str | Rule] = {
 Layer = tuple[str, dict[str, Any]] | Callable[[Graph, Sequence[Value]], Value]
 
 LAYERS: dict[str, Layer] = {
+  'attend': _attend,
   'crop_to': _crop_to,
   'max_pool': ('MaxPool', {'kernel_shape': (2, 2), 'strides': (2, 2)}),
   'relu': ('Relu', {}),

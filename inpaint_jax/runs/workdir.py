@@ -73,6 +73,7 @@ _DISCRIMINATOR = {
 # Fields that runs of earlier versions lack, with the values that they had.
 _ADDED = {
   'accumulate_steps': 1,
+  'best_metric': 'val/loss',
   'boundary_weight': 1.0,
   **{f'discriminator.{name}': x for name, x in _DISCRIMINATOR.items()},
   'hole_weight': 1.0,

