@@ -79,7 +79,8 @@ def _alexnet(convs: Sequence[Any], image: jax.Array) -> Maps:
 
 def _vgg16(convs: Sequence[Any], image: jax.Array) -> Maps:
   """VGG16 (Simonyan and Zisserman, 2014), thirteen convolutions."""
-  maps, x, rest = [], _normalize(image), list(convs)
+  maps: list[jax.Array] = []
+  x, rest = _normalize(image), list(convs)
   for count in (2, 2, 3, 3, 3):
     x = _max_pool(x, 2) if maps else x
     for _ in range(count):
@@ -102,7 +103,7 @@ def _conv(x: jax.Array, kernel: np.ndarray, bias: np.ndarray) -> jax.Array:
   """Convolves with stride 1 and keeps height and width."""
   x = jax.lax.conv_general_dilated(
     x,
-    kernel,
+    jnp.asarray(kernel),
     window_strides=(1, 1),
     padding='SAME',
     dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
@@ -126,7 +127,7 @@ def _conv_of_stride_4(
   kernel = kernel.reshape(3, 3, 16 * C, -1)
   x = jax.lax.conv_general_dilated(
     x,
-    kernel,
+    jnp.asarray(kernel),
     window_strides=(1, 1),
     padding='VALID',
     dimension_numbers=('NHWC', 'HWIO', 'NHWC'),

@@ -16,7 +16,7 @@ Attributes:
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import cast, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,9 @@ from inpaint_jax.system import errors
 _LEAST_SHARE = 1 / 256
 
 IMAGES = ('composite', 'output')
+
+# Of no discriminator.
+_NOTHING = Judgement(cast(jax.Array, ()), cast(jax.Array, ()), ())
 
 
 class AdversarialLoss(NamedTuple):
@@ -85,8 +88,8 @@ class Made(NamedTuple):
   maps: deep_features.Maps = ()
   true_maps: deep_features.Maps = ()
   weights: Sequence[jax.typing.ArrayLike] = ()
-  judged: Judgement | None = None
-  true_judged: Judgement | None = None
+  judged: Judgement = _NOTHING
+  true_judged: Judgement = _NOTHING
   adversarial_loss: AdversarialLoss = ADVERSARIAL_LOSSES['hinge']
 
 

@@ -36,6 +36,10 @@ _DAMPING = 0.8
 _TO_KNOWN = 2 / 3
 
 
+# Solution, residual, direction, and the product of the step before.
+_Carry = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
+
+
 class _Grid(NamedTuple):
   """The conductances of one resolution, float32 [B, h, w, 1] each.
 
@@ -94,9 +98,7 @@ def _solve(grids: list[_Grid], flow: jax.Array) -> jax.Array:
   """Returns x with A x = flow, for each image and channel."""
   zero = 0 * flow
 
-  def step(
-    carry: tuple[jax.Array, ...], _: None
-  ) -> tuple[tuple[jax.Array, ...], None]:
+  def step(carry: _Carry, _: None) -> tuple[_Carry, None]:
     x, residual, direction, previous = carry
     correction = _v_cycle(grids, residual)
     product = _dot(residual, correction)

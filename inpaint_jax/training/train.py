@@ -179,12 +179,12 @@ class _Loop:
     self._schedule = optimizers.create_schedule(
       config.optimizer, self._num_steps
     )
-    discriminator = setup.discriminator and Discriminator(
-      setup.discriminator,
-      optimizers.create_optimizer(
+    discriminator = None
+    if setup.discriminator:
+      judge_tx = optimizers.create_optimizer(
         config.discriminator.optimizer, self._num_steps
-      ),
-    )
+      )
+      discriminator = Discriminator(setup.discriminator, judge_tx)
     self._train_step = train_step.jit_train_step(
       train_step.make_train_step(
         setup.model, tx, setup.loss, setup.sampler, config, discriminator

@@ -59,8 +59,6 @@ class TrainState:
   batch_stats: Any
   opt_state: optax.OptState
   ema_params: Any
-  # No field here, so that checkpoints of most runs need not change.
-  discriminator = None
 
   def variables(self) -> dict[str, Any]:
     """Returns what validation and inference use: the running means, if any."""
@@ -89,9 +87,12 @@ class TrainState:
 
 @flax.struct.dataclass
 class TwoNetworkState(TrainState):
-  """A TrainState with that of a discriminator beside the model."""
+  """A TrainState with that of a discriminator beside the model.
 
-  discriminator: DiscriminatorState | None = None
+  A class of its own, so that checkpoints of other runs need not change.
+  """
+
+  discriminator: DiscriminatorState
 
 
 def create_train_state(

@@ -13,7 +13,11 @@ import optax
 from inpaint_jax import losses, masks, objectives
 from inpaint_jax.system import randomness, sharding
 from inpaint_jax.training import images
-from inpaint_jax.training.train_state import Discriminator, TrainState
+from inpaint_jax.training.train_state import (
+  Discriminator,
+  TrainState,
+  TwoNetworkState,
+)
 
 # The two networks, in what is differentiated and in statistics.
 MODEL, DISCRIMINATOR = 'model', 'discriminator'
@@ -94,7 +98,7 @@ def make_train_step(
     key = jax.random.fold_in(randomness.create_key(seed), step)
     mask = sampler(randomness.split(key, batch_size), height, width)
     params, stats = {MODEL: state.params}, {MODEL: state.batch_stats}
-    if discriminator:
+    if isinstance(state, TwoNetworkState):
       params[DISCRIMINATOR] = state.discriminator.params
       stats[DISCRIMINATOR] = state.discriminator.batch_stats
     values, stats, grads = _accumulate(
@@ -105,7 +109,7 @@ def make_train_step(
     params = optax.apply_updates(state.params, updates)
     values['grad_norm'] = optax.tree.norm(grads[MODEL])
     values['param_norm'] = optax.tree.norm(params)
-    if discriminator:
+    if discriminator and isinstance(state, TwoNetworkState):
       judge = state.discriminator.update(
         discriminator, stats[DISCRIMINATOR], grads[DISCRIMINATOR]
       )
