@@ -8,110 +8,112 @@ so that texture stays. What is solved for is the change of the copies, which
 the solver of `harmonic` gives.
 """
 
-import numba
 import numpy as np
 
-from inpaint_jax.inpainting import harmonic
+from inpaint_jax.inpainting import harmonic, kernels
 
 
 def copy(
-  image: np.ndarray, hole: np.ndarray, origins: np.ndarray
+  image: np.ndarray,
+  hole: np.ndarray,
+  allowed: np.ndarray,
+  origins: np.ndarray,
 ) -> np.ndarray:
   """Returns an image with copies in its hole.
 
   Args:
     image: uint8 or uint16 [h, w, 3].
     hole: bool [h, w].
+    allowed: bool [h, w], known pixels whose differences may be taken as well.
     origins: int32 [h, w, 2], the known pixel that each pixel of it copies.
 
   Returns:
     Of the type of `image` [h, w, 3]; known pixels as they are.
   """
-  rows, columns = np.nonzero(hole)
-  # The hole's box and a pixel around it.
-  box = (
-    slice(max(rows.min() - 1, 0), rows.max() + 2),
-    slice(max(columns.min() - 1, 0), columns.max() + 2),
-  )
-  unknown, hole, result = hole, hole[box], image.copy()
-  part = result[box]
-  at = origins[box][hole]
-  part[hole] = image[at[:, 0], at[:, 1]]
-  right, down, to_known, flow = harmonic.connect(np.zeros_like(part), hole)
+  box = harmonic.find_box(hole)
+  part_hole, result = np.ascontiguousarray(hole[box]), image.copy()
+  grids = harmonic.connect(part_hole)
+  rows, columns = grids[0].rows, grids[0].columns
+  rows, columns = rows + box[0].start, columns + box[1].start
+  at = origins[rows, columns]
+  result[rows, columns] = image[at[:, 0], at[:, 1]]
+  flow = np.zeros((len(rows) + 1, 3), np.float32)
   largest = np.iinfo(image.dtype).max
-  _add_flow(image, unknown, part, hole, origins[box], flow, 1 / largest)
-  change = harmonic.solve(right, down, to_known, flow)[1:-1, 1:-1][hole]
-  filled = np.rint(part[hole] + change * largest)
-  part[hole] = np.clip(filled, 0, largest).astype(image.dtype)
+  _add_flow(
+    result,
+    hole,
+    allowed,
+    origins,
+    rows,
+    columns,
+    grids[0].neighbours,
+    flow,
+    np.float32(1 / largest),
+  )
+  change = harmonic.solve(grids, flow)
+  filled = np.rint(result[rows, columns] + change * largest)
+  result[rows, columns] = np.clip(filled, 0, largest).astype(image.dtype)
   return result
 
 
-@numba.njit(cache=True, nogil=True)
-def _is_known(unknown: np.ndarray, y: int, x: int) -> bool:
-  """Whether a pixel lies within the window, and not in its hole."""
-  inside = 0 <= y < unknown.shape[0] and 0 <= x < unknown.shape[1]
-  return inside and not unknown[y, x]
-
-
-@numba.njit(cache=True, nogil=True)
+@kernels.kernel
 def _add_flow(
   image: np.ndarray,
-  unknown: np.ndarray,
-  part: np.ndarray,
   hole: np.ndarray,
+  allowed: np.ndarray,
   origins: np.ndarray,
+  rows: np.ndarray,
+  columns: np.ndarray,
+  neighbours: np.ndarray,
   flow: np.ndarray,
   scale: float,
 ) -> None:
   """Adds the change of difference that is wanted between neighbours.
 
   Args:
-    image, unknown: the window, and its hole.
-    part, hole, origins: the hole's box, with the copies in it.
-    flow: float32 [h + 2, w + 2, 3], of the box, to add to.
+    image, hole, allowed, origins: the window, with the copies in its hole.
+    rows, columns, neighbours: of the pixels of the hole, see harmonic.Grid.
+    flow: float32 [n + 1, 3], of these pixels, to add to.
     scale: of one level of the image.
   """
   height, width = hole.shape
-  for y in range(height):
-    for x in range(width):
-      for dy, dx in ((0, 1), (1, 0)):
-        v, u = y + dy, x + dx
-        if v == height or u == width or not (hole[y, x] or hole[v, u]):
-          continue
-        if hole[y, x] and hole[v, u]:
-          i, j = origins[y, x, 0], origins[y, x, 1]
-          k, m = origins[v, u, 0], origins[v, u, 1]
-          if k - i == dy and m - j == dx:
-            continue
-          # Beside the first origin, and beside the second.
-          beside = _is_known(unknown, i + dy, j + dx)
-          before = _is_known(unknown, k - dy, m - dx)
+  for p in range(len(rows)):
+    y, x = rows[p], columns[p]
+    i, j = origins[y, x, 0], origins[y, x, 1]
+    for side in range(4):
+      dy = (0, 1, 0, -1)[side]
+      dx = (1, 0, -1, 0)[side]
+      v, u = y + dy, x + dx
+      if v < 0 or u < 0 or v >= height or u >= width:
+        continue
+      inside = 0 <= i + dy < height and 0 <= j + dx < width
+      beside = inside and allowed[i + dy, j + dx]
+      if not hole[v, u]:
+        # The known pixel, less what the origin has there.
+        if beside:
           for c in range(3):
-            now = np.float32(part[v, u, c]) - np.float32(part[y, x, c])
-            wanted = now
-            if beside:
-              wanted = np.float32(image[i + dy, j + dx, c]) - np.float32(
-                image[i, j, c]
-              )
-            if before:
-              other = np.float32(image[k, m, c]) - np.float32(
-                image[k - dy, m - dx, c]
-              )
-              if not beside or abs(other) > abs(wanted):
-                wanted = other
-            change = (wanted - now) * scale
-            flow[v + 1, u + 1, c] += change
-            flow[y + 1, x + 1, c] -= change
-        else:
-          # The known pixel, less what its neighbour's origin has there.
-          if hole[y, x]:
-            y0, x0, sy, sx = y, x, dy, dx
-          else:
-            y0, x0, sy, sx = v, u, -dy, -dx
-          i, j = origins[y0, x0, 0] + sy, origins[y0, x0, 1] + sx
-          if _is_known(unknown, i, j):
-            for c in range(3):
-              step = np.float32(part[y0 + sy, x0 + sx, c]) - np.float32(
-                image[i, j, c]
-              )
-              flow[y0 + 1, x0 + 1, c] += step * scale
+            step = np.float32(image[v, u, c])
+            step -= np.float32(image[i + dy, j + dx, c])
+            flow[p, c] += step * scale
+        continue
+      k, m = origins[v, u, 0], origins[v, u, 1]
+      # Each pair once; nothing changes where both are of one place.
+      if side > 1 or (k - i == dy and m - j == dx):
+        continue
+      inside = 0 <= k - dy < height and 0 <= m - dx < width
+      before = inside and allowed[k - dy, m - dx]
+      q = neighbours[p, side]
+      for c in range(3):
+        now = np.float32(image[v, u, c]) - np.float32(image[y, x, c])
+        wanted = now
+        if beside:
+          wanted = np.float32(image[i + dy, j + dx, c])
+          wanted -= np.float32(image[i, j, c])
+        if before:
+          other = np.float32(image[k, m, c])
+          other -= np.float32(image[k - dy, m - dx, c])
+          if not beside or abs(other) > abs(wanted):
+            wanted = other
+        change = (wanted - now) * scale
+        flow[q, c] += change
+        flow[p, c] -= change

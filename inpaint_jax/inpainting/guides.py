@@ -1,9 +1,9 @@
 """Guides: a first guess at a hole, from which the copying starts.
 
-A guide is a function (image, hole) -> guess: image uint8 [h, w, 3], hole bool
-[h, w], guess uint8 [h, w, 3], equal to the image where it is known. What counts
-are its large shapes and colours; it is asked for windows reduced to at most
-SIZE pixels a side.
+A guide is a function (image, hole) -> guess: image float32 [h, w, 3] in [0, 1],
+hole bool [h, w], guess like the image, and equal to it where it is known. What
+counts are its large shapes and colours. For copying it is asked for windows
+reduced to about SIZE pixels a side.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ SIZE = 256
 
 def smooth(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """Guesses the smoothest surface; see `harmonic`."""
-  return _to_bytes(harmonic.harmonic_fill(_to_floats(image), ~hole))
+  return np.clip(harmonic.harmonic_fill(image, ~hole), 0, 1)
 
 
 class ModelGuide:
@@ -48,8 +48,7 @@ class ModelGuide:
     height, width = hole.shape
     if max(height, width) > self._size:
       return self._at_size(image, hole)
-    known = _to_floats(image)
-    masked = np.where(hole[..., None], 0, known)
+    masked = np.where(hole[..., None], np.float32(0), image)
     margins = [(0, self._size - height), (0, self._size - width)]
     with self._lock:
       output = self._fill(
@@ -57,22 +56,22 @@ class ModelGuide:
         np.pad(hole, margins, mode='symmetric')[None, ..., None].astype('f4'),
       )
     output = np.asarray(output[0])[:height, :width]
-    return _to_bytes(meet(output, known, hole))
+    return meet(output, image, hole)
 
   def _at_size(self, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Guesses at the largest size that the model sees, and enlarges that."""
     height, width = hole.shape
     scale = self._size / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    whole = PIL.Image.fromarray(smooth(image, hole))
-    small = np.asarray(whole.resize(size, PIL.Image.Resampling.BOX))
+    whole = PIL.Image.fromarray(to_bytes(smooth(image, hole)))
+    small = to_floats(np.asarray(whole.resize(size, PIL.Image.Resampling.BOX)))
     mask = PIL.Image.fromarray(hole.view(np.uint8) * np.uint8(255))
     mask = mask.resize(size, PIL.Image.Resampling.BOX)
-    guess = PIL.Image.fromarray(self(small, np.asarray(mask) > 0))
-    guess = guess.resize((width, height), PIL.Image.Resampling.BICUBIC)
-    return _to_bytes(
-      meet(_to_floats(np.asarray(guess)), _to_floats(image), hole)
+    guess = to_bytes(self(small, np.asarray(mask) > 0))
+    enlarged = PIL.Image.fromarray(guess).resize(
+      (width, height), PIL.Image.Resampling.BICUBIC
     )
+    return meet(to_floats(np.asarray(enlarged)), image, hole)
 
 
 def meet(guess: np.ndarray, known: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -86,9 +85,11 @@ def meet(guess: np.ndarray, known: np.ndarray, hole: np.ndarray) -> np.ndarray:
   return np.clip(guess + step, 0, 1)
 
 
-def _to_floats(image: np.ndarray) -> np.ndarray:
+def to_floats(image: np.ndarray) -> np.ndarray:
+  """Returns uint8 as float32 in [0, 1]."""
   return image.astype(np.float32) / np.float32(255)
 
 
-def _to_bytes(image: np.ndarray) -> np.ndarray:
+def to_bytes(image: np.ndarray) -> np.ndarray:
+  """Returns floats in [0, 1] as uint8."""
   return np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)

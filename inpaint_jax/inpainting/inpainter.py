@@ -145,7 +145,7 @@ class Inpainter:
     options = _Options(seed, feather, texture, wrap, progress or _ignore)
     _check(options)
     if kinds.is_one(image, mask):
-      return self._fill_one(image, mask, source, avoid, options).image
+      return self._fill_one(image, mask, source, avoid, options)[0]
     if source is not None or avoid is not None:
       raise errors.UserError(
         'source and avoid belong to one image; fill the images one by one'
@@ -166,7 +166,7 @@ class Inpainter:
     return kinds.stack(
       image,
       [
-        self._fill_one(one, its, None, None, options).image
+        self._fill_one(one, its, None, None, options)[0]
         for one, its in zip(image, mask, strict=True)
       ],
     )
@@ -190,12 +190,15 @@ class Inpainter:
     """
     options = _Options(seed, feather, texture, wrap, progress or _ignore)
     _check(options)
-    return self._fill_one(image, mask, source, avoid, options)
+    options = options._replace(explain=True)
+    pixels, origins = self._fill_one(image, mask, source, avoid, options)
+    assert origins is not None
+    return Filling(pixels, origins)
 
   def _fill_one(
     self, image: Any, mask: Any, source: Any, avoid: Any, options: '_Options'
-  ) -> Filling:
-    """Fills one image of any kind."""
+  ) -> tuple[Any, np.ndarray | None]:
+    """Fills one image of any kind; returns it, and the origins if wanted."""
     one, hole = _unpack(image, mask)
     allowed = _find_allowed(hole, source, avoid)
     fill = functools.partial(self._fill, options=options)
@@ -203,11 +206,11 @@ class Inpainter:
       fill = functools.partial(panorama.fill_wrapped, fill)
     if one.alpha is None:
       pixels, origins = fill(one.pixels, hole, allowed)
-      return Filling(one.pack(pixels, None), origins)
+      return one.pack(pixels, None), origins
     pixels, alpha, origins = transparency.fill_with_alpha(
       fill, one.pixels, one.alpha, hole, allowed, wrap=options.wrap
     )
-    return Filling(one.pack(pixels, alpha), origins)
+    return one.pack(pixels, alpha), origins
 
   def _fill(
     self,
@@ -215,7 +218,7 @@ class Inpainter:
     hole: np.ndarray,
     allowed: np.ndarray,
     options: '_Options',
-  ) -> tuple[np.ndarray, np.ndarray]:
+  ) -> tuple[np.ndarray, np.ndarray | None]:
     """Fills an image.
 
     Args:
@@ -225,27 +228,32 @@ class Inpainter:
       options: of the call.
 
     Returns:
-      The filled image, and the origins, see Filling.
+      The filled image, and the origins if they are wanted, see Filling.
     """
-    wide = _grow(hole, options.feather)
+    wide, feather = _grow(hole, allowed, options.feather)
+    if feather:
+      allowed = allowed & ~wide
     missing, result = wide.copy(), image.copy()
-    # What is to be filled is not to be seen.
-    result[missing] = 0
-    origins = np.full((*hole.shape, 2), -1, np.int32)
-    parts = windows.find_windows(wide)
+    origins = None
+    if options.explain:
+      origins = np.full((*hole.shape, 2), -1, np.int32)
+    parts = windows.find_windows(wide, allowed)
     for number, window in enumerate(parts):
       place = window.rows, window.columns
-      part_hole = missing[place]
+      part_hole = np.ascontiguousarray(missing[place])
+      part = result[place].copy()
+      # What is to be filled is not to be seen.
+      part[part_hole] = 0
       part, part_origins = self._fill_window(
-        result[place],
+        part,
         part_hole,
-        allowed[place] & ~part_hole,
+        np.ascontiguousarray(allowed[place]),
         options,
         functools.partial(_report, options.progress, number, len(parts)),
       )
       _paste(result, origins, missing, window, part, part_origins)
     options.progress(1.0)
-    return _blend(result, image, hole, wide, options.feather), origins
+    return _blend(result, image, hole, wide, feather), origins
 
   def _fill_window(
     self,
@@ -254,26 +262,24 @@ class Inpainter:
     allowed: np.ndarray,
     options: '_Options',
     progress: Progress,
-  ) -> tuple[np.ndarray, np.ndarray]:
+  ) -> tuple[np.ndarray, np.ndarray | None]:
     """Fills all holes of a window; returns it, and the origins in it."""
-    origins = None
     if not hole.any():
-      return image, np.full((*hole.shape, 2), -1, np.int32)
-    eight = image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
+      return image, None
     if options.texture:
+      eight = image
+      if image.dtype == np.uint16:
+        eight = (image >> 8).astype(np.uint8)
+      seed = int(options.seed) & (2**32 - 1)
       origins = synthesis.find_origins(
-        eight,
-        hole,
-        allowed,
-        self._guide,
-        int(options.seed) & (2**32 - 1),
-        progress,
+        eight, hole, allowed, self._guide, seed, progress
       )
-    if origins is not None:
-      return copying.copy(image, hole, origins), origins
+      if origins is not None:
+        return copying.copy(image, hole, allowed, origins), origins
     # Nothing can be copied.
-    guess = _fill_with_guess(image, eight, hole, self._guide)
-    return guess, np.full((*hole.shape, 2), -1, np.int32)
+    largest = np.float32(np.iinfo(image.dtype).max)
+    guess = np.rint(self._guide(image / largest, hole) * largest)
+    return np.where(hole[..., None], guess.astype(image.dtype), image), None
 
 
 class _Options(NamedTuple):
@@ -284,6 +290,8 @@ class _Options(NamedTuple):
   texture: bool
   wrap: bool
   progress: Progress
+  # Whether the origins are wanted, which take more memory than the image.
+  explain: bool = False
 
 
 def _report(progress: Progress, number: int, count: int, share: float) -> None:
@@ -333,12 +341,26 @@ def _find_allowed(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:
   return allowed
 
 
-def _grow(hole: np.ndarray, feather: int) -> np.ndarray:
-  """Returns the hole with its feather; a known pixel at least stays."""
+def _grow(
+  hole: np.ndarray, allowed: np.ndarray, feather: int
+) -> tuple[np.ndarray, int]:
+  """Returns the hole with its feather, and the feather that there is room for.
+
+  At least half of the known pixels stay as they are, and something to copy.
+  """
   if not feather:
-    return hole
-  wide = ndimage.maximum_filter(hole, 2 * min(feather, max(hole.shape)) + 1)
-  return hole if wide.all() else wide
+    return hole, 0
+  feather = int(min(feather, max(hole.shape)))
+  wide = ndimage.maximum_filter(hole, 2 * feather + 1)
+  num_known = hole.size - np.count_nonzero(hole)
+  if 2 * np.count_nonzero(wide) > hole.size + hole.size - num_known:
+    distance = ndimage.distance_transform_cdt(~hole, 'chessboard')
+    feather = int(np.median(distance[~hole]))
+    wide = distance <= feather
+  has_source = synthesis.has_source(allowed)
+  if wide.all() or (has_source and not synthesis.has_source(allowed & ~wide)):
+    return hole, 0
+  return wide, feather
 
 
 def _blend(
@@ -349,7 +371,7 @@ def _blend(
   feather: int,
 ) -> np.ndarray:
   """Blends what was filled around the hole with what was known there."""
-  if wide is hole:
+  if not feather:
     return filled
   ring = wide & ~hole
   distance = ndimage.distance_transform_cdt(~hole, 'chessboard')[ring, None]
@@ -359,24 +381,13 @@ def _blend(
   return filled
 
 
-def _fill_with_guess(
-  image: np.ndarray, eight: np.ndarray, hole: np.ndarray, guide: guides.Guide
-) -> np.ndarray:
-  """Returns a window with the guide's guess in its hole."""
-  largest = np.float32(np.iinfo(image.dtype).max)
-  guess = guide(eight, hole) / np.float32(255)
-  filled = guides.meet(guess, image / largest, hole)
-  filled = np.rint(filled * largest).astype(image.dtype)
-  return np.where(hole[..., None], filled, image)
-
-
 def _paste(
   result: np.ndarray,
-  origins: np.ndarray,
+  origins: np.ndarray | None,
   missing: np.ndarray,
   window: windows.Window,
   part: np.ndarray,
-  part_origins: np.ndarray,
+  part_origins: np.ndarray | None,
 ) -> None:
   """Puts the inner part of a window into the image, in place."""
   top, left = window.rows.start, window.columns.start
@@ -386,7 +397,10 @@ def _paste(
     slice(columns.start - left, columns.stop - left),
   )
   result[window.inner] = part[local]
-  new = part_origins[local]
-  copied = missing[window.inner] & (new[..., 0] >= 0)
-  origins[window.inner][copied] = new[copied] + np.array([top, left], np.int32)
+  if origins is not None and part_origins is not None:
+    new = part_origins[local]
+    copied = missing[window.inner] & (new[..., 0] >= 0)
+    origins[window.inner][copied] = new[copied] + np.array(
+      [top, left], np.int32
+    )
   missing[window.inner] = False

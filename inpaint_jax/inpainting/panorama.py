@@ -6,7 +6,7 @@ import numpy as np
 
 # (image, hole, allowed) -> filled image, origins; see inpainter.Filling.
 Fill = Callable[
-  [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]
+  [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | None]
 ]
 
 # The most columns that are repeated beyond a border.
@@ -17,7 +17,7 @@ _REACH = 16
 
 def fill_wrapped(
   fill: Fill, image: np.ndarray, hole: np.ndarray, allowed: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray | None]:
   """Returns an image with its hole filled, without a seam at the border.
 
   The image is turned so that its border cuts no hole, or as little as can be,
@@ -44,7 +44,8 @@ def fill_wrapped(
 
   filled, origins = fill(turn(image), turn(hole), turn(allowed))
   image = filled[:, before : before + width]
-  origins = _move(origins[:, before : before + width], -before, width)
+  if origins is not None:
+    origins = _move(origins[:, before : before + width], -before, width)
   hole = np.roll(hole, -cut, axis=1)
   middle = width // 2
   reach = min(max(_REACH, int(hole.sum(axis=0).max())), width // 8)
@@ -54,13 +55,13 @@ def fill_wrapped(
     may = np.roll(allowed, middle - cut, axis=1)
     again, others = fill(np.roll(image, middle, axis=1), strip, may)
     image = np.roll(again, -middle, axis=1)
-    others = np.roll(_move(others, -middle, width), -middle, axis=1)
-    origins = np.where(
-      np.roll(strip, -middle, axis=1)[..., None], others, origins
-    )
-  return np.roll(image, cut, axis=1), np.roll(
-    _move(origins, cut, width), cut, axis=1
-  )
+    if origins is not None and others is not None:
+      others = np.roll(_move(others, -middle, width), -middle, axis=1)
+      new = np.roll(strip, -middle, axis=1)
+      origins = np.where(new[..., None], others, origins)
+  if origins is not None:
+    origins = np.roll(_move(origins, cut, width), cut, axis=1)
+  return np.roll(image, cut, axis=1), origins
 
 
 def _move(origins: np.ndarray, columns: int, width: int) -> np.ndarray:

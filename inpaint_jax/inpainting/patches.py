@@ -25,8 +25,9 @@ import functools
 import os
 from typing import Any
 
-import numba
 import numpy as np
+
+from inpaint_jax.inpainting import kernels
 
 # Pixels from the centre of a patch to its sides: patches have 5x5 pixels. 7x7
 # cost twice the time and were no better (measured on 18 crops).
@@ -38,18 +39,13 @@ _BAND = 32
 # guessed yet has little to say.
 _HOLE_WEIGHT = 0.05
 # A neighbour's match is taken if it costs up to this much more, a random one
-# only if it costs this much less: large pieces of one place keep its texture, and
-# few seams are left.
+# only if it costs this much less: large pieces of one place keep its texture,
+# and few seams are left.
 _NEIGHBOUR = 1.2
 _RANDOM = 0.9
 # Votes for a pixel lose this factor a pixel of distance from the boundary,
 # Wexler et al., Space-Time Completion of Video, PAMI 29(3), 2007.
 _DECAY = 1.3
-
-
-def _compile(function: Any) -> Any:
-  """Compiles once for each type of arguments, and keeps it on disk."""
-  return numba.njit(cache=True, nogil=True, fastmath=True)(function)
 
 
 @functools.cache
@@ -66,8 +62,15 @@ def for_bands(height: int, function: Callable[[int, int], None]) -> None:
 def find_centres(allowed: np.ndarray) -> np.ndarray:
   """Returns the centres of patches that lie within `allowed`, bool [h, w]."""
   centres = np.zeros_like(allowed)
-  if min(allowed.shape) >= _SIDE:
-    _erode(allowed, centres)
+  height, width = (side - _SIDE + 1 for side in allowed.shape)
+  if min(height, width) > 0:
+    rows, columns = (slice(RADIUS, RADIUS + n) for n in (height, width))
+    runs = np.logical_and.reduce(
+      [allowed[i : i + height] for i in range(_SIDE)]
+    )
+    centres[rows, columns] = np.logical_and.reduce(
+      [runs[:, i : i + width] for i in range(_SIDE)]
+    )
   return centres
 
 
@@ -189,31 +192,15 @@ def find_origins(hole: np.ndarray, match: np.ndarray) -> np.ndarray:
   centre, it is the pixel beside the nearest match. -1 outside the hole.
   """
   height, width = hole.shape
-  rows = np.clip(np.arange(height), RADIUS, height - 1 - RADIUS)
-  columns = np.clip(np.arange(width), RADIUS, width - 1 - RADIUS)
-  origins = match[np.ix_(rows, columns)]
-  origins[..., 0] += (np.arange(height) - rows)[:, None]
-  origins[..., 1] += np.arange(width) - columns
-  origins[~hole] = -1
+  y, x = np.nonzero(hole)
+  rows = np.clip(y, RADIUS, height - 1 - RADIUS)
+  columns = np.clip(x, RADIUS, width - 1 - RADIUS)
+  origins = np.full((height, width, 2), -1, np.int32)
+  origins[y, x] = match[rows, columns] + np.stack([y - rows, x - columns], 1)
   return origins
 
 
-@_compile
-def _erode(allowed: np.ndarray, centres: np.ndarray) -> None:
-  height, width = allowed.shape
-  # Length of the run of allowed pixels up to each, along rows, then columns.
-  rows = np.zeros(width, np.int32)
-  for y in range(height):
-    run = 0
-    for x in range(width):
-      run = run + 1 if allowed[y, x] else 0
-      # A full run of this row ends here: count the rows of them.
-      rows[x] = rows[x] + 1 if run >= _SIDE else 0
-      if rows[x] >= _SIDE:
-        centres[y - RADIUS, x - RADIUS] = True
-
-
-@_compile
+@kernels.fast_kernel
 def _compute_features(
   image: np.ndarray,
   features: np.ndarray,
@@ -239,7 +226,7 @@ def _compute_features(
       features[y, x, 4] = min(max(128 + (along * 29) // 100, 0), 255)
 
 
-@_compile
+@kernels.fast_kernel
 def _hash(seed: int, place: int, number: int) -> np.uint64:
   """Returns 64 random bits (the finalizer of SplitMix64)."""
   z = (
@@ -252,7 +239,7 @@ def _hash(seed: int, place: int, number: int) -> np.uint64:
   return z ^ (z >> np.uint64(31))
 
 
-@_compile
+@kernels.fast_kernel
 def _start(
   target: np.ndarray,
   source: np.ndarray,
@@ -284,12 +271,12 @@ def _start(
           found = True
           break
       if not found:
-        z = _hash(seed, y * width + x, 0) % np.uint64(len(places))
+        z = _hash(seed, y * width + x, np.int64(0)) % np.uint64(len(places))
         place = places[np.int64(z)]
         match[y, x, 0], match[y, x, 1] = place // width, place % width
 
 
-@_compile
+@kernels.fast_kernel
 def _difference(
   features: np.ndarray,
   patch: np.ndarray,
@@ -310,7 +297,7 @@ def _difference(
   return total
 
 
-@_compile
+@kernels.fast_kernel
 def _search(
   features: np.ndarray,
   hole: np.ndarray,
@@ -343,7 +330,7 @@ def _search(
           for c in range(CHANNELS):
             patch[dy, dx * CHANNELS + c] = features[v, u, c]
             weight[dy, dx * CHANNELS + c] = w
-      by, bx = match[y, x, 0], match[y, x, 1]
+      by, bx = np.int64(match[y, x, 0]), np.int64(match[y, x, 1])
       if is_first:
         best = _difference(flat, patch, weight, by, bx, np.float32(np.inf))
       else:
@@ -384,7 +371,7 @@ def _search(
       cost[y, x] = best
 
 
-@_compile
+@kernels.fast_kernel
 def _vote(
   image: np.ndarray,
   hole: np.ndarray,

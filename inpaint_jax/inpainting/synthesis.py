@@ -13,11 +13,10 @@ The window is 8 bits here; the copies are made of whatever the photo has.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from scipy import ndimage
 
-from inpaint_jax.inpainting import guides, patches
+from inpaint_jax.inpainting import guides, kernels, patches
 
 # No resolution has a shorter side below this: too few patches would be known
 # to copy from (with 32 the error grew by a fifth on 12 crops of 256 pixels).
@@ -80,7 +79,8 @@ def _guess(levels: list[Level], guide: guides.Guide) -> np.ndarray:
   """Returns the guess at the coarsest level, uint8 [h, w, 3]."""
   for number, level in enumerate(levels):
     if max(level.hole.shape) <= guides.SIZE or number == len(levels) - 1:
-      guess = guide(level.image, level.hole)
+      guess = guide(guides.to_floats(level.image), level.hole)
+      guess = guides.to_bytes(guess)
       for _ in levels[number + 1 :]:
         guess = _halve_all(guess)
       return guess
@@ -170,7 +170,7 @@ def _refine(
   return match
 
 
-@numba.njit(cache=True, nogil=True)
+@kernels.kernel
 def _halve_rows(
   image: np.ndarray,
   hole: np.ndarray,

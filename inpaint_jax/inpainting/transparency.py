@@ -16,7 +16,7 @@ _FEW = 0.2
 
 def fill_with_alpha(
   fill: Callable[
-    [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]
+    [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | None]
   ],
   pixels: np.ndarray,
   alpha: np.ndarray,
@@ -24,7 +24,7 @@ def fill_with_alpha(
   allowed: np.ndarray,
   *,
   wrap: bool = False,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
   """Returns pixels and alpha with their hole filled, and the origins.
 
   In the hole, alpha continues its surroundings: it is opaque where they are,

@@ -14,7 +14,7 @@ from scipy import ndimage
 # An image of up to this many pixels is one window.
 _WHOLE = 2 * 10**6
 # A hole in more pixels than this is cut, so that memory stays bounded.
-_LARGEST = 24 * 10**6
+_LARGEST = 6 * 10**6
 # Holes are told apart on a grid of cells of this side, in pixels.
 _CELL = 8
 # Holes of at most this side share windows with those of the same tile.
@@ -22,6 +22,8 @@ _TILE = 1024
 _SMALL = 256
 # The least and the most surroundings of a hole, in pixels on each side.
 _LEAST, _MOST = 64, 512
+# Side of a patch to copy, in pixels.
+_PATCH = 5
 
 Box = tuple[
   int, int, int, int
@@ -42,14 +44,15 @@ class Window(NamedTuple):
   inner: tuple[slice, slice]
 
 
-def find_windows(hole: np.ndarray) -> list[Window]:
+def find_windows(hole: np.ndarray, allowed: np.ndarray) -> list[Window]:
   """Returns windows that together hold all holes of an image.
 
   A hole may be in several windows: it is filled in the first, and known in the
-  others.
+  others. Each window holds something to copy, if there is anything.
 
   Args:
     hole: bool [H, W].
+    allowed: bool [H, W], what may be copied.
   """
   height, width = hole.shape
   if height * width <= _WHOLE:
@@ -68,24 +71,27 @@ def find_windows(hole: np.ndarray) -> list[Window]:
   for box in large:
     parts += _cut(box)
   parts += tiles.values()
-  return [_surround(box, height, width) for box in parts]
+  return [_surround(box, hole, allowed) for box in parts]
 
 
 def _find_boxes(hole: np.ndarray) -> list[Box]:
   """Returns the boxes of holes that lie apart, to the cell."""
-  cells = hole
-  for axis, length in enumerate(hole.shape):
+  rows, columns = (np.flatnonzero(hole.any(axis=axis)) for axis in (1, 0))
+  top, left = rows[0], columns[0]
+  cells = hole[top : rows[-1] + 1, left : columns[-1] + 1]
+  bottom, right = top + cells.shape[0], left + cells.shape[1]
+  for axis, length in enumerate(cells.shape):
     starts = np.arange(0, length, _CELL)
     cells = np.logical_or.reduceat(cells, starts, axis=axis)
   labels, _ = ndimage.label(cells, np.ones((3, 3), bool))
   return [
     (
-      rows.start * _CELL,
-      columns.start * _CELL,
-      min(rows.stop * _CELL, hole.shape[0]),
-      min(columns.stop * _CELL, hole.shape[1]),
+      int(top + ys.start * _CELL),
+      int(left + xs.start * _CELL),
+      int(min(top + ys.stop * _CELL, bottom)),
+      int(min(left + xs.stop * _CELL, right)),
     )
-    for rows, columns in ndimage.find_objects(labels)
+    for ys, xs in ndimage.find_objects(labels)
   ]
 
 
@@ -116,10 +122,38 @@ def _cut(box: Box) -> list[Box]:
   return [*_cut(halves[0]), *_cut(halves[1])]
 
 
-def _surround(box: Box, height: int, width: int) -> Window:
+def _surround(box: Box, hole: np.ndarray, allowed: np.ndarray) -> Window:
+  """Returns a box's window: with surroundings, and with enough to copy."""
   margin = min(max(_extent(box), _LEAST), _MOST)
-  return Window(
-    slice(max(box[0] - margin, 0), min(box[2] + margin, height)),
-    slice(max(box[1] - margin, 0), min(box[3] + margin, width)),
-    (slice(box[0], box[2]), slice(box[1], box[3])),
+  around = _grow(box, margin, hole.shape)
+  inner = slice(box[0], box[2]), slice(box[1], box[3])
+  found = allowed[around[0] : around[2], around[1] : around[3]]
+  if np.count_nonzero(found) < np.count_nonzero(hole[inner]):
+    around = _join(around, _find_nearest(box, allowed) or around)
+  return Window(slice(around[0], around[2]), slice(around[1], around[3]), inner)
+
+
+def _grow(box: Box, margin: int, shape: tuple[int, ...]) -> Box:
+  return (
+    max(box[0] - margin, 0),
+    max(box[1] - margin, 0),
+    min(box[2] + margin, shape[0]),
+    min(box[3] + margin, shape[1]),
   )
+
+
+def _find_nearest(box: Box, allowed: np.ndarray) -> Box | None:
+  """Returns a box around what may be copied nearest to another box."""
+  # Each patch holds one of these pixels.
+  rows, columns = np.nonzero(allowed[::_PATCH, ::_PATCH])
+  if not len(rows):
+    return None
+  rows, columns = rows * _PATCH, columns * _PATCH
+  distance = np.hypot(
+    np.maximum(np.maximum(box[0] - rows, rows - box[2]), 0),
+    np.maximum(np.maximum(box[1] - columns, columns - box[3]), 0),
+  )
+  nearest = np.argmin(distance)
+  row, column = int(rows[nearest]), int(columns[nearest])
+  at = row, column, row + 1, column + 1
+  return _grow(at, _MOST, allowed.shape)
