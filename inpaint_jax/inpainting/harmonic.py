@@ -75,10 +75,13 @@ def harmonic_fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
   grids = connect(hole)
   rows, columns = grids[0].rows, grids[0].columns
   flow = np.zeros((len(rows) + 1, image.shape[-1]), np.float32)
-  for side in SIDES:
-    which, y, x = _find_known(hole, rows, columns, side)
-    flow[which] += part[y, x]
-  part[rows, columns] = solve(grids, flow)
+  beside = [_find_known(hole, rows, columns, side) for side in SIDES]
+  # Beside their mean, known values that are all alike leave no error.
+  values = np.concatenate([part[y, x] for _, y, x in beside])
+  mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
+  for which, y, x in beside:
+    flow[which] += part[y, x] - mean
+  part[rows, columns] = solve(grids, flow) + mean
   return filled
 
 

@@ -352,10 +352,9 @@ def _grow(
     return hole, 0
   feather = int(min(feather, max(hole.shape)))
   wide = ndimage.maximum_filter(hole, 2 * feather + 1)
-  num_known = hole.size - np.count_nonzero(hole)
-  if 2 * np.count_nonzero(wide) > hole.size + hole.size - num_known:
+  if 2 * np.count_nonzero(~wide) < np.count_nonzero(~hole):
     distance = ndimage.distance_transform_cdt(~hole, 'chessboard')
-    feather = int(np.median(distance[~hole]))
+    feather = max(int(np.median(distance[~hole])) - 1, 1)
     wide = distance <= feather
   has_source = synthesis.has_source(allowed)
   if wide.all() or (has_source and not synthesis.has_source(allowed & ~wide)):

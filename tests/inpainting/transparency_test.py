@@ -22,8 +22,8 @@ def disc(dtype=np.uint8, soft=True):
   return pixels, alpha
 
 
-def grey(image, mask):
-  return np.full_like(image, 0.5)
+def keep(image, hole, allowed):
+  return image, None
 
 
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
@@ -35,7 +35,7 @@ def test_a_disc_with_a_mask_over_its_rim_stays_a_disc(dtype, soft, texture):
   hole[48:72, 88:112] = True
   picture = Picture(np.where(hole[..., None], 77, pixels).astype(dtype), alpha)
   result = photo_filling.fill_picture(
-    inference.Inpainter(grey, 32), picture, hole, texture=texture
+    inference.Inpainter(), picture, hole, texture=texture
   )
   opaque = np.iinfo(dtype).max
   np.testing.assert_array_equal(result.alpha[~hole], alpha[~hole])
@@ -60,9 +60,7 @@ def test_even_surroundings_go_on(level):
   alpha, hole = np.full((40, 50), level, np.uint8), np.zeros((40, 50), bool)
   hole[10:20, 10:20] = True
   alpha[hole] = 230
-  _, filled = transparency.fill_with_alpha(
-    lambda image, hole: image, pixels, alpha, hole
-  )
+  _, filled, _ = transparency.fill_with_alpha(keep, pixels, alpha, hole, ~hole)
   assert (filled == level).all()
 
 
@@ -70,11 +68,12 @@ def test_soft_alpha_goes_on_smoothly():
   alpha = np.tile(np.linspace(20, 230, 60).round().astype(np.uint8), (40, 1))
   hole = np.zeros(alpha.shape, bool)
   hole[10:30, 20:40] = True
-  _, filled = transparency.fill_with_alpha(
-    lambda image, hole: image,
+  _, filled, _ = transparency.fill_with_alpha(
+    keep,
     np.zeros((40, 60, 3), np.uint8),
     np.where(hole, 0, alpha).astype(np.uint8),
     hole,
+    ~hole,
   )
   assert np.abs(filled.astype(int) - alpha).max() <= 4
 
@@ -82,8 +81,8 @@ def test_soft_alpha_goes_on_smoothly():
 def test_nothing_that_is_visible_is_known():
   """What was there goes, and what is left is transparent."""
   pixels, alpha = disc()
-  result, filled = transparency.fill_with_alpha(
-    lambda image, hole: image, pixels, alpha, alpha > 0
+  result, filled, _ = transparency.fill_with_alpha(
+    keep, pixels, alpha, alpha > 0, alpha == 0
   )
   assert (filled == 0).all()
   np.testing.assert_array_equal(result, pixels)
@@ -94,12 +93,27 @@ def test_alpha_goes_on_across_the_border():
   alpha[:, 50:] = 0
   hole = np.zeros(alpha.shape, bool)
   hole[10:30, :5] = hole[10:30, 55:] = True
-  _, filled = transparency.fill_with_alpha(
-    lambda image, hole: image,
+  _, filled, _ = transparency.fill_with_alpha(
+    keep,
     np.zeros((40, 60, 3), np.uint8),
     np.where(hole, 0, alpha).astype(np.uint8),
     hole,
+    ~hole,
     wrap=True,
   )
   assert (filled[20, :3] == 255).all()
   assert (filled[20, 56:58] == 0).all()
+
+
+def test_what_is_transparent_is_not_copied():
+  pixels = np.random.RandomState(0).randint(0, 256, (80, 90, 4), np.uint8)
+  pixels[..., 3] = 255
+  pixels[:, :40, 3] = 0
+  hole = np.zeros((80, 90), bool)
+  hole[30:50, 60:80] = True
+  found = inference.Inpainter().explain(pixels, hole)
+  columns = found.origins[hole][:, 1]
+  assert columns.min() >= 40
+  np.testing.assert_array_equal(found.image[~hole], pixels[~hole])
+  assert (found.image[hole, 3] == 255).all()
+  assert (found.origins[~hole] == -1).all()
