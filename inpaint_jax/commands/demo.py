@@ -17,12 +17,14 @@ from absl import flags
 
 from inpaint_jax.system import command_line, errors
 
-_MODEL = flags.DEFINE_string(
-  'model',
+_GUIDE = flags.DEFINE_string(
+  'guide',
   '',
-  'The model that is chosen at first: the name of one that comes with the '
-  'package, the folder of a training run, a released file or its address.',
+  'The guide that is chosen at first, none unless given: the name of a model '
+  'that comes with the package, the folder of a training run, a released file '
+  'or its address.',
 )
+flags.DEFINE_alias('model', 'guide')
 _HOST = flags.DEFINE_string(
   'host',
   '127.0.0.1',
@@ -54,8 +56,8 @@ def main(argv: Sequence[str]) -> None:
   from inpaint_jax.system import devices
 
   devices.check_any()
-  sources = workers.list_sources(_MODEL.value)
-  pool = workers.Workers(sources, jax.local_devices())
+  guides = workers.list_guides(_GUIDE.value)
+  pool = workers.Workers(guides, jax.local_devices())
   limits = photo.Limits(
     max_bytes=int(_MAX_MEGABYTES.value * 1e6),
     max_pixels=int(_MAX_MEGAPIXELS.value * 1e6),

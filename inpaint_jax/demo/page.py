@@ -12,7 +12,13 @@ from typing import Any
 import gradio as gr
 
 from inpaint_jax.demo import examples
-from inpaint_jax.demo.photo import Limits, MASK_ALPHA, MASK_COLOUR
+from inpaint_jax.demo.photo import (
+  Limits,
+  MASK_ALPHA,
+  MASK_COLOUR,
+  MAX_RESULTS,
+  Photo,
+)
 from inpaint_jax.demo.sessions import Sessions
 from inpaint_jax.demo.workers import Workers
 from inpaint_jax.system import errors
@@ -21,9 +27,9 @@ TITLE = 'Inpaint a photo'
 _INTRO = """
 # Inpaint a photo
 
-Paint over what should go, and a neural network fills the hole from what is
-around it. It has learnt from landscapes: small things in sky, grass, water or
-rock go best. Expect little of it with faces, letters and buildings.
+Paint over what should go. The hole is filled with copies of other parts of the
+photo: grass with grass, rock with rock. What is nowhere else in the photo, such
+as half a face or a word, cannot be made up.
 """
 _HINT = """
 Brush, eraser and brush size are beside the photo; undo, redo, zoom and clear
@@ -32,6 +38,9 @@ above it. Paint a little beyond the outline of what should go.
 _PRIVACY = """
 The photo stays on the computer that runs this page and is deleted when you
 close the page. Pixels away from the painted places are those of your file.
+"""
+_GUIDE_INFO = """
+What guesses large shapes before parts are copied: a smooth surface, or a model.
 """
 _SHOW_RESULTS = """
 () => setTimeout(() => document.querySelector('#results').scrollIntoView(
@@ -122,28 +131,112 @@ class Page:
     note = photo.load_mask(self.sessions.find_upload(file), self.limits)
     return [None, photo.editor_value(), html.escape(note)]
 
-  @on_page(*[_SKIP] * 4)
-  def inpaint(
-    self, drawn: dict[str, Any] | None, model: str, request: gr.Request
+  @on_page(None, _SKIP)
+  def load_source(self, file: object, request: gr.Request) -> list[Any]:
+    """File of what may be copied -> file, note."""
+    return self._load_limit('source', file, request)
+
+  @on_page(None, _SKIP)
+  def load_avoid(self, file: object, request: gr.Request) -> list[Any]:
+    """File of what may not be copied -> file, note."""
+    return self._load_limit('avoid', file, request)
+
+  def _load_limit(
+    self, name: str, file: object, request: gr.Request
   ) -> list[Any]:
-    """What is in the editor, model -> results, slider, download, done."""
+    photo = self.sessions.get_photo(request.session_hash)
+    upload = self.sessions.find_upload(file)
+    return [None, html.escape(photo.load_limit(name, upload, self.limits))]
+
+  @on_page(_SKIP)
+  def drop_limits(self, request: gr.Request) -> list[Any]:
+    """-> note."""
+    photo = self.sessions.get_photo(request.session_hash)
+    return [photo.drop_limits()]
+
+  @on_page(*[_SKIP] * 6)
+  def inpaint(
+    self,
+    drawn: dict[str, Any] | None,
+    guide: str,
+    wrap: bool,
+    request: gr.Request,
+  ) -> list[Any]:
+    """What is in the editor, options -> what `_show` returns, number."""
+    return self._inpaint(drawn, guide, wrap, request, again=False)
+
+  @on_page(*[_SKIP] * 6)
+  def inpaint_again(
+    self,
+    drawn: dict[str, Any] | None,
+    guide: str,
+    wrap: bool,
+    request: gr.Request,
+  ) -> list[Any]:
+    """The same with another seed, beside the results that there are."""
+    return self._inpaint(drawn, guide, wrap, request, again=True)
+
+  def _inpaint(
+    self,
+    drawn: dict[str, Any] | None,
+    guide: str,
+    wrap: bool,
+    request: gr.Request,
+    *,
+    again: bool,
+  ) -> list[Any]:
     photo = self.sessions.get_photo(request.session_hash)
     files = (drawn or {}).get('layers') or []
     try:
       layers = [
         photo.read_layer(self.sessions.find_upload(file)) for file in files
       ]
-      result = photo.inpaint(layers, functools.partial(self.workers, model))
+      explain = functools.partial(self.workers, guide)
+      photo.inpaint(layers, explain, again=again, wrap=bool(wrap))
     except Exception:
       if not photo.folder.exists():
         raise errors.UserError('the photo was closed meanwhile') from None
       raise
-    return [
-      gr.update(visible=True),
-      (str(result.before), str(result.after)),
-      str(result.full),
-      html.escape(result.note),
-    ]
+    number = len(photo.results) - 1
+    return [*_show(photo, number, explained=False), number]
+
+  @on_page(*[_SKIP] * 5)
+  def show(
+    self, number: object, explained: bool, request: gr.Request
+  ) -> list[Any]:
+    """Number of a result, whether to explain it -> what `_show` returns.
+
+    Makes the files that the results still lack.
+    """
+    photo = self.sessions.get_photo(request.session_hash)
+    if not photo.results:
+      # Filling failed, and the page said why.
+      return [_SKIP] * 5
+    photo.finish()
+    return _show(photo, number, explained=bool(explained))
+
+  def choose(self, event: gr.SelectData) -> Any:
+    """-> number of the result that was clicked."""
+    return event.index
+
+
+def _show(photo: Photo, number: object, *, explained: bool) -> list[Any]:
+  """Returns values of results, slider, gallery, download and done."""
+  result = photo.get_result(number)
+  after = result.after
+  if explained and result.explained:
+    after = result.explained
+  several = [str(x.after) for x in photo.results]
+  return [
+    gr.update(visible=True),
+    (str(photo.before), str(after)),
+    gr.update(value=several, visible=len(several) > 1),
+    gr.update(
+      value=str(result.full) if result.full else None,
+      interactive=result.full is not None,
+    ),
+    html.escape(result.note),
+  ]
 
 
 def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
@@ -153,10 +246,14 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
     photo, example = _create_start(thumbnails)
     note = gr.HTML(elem_id='note', padding=False)
     with gr.Column(visible=False) as desk:
-      editor, mask, model, button = _create_desk(page.workers.models)
+      editor, mask, button = _create_desk()
+      guide, wrap, source, avoid, everywhere = _create_options(
+        page.workers.guides
+      )
     with gr.Column(visible=False, elem_id='results') as results:
-      slider, done, download = _create_results()
+      slider, gallery, done, explained, again, download = _create_results()
     gr.Markdown(_PRIVACY, elem_id='privacy')
+    number = gr.State(0)
 
     # Not preprocessed: Gradio would leave an empty file behind for each that is
     # loaded, and decode the editor's copies of the photo, which nobody needs.
@@ -164,13 +261,28 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
     photo.upload(page.load_photo, photo, opened, preprocess=False)
     example.click(page.load_photo, example, opened, preprocess=False)
     mask.upload(page.load_mask, mask, [mask, editor, note], preprocess=False)
-    button.click(
-      page.inpaint,
-      [editor, model],
-      [results, slider, download, done],
-      concurrency_limit=page.workers.count,
-      show_progress_on=slider,
-      preprocess=False,
+    source.upload(page.load_source, source, [source, note], preprocess=False)
+    avoid.upload(page.load_avoid, avoid, [avoid, note], preprocess=False)
+    everywhere.click(page.drop_limits, None, note)
+    shown = [results, slider, gallery, download, done]
+    for pressed, fill in (
+      (button, page.inpaint),
+      (again, page.inpaint_again),
+    ):
+      filled = pressed.click(
+        fill,
+        [editor, guide, wrap],
+        [*shown, number],
+        concurrency_limit=page.workers.count,
+        concurrency_id='inpaint',
+        show_progress_on=slider,
+        preprocess=False,
+      )
+      # The picture is there before the file to download.
+      filled.then(page.show, [number, explained], shown, show_progress='hidden')
+    explained.input(page.show, [number, explained], shown)
+    gallery.select(page.choose, None, number).then(
+      page.show, [number, explained], shown
     )
     done.change(None, js=_SHOW_RESULTS)
     # Makes the browser keep a request open for as long as the page is, by which
@@ -198,10 +310,8 @@ def _create_start(
   return photo, example
 
 
-def _create_desk(
-  models: Sequence[str],
-) -> tuple[gr.ImageEditor, gr.UploadButton, gr.Dropdown, gr.Button]:
-  """Creates the editor, and below it mask file, model and button."""
+def _create_desk() -> tuple[gr.ImageEditor, gr.UploadButton, gr.Button]:
+  """Creates the editor, and below it mask file and button."""
   paint = ('#{:02x}{:02x}{:02x}'.format(*MASK_COLOUR), MASK_ALPHA / 255)
   editor = gr.ImageEditor(
     label='Paint here',
@@ -222,17 +332,50 @@ def _create_desk(
     mask = gr.UploadButton(
       'Load a mask file', file_types=['image'], min_width=180, elem_id='mask'
     )
-    model = gr.Dropdown(
-      models, label='Model', show_label=False, container=False, min_width=220
-    )
     button = gr.Button(
       'Inpaint', variant='primary', min_width=220, elem_id='inpaint'
     )
-  return editor, mask, model, button
+  return editor, mask, button
 
 
-def _create_results() -> tuple[gr.ImageSlider, gr.HTML, gr.DownloadButton]:
-  """Creates the slider, what it says below, and the download."""
+def _create_options(
+  guides: Sequence[str],
+) -> tuple[
+  gr.Dropdown, gr.Checkbox, gr.UploadButton, gr.UploadButton, gr.Button
+]:
+  """Creates what few visitors need."""
+  with gr.Accordion('Options', open=False, elem_id='options'):
+    with gr.Row(equal_height=True):
+      source = gr.UploadButton(
+        'Copy only from here (mask file)',
+        file_types=['image'],
+        elem_id='source',
+      )
+      avoid = gr.UploadButton(
+        'Never copy from here (mask file)',
+        file_types=['image'],
+        elem_id='avoid',
+      )
+      everywhere = gr.Button('Copy from everywhere', elem_id='everywhere')
+    guide = gr.Dropdown(
+      guides, label='Guide', info=_GUIDE_INFO, elem_id='guide'
+    )
+    wrap = gr.Checkbox(
+      label='360-degree panorama: its left and right border meet',
+      elem_id='wrap',
+    )
+  return guide, wrap, source, avoid, everywhere
+
+
+def _create_results() -> tuple[
+  gr.ImageSlider,
+  gr.Gallery,
+  gr.HTML,
+  gr.Checkbox,
+  gr.Button,
+  gr.DownloadButton,
+]:
+  """Creates the slider, the results to choose from, and what is below."""
   slider = gr.ImageSlider(
     label='Before and after',
     buttons=['fullscreen'],
@@ -240,8 +383,24 @@ def _create_results() -> tuple[gr.ImageSlider, gr.HTML, gr.DownloadButton]:
     max_height=640,
     elem_id='slider',
   )
-  done = gr.HTML(elem_id='done', padding=False)
-  download = gr.DownloadButton(
-    'Download at full size', variant='primary', elem_id='download'
+  gallery = gr.Gallery(
+    label='Results to choose from',
+    columns=MAX_RESULTS,
+    rows=1,
+    height=150,
+    allow_preview=False,
+    interactive=False,
+    buttons=[],
+    visible=False,
+    elem_id='gallery',
   )
-  return slider, done, download
+  done = gr.HTML(elem_id='done', padding=False)
+  explained = gr.Checkbox(
+    label='Show where each part was copied from', elem_id='explained'
+  )
+  with gr.Row(equal_height=True):
+    again = gr.Button('Another result', elem_id='again')
+    download = gr.DownloadButton(
+      'Download at full size', variant='primary', elem_id='download'
+    )
+  return slider, gallery, done, explained, again, download

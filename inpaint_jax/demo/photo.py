@@ -6,18 +6,21 @@ canvas nor its encoders touch a pixel of the result.
 """
 
 from collections.abc import Callable, Sequence
+import dataclasses
 import pathlib
 import secrets
 import shutil
+import threading
 import time
-from typing import NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import PIL.Image
 import scipy.ndimage
 
 from inpaint_jax.demo import examples
-from inpaint_jax.inpainting import photo_filling
+from inpaint_jax.inpainting import explanation, photo_filling
+from inpaint_jax.inpainting.inpainter import Filling
 from inpaint_jax.photos import mask_files, picture_files
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
@@ -29,7 +32,11 @@ SLIDER_SIDE = 1600
 MASK_COLOUR = (255, 0, 128)
 MASK_ALPHA = 160
 
-Inpaint = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# Results that are kept, to choose from.
+MAX_RESULTS = 6
+
+# Such as Inpainter.explain: (image, hole, **options) -> Filling.
+Explain = Callable[..., Filling]
 
 
 class Limits(TypedDict):
@@ -39,13 +46,25 @@ class Limits(TypedDict):
   max_pixels: int
 
 
-class Result(NamedTuple):
-  """Copies of a photo and its result for the screen, and the result."""
+@dataclasses.dataclass
+class Result:
+  """A result: copies for the screen, and what becomes of it.
 
-  before: pathlib.Path
+  Attributes:
+    folder: its own.
+    after: a copy for the screen.
+    note: a line on what was done.
+    filled: the picture and its origins, until they are written.
+    full: the file to download, once it is written.
+    explained: a picture of where each part is from, once it is drawn.
+  """
+
+  folder: pathlib.Path
   after: pathlib.Path
-  full: pathlib.Path
-  note: str  # A line on what was done.
+  note: str
+  filled: tuple[Picture, np.ndarray] | None
+  full: pathlib.Path | None = None
+  explained: pathlib.Path | None = None
 
 
 class Photo:
@@ -62,6 +81,13 @@ class Photo:
     self._size = self._editor_size = (0, 0)
     # The mask in `_mask` as it was put into the editor, bool [h, w].
     self._shown: np.ndarray | None = None
+    # What may be copied and what not: 'source' and 'avoid', to files of bool
+    # [H, W].
+    self._limits: dict[str, pathlib.Path] = {}
+    # All results, the newest last, and the seed of the next one.
+    self.results: list[Result] = []
+    self._seed = 0
+    self._lock = threading.Lock()
 
   def load(self, upload: pathlib.Path, limits: Limits) -> str:
     """Moves an uploaded photo here, and returns a line about it.
@@ -107,6 +133,32 @@ class Photo:
     line = f'{upload.name} is the mask: {hole.mean():.1%} of the photo.'
     return ' '.join([line, *notes])
 
+  def load_limit(self, name: str, upload: pathlib.Path, limits: Limits) -> str:
+    """Takes a mask file of what to copy, and returns a line about it.
+
+    Args:
+      name: 'source', if only what is white may be copied, or 'avoid', if that
+        may not be.
+      upload: the file.
+      limits: the most that it may have.
+    """
+    try:
+      marked, notes = photo_filling.read_limit(
+        name, upload, *self._size, name=upload.name, **limits
+      )
+    finally:
+      upload.unlink()
+    self._limits[name] = self.folder / f'{name}.npy'
+    np.save(self._limits[name], marked)
+    what = 'Only' if name == 'source' else 'Nothing of'
+    line = f'{what} the white of {upload.name} is copied, {marked.mean():.1%}.'
+    return ' '.join([line, *notes])
+
+  def drop_limits(self) -> str:
+    """Lets all of the photo be copied again, and returns a line about it."""
+    self._limits.clear()
+    return 'All of the photo may be copied.'
+
   def _show_mask(self, hole: np.ndarray) -> None:
     np.save(self._mask, hole)
     self._shown = _resize(hole, self._editor_size)
@@ -135,12 +187,22 @@ class Photo:
         'what was painted got lost on the way; load the photo again'
       ) from None
 
-  def inpaint(self, layers: Sequence[np.ndarray], inpainter: Inpaint) -> Result:
-    """Fills what was painted.
+  def inpaint(
+    self,
+    layers: Sequence[np.ndarray],
+    explain: Explain,
+    *,
+    again: bool = False,
+    **options: Any,
+  ) -> Result:
+    """Fills what is painted; `finish` makes the files that can wait.
 
     Args:
       layers: of the editor, bool [h, w].
-      inpainter: (pixels [H, W, 3], hole [H, W]) -> pixels.
+      explain: fills, such as Inpainter.explain.
+      again: whether this is another result beside those that there are; if not,
+        it takes their place.
+      **options: further arguments of `explain`.
     """
     picture = picture_files.read(self._file, name=self._name)
     hole = self.find_hole(layers)
@@ -153,24 +215,68 @@ class Photo:
         'all of the photo is painted, so there is nothing to fill it from; '
         'erase some of it'
       )
-    start = time.perf_counter()
-    filled = photo_filling.fill_picture(inpainter, picture, hole)
-    seconds = time.perf_counter() - start
-    folder = self._fresh_folder('result')
-    before, after = folder / 'before.jpg', folder / 'after.jpg'
-    size = _scale(self._size, min(1, SLIDER_SIDE / max(self._size)))
-    _write_copy(before, picture, size)
-    _write_copy(after, filled, size)
-    # No name is longer than file systems take, 255 bytes.
-    stem = pathlib.Path(self._name).stem.encode()[:240].decode(errors='ignore')
-    full = folder / f'{stem or "photo"}_inpainted.png'
-    lines = picture_files.write(full, filled)
-    height, width = hole.shape
-    note = (
-      f'{width} x {height} pixels, {hole.mean():.1%} of them filled in '
-      f'{seconds:.1f} s.'
-    )
-    return Result(before, after, full, ' '.join([note, *lines]))
+    limits = {name: np.load(path) for name, path in self._limits.items()}
+    with self._lock:
+      self._seed = self._seed + 1 if again else 0
+      start = time.perf_counter()
+      filled = photo_filling.explain_picture(
+        explain, picture, hole, **limits, seed=self._seed, **options
+      )
+      seconds = time.perf_counter() - start
+      self._drop_results(MAX_RESULTS - 1 if again else 0)
+      folder = self.folder / f'result_{secrets.token_hex(4)}'
+      folder.mkdir()
+      _write_copy(self.before, picture, self._slider_size())
+      _write_copy(folder / 'after.jpg', filled[0], self._slider_size())
+      height, width = hole.shape
+      note = (
+        f'{width} x {height} pixels, {hole.mean():.1%} of them filled in '
+        f'{seconds:.1f} s.'
+      )
+      if again:
+        note = f'Result {self._seed + 1}: {note}'
+      self.results.append(Result(folder, folder / 'after.jpg', note, filled))
+      return self.results[-1]
+
+  @property
+  def before(self) -> pathlib.Path:
+    """The copy of the photo beside those of the results."""
+    return self.folder / 'before.jpg'
+
+  def finish(self) -> None:
+    """Makes the files to download, and the pictures that explain them."""
+    with self._lock:
+      for result in self.results:
+        if result.filled is None:
+          continue
+        picture, origins = result.filled
+        # No name is longer than file systems take, 255 bytes.
+        stem = pathlib.Path(self._name).stem.encode()[:240]
+        name = stem.decode(errors='ignore') or 'photo'
+        full = result.folder / f'{name}_inpainted.png'
+        lines = picture_files.write(full, picture)
+        result.note = ' '.join([result.note, *lines])
+        drawn = explanation.draw_origins(picture.pixels, origins)
+        explained = result.folder / 'explained.jpg'
+        _write_copy(explained, Picture(drawn), self._slider_size())
+        result.full, result.explained = full, explained
+        result.filled = None
+
+  def get_result(self, number: object) -> Result:
+    """Returns a result by its place in `results`."""
+    if not isinstance(number, int) or not 0 <= number < len(self.results):
+      raise errors.UserError('there is no such result; press Inpaint')
+    return self.results[number]
+
+  def _drop_results(self, kept: int) -> None:
+    """Deletes all but the newest results."""
+    first = max(0, len(self.results) - kept)
+    for old in self.results[:first]:
+      shutil.rmtree(old.folder, ignore_errors=True)
+    del self.results[:first]
+
+  def _slider_size(self) -> tuple[int, int]:
+    return _scale(self._size, min(1, SLIDER_SIDE / max(self._size)))
 
   def find_hole(self, layers: Sequence[np.ndarray]) -> np.ndarray:
     """Returns what is painted, bool [h, w] each, as bool [H, W].

@@ -1,4 +1,4 @@
-"""The models behind the page: one worker for each device."""
+"""What fills the photos of the page: one worker for each device."""
 
 from collections.abc import Callable, Mapping, Sequence
 import functools
@@ -13,82 +13,91 @@ from inpaint_jax import inference
 from inpaint_jax.release import zoo
 from inpaint_jax.system import errors
 
-# An Inpainter, as it is called for one image: (pixels, hole) -> pixels.
-Inpaint = Callable[[np.ndarray, np.ndarray], Any]
+# Such as Inpainter.explain: (image, hole, **options) -> Filling.
+Explain = Callable[..., inference.Filling]
+
+# What a visitor reads for the guide 'none'.
+NO_MODEL = 'No model (fast)'
 
 
-def list_sources(named: str = '') -> dict[str, str]:
+def list_guides(named: str = '') -> dict[str, str]:
   """Returns what a visitor can choose, and what each name stands for.
 
   Args:
-    named: a model as inference.load takes it, to come first. The page shows
+    named: a guide as inference.load takes it, to come first. The page shows
       only the last part of a path or address.
   """
-  known = inference.list_models()
+  known = {NO_MODEL: 'none'} | {x: x for x in inference.list_models()}
   named = named or inference.DEFAULT_GUIDE
   last = re.split(r'[#?]', named)[0].rstrip('/').rpartition('/')[2]
-  short = named if named in known else last or named
-  return {short: named} | {name: name for name in known if name != short}
+  shown = {guide: name for name, guide in known.items()}
+  first = {shown.get(named, last or named): named}
+  return first | {k: v for k, v in known.items() if k not in first}
 
 
-def load_onto(source: str, device: jax.Device) -> Inpaint:
-  """Returns an inpainter that works on a device; see inference.load."""
+def load_onto(guide: str, device: jax.Device) -> Explain:
+  """Returns what fills on a device, once it is ready; see inference.load."""
   # ONNX Runtime takes no device from JAX.
-  if device == jax.local_devices()[0] or source.endswith('.onnx'):
-    return inference.load(source)
-  model = zoo.load(source, jax.sharding.SingleDeviceSharding(device))
-  size = model.config.data.image_size
-  return inference.Inpainter(inference.create_fill(model), size)
+  is_first = device == jax.local_devices()[0]
+  if is_first or guide == 'none' or guide.endswith('.onnx'):
+    inpainter = inference.load(guide)
+  else:
+    model = zoo.load(guide, jax.sharding.SingleDeviceSharding(device))
+    inpainter = inference.Inpainter(inference.create_fill(model))
+  # No visitor waits for what is compiled the first time.
+  hole = np.zeros((128, 128), bool)
+  hole[48:80, 48:80] = True
+  inpainter(np.zeros((128, 128, 3), np.uint8), hole)
+  return inpainter.explain
 
 
 class Workers:
   """Fills images, as many at once as there are devices.
 
-  Each device has models of its own, loaded as they are asked for.
+  Each device has guides of its own, loaded as they are asked for.
   """
 
   def __init__(
     self,
-    sources: Mapping[str, str],
+    guides: Mapping[str, str],
     devices: Sequence[Any],
-    load: Callable[[str, Any], Inpaint] = load_onto,
+    load: Callable[[str, Any], Explain] = load_onto,
   ):
-    """Loads the first of the models onto the first device.
+    """Loads the first of the guides onto the first device.
 
     What is wrong with it is raised here, not as the page is used.
 
     Args:
-      sources: from what a visitor chooses to what is loaded; the first is
-        chosen until then.
+      guides: from what a visitor chooses to what is loaded; the first is chosen
+        until then.
       devices: where.
-      load: (source, device) -> inpainter.
+      load: (guide, device) -> what fills.
     """
-    self.models = list(sources)
+    self.guides = list(guides)
     self.count = len(devices)
-    self._sources = sources
+    self._sources = guides
     # A device serves one thread at a time, so nothing is loaded twice.
     self._load = functools.cache(load)
     self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
     for device in devices:
       self._free.put(device)
-    self._load(next(iter(sources.values())), devices[0])
+    self._load(next(iter(guides.values())), devices[0])
 
   def __call__(
-    self, model: str, pixels: np.ndarray, hole: np.ndarray
-  ) -> np.ndarray:
+    self, guide: str, image: np.ndarray, hole: np.ndarray, **options: Any
+  ) -> inference.Filling:
     """Fills an image; waits while all devices are at work.
 
     Args:
-      model: one of the keys of `sources`.
-      pixels: uint8 or uint16 [H, W, 3].
-      hole: bool [H, W].
+      guide: one of the keys of `guides`.
+      image, hole, **options: as Inpainter.explain takes them.
 
     Raises:
-      errors.UserError: there is no such model, or what the inpainter raises.
+      errors.UserError: there is no such guide, or what the inpainter raises.
     """
-    source = errors.choose(self._sources, model, 'model')
+    source = errors.choose(self._sources, guide, 'guide')
     device = self._free.get()
     try:
-      return self._load(source, device)(pixels, hole)
+      return self._load(source, device)(image, hole, **options)
     finally:
       self._free.put(device)

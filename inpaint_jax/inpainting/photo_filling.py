@@ -147,7 +147,7 @@ def prepare_job(
 
 
 def read_limit(
-  name: str,
+  which: str,
   file: reading.Source,
   height: int,
   width: int,
@@ -156,8 +156,8 @@ def read_limit(
   """Returns what a mask file of `source` or `avoid` marks, and lines.
 
   Args:
-    name: 'source' or 'avoid'.
-    file: see mask_files.read.
+    which: 'source' or 'avoid'.
+    file: of a mask, see mask_files.read.
     height, width: of the photo.
     **options: `name` and limits, as in mask_files.read.
 
@@ -166,10 +166,11 @@ def read_limit(
   """
   marked, lines = mask_files.read(file, height, width, **options)
   if not marked.any():
-    what = 'to copy from' if name == 'source' else 'not to copy from'
+    may = 'may' if which == 'source' else 'may not'
     shown = options.get('name') or reading.path_of(file)
     raise errors.UserError(
-      f'{name}={shown} marks nothing; paint it white where the photo is {what}'
+      f'{which}={shown} marks nothing; paint it white where pixels {may} be '
+      'copied'
     )
   return marked, lines
 

@@ -98,7 +98,7 @@ class Demo:
 
 
 @pytest.fixture(scope='session')
-def demo(trained, tmp_path_factory):
+def demo(tmp_path_factory):
   """The page with the limits 1 megabyte and 1 megapixel."""
   pytest.importorskip('gradio', reason='needs the extra [demo]')
   folder = tmp_path_factory.mktemp('demo')
@@ -106,9 +106,7 @@ def demo(trained, tmp_path_factory):
   cached = folder / '.gradio' / 'cached_examples' / 'secret'
   cached.parent.mkdir(parents=True)
   cached.write_text('secret')
-  demo = Demo(
-    folder, f'--model={trained}', '--max_megabytes=1', '--max_megapixels=1'
-  )
+  demo = Demo(folder, '--max_megabytes=1', '--max_megapixels=1')
   yield demo
   written = demo.stop()
   assert demo.process.returncode == 0, written

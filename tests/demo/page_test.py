@@ -93,10 +93,14 @@ class Visit:
     self.page.locator(f'#editor button[aria-label="{name}"]').click()
 
   def inpaint(self):
-    """Presses the button and returns the pixels of the download."""
+    """Presses the button and returns the pixels of the result."""
     self.page.click('#inpaint')
     self.page.wait_for_selector('#slider img', state='visible')
     self.page.wait_for_selector('#done:has-text("filled")')
+    return self.download()
+
+  def download(self):
+    """Returns the pixels of the file to download."""
     with self.page.expect_download() as download:
       self.page.click('#download')
     assert download.value.suggested_filename == 'photo_inpainted.png'
@@ -157,6 +161,37 @@ def test_paint_undo_erase_inpaint_compare_download(visit):
   assert slider.count() == 2
   for i in range(2):
     assert slider.nth(i).evaluate('image => image.naturalWidth') == 400
+
+
+@pytest.mark.slow
+def test_other_results_and_where_they_are_from(visit):
+  pixels = noise(300, 400)
+  visit.open_photo(pixels)
+  mask = np.zeros((300, 400), np.uint8)
+  mask[100:140, 200:260] = 255
+  visit.load('mask.png', encode(mask), '#mask')
+  visit.page.wait_for_selector('text=mask.png is the mask')
+  visit.page.click('#options button')
+  visit.load('left.png', encode(np.roll(mask, -150, axis=1)), '#source')
+  visit.page.wait_for_selector('text=Only the white of left.png is copied')
+  first = visit.inpaint()
+  box = np.s_[100:140, 200:260]
+  visit.page.click('#everywhere')
+  visit.page.wait_for_selector('text=All of the photo may be copied')
+  visit.page.click('#again')
+  visit.page.wait_for_selector('#done:has-text("Result 2")')
+  second = visit.download()
+  assert (first[box] != second[box]).any()
+  slider = visit.page.locator('#slider img').nth(1)
+  shown = slider.get_attribute('src')
+  visit.page.check('#explained input')
+  visit.page.wait_for_selector('#slider img[src*="explained.jpg"]')
+  visit.page.uncheck('#explained input')
+  visit.page.wait_for_selector('#slider img[src*="after.jpg"]')
+  assert slider.get_attribute('src') == shown
+  visit.page.locator('#gallery button.thumbnail-item').nth(0).click()
+  visit.page.wait_for_selector('#done:not(:has-text("Result 2"))')
+  np.testing.assert_array_equal(visit.download(), first)
 
 
 @pytest.mark.slow

@@ -5,7 +5,14 @@ import PIL.Image
 import PIL.ImageCms
 import pytest
 
-from inpaint_jax.demo.photo import Limits, MASK_ALPHA, MASK_COLOUR, Photo
+from inpaint_jax.demo.photo import (
+  Limits,
+  MASK_ALPHA,
+  MASK_COLOUR,
+  MAX_RESULTS,
+  Photo,
+)
+from inpaint_jax.inpainting.inpainter import Filling
 from inpaint_jax.photos import picture_files
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
@@ -19,9 +26,22 @@ def paint(height, width, rows, columns):
   return layer
 
 
-def invert(pixels, hole):
-  """Stands in for a model: what it fills can be told from all else."""
-  return np.where(hole[..., None], np.iinfo(pixels.dtype).max - pixels, pixels)
+def invert(image, hole, seed, **options):
+  """Fills a hole so that it can be told from all else, alpha with opaque."""
+  largest = np.iinfo(image.dtype).max
+  filled = image.copy()
+  filled[hole, :3] = largest - image[hole, :3]
+  filled[hole, 3:] = largest
+  origins = np.full((*hole.shape, 2), -1, np.int32)
+  origins[hole] = 0
+  return Filling(filled, origins)
+
+
+def inpaint(photo, layers):
+  """Fills a photo; returns the result with all its files."""
+  result = photo.inpaint(layers, invert)
+  photo.finish()
+  return result
 
 
 @pytest.fixture
@@ -43,7 +63,7 @@ def test_the_result_has_the_full_size_and_all_known_pixels(load):
   with PIL.Image.open(photo.editor_value()['background']) as copy:
     assert copy.size == (1024, 512)
   layer = paint(512, 1024, slice(100, 200), slice(300, 500))
-  result = photo.inpaint([layer], invert)
+  result = inpaint(photo, [layer])
   filled = picture_files.read(result.full).pixels
   assert filled.shape == pixels.shape
   rows, columns = np.nonzero((filled != pixels).any(axis=2))
@@ -54,7 +74,7 @@ def test_the_result_has_the_full_size_and_all_known_pixels(load):
     atol=2,
   )
   assert result.full.name == 'photo_inpainted.png'
-  for path in (result.before, result.after):
+  for path in (photo.before, result.after, result.explained):
     with PIL.Image.open(path) as copy:
       assert copy.size == (1600, 800)
 
@@ -62,7 +82,7 @@ def test_the_result_has_the_full_size_and_all_known_pixels(load):
 def test_the_name_of_the_result_is_cut_to_what_a_file_system_takes(load):
   photo, _ = load(encode(noise(20, 30)), '\xe9' * 125 + '.png')
   layer = paint(683, 1024, slice(100, 200), slice(300, 500))
-  name = photo.inpaint([layer], invert).full.name
+  name = inpaint(photo, [layer]).full.name
   assert name == '\xe9' * 120 + '_inpainted.png'
 
 
@@ -75,7 +95,7 @@ def test_16_bits_stay(load, tmp_path):
   assert '16 bits' in note
   # The editor's copy has 1024 pixels on the longer side.
   layer = paint(683, 1024, slice(200, 300), slice(400, 500))
-  result = photo.inpaint([layer], invert)
+  result = inpaint(photo, [layer])
   filled = picture_files.read(result.full).pixels
   hole = photo.find_hole([layer])[..., None]
   np.testing.assert_array_equal(filled, np.where(hole, 65535 - pixels, pixels))
@@ -91,7 +111,7 @@ def test_orientation_profile_and_exif_survive(load):
   photo, note = load(content, 'turned.jpg')
   assert '48 x 64' in note
   layer = paint(1024, 768, slice(100, 200), slice(100, 200))
-  result = photo.inpaint([layer], invert)
+  result = inpaint(photo, [layer])
   with PIL.Image.open(result.full) as image:
     assert image.size == (48, 64)
     assert image.info['icc_profile'] == icc
@@ -148,12 +168,10 @@ def test_a_thin_line_of_a_mask_is_shown_and_can_be_erased(load, tmp_path):
 def test_transparent_pixels_are_marked_and_become_opaque(load):
   pixels = np.dstack([noise(40, 60), np.full((40, 60), 255, np.uint8)])
   pixels[5:15, 5:25, 3] = 0
-  # The soft rim that an eraser leaves.
-  pixels[5:15, 25, 3] = 200
   photo, note = load(encode(pixels))
   assert 'transparent' in note
   layer = photo.read_layer(photo.editor_value()['layers'][0])
-  result = photo.inpaint([layer], invert)
+  result = inpaint(photo, [layer])
   with PIL.Image.open(result.full) as image:
     filled = np.asarray(image.convert('RGBA'))
   assert (filled[..., 3] == 255).all()
@@ -206,16 +224,74 @@ def test_a_layer_has_the_size_of_the_copy(load, tmp_path):
 def test_nothing_and_everything_painted(load):
   photo, _ = load(encode(noise(30, 40)))
   with pytest.raises(errors.UserError, match='nothing is painted'):
-    photo.inpaint([], invert)
+    inpaint(photo, [])
   with pytest.raises(errors.UserError, match='all of the photo is painted'):
-    photo.inpaint([np.ones((768, 1024), bool)], invert)
+    inpaint(photo, [np.ones((768, 1024), bool)])
 
 
-def test_a_second_result_has_another_address(load):
+@pytest.fixture
+def explain():
+  """Fills, and remembers the options."""
+
+  def explain(image, hole, **options):
+    explain.calls.append(options)
+    return invert(image, hole, **options)
+
+  explain.calls = []
+  return explain
+
+
+def test_results_to_choose_from(load, explain):
   photo, _ = load(encode(noise(30, 40)))
   layer = paint(768, 1024, slice(100, 300), slice(100, 300))
-  first = photo.inpaint([layer], invert)
-  second = photo.inpaint([layer], invert)
-  assert first.after != second.after
-  assert not first.full.exists()
-  assert second.full.exists()
+  first = photo.inpaint([layer], explain, wrap=True)
+  assert first.after.exists()
+  assert not first.full
+  for _ in range(MAX_RESULTS):
+    last = photo.inpaint([layer], explain, again=True)
+  photo.finish()
+  seeds = [options.pop('seed') for options in explain.calls]
+  assert seeds == list(range(MAX_RESULTS + 1))
+  assert explain.calls[:2] == [{'wrap': True}, {}]
+  assert 'Result 7: 40 x 30 pixels' in last.note
+  # The oldest made room.
+  assert not first.after.exists()
+  assert photo.get_result(MAX_RESULTS - 1) is last
+  assert len({x.after for x in photo.results}) == MAX_RESULTS
+  for result in photo.results:
+    assert result.full.exists()
+    assert result.explained.exists()
+  for number in (-1, MAX_RESULTS, None, '0'):
+    with pytest.raises(errors.UserError, match='no such result'):
+      photo.get_result(number)
+  # A new beginning.
+  only = photo.inpaint([layer], explain)
+  assert photo.results == [only]
+  assert explain.calls[-1] == {'seed': 0}
+  assert not last.full.exists()
+
+
+def test_what_is_copied_and_what_is_not(load, explain, tmp_path):
+  photo, _ = load(encode(noise(30, 40)))
+  layer = paint(768, 1024, slice(100, 300), slice(100, 300))
+  mask = np.zeros((60, 80), np.uint8)
+  mask[:30] = 255
+  for name, line in (
+    ('source', 'Only the white of source.png is copied, 50.0%.'),
+    ('avoid', 'Nothing of the white of avoid.png is copied, 50.0%.'),
+  ):
+    upload = put_upload(tmp_path, f'{name}.png', encode(mask))
+    assert photo.load_limit(name, upload, LIMITS) == line
+    assert not upload.exists()
+    mask = 255 - mask
+  photo.inpaint([layer], explain)
+  options = explain.calls[-1]
+  top = np.arange(30)[:, None] < 15
+  np.testing.assert_array_equal(options['source'], top.repeat(40, axis=1))
+  np.testing.assert_array_equal(options['avoid'], ~options['source'])
+  upload = put_upload(tmp_path, 'x.png', encode(mask[1:30]))
+  with pytest.raises(errors.UserError, match=r'the mask x\.png 80x29; bring'):
+    photo.load_limit('source', upload, LIMITS)
+  photo.drop_limits()
+  photo.inpaint([layer], explain)
+  assert explain.calls[-1] == {'seed': 0}

@@ -1,7 +1,8 @@
-"""Which model fills a picture, and where."""
+"""Which guide fills an image, and where."""
 
 import threading
 
+import jax
 import numpy as np
 import pytest
 
@@ -18,16 +19,17 @@ def test_each_device_works_on_one_picture_at_a_time():
   def load(source, device):
     loaded.append((source, device))
 
-    def inpaint(pixels, hole):
+    def explain(image, hole, **options):
+      assert options == {'seed': 1}
       with lock:
         busy[device] += 1
         most.append(busy[device])
       together.wait()
       with lock:
         busy[device] -= 1
-      return pixels + 1
+      return inference.Filling(image + 1, None)
 
-    return inpaint
+    return explain
 
   pool = workers.Workers({'model': 'the source'}, ['one', 'two'], load)
   # The first, before it is asked for.
@@ -37,7 +39,9 @@ def test_each_device_works_on_one_picture_at_a_time():
   results = []
   threads = [
     threading.Thread(
-      target=lambda: results.append(pool('model', zeros, zeros[..., 0] > 0))
+      target=lambda: results.append(
+        pool('model', zeros, zeros[..., 0] > 0, seed=1)
+      )
     )
     for _ in range(6)
   ]
@@ -54,7 +58,26 @@ def test_each_device_works_on_one_picture_at_a_time():
 
 def test_the_page_shows_the_last_part_of_a_models_path(monkeypatch):
   monkeypatch.setattr(inference, 'list_models', lambda: ['a', 'b'])
-  assert workers.list_sources('b') == {'b': 'b', 'a': 'a'}
-  assert list(workers.list_sources('/home/me/runs/unet/')) == ['unet', 'a', 'b']
+  none = {workers.NO_MODEL: 'none'}
+  models = {'a': 'a', 'b': 'b'}
+  for named, wanted in (
+    ('', none | models),
+    ('none', none | models),
+    ('b', {'b': 'b'} | none | models),
+    ('/home/me/runs/unet/', {'unet': '/home/me/runs/unet/'} | none | models),
+  ):
+    guides = workers.list_guides(named)
+    assert guides == wanted
+    assert list(guides) == list(wanted)
   address = 'https://example.com/nets/c.safetensors?x=1#sha256=00'
-  assert workers.list_sources(address)['c.safetensors'] == address
+  assert workers.list_guides(address)['c.safetensors'] == address
+
+
+def test_what_is_loaded_fills():
+  explain = workers.load_onto('none', jax.local_devices()[0])
+  image = np.random.default_rng(0).integers(0, 256, (60, 70, 3), np.uint8)
+  hole = np.zeros((60, 70), bool)
+  hole[20:30, 20:30] = True
+  filling = explain(image, hole, seed=2)
+  np.testing.assert_array_equal(filling.image[~hole], image[~hole])
+  assert (filling.origins[hole] >= 0).all()
