@@ -201,17 +201,29 @@ class Page:
     return [*_show(photo, number, explained=False), number]
 
   @on_page(*[_SKIP] * 5)
-  def show(
+  def finish(
     self, number: object, explained: bool, request: gr.Request
   ) -> list[Any]:
-    """Number of a result, whether to explain it -> what `_show` returns.
-
-    Makes the files that the results still lack.
-    """
+    """As `show`, of a result that is to be seen already."""
     photo = self.sessions.get_photo(request.session_hash)
     if not photo.results:
       # Filling failed, and the page said why.
       return [_SKIP] * 5
+    shown = self._show_finished(photo, number, explained)
+    # The visitor may have moved the slider meanwhile.
+    return shown if explained else [*[_SKIP] * 3, *shown[3:]]
+
+  @on_page(*[_SKIP] * 5)
+  def show(
+    self, number: object, explained: bool, request: gr.Request
+  ) -> list[Any]:
+    """Number of a result, whether to explain it -> what `_show` returns."""
+    photo = self.sessions.get_photo(request.session_hash)
+    return self._show_finished(photo, number, explained)
+
+  def _show_finished(
+    self, photo: Photo, number: object, explained: bool
+  ) -> list[Any]:
     photo.finish()
     return _show(photo, number, explained=bool(explained))
 
@@ -223,13 +235,14 @@ class Page:
 def _show(photo: Photo, number: object, *, explained: bool) -> list[Any]:
   """Returns values of results, slider, gallery, download and done."""
   result = photo.get_result(number)
-  after = result.after
+  # All of an explanation is to be seen, and the result beside it.
+  pair, position = (photo.before, result.after), 50
   if explained and result.explained:
-    after = result.explained
+    pair, position = (result.after, result.explained), 0
   several = [str(x.after) for x in photo.results]
   return [
     gr.update(visible=True),
-    (str(photo.before), str(after)),
+    gr.update(value=tuple(map(str, pair)), slider_position=position),
     gr.update(value=several, visible=len(several) > 1),
     gr.update(
       value=str(result.full) if result.full else None,
@@ -279,7 +292,9 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
         preprocess=False,
       )
       # The picture is there before the file to download.
-      filled.then(page.show, [number, explained], shown, show_progress='hidden')
+      filled.then(
+        page.finish, [number, explained], shown, show_progress='hidden'
+      )
     explained.input(page.show, [number, explained], shown)
     gallery.select(page.choose, None, number).then(
       page.show, [number, explained], shown
@@ -386,8 +401,10 @@ def _create_results() -> tuple[
   gallery = gr.Gallery(
     label='Results to choose from',
     columns=MAX_RESULTS,
-    rows=1,
-    height=150,
+    fit_columns=False,
+    height=130,
+    object_fit='contain',
+    show_label=False,
     allow_preview=False,
     interactive=False,
     buttons=[],

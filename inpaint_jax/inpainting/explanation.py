@@ -26,8 +26,8 @@ _COLOURS = (
 # and parts smaller than that join others: in shares of the longer side, and of
 # all that was copied.
 _REACH, _LEAST = 0.02, 0.02
-# How bright the rest of the image is, and how strong the colours are.
-_DIM, _TINT = 0.45, 0.4
+# How bright the rest of the image is, above black, and how strong the colours.
+_DIM, _TINT = 0.4, 0.4
 
 
 def draw_origins(image: np.ndarray, origins: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ def draw_origins(image: np.ndarray, origins: np.ndarray) -> np.ndarray:
   parts = _join_nearest(cores, copied)
   colours = np.array([(0, 0, 0), *_COLOURS], np.float32)
   grey = image @ np.array([0.299, 0.587, 0.114], np.float32)
-  result = np.repeat(_DIM * grey[..., None], 3, axis=2)
+  result = np.repeat(20 + _DIM * grey[..., None], 3, axis=2)
   thick = max(1, round(max(copied.shape) / 500))
   # What was copied lies above what it was copied from.
   for labels in (np.where(copied, 0, places), parts):
