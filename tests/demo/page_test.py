@@ -187,7 +187,7 @@ def test_other_results_and_where_they_are_from(visit):
   visit.page.check('#explained input')
   visit.page.wait_for_selector('#slider img[src*="explained.jpg"]')
   visit.page.uncheck('#explained input')
-  visit.page.wait_for_selector('#slider img[src*="after.jpg"]')
+  visit.page.wait_for_selector('#slider img[src*="before.jpg"]')
   assert slider.get_attribute('src') == shown
   visit.page.locator('#gallery button.thumbnail-item').nth(0).click()
   visit.page.wait_for_selector('#done:not(:has-text("Result 2"))')
