@@ -21,6 +21,8 @@ from inpaint_jax.inpainting import guides, kernels, patches
 # No resolution has a shorter side below this: too few patches would be known
 # to copy from (with 32 the error grew by a fifth on 12 crops of 256 pixels).
 _SHORTEST = 48
+# Of the coarsest resolution, where a hole is deeper than patches reach.
+_LEAST_ROUNDS = 7
 
 
 class Level(NamedTuple):
@@ -160,6 +162,9 @@ def _refine(
   patches.compute_features(current, features, np.ones_like(hole))
   grown = ndimage.maximum_filter(hole, 3)
   rounds = 1 + 2 * number
+  if coarse is None and depth.max() > patches.RADIUS:
+    # Pixels that no patch with known pixels reaches have only the guess yet.
+    rounds = max(rounds, _LEAST_ROUNDS)
   for turn in range(rounds):
     key = seed * 1009 + number * 101 + turn * 17
     passes = min(7, 1 + number) if coarse is not None or turn else 8

@@ -1,0 +1,114 @@
+"""copying.py: copies without a seam."""
+
+import numpy as np
+import pytest
+
+from inpaint_jax.inpainting import copying
+
+
+def _box(shape, rows, columns):
+  hole = np.zeros(shape, bool)
+  hole[slice(*rows), slice(*columns)] = True
+  return hole
+
+
+def _plane(height, width, dtype):
+  y, x = np.mgrid[:height, :width]
+  colours = [2 * y + x, y + 50, 250 - x - y]
+  return (np.stack(colours, 2) * (np.iinfo(dtype).max // 255 // 2)).astype(
+    dtype
+  )
+
+
+def _shifted(hole, rows, columns):
+  """Origins so many rows and columns away."""
+  origins = np.full((*hole.shape, 2), -1, np.int32)
+  y, x = np.nonzero(hole)
+  origins[y, x] = np.stack([y + rows, x + columns], axis=1)
+  return origins
+
+
+HOLES = {
+  'in the middle': _box((60, 70), (20, 35), (30, 50)),
+  'in a corner': _box((60, 70), (0, 15), (0, 20)),
+  'at the right': _box((60, 70), (20, 40), (55, 70)),
+}
+
+
+def _origins(hole):
+  y, x = np.nonzero(hole)
+  return _shifted(
+    hole, 30 if y.min() < 20 else -18, 25 if x.min() < 20 else -25
+  )
+
+
+@pytest.mark.parametrize('name', HOLES)
+def test_a_gradient_goes_on_without_a_step(name):
+  """Copies from where it is darker; of 16 bits, without steps of 8."""
+  image, hole = _plane(60, 70, np.uint16), HOLES[name]
+  marred = np.where(hole[..., None], 9, image).astype(np.uint16)
+  result = copying.copy(marred, hole, ~hole, _origins(hole))
+  assert result.dtype == np.uint16
+  np.testing.assert_array_equal(result[~hole], image[~hole])
+  # The solver's error is below half a level of 8 bits.
+  assert np.abs(result.astype(int) - image).max() < 128
+  for axis in (0, 1):
+    steps, usual = (np.diff(x.astype(int), axis=axis) for x in (result, image))
+    assert np.abs(steps - usual).max() < 64
+
+
+@pytest.mark.parametrize('name', HOLES)
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_nothing_in_the_hole_is_read(name, dtype):
+  """Also where origins lie beside the hole, and at the image's edges."""
+  random, hole = np.random.RandomState(0), HOLES[name]
+  most = np.iinfo(dtype).max
+  image = random.randint(0, most + 1, (60, 70, 3)).astype(dtype)
+  y, x = np.nonzero(~hole)
+  origins = np.full((60, 70, 2), -1, np.int32)
+  places = random.randint(0, len(y), np.count_nonzero(hole))
+  origins[hole] = np.stack([y[places], x[places]], axis=1)
+  other = np.where(hole[..., None], most - image, image).astype(dtype)
+  ours, theirs = (
+    copying.copy(one, hole, ~hole, origins) for one in (image, other)
+  )
+  np.testing.assert_array_equal(ours, theirs)
+  np.testing.assert_array_equal(ours[~hole], image[~hole])
+
+
+def test_copies_of_one_place_that_fit_stay_as_they_are():
+  tile = np.random.RandomState(0).randint(0, 256, (10, 10, 3), np.uint8)
+  image, hole = np.tile(tile, (6, 7, 1)), HOLES['in the middle']
+  marred = np.where(hole[..., None], 0, image).astype(np.uint8)
+  result = copying.copy(marred, hole, ~hole, _shifted(hole, -20, 20))
+  np.testing.assert_array_equal(result, image)
+
+
+def test_texture_is_kept():
+  image = np.random.RandomState(0).randint(90, 160, (60, 70, 3), np.uint8)
+  hole = HOLES['in the middle']
+  result = copying.copy(image, hole, ~hole, _shifted(hole, -20, 20))
+  assert result[hole].std() > 0.9 * image[~hole].std()
+
+
+def test_differences_to_what_may_not_be_copied_are_not_taken():
+  """Origins along the rim of something red."""
+  image = np.full((60, 70, 3), 100, np.uint8)
+  image[:, :10] = 255, 0, 0
+  hole = HOLES['in the middle']
+  allowed = ~hole
+  allowed[:, :10] = False
+  origins = np.full((60, 70, 2), -1, np.int32)
+  rows, columns = np.nonzero(hole)
+  origins[hole] = np.stack([rows, np.full_like(columns, 10)], axis=1)
+  result = copying.copy(image, hole, allowed, origins)
+  np.testing.assert_array_equal(result, image)
+
+
+def test_results_are_cut_off_at_the_range():
+  image = np.full((40, 40, 3), 250, np.uint8)
+  image[:, :20] = 0
+  image[::2, :20] = 255
+  hole = _box((40, 40), (10, 30), (25, 38))
+  result = copying.copy(image, hole, ~hole, _shifted(hole, 0, -22))
+  assert result[hole].max() == 255

@@ -1,0 +1,82 @@
+"""windows.py: the parts of an image in which its holes are filled."""
+
+import numpy as np
+import pytest
+
+from inpaint_jax.inpainting import windows
+
+
+def _holes(height, width, boxes):
+  hole = np.zeros((height, width), bool)
+  for top, left, bottom, right in boxes:
+    hole[top:bottom, left:right] = True
+  return hole
+
+
+def _specks(height, width, count):
+  random = np.random.RandomState(0)
+  places = random.randint(0, (height - 3, width - 3), (count, 2))
+  return _holes(height, width, [(y, x, y + 3, x + 3) for y, x in places])
+
+
+LARGE = {
+  'one': _holes(2000, 2500, [(900, 900, 1000, 1100)]),
+  'at corners': _holes(
+    2000, 2500, [(0, 0, 5, 9), (1995, 2490, 2000, 2500), (0, 2499, 1, 2500)]
+  ),
+  'across': _holes(2000, 2500, [(1000, 0, 1003, 2500)]),
+  'around': ~_holes(2000, 2500, [(300, 300, 1700, 2200)]),
+  'half': _holes(3000, 5000, [(0, 2500, 3000, 5000)]),
+  'specks': _specks(4000, 6000, 5000),
+  'rows': np.indices((1500, 1500))[0] % 2 == 0,
+}
+
+
+@pytest.mark.parametrize('name', LARGE)
+def test_all_holes_are_in_a_window_of_bounded_size(name):
+  hole = LARGE[name]
+  found, covered = windows.find_windows(hole, ~hole), np.zeros_like(hole)
+  for rows, columns, inner in found:
+    covered[inner] = True
+    for outer, part, length in zip(
+      (rows, columns), inner, hole.shape, strict=True
+    ):
+      assert 0 <= outer.start <= part.start < part.stop <= outer.stop <= length
+    size = (rows.stop - rows.start) * (columns.stop - columns.start)
+    assert size <= 16e6
+    # Something to copy.
+    assert not hole[rows, columns].all() or name == 'half'
+  assert covered[hole].all()
+
+
+def test_a_small_image_is_one_window():
+  hole = _holes(1200, 1600, [(5, 5, 6, 6), (900, 900, 950, 950)])
+  everything = slice(0, 1200), slice(0, 1600)
+  assert windows.find_windows(hole, ~hole) == [(*everything, everything)]
+
+
+def test_thousands_of_specks_are_few_windows():
+  hole = _specks(4000, 6000, 20000)
+  assert len(windows.find_windows(hole, ~hole)) <= 24
+
+
+def test_large_holes_far_apart_have_windows_of_their_own():
+  hole = _holes(4000, 6000, [(10, 10, 400, 500), (3000, 5000, 3400, 5500)])
+  found = windows.find_windows(hole, ~hole)
+  assert len(found) == 2
+  for rows, columns, _ in found:
+    assert rows.stop - rows.start <= 400 + 2 * 512
+    assert columns.stop - columns.start <= 500 + 2 * 512
+
+
+@pytest.mark.parametrize('side', [5, 40])
+def test_a_window_reaches_to_what_may_be_copied(side):
+  hole = _holes(3000, 3000, [(100, 100, 120, 130)])
+  allowed = _holes(3000, 3000, [(2003, 2501, 2003 + side, 2501 + side)])
+  (window,) = windows.find_windows(hole, allowed)
+  found = allowed[window.rows, window.columns]
+  assert np.count_nonzero(found) == side**2
+  assert window.rows.start == 100 - 64
+  # Nothing is to be had.
+  (window,) = windows.find_windows(hole, np.zeros_like(hole))
+  assert window.rows == slice(36, 184)
