@@ -58,20 +58,20 @@ def find_windows(hole: np.ndarray, allowed: np.ndarray) -> list[Window]:
   if height * width <= _WHOLE:
     everything = slice(0, height), slice(0, width)
     return [Window(*everything, everything)]
-  large: list[Box] = []
-  tiles: dict[tuple[int, int], Box] = {}
+  large: list[tuple[Box, int]] = []
+  tiles: dict[tuple[int, int], tuple[Box, int]] = {}
   for box in _find_boxes(hole):
     extent = _extent(box)
     if extent > _SMALL:
-      large.append(box)
+      large += [(part, extent) for part in _cut(box)]
     else:
       key = box[0] // _TILE, box[1] // _TILE
-      tiles[key] = _join(tiles.get(key, box), box)
-  parts = []
-  for box in large:
-    parts += _cut(box)
-  parts += tiles.values()
-  return [_surround(box, hole, allowed) for box in parts]
+      joined, most = tiles.get(key, (box, 0))
+      tiles[key] = _join(joined, box), max(most, extent)
+  return [
+    _surround(box, extent, hole, allowed)
+    for box, extent in [*large, *tiles.values()]
+  ]
 
 
 def _find_boxes(hole: np.ndarray) -> list[Box]:
@@ -122,9 +122,17 @@ def _cut(box: Box) -> list[Box]:
   return [*_cut(halves[0]), *_cut(halves[1])]
 
 
-def _surround(box: Box, hole: np.ndarray, allowed: np.ndarray) -> Window:
-  """Returns a box's window: with surroundings, and with enough to copy."""
-  margin = min(max(_extent(box), _LEAST), _MOST)
+def _surround(
+  box: Box, extent: int, hole: np.ndarray, allowed: np.ndarray
+) -> Window:
+  """Returns a box's window.
+
+  Args:
+    box: of one hole, or of several.
+    extent: of the largest one of them, which the surroundings are to match.
+    hole, allowed: see `find_windows`.
+  """
+  margin = min(max(extent, _LEAST), _MOST)
   around = _grow(box, margin, hole.shape)
   inner = slice(box[0], box[2]), slice(box[1], box[3])
   found = allowed[around[0] : around[2], around[1] : around[3]]
