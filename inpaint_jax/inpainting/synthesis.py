@@ -3,9 +3,10 @@
 Wexler et al., Space-Time Completion of Video, PAMI 29(3), 2007, with the
 search of `patches`, from coarse to fine: at each resolution, in turns, each
 patch that meets the hole looks for the known patch most like it, and each
-pixel of the hole becomes a mean of what its patches would copy. The coarsest
-resolution begins with a guess at the hole. The finest does not average: each
-pixel is a copy of one known pixel.
+pixel of the hole becomes a copy of the centre of its patch's match. The
+coarsest resolution begins with a guess at the hole. No resolution takes a
+mean of what all patches would copy, as Wexler's does: texture gets lost in it,
+and the next search then finds smooth patches.
 
 The window is 8 bits here; the copies are made of whatever the photo has.
 """
@@ -21,8 +22,13 @@ from inpaint_jax.inpainting import guides, kernels, patches
 # No resolution has a shorter side below this: too few patches would be known
 # to copy from (with 32 the error grew by a fifth on 12 crops of 256 pixels).
 _SHORTEST = 48
-# Of the coarsest resolution, where a hole is deeper than patches reach.
-_LEAST_ROUNDS = 7
+
+
+# Side of the square over which the first guess is blurred, in pixels, passes of
+# the search in it, and rounds that follow at that resolution beside the usual.
+_BLUR = 5
+_FIRST_PASSES = 8
+_MORE_ROUNDS = 3
 
 
 class Level(NamedTuple):
@@ -150,29 +156,37 @@ def _refine(
   source = patches.find_centres(allowed & ~hole)
   if not source.any():
     return None
-  depth = ndimage.distance_transform_cdt(hole, 'chessboard')
   match = patches.start(target, source, seed, coarse)
-  if coarse is None:
-    current = np.where(hole[..., None], guess, image)
-  else:
-    # From the pixels of this resolution, since those of the coarser one would
-    # be a blurred start.
-    current = patches.vote(image, hole, depth, target, match)
   features = np.empty((*hole.shape, patches.CHANNELS), np.uint8)
-  patches.compute_features(current, features, np.ones_like(hole))
+  everywhere = np.ones_like(hole)
+  if coarse is None:
+    # The guess is smooth, and would find the smoothest patches there are. So
+    # the first search compares blurred images.
+    guess = np.where(hole[..., None], guess, image)
+    guess = ndimage.uniform_filter(guess, (_BLUR, _BLUR, 1))
+    patches.compute_features(guess, features, everywhere)
+    key = seed * 1009 + number * 101 + 97
+    patches.search(features, hole, target, source, match, key, _FIRST_PASSES)
+  current = _copy(image, hole, match)
+  patches.compute_features(current, features, everywhere)
   grown = ndimage.maximum_filter(hole, 3)
-  rounds = 1 + 2 * number
-  if coarse is None and depth.max() > patches.RADIUS:
-    # Pixels that no patch with known pixels reaches have only the guess yet.
-    rounds = max(rounds, _LEAST_ROUNDS)
+  rounds = 1 + 2 * number + (_MORE_ROUNDS if coarse is None else 0)
   for turn in range(rounds):
     key = seed * 1009 + number * 101 + turn * 17
-    passes = min(7, 1 + number) if coarse is not None or turn else 8
+    passes = min(7, 1 + number)
     patches.search(features, hole, target, source, match, key, passes)
     if turn + 1 < rounds:
-      current = patches.vote(current, hole, depth, target, match)
+      current = _copy(image, hole, match)
       patches.compute_features(current, features, grown)
   return match
+
+
+def _copy(image: np.ndarray, hole: np.ndarray, match: np.ndarray) -> np.ndarray:
+  """Returns an image with copies in its hole, just as they are."""
+  origins = patches.find_origins(hole, match)[hole]
+  result = image.copy()
+  result[hole] = image[origins[:, 0], origins[:, 1]]
+  return result
 
 
 @kernels.kernel
