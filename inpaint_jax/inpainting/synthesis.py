@@ -28,7 +28,7 @@ _SHORTEST = 48
 # the search in it, and rounds that follow at that resolution beside the usual.
 _BLUR = 5
 _FIRST_PASSES = 8
-_MORE_ROUNDS = 3
+_MORE_ROUNDS = 8
 
 
 class Level(NamedTuple):
