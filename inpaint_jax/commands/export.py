@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> None:
   from inpaint_jax.release import export, zoo
 
   # All errors are found before the work begins.
-  path = user_paths.local(_OUTPUT.value, 'output')
+  path = user_paths.local(_OUTPUT.value or '', 'output')
   errors.choose(export.FORMATS, _FORMAT.value, 'format')
   errors.choose(export.DTYPES, _DTYPE.value, 'dtype')
   export.check_packages(_FORMAT.value)

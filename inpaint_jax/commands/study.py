@@ -56,7 +56,7 @@ _REPORT_ONLY = flags.DEFINE_bool(
 def main(argv: Sequence[str]) -> None:
   """Runs the study of the flags."""
   command_line.check_flags(argv, workdir='runs/study')
-  workdir = user_paths.local(_WORKDIR.value, 'workdir')
+  workdir = user_paths.local(_WORKDIR.value or '', 'workdir')
   if _REPORT_ONLY.value:
     from inpaint_jax.study import report
 

@@ -59,12 +59,12 @@ def main(argv: Sequence[str]) -> None:
     if _MODE.value == 'train':
       from inpaint_jax.training import train
 
-      train.train_and_evaluate(_CONFIG.value, _WORKDIR.value)
+      train.train_and_evaluate(_CONFIG.value, _WORKDIR.value or '')
     else:
       from inpaint_jax.training import evaluate
 
       overrides = config_flags.get_override_values(flags.FLAGS['config'])
-      evaluate.evaluate(_WORKDIR.value, overrides)
+      evaluate.evaluate(_WORKDIR.value or '', overrides)
 
 
 def run() -> None:

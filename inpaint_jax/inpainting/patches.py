@@ -43,6 +43,9 @@ _HOLE_WEIGHT = 0.05
 # and few seams are left.
 _NEIGHBOUR = 1.3
 _RANDOM = 0.9
+# Votes for a pixel lose this factor a pixel of distance from the boundary,
+# Wexler et al., Space-Time Completion of Video, PAMI 29(3), 2007.
+_DECAY = 1.3
 
 
 @functools.cache
@@ -155,6 +158,31 @@ def search(
       number == 0,
     )
     for_bands(len(target), search_rows)
+
+
+def vote(
+  image: np.ndarray,
+  hole: np.ndarray,
+  depth: np.ndarray,
+  target: np.ndarray,
+  match: np.ndarray,
+) -> np.ndarray:
+  """Returns the image with the mean of what all patches copy in its hole.
+
+  Args:
+    image: uint8 [h, w, 3].
+    hole: bool [h, w].
+    depth: float32 [h, w], distance of each pixel of the hole to the boundary.
+    target, match: see the module.
+  """
+  weight = _DECAY ** -np.minimum(depth, 64)
+  weight = np.where(target, weight, 0).astype(np.float32)
+  result = image.copy()
+  for_bands(
+    len(image),
+    lambda top, bottom: _vote(image, hole, weight, match, result, top, bottom),
+  )
+  return result
 
 
 def find_origins(hole: np.ndarray, match: np.ndarray) -> np.ndarray:
@@ -341,3 +369,34 @@ def _search(
         number += 1
       match[y, x, 0], match[y, x, 1] = by, bx
       cost[y, x] = best
+
+
+@kernels.fast_kernel
+def _vote(
+  image: np.ndarray,
+  hole: np.ndarray,
+  weight: np.ndarray,
+  match: np.ndarray,
+  result: np.ndarray,
+  top: int,
+  bottom: int,
+) -> None:
+  height, width = hole.shape
+  for y in range(top, bottom):
+    for x in range(width):
+      if not hole[y, x]:
+        continue
+      total = np.float32(0)
+      red, green, blue = np.float32(0), np.float32(0), np.float32(0)
+      for v in range(max(y - RADIUS, 0), min(y + RADIUS + 1, height)):
+        for u in range(max(x - RADIUS, 0), min(x + RADIUS + 1, width)):
+          w = weight[v, u]
+          if w > 0:
+            i, j = match[v, u, 0] + y - v, match[v, u, 1] + x - u
+            total += w
+            red += w * image[i, j, 0]
+            green += w * image[i, j, 1]
+            blue += w * image[i, j, 2]
+      result[y, x, 0] = np.uint8(red / total + np.float32(0.5))
+      result[y, x, 1] = np.uint8(green / total + np.float32(0.5))
+      result[y, x, 2] = np.uint8(blue / total + np.float32(0.5))

@@ -4,9 +4,10 @@ Wexler et al., Space-Time Completion of Video, PAMI 29(3), 2007, with the
 search of `patches`, from coarse to fine: at each resolution, in turns, each
 patch that meets the hole looks for the known patch most like it, and each
 pixel of the hole becomes a copy of the centre of its patch's match. The
-coarsest resolution begins with a guess at the hole. No resolution takes a
-mean of what all patches would copy, as Wexler's does: texture gets lost in it,
-and the next search then finds smooth patches.
+coarsest resolution begins with a guess at the hole, and there, as in Wexler's
+work, a pixel is the mean of what all its patches would copy: they come to
+agree. Means at the finer ones would cost texture, and the next search would
+then find smooth patches.
 
 The window is 8 bits here; the copies are made of whatever the photo has.
 """
@@ -159,7 +160,9 @@ def _refine(
   match = patches.start(target, source, seed, coarse)
   features = np.empty((*hole.shape, patches.CHANNELS), np.uint8)
   everywhere = np.ones_like(hole)
+  depth = None
   if coarse is None:
+    depth = ndimage.distance_transform_cdt(hole, 'chessboard')
     # The guess is smooth, and would find the smoothest patches there are. So
     # the first search compares blurred images.
     guess = np.where(hole[..., None], guess, image)
@@ -173,10 +176,13 @@ def _refine(
   rounds = 1 + 2 * number + (_MORE_ROUNDS if coarse is None else 0)
   for turn in range(rounds):
     key = seed * 1009 + number * 101 + turn * 17
-    passes = min(7, 1 + number)
+    passes = min(7, number + (1 if depth is None else 2))
     patches.search(features, hole, target, source, match, key, passes)
     if turn + 1 < rounds:
-      current = _copy(image, hole, match)
+      if depth is not None:
+        current = patches.vote(image, hole, depth, target, match)
+      else:
+        current = _copy(image, hole, match)
       patches.compute_features(current, features, grown)
   return match
 
