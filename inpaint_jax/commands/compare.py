@@ -117,7 +117,7 @@ def _measure(folder: pathlib.Path, out: pathlib.Path) -> None:
       f'works={",".join(_WORKS.value)} is in no name of a work; those are: '
       + '; '.join(works.WORKS)
     )
-  model = _MODEL.value or inference.DEFAULT_MODEL
+  model = _MODEL.value or inference.DEFAULT_GUIDE
   functions = {
     name: methods.create(name, model)
     for name in methods.installed(_METHODS.value)
