@@ -133,7 +133,9 @@ def connect(hole: np.ndarray) -> list[Grid]:
     neighbours = _find_neighbours(rows, columns, height, width)
 
 
-def solve(grids: list[Grid], flow: np.ndarray) -> np.ndarray:
+def solve(
+  grids: list[Grid], flow: np.ndarray, tolerance: float = _TOLERANCE
+) -> np.ndarray:
   """Returns the values of the network at which inflow and outflow agree.
 
   The method is that of Hestenes and Stiefel, 1952, for each channel.
@@ -141,6 +143,7 @@ def solve(grids: list[Grid], flow: np.ndarray) -> np.ndarray:
   Args:
     grids: of the hole, see `connect`.
     flow: float32 [n + 1, C], what flows in from known pixels, 0 at the end.
+    tolerance: largest correction of a step at which the solution is taken.
 
   Returns:
     float32 [n, C].
@@ -154,7 +157,7 @@ def solve(grids: list[Grid], flow: np.ndarray) -> np.ndarray:
   change = np.empty_like(flow)
   for _ in range(_MAX_STEPS):
     correction = _v_cycle(grids, residual)
-    if max(correction.max(), -correction.min()) < _TOLERANCE:
+    if max(correction.max(), -correction.min()) < tolerance:
       x += correction
       break
     product = _dot(residual, correction)

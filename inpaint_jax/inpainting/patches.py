@@ -129,6 +129,7 @@ def search(
   match: np.ndarray,
   seed: int,
   passes: int,
+  reach: int,
 ) -> None:
   """Improves a match, in place.
 
@@ -136,6 +137,8 @@ def search(
     features, hole, target, source, match: see the module.
     seed: of the random places.
     passes: how often to go over all targets, from above and below in turns.
+    reach: how far from a match random places are tried at first, in pixels;
+      then half as far, and so on.
   """
   cost = np.full(target.shape, np.inf, np.float32)
   tops = np.arange(0, len(match), _BAND)
@@ -154,6 +157,7 @@ def search(
       edges,
       cost,
       seed + number,
+      reach,
       forward,
       number == 0,
     )
@@ -307,6 +311,7 @@ def _search(
   edges: np.ndarray,
   cost: np.ndarray,
   seed: int,
+  reach: int,
   forward: bool,
   is_first: bool,
   top: int,
@@ -352,7 +357,7 @@ def _search(
         new = _difference(flat, patch, weight, sy, sx, limit)
         if new < limit:
           best, by, bx = new, sy, sx
-      radius = max(height, width)
+      radius = reach
       number = 0
       while radius >= 1:
         z = _hash(seed, y * width + x, number)

@@ -30,6 +30,8 @@ _SHORTEST = 48
 _BLUR = 5
 _FIRST_PASSES = 8
 _MORE_ROUNDS = 8
+# How far from the coarser match the finer resolutions look, in pixels.
+_REACH = 32
 
 
 class Level(NamedTuple):
@@ -160,7 +162,7 @@ def _refine(
   match = patches.start(target, source, seed, coarse)
   features = np.empty((*hole.shape, patches.CHANNELS), np.uint8)
   everywhere = np.ones_like(hole)
-  depth = None
+  depth, rounds, reach = None, 1 + 2 * number, _REACH
   if coarse is None:
     depth = ndimage.distance_transform_cdt(hole, 'chessboard')
     # The guess is smooth, and would find the smoothest patches there are. So
@@ -169,15 +171,20 @@ def _refine(
     guess = ndimage.uniform_filter(guess, (_BLUR, _BLUR, 1))
     patches.compute_features(guess, features, everywhere)
     key = seed * 1009 + number * 101 + 97
-    patches.search(features, hole, target, source, match, key, _FIRST_PASSES)
+    reach = max(hole.shape)
+    patches.search(
+      features, hole, target, source, match, key, _FIRST_PASSES, reach
+    )
+    # Where each patch has known pixels, it needs no other to agree with.
+    if depth.max() > patches.RADIUS:
+      rounds += _MORE_ROUNDS
   current = _copy(image, hole, match)
   patches.compute_features(current, features, everywhere)
   grown = ndimage.maximum_filter(hole, 3)
-  rounds = 1 + 2 * number + (_MORE_ROUNDS if coarse is None else 0)
   for turn in range(rounds):
     key = seed * 1009 + number * 101 + turn * 17
     passes = min(7, number + (1 if depth is None else 2))
-    patches.search(features, hole, target, source, match, key, passes)
+    patches.search(features, hole, target, source, match, key, passes, reach)
     if turn + 1 < rounds:
       if depth is not None:
         current = patches.vote(image, hole, depth, target, match)

@@ -30,7 +30,9 @@ def _features(image):
 def _search(image, hole, passes=8, seed=0):
   target, source = patches.find_targets(hole), patches.find_centres(~hole)
   match = patches.start(target, source, seed, None)
-  patches.search(_features(image), hole, target, source, match, seed, passes)
+  patches.search(
+    _features(image), hole, target, source, match, seed, passes, max(hole.shape)
+  )
   return match
 
 
