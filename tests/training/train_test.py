@@ -60,7 +60,12 @@ def test_a_run_leaves_what_it_promises(trained):
     False,
     True,
   ]
-  assert set(rows[0]) == {'step', *train.COLUMNS}
+  training = ('loss', 'grad_norm', 'param_norm', 'learning_rate')
+  assert set(rows[0]) == {
+    'step',
+    *(f'train/{name}' for name in training),
+    *(f'val/{name}' for name in evaluate.NAMES),
+  }
   assert sorted(x.name for x in (trained / 'samples').iterdir()) == [
     'epoch_001.png',
     'epoch_002.png',
