@@ -99,13 +99,15 @@ def _normalize(image: jax.Array) -> jax.Array:
   return (2 * image - 1 - _SHIFT) / _SCALE
 
 
-def _conv(x: jax.Array, kernel: np.ndarray, bias: np.ndarray) -> jax.Array:
-  """Convolves with stride 1 and keeps height and width."""
+def _conv(
+  x: jax.Array, kernel: np.ndarray, bias: np.ndarray, padding: str = 'SAME'
+) -> jax.Array:
+  """Convolves with stride 1; with 'SAME', keeps height and width."""
   x = jax.lax.conv_general_dilated(
     x,
     jnp.asarray(kernel),
     window_strides=(1, 1),
-    padding='SAME',
+    padding=padding,
     dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
   )
   return x + bias.reshape(1, 1, 1, -1)
@@ -125,14 +127,7 @@ def _conv_of_stride_4(
   kernel = np.pad(kernel, ((0, 1), (0, 1), (0, 0), (0, 0)))
   kernel = kernel.reshape(3, 4, 3, 4, C, -1).swapaxes(1, 2)
   kernel = kernel.reshape(3, 3, 16 * C, -1)
-  x = jax.lax.conv_general_dilated(
-    x,
-    jnp.asarray(kernel),
-    window_strides=(1, 1),
-    padding='VALID',
-    dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
-  )
-  return x + bias.reshape(1, 1, 1, -1)
+  return _conv(x, kernel, bias, 'VALID')
 
 
 def _max_pool(x: jax.Array, size: int) -> jax.Array:

@@ -27,9 +27,9 @@ from inpaint_jax.inpainting import (
 )
 from inpaint_jax.system import errors
 
-# What guides unless a guide is named. Measured on whole photos and crops: the
-# released models, trained for minutes, guess colours worse than the smoothest
-# surface does (docs/filling.md has the numbers).
+# What guides unless a guide is named. Measured on crops: the larger of the
+# released models, trained for minutes, guides worse than the smoothest surface
+# does (WORKSPACE.md has the numbers).
 DEFAULT_GUIDE = 'none'
 
 Progress = Callable[[float], None]

@@ -23,8 +23,6 @@ from inpaint_jax.inpainting import guides, kernels, patches
 # No resolution has a shorter side below this: too few patches would be known
 # to copy from (with 32 the error grew by a fifth on 12 crops of 256 pixels).
 _SHORTEST = 48
-
-
 # Side of the square over which the first guess is blurred, in pixels, passes of
 # the search in it, and rounds that follow at that resolution beside the usual.
 _BLUR = 5

@@ -67,6 +67,7 @@ class UNet(nn.Module):
 
     x = nn.relu(layers.max_pool(skip3))
     x = conv(x, features3, name='bottleneck_conv')
+    x = self._bottleneck(x, mask)
 
     x = conv(decode(x, skip3), features2, name='decoder1_conv1')
     x = conv(nn.relu(x), features2, name='decoder1_conv2')
@@ -75,3 +76,8 @@ class UNet(nn.Module):
     x = decode(x, skip1)
     x = conv(x, 3, zero=self.zero_start, name='decoder3_conv')
     return x.astype(jnp.float32)
+
+  def _bottleneck(self, x: jax.Array, mask: jax.Array) -> jax.Array:
+    """Returns what the decoder gets, of [B, H / 8, W / 8, C]; for variants."""
+    del mask
+    return x
