@@ -5,9 +5,9 @@ dataset.json     the name of the dataset of all runs
 runs/RUN/        the folder of a run (see runs/workdir.py), and in it:
   log.txt          what the training printed
   result.json      the row of the run, written when it is finished
-  per_image.npz    results.METRICS of each test image
+  per_image.npz    the metrics of each test image
   images.npz       the test images that the report shows
-results.csv, curves.csv, per_image.npz
+results.csv, curves.csv, per_image.npz, images.npz
                  the tables of all runs, see results.py
 baselines.json   test metrics of the methods that need no training
 report.md        with its plots, made from study.json and the tables alone
@@ -73,11 +73,30 @@ def create(workdir: pathlib.Path, study: plan.Plan, command: str) -> None:
     'command': command,
     'base': plan.fields(study.base),
     'cells': {cell.name: list(cell.names) for cell in study.cells},
+    'changes': {cell.name: _changes(study, cell) for cell in study.cells},
     'seeds': list(study.seeds),
   }
   # The shards of a study write the same: the first one does it.
   if content != read(workdir):
     json_files.write(workdir / 'study.json', content)
+
+
+def _changes(study: plan.Plan, cell: plan.Cell) -> dict[str, Any]:
+  """Returns {field: value} of what a cell changes of the base."""
+  base = plan.fields(study.base)
+  fields = plan.fields(cell.config).items()
+  return {name: x for name, x in fields if x != base.get(name)}
+
+
+def check_images(workdir: pathlib.Path, data_hash: str) -> None:
+  """Raises a UserError if finished runs are of other images."""
+  for row in results.read_study(workdir):
+    if row['data_hash'] not in (None, '', data_hash):
+      raise errors.UserError(
+        f'workdir={workdir} has {results.row_name(row)} of other images (hash '
+        f'{row["data_hash"]} there, {data_hash} here): photos or their decoder '
+        'differ, and runs could not be compared; name another workdir'
+      )
 
 
 def read(workdir: pathlib.Path) -> dict[str, Any]:
@@ -121,7 +140,8 @@ def read_rows(
       arrays_path = results.find(run, 'per_image.npz')
       if arrays_path.exists():
         with np.load(arrays_path) as arrays:
-          row |= {f'images/{x}': arrays[x] for x in results.METRICS}
+          found = (x for x in results.METRICS if x in arrays)
+          row |= {f'images/{x}': arrays[x] for x in found}
       first[name] = row
     elif name in table:
       first[name] = table[name]
@@ -141,6 +161,7 @@ def gather(workdir: pathlib.Path) -> None:
   rows = read_rows(workdir, names)
   if rows and (workdir / 'runs').exists():
     results.write_study(workdir, list(rows.values()))
+    _gather_images(workdir, rows.values())
   # Of the evaluation of the base's first seed.
   for seed in seeds[:1]:
     run = run_folder(workdir, plan.run_name(plan.BASE, seed))
@@ -149,3 +170,16 @@ def gather(workdir: pathlib.Path) -> None:
       means = json_files.read(run / 'test_metrics.json')['metrics']
       means.pop(about['base']['model.name'], None)
       json_files.write(path, means)
+
+
+def _gather_images(workdir: pathlib.Path, rows: Iterable[results.Row]) -> None:
+  """Adds the first seed of each cell to images.npz."""
+  images = before = results.read_images(workdir / 'images.npz')
+  for row in rows:
+    path = run_folder(workdir, results.row_name(row)) / 'images.npz'
+    if row['cell'] not in images and path.exists():
+      with np.load(path) as arrays:
+        given = {name: arrays[name] for name in results.GIVEN}
+        images = given | images | {row['cell']: arrays['composite']}
+  if images is not before:
+    results.write_images(workdir / 'images.npz', images)

@@ -8,8 +8,6 @@ import importlib.util
 import pathlib
 from typing import Any
 
-import numpy as np
-
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import (
   comparisons,
@@ -81,8 +79,11 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       plots.curves(comparison, workdir / f'curves_{comparison.key}.png')
     if any(sweep.chosen for sweep in sweeps):
       plots.sweep(sweeps, workdir / 'sweep.png')
-    given, filled = _read_photos(workdir, rows)
+    filled = results.read_images(workdir / 'images.npz')
     if filled:
+      given = {name: filled.pop(name) for name in results.GIVEN}
+      names = {row['cell']: row['names'] or row['cell'] for row in rows}
+      filled = {names.get(cell, cell): x for cell, x in filled.items()}
       plots.photo_grid(filled, given, workdir / 'images.jpg')
     shown = results.find(workdir, 'images.jpg').name
     photos = _show(workdir, 'Six test photographs, filled by each cell', shown)
@@ -104,22 +105,6 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
 def _show(workdir: pathlib.Path, title: str, name: str) -> str:
   """Returns what shows a plot, if it is there: it may be of an earlier time."""
   return f'\n\n![{title}]({name})' if (workdir / name).exists() else ''
-
-
-def _read_photos(
-  workdir: pathlib.Path, rows: Sequence[results.Row]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-  """Returns true and masked images, and the composites of each cell."""
-  given, filled = {}, {}
-  for row in rows:
-    run = folder.run_folder(workdir, results.row_name(row))
-    path = results.find(run, 'images.npz')
-    name = row['names'] or row['cell']
-    if name not in filled and path.exists():
-      with np.load(path) as arrays:
-        given = {name: arrays[name] for name in ('truth', 'masked')}
-        filled[name] = arrays['composite']
-  return given, filled
 
 
 def _head(rows: Sequence[results.Row], about: Mapping[str, Any]) -> str:

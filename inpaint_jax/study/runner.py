@@ -28,7 +28,7 @@ def prepare(workdir: pathlib.Path, study: plan.Plan, command: str) -> str:
 
   Raises:
     errors.UserError: something the user can fix; a mistake in the config
-      leaves no folder behind.
+      leaves no folder behind. Or finished runs are of other images.
   """
   for cell in study.cells:
     setup.create_setup(cell.config)
@@ -44,7 +44,9 @@ def prepare(workdir: pathlib.Path, study: plan.Plan, command: str) -> str:
   if not record.exists():
     datasets.load(study.base.data)
   folder.create(workdir, study, command)
-  return testing.data_hash(input_pipeline.load(study.base.data, record))
+  data_hash = testing.data_hash(input_pipeline.load(study.base.data, record))
+  folder.check_images(workdir, data_hash)
+  return data_hash
 
 
 def train_runs(

@@ -6,6 +6,7 @@ import hashlib
 import pathlib
 import statistics
 import time
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -23,6 +24,24 @@ NUM_SHOWN = 6
 INFERENCE_SIZE = 256
 
 
+class Measured(NamedTuple):
+  """What a test measures.
+
+  Attributes:
+    values: {metric: [N]} of the images, LPIPS where it is installed.
+    told_apart: `detectability` and `fooled` of all together, see
+      detectability.py; {} where LPIPS is not installed.
+    shown: `truth`, `masked` and `composite` of some images, uint8
+      [NUM_SHOWN, S, S, 3].
+    mask_hash: 16 hex digits over the masks.
+  """
+
+  values: dict[str, np.ndarray]
+  told_apart: dict[str, float]
+  shown: dict[str, np.ndarray]
+  mask_hash: str
+
+
 def test_run(folder: pathlib.Path, *, time_inference: bool) -> results.Row:
   """Tests the best epoch of a run.
 
@@ -35,39 +54,34 @@ def test_run(folder: pathlib.Path, *, time_inference: bool) -> results.Row:
   """
   trained = trained_model.load_run(folder)
   dataset = input_pipeline.load(trained.config.data, folder / 'dataset.json')
-  values, shown, mask_hash = measure(trained, dataset.splits['test'])
+  measured = measure(trained, dataset.splits['test'])
   with workdirs.disk_full_as_user_error(folder):
-    results.save_arrays(folder / 'per_image.npz', values)
-    results.save_arrays(folder / 'images.npz', shown)
+    results.save_arrays(folder / 'per_image.npz', measured.values)
+    results.save_arrays(folder / 'images.npz', measured.shown)
   row: results.Row = {
     'best_step': trained.step,
     'parameters': models.count_parameters(trained.variables['params']),
-    'mask_hash': mask_hash,
+    'mask_hash': measured.mask_hash,
   }
   if time_inference:
     row['inference_seconds'] = inference_seconds(trained)
-  row |= {f'test/{name}': float(x.mean()) for name, x in values.items()}
+  means = {name: float(x.mean()) for name, x in measured.values.items()}
+  row |= {f'test/{k}': x for k, x in (means | measured.told_apart).items()}
   row |= {k: x for k, x in trained.info.items() if k.startswith('val/')}
   return row
 
 
 def measure(
   trained: trained_model.TrainedModel, source: input_pipeline.Source
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], str]:
-  """Tests a model on a split, with the evaluation masks of its run.
-
-  Returns:
-    {metric: [N]} of the images, LPIPS where it is installed; `truth`, `masked`
-    and `composite` of some images, uint8 [NUM_SHOWN, S, S, 3]; 16 hex digits
-    over the masks.
-  """
+) -> Measured:
+  """Tests a model on a split, with the evaluation masks of its run."""
   config, mesh = trained.config, sharding.create_mesh()
   eval_step = evaluate.make_eval_step(
     trained.model, trained.loss, masks.create_sampler(config.masks), config
   )
   composite = jax.jit(metrics.composite)
-  perceptual = lpips.load()
-  names = (*evaluate.NAMES, *(['lpips'] if perceptual else []))
+  test_metrics = jax.jit(metrics.compute_test)
+  perceptual, deep = lpips.load(), lpips.load_features(net='vgg16')
   chosen = np.linspace(0, len(source) - 1, NUM_SHOWN).round()
   digest = hashlib.sha256()
   collected = collections.defaultdict(list)
@@ -79,21 +93,27 @@ def measure(
   ):
     values, seen = eval_step(trained.variables, sharding.put_batch(batch, mesh))
     filled = composite(seen['output'], seen['image'], seen['mask'])
-    if perceptual:
-      values = {**values, 'lpips': perceptual(filled, seen['image'])}
+    values |= test_metrics(filled, seen['image'], seen['mask'])
+    if perceptual and deep:
+      values['lpips'] = perceptual(filled, seen['image'])
+      values['features'] = evaluate.region_features(
+        deep.maps(seen['image']), deep.maps(filled), seen['mask']
+      )
     valid = batch['valid'] > 0
-    for name in names:
-      collected[name].append(np.asarray(values[name])[valid])
+    for name, x in values.items():
+      collected[name].append(np.asarray(x)[valid])
     image, mask = (np.asarray(seen[name]) for name in ('image', 'mask'))
     digest.update(np.packbits(mask[valid] > 0).tobytes())
     rows = valid & np.isin(batch['index'], chosen)
     shown['truth'].append(images.to_uint8(image[rows]))
     shown['masked'].append(images.to_uint8(np.where(mask > 0, 1, image)[rows]))
     shown['composite'].append(images.to_uint8(np.asarray(filled)[rows]))
-  return (
-    {name: np.concatenate(x) for name, x in collected.items()},
-    {name: np.concatenate(x) for name, x in shown.items()},
-    digest.hexdigest()[:16],
+  measured = {name: np.concatenate(x) for name, x in collected.items()}
+  return Measured(
+    told_apart=evaluate.tell_apart(measured.pop('features', None)),
+    values=measured,
+    shown={name: np.concatenate(x) for name, x in shown.items()},
+    mask_hash=digest.hexdigest()[:16],
   )
 
 

@@ -200,7 +200,10 @@ def evaluate(
     print(f'{config.model.name}: {trained_model.OLD_SPLIT}')
 
   measured = _measure(trained, test, config, mesh)
-  told_apart = {name: _tell_apart(x) for name, x in measured.items()}
+  told_apart = {
+    name: tell_apart(values.pop(_FEATURES, None))
+    for name, values in measured.items()
+  }
   report = {
     'step': trained.step,
     'epoch': trained.info['epoch'],
@@ -333,7 +336,7 @@ def _measure(
           values['lpips'] = perceptual(seen, image)
           maps = deep.maps(seen)
           values['lpips_vgg'] = deep.distance(maps, truth)
-          values[_FEATURES] = _features(truth, maps, mask)
+          values[_FEATURES] = region_features(truth, maps, mask)
         values |= test_metrics(seen, image, mask)
         collected[name].append(_without_padding(values, placed['valid'], mesh))
   return {name: _concatenate(rows) for name, rows in collected.items()}
@@ -343,7 +346,7 @@ _composite = jax.jit(metrics.composite)
 
 
 @jax.jit
-def _features(
+def region_features(
   truth: lpips.Maps, filled: lpips.Maps, mask: jax.Array
 ) -> jax.Array:
   """Returns means of features in and near the holes, [B, 2, D]."""
@@ -354,9 +357,8 @@ def _features(
   return jnp.stack(sums, axis=1) / area[:, None, None]
 
 
-def _tell_apart(values: dict[str, np.ndarray]) -> dict[str, float]:
-  """Takes the features out of a method's values; returns what they tell."""
-  features = values.pop(_FEATURES, None)
+def tell_apart(features: np.ndarray | None) -> dict[str, float]:
+  """Returns what features [N, 2, D] tell, {} if there are too few."""
   if features is None or len(features) < detectability.LEAST:
     return {}
   told = detectability.tell_apart(features[:, 0], features[:, 1])

@@ -85,6 +85,9 @@ def make_row():
       'test/l1': l1 / 3,
       'test/ssim': 0.5 + hole_psnr / 60,
       'test/seam_ratio': 1.5,
+      'test/texture_ratio': 0.5,
+      'test/lpips': l1 / 4,
+      'test/detectability': 0.8,
       'val/loss': l1**2,
     }
     return row | fields

@@ -68,3 +68,28 @@ def test_a_run_that_is_there_twice_is_damage(made_up):
   path.write_text(''.join([*lines, lines[1]]))
   with pytest.raises(errors.UserError, match='line 68: base/seed0 is there tw'):
     results.read(path)
+
+
+def test_tables_with_fewer_metrics_are_read(made_up):
+  """As those of earlier versions, which had three of each image."""
+  rows = results.read_study(made_up)
+  new = ('lpips', 'texture_ratio', 'detectability')
+  for row in rows:
+    for name in new:
+      row.pop(f'test/{name}')
+      row.pop(f'images/{name}', None)
+  results.write_study(made_up, rows)
+  (first, *_) = results.read_study(made_up)
+  assert not any(f'images/{name}' in first for name in new)
+  assert first['images/ssim'].shape == rows[0]['images/ssim'].shape
+
+
+def test_images_survive_the_file(tmp_path):
+  random = np.random.default_rng(0)
+  images = {
+    name: random.integers(0, 256, (2, 8, 8, 3), np.uint8)
+    for name in (*results.GIVEN, 'base', 'loss/l1')
+  }
+  results.write_images(tmp_path / 'images.npz', images)
+  np.testing.assert_equal(results.read_images(tmp_path / 'images.npz'), images)
+  assert results.read_images(tmp_path / 'none.npz') == {}

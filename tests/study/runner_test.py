@@ -69,9 +69,12 @@ def test_finished_runs_are_skipped(copied, smoke, monkeypatch):
   before = (copied / 'results.csv').read_bytes()
   monkeypatch.setattr(train, 'train', _fail)
   _train(smoke, copied)
-  # Known from the table as well, where the folders are gone.
+  # Known from the tables as well, where the folders are gone.
+  images = (copied / 'images.npz').read_bytes()
   shutil.rmtree(copied / 'runs')
   _train(smoke, copied)
+  report.write(copied)
+  assert (copied / 'images.npz').read_bytes() == images
   assert (copied / 'results.csv').read_bytes() == before
 
 
@@ -164,6 +167,13 @@ def test_every_cell_is_checked_before_the_first_is_trained(tmp_path):
   with pytest.raises(errors.UserError, match="loss='l9' is unknown"):
     runner.prepare(tmp_path, plan.create_plan(config), '')
   assert not list(tmp_path.iterdir())
+
+
+def test_runs_of_other_images_do_not_mix(made_up):
+  message = 'has base/seed0 of other images .hash d{16} there, x here'
+  with pytest.raises(errors.UserError, match=message):
+    folder.check_images(made_up, 'x')
+  folder.check_images(made_up, 'd' * 16)
 
 
 def test_a_study_of_an_earlier_version_does_not_go_on(tmp_path, smoke):
