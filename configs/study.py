@@ -83,16 +83,16 @@ def _rate_cells() -> dict[str, dict[str, Any]]:
     'model/encoder_decoder': {'model': {'name': 'encoder_decoder'}, **adam},
     'model/attention_unet': {'model': {'name': 'attention_unet'}, **adam},
     'model/unet_harmonic': {'model': {'base': 'harmonic'}, **adam},
-    'objective/perceptual_0.003': _objectives(perceptual=0.003),
-    'objective/perceptual_0.03': _objectives(perceptual=0.03),
-    'objective/style_0.03': _objectives(style=0.03),
-    'objective/style_0.3': _objectives(style=0.3),
-    'objective/adversarial_0.001': _objectives(adversarial=0.001),
-    'objective/adversarial_0.01': _objectives(adversarial=0.01),
-    'objective/feature_matching_0.01': _objectives(
+    'objective/perceptual_3e-3': _objectives(perceptual=0.003),
+    'objective/perceptual_3e-2': _objectives(perceptual=0.03),
+    'objective/style_3e-2': _objectives(style=0.03),
+    'objective/style_3e-1': _objectives(style=0.3),
+    'objective/adversarial_1e-3': _objectives(adversarial=0.001),
+    'objective/adversarial_1e-2': _objectives(adversarial=0.01),
+    'objective/feature_matching_1e-2': _objectives(
       adversarial=0.001, feature_matching=0.01
     ),
-    'objective/feature_matching_0.1': _objectives(
+    'objective/feature_matching_1e-1': _objectives(
       adversarial=0.001, feature_matching=0.1
     ),
   }
