@@ -23,6 +23,29 @@ import ml_collections
 
 from configs import default
 
+# What was best in the validation of the preset rates, after 500 steps. A loss,
+# an optimizer or a model has a rate of its own.
+_RATES = {
+  'adam': 1e-3,
+  'sgd': 1.0,
+  'sgd_momentum': 0.1,
+  'rmsprop': 3e-4,
+  'adagrad': 3e-3,
+  'l1': 1e-3,
+  'poisson_nll': 1e-3,
+  'kl_div': 1e-3,
+  'cross_entropy': 1e-3,
+  'encoder_decoder': 1e-3,
+  'attention_unet': 1e-3,
+  'unet_harmonic': 1e-3,
+}
+_WEIGHTS = {
+  'perceptual': 0.03,
+  'style': 0.3,
+  'adversarial': 0.001,
+  'feature_matching': 0.1,
+}
+
 
 def get_config(preset: str = 'small') -> ml_collections.ConfigDict:
   """Returns the base, with the cells in the section `study`.
@@ -69,15 +92,13 @@ def _cells() -> dict[str, dict[str, Any]]:
 
 def _rate_cells() -> dict[str, dict[str, Any]]:
   """Returns the cells of rates: a sweep for each optimizer, loss and model."""
-  adam = _optimizer('adam', 1e-4, 3e-4, 1e-3, 3e-3)
+  adam = _optimizer('adam', 3e-4, 1e-3, 3e-3)
   losses = ('l1', 'poisson_nll', 'kl_div', 'cross_entropy')
   return {
-    'optimizer/adam': adam,
-    'optimizer/sgd': _optimizer('sgd', 1e-2, 1e-1, 3e-1, 1.0, 3.0),
-    'optimizer/sgd_momentum': _optimizer(
-      'sgd', 1e-2, 3e-2, 1e-1, 3e-1, momentum=0.9
-    ),
-    'optimizer/rmsprop': _optimizer('rmsprop', 3e-5, 1e-4, 3e-4, 1e-3),
+    'optimizer/adam': _optimizer('adam', 1e-4, 3e-4, 1e-3, 3e-3),
+    'optimizer/sgd': _optimizer('sgd', 1e-1, 3e-1, 1.0, 3.0),
+    'optimizer/sgd_momentum': _optimizer('sgd', 3e-2, 1e-1, 3e-1, momentum=0.9),
+    'optimizer/rmsprop': _optimizer('rmsprop', 1e-4, 3e-4, 1e-3),
     'optimizer/adagrad': _optimizer('adagrad', 1e-3, 3e-3, 1e-2, 3e-2),
     **{f'loss/{name}': {'loss': name, **adam} for name in losses},
     'model/encoder_decoder': {'model': {'name': 'encoder_decoder'}, **adam},
@@ -96,6 +117,47 @@ def _rate_cells() -> dict[str, dict[str, Any]]:
       adversarial=0.001, feature_matching=0.1
     ),
   }
+
+
+def _medium_cells() -> dict[str, dict[str, Any]]:
+  """Returns the cells of medium, at what was best in rates."""
+  momentum = {'name': 'sgd', 'momentum': 0.9}
+  return {
+    **{
+      f'optimizer/{name}': _at(name, optimizer={'name': name})
+      for name in ('adam', 'sgd', 'rmsprop', 'adagrad')
+    },
+    'optimizer/sgd_momentum': _at('sgd_momentum', optimizer=momentum),
+    'loss/mse': _at('adam'),
+    **{
+      f'loss/{name}': _at(name, loss=name)
+      for name in ('l1', 'poisson_nll', 'kl_div', 'cross_entropy')
+    },
+    'model/unet': _at('adam'),
+    'model/unet_harmonic': _at('unet_harmonic', model={'base': 'harmonic'}),
+    **{
+      f'model/{name}': _at(name, model={'name': name})
+      for name in ('encoder_decoder', 'attention_unet')
+    },
+    'objective/pixel': _at('adam'),
+    'objective/perceptual': _weighted('perceptual'),
+    'objective/style': _weighted('style'),
+    'objective/adversarial': _weighted('adversarial'),
+    'objective/feature_matching': _weighted('adversarial', 'feature_matching'),
+  }
+
+
+def _at(
+  name: str, optimizer: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
+  """Returns the changes of a cell, with the learning rate of a name."""
+  rate = {'learning_rate': _RATES[name]}
+  return {**changes, 'optimizer': {**(optimizer or {}), **rate}}
+
+
+def _weighted(*names: str) -> dict[str, Any]:
+  weights = {name: _WEIGHTS[name] for name in names}
+  return _at('adam', **_objectives(**weights))
 
 
 def _objectives(**weights: float) -> dict[str, Any]:
@@ -145,7 +207,9 @@ def _rates() -> ml_collections.ConfigDict:
 
 
 def _medium() -> ml_collections.ConfigDict:
-  return _photos_64(8, _cells())
+  config = _photos_64(8, _medium_cells())
+  config.optimizer.learning_rate = _RATES['adam']
+  return config
 
 
 def _full() -> ml_collections.ConfigDict:
