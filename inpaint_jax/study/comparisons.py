@@ -5,7 +5,9 @@ import dataclasses
 import functools
 from typing import Any
 
-from inpaint_jax.study import plan, reference, results, statistics
+import numpy as np
+
+from inpaint_jax.study import plan, results, statistics
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,30 +48,45 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """Cells that differ in one factor.
+  """Cells that differ in one factor, the base among them."""
 
-  Attributes:
-    key: short, for names of files.
-    title: for headings.
-    base: the member that the others are compared with.
-    members: all of them, the base too.
-  """
-
-  key: str
-  title: str
-  base: Member
+  factor: str
   members: tuple[Member, ...]
 
   def sorted(self, column: str) -> list[Member]:
     """Returns the members that have a column, the best first."""
     found = [
-      (summary.mean, member)
+      (statistics.badness(column, summary.mean), member)
       for member in self.members
       if (summary := member.summary(column))
     ]
-    is_descending = not statistics.is_error(column)
-    found.sort(key=lambda pair: pair[0], reverse=is_descending)
+    found.sort(key=lambda pair: pair[0])
     return [member for _, member in found]
+
+  def ties(self, metric: str) -> list[Member]:
+    """Returns the best by a metric, and all that chance could put there."""
+    order = self.sorted(f'test/{metric}')
+    found = [(x, x.minus(order[0], metric)) for x in order]
+    return [x for x, y in found if x is order[0] or not y or y.is_tie]
+
+  def order_at(self, share: float) -> tuple[int, list[str]]:
+    """Returns a step, and the labels in the order of validation there.
+
+    Args:
+      share: of all steps; the step is the first validated one from there on.
+    """
+    means: dict[str, float] = {}
+    step = 0
+    for member in self.members:
+      values = []
+      for own in member.by_seed('curves').values():
+        steps = own['step'][~np.isnan(own['val/hole_psnr'])]
+        if len(steps):
+          step = int(steps[steps >= share * steps[-1] - 0.5][0])
+          values.append(own['val/hole_psnr'][own['step'] == step][-1])
+      if values:
+        means[member.label] = float(np.mean(values))
+    return step, sorted(means, key=means.__getitem__, reverse=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,33 +147,24 @@ def sweeps(found: Mapping[str, Member]) -> list[Sweep]:
 def create(found: Mapping[str, Member]) -> list[Comparison]:
   """Returns the comparisons of all factors among named members.
 
-  A factor with sweeps has two: each cell at the rate that validation chose, and
-  all at the reference's. The base is added to a factor without it.
+  Of a sweep, the rate that validation chose is in it. The base is added to a
+  factor without it.
   """
   split = {name: plan.split_name(name) for name in found}
   bases = {split[x][0]: m for x, m in found.items() if m.cell == plan.BASE}
   if not bases:
     return []
   chosen = {sweep.name: sweep.chosen for sweep in sweeps(found)}
-  same: dict[str, float | None] = dict.fromkeys(chosen, reference.LEARNING_RATE)
-  at = f'{reference.LEARNING_RATE:g}'
   comparisons = []
   for factor in dict.fromkeys(x.split('/')[0] for x in found if '/' in x):
-    choices = [(factor, factor, chosen)]
-    if any(name.startswith(f'{factor}/') for name in chosen):
-      each = f'{factor}, each at the learning rate that validation chose'
-      all_at = f'{factor}, all at the learning rate of the reference, {at}'
-      choices = [(factor, each, chosen), (f'{factor}_{at}', all_at, same)]
-    for key, title, rates in choices:
-      named = {
-        cell: found[name]
-        for name, (cell, rate) in split.items()
-        if name.startswith(f'{factor}/') and rate in (None, rates.get(cell))
-      }
-      # The base's optimizer at another learning rate stands for it, too.
-      base = next((x for cell, x in named.items() if cell in bases), None)
-      if base is None:
-        base = dataclasses.replace(next(iter(bases.values())), label=plan.BASE)
-        named[plan.BASE] = base
-      comparisons.append(Comparison(key, title, base, tuple(named.values())))
+    named = {
+      cell: found[name]
+      for name, (cell, rate) in split.items()
+      if name.startswith(f'{factor}/') and rate in (None, chosen.get(cell))
+    }
+    # The base's optimizer at another learning rate stands for it, too.
+    if not bases.keys() & named.keys():
+      base = dataclasses.replace(next(iter(bases.values())), label=plan.BASE)
+      named[plan.BASE] = base
+    comparisons.append(Comparison(factor, tuple(named.values())))
   return comparisons

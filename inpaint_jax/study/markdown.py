@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from inpaint_jax.study import results, statistics
+from inpaint_jax.study import comparisons, results, statistics
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -19,6 +19,11 @@ def values(rows: Sequence[results.Row], column: str) -> str:
     for x in found
     if x not in (None, '')
   )
+
+
+def names(members: Sequence[comparisons.Member], joint: str = ', ') -> str:
+  """Returns the labels of cells, each as code."""
+  return joint.join(f'`{member.label}`' for member in members)
 
 
 def mean(summary: statistics.Summary | None, decimals: int) -> str:

@@ -1,4 +1,4 @@
-"""report.md: tables, plots and sentences, all from the tables of results.
+"""report.md: answers, plots and tables, all from the tables of results.
 
 No sentence here states a result; the numbers choose the sentences.
 """
@@ -17,25 +17,28 @@ from inpaint_jax.study import (
   results,
   statistics,
 )
-from inpaint_jax.study.markdown import mean, signed, table, values
+from inpaint_jax.study.markdown import mean, names, signed, table, values
 from inpaint_jax.system import atomic_files, errors, json_files
 
-# The columns of the tables: the heading and the number of decimals.
-_COLUMNS = {
+# The metrics of the tables: the heading and the number of decimals. LPIPS and
+# what rests on its nets are empty where they were not installed.
+_METRICS = {
   'hole_psnr': ('hole PSNR, dB ↑', 2),
-  'hole_l1': ('hole L1 ↓', 4),
-  'l1': ('whole output L1 ↓', 4),
-  'ssim': ('SSIM ↑', 4),
-  'seam_ratio': ('seam ratio', 2),
-  # Empty where it was not installed.
   'lpips': ('LPIPS ↓', 4),
+  'ssim': ('SSIM ↑', 4),
+  'l1': ('whole L1 ↓', 4),
+  'seam_ratio': ('seam → 1', 2),
+  'texture_ratio': ('texture → 1', 2),
+  'detectability': ('told apart → 0.5', 3),
 }
-_HEADINGS = [heading for heading, _ in _COLUMNS.values()]
-_PHOTOS = """## Six test photographs
-
-The first seed of each cell; known pixels are those of the photograph."""
-# The metrics whose differences are told in words: name, unit, decimals.
-_IN_WORDS = {'hole_psnr': ('hole PSNR', ' dB', 2), 'l1': ('whole L1', '', 4)}
+_IN_WORDS = {
+  'hole_psnr': 'hole PSNR',
+  'lpips': 'LPIPS',
+  'ssim': 'SSIM',
+  'seam_ratio': 'seam',
+  'texture_ratio': 'texture',
+  'detectability': 'detectability',
+}
 
 
 def check_installed() -> None:
@@ -50,7 +53,8 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
   """Makes the tables, report.md and its plots in the folder of a study.
 
   results.csv or the folders of the runs are needed; the other files of the
-  study (see folder.py) add to the report.
+  study (see folder.py) add to the report. A folder `rates` in it may hold the
+  tables of another study, whose sweeps are shown, too.
 
   Returns:
     The path of report.md.
@@ -71,31 +75,26 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       )
     path = workdir / 'baselines.json'
     baselines = json_files.read(path) if path.exists() else {}
-    members = comparisons.members(rows)
-    compared = comparisons.create(members)
-    sweeps = comparisons.sweeps(members)
+    compared = comparisons.create(comparisons.members(rows))
+    rates = results.read(workdir / 'rates' / 'results.csv') or rows
+    sweeps = comparisons.sweeps(comparisons.members(rates))
     for comparison in compared:
-      plots.bars(comparison, baselines, workdir / f'bars_{comparison.key}.png')
-      plots.curves(comparison, workdir / f'curves_{comparison.key}.png')
+      plots.answer(comparison, workdir / f'{comparison.factor}.png')
     if any(sweep.chosen for sweep in sweeps):
-      plots.sweep(sweeps, workdir / 'sweep.png')
-    filled = results.read_images(workdir / 'images.npz')
+      plots.sweep(sweeps, workdir / 'rates.png')
+    filled = _filled(workdir, compared)
     if filled:
       given = {name: filled.pop(name) for name in results.GIVEN}
-      names = {row['cell']: row['names'] or row['cell'] for row in rows}
-      filled = {names.get(cell, cell): x for cell, x in filled.items()}
       plots.photo_grid(filled, given, workdir / 'images.jpg')
-    shown = results.find(workdir, 'images.jpg').name
-    photos = _show(workdir, 'Six test photographs, filled by each cell', shown)
     sections = [
       _head(rows, folder.read(workdir)),
-      _in_short(compared),
-      *(_compare(x, workdir) for x in compared),
-      _sweeps(sweeps, workdir),
+      _in_short(compared, baselines),
+      *(_answer(x, workdir) for x in compared),
+      _sweeps(sweeps, rates, workdir),
       _baselines(baselines),
-      _beside_reference(rows, members),
-      f'{_PHOTOS}{photos}' if photos else '',
-      _method(rows, compared),
+      _photos(workdir),
+      _weaknesses(rows, compared),
+      _method(rows),
     ]
     text = '\n\n'.join(section for section in sections if section)
     atomic_files.write(workdir / 'report.md', f'{text}\n'.encode())
@@ -104,47 +103,345 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
 
 def _show(workdir: pathlib.Path, title: str, name: str) -> str:
   """Returns what shows a plot, if it is there: it may be of an earlier time."""
-  return f'\n\n![{title}]({name})' if (workdir / name).exists() else ''
+  return f'![{title}]({name})' if (workdir / name).exists() else ''
+
+
+def _filled(
+  workdir: pathlib.Path, compared: Sequence[comparisons.Comparison]
+) -> dict[str, Any]:
+  """Returns the images that are given, and those of each compared cell."""
+  images = results.read_images(workdir / 'images.npz')
+  labels: dict[str, str] = {}
+  for comparison in compared:
+    for member in comparison.members:
+      label = f'{comparison.factor}: {member.label}'
+      labels.setdefault(member.cell, label)
+  chosen = dict.fromkeys(results.GIVEN) | labels
+  return {y or x: images[x] for x, y in chosen.items() if x in images}
 
 
 def _head(rows: Sequence[results.Row], about: Mapping[str, Any]) -> str:
-  """Returns what was trained and how, from the rows themselves."""
+  """Returns what was trained, from the rows themselves."""
   base = _base(rows)
-  finished = [row for row in rows if row['status'] == results.FINISHED]
   planned = len(about.get('cells', {})) * len(about.get('seeds', []))
   count = f'{len(rows)} of {planned} runs' if planned else f'{len(rows)} runs'
   if len(rows) < planned:
     count += ' (**the study is not complete**)'
-  if diverged := len(rows) - len(finished):
+  if diverged := len(rows) - len(_finished(rows)):
     count += f', {diverged} of which diverged'
-  seeds = ', '.join(map(str, sorted({row['seed'] for row in rows})))
-  command = f'```\n{about["command"]}\n```\n\n' if 'command' in about else ''
-  minutes = sum(row['total_seconds'] or 0 for row in rows) / 60
+  hours = sum(row['total_seconds'] or 0 for row in rows) / 3600
   return f"""# The study
 
-One factor at a time from the base: {base['model']}, {base['loss']}, \
-{base['optimizer']} at {base['learning_rate']:g}. {count}: \
-{len({row['cell'] for row in rows})} cells, seeds {seeds}.
-
-{command}- Images: {base['dataset'].split('/')[0]}, {_size(base)} for \
-training, validation and test.
-- Training: {values(finished, 'steps')} steps of \
-{values(rows, 'batch_size')} images, without early stopping; what is \
-tested is the epoch with the least validation loss.
-- Time: {minutes:.0f} minutes over all runs, training and test, on \
-{values(rows, 'device')}, {values(rows, 'cores')} core(s) a run.
-- Versions: {values(rows, 'versions')}.
-- {_sameness(rows)}"""
+Which loss, optimizer and model fills holes best? One factor at a time from \
+{base['model']}, {base['loss']}, {base['optimizer']} at \
+{base['learning_rate']:g}: {count}, {len({row['cell'] for row in rows})} cells \
+with seeds {', '.join(map(str, sorted({row['seed'] for row in rows})))}, \
+{values(_finished(rows), 'steps')} steps of {values(rows, 'batch_size')} \
+images, {_size(base)}. It took {hours:.1f} hours in all."""
 
 
 def _base(rows: Sequence[results.Row]) -> results.Row:
   return next((row for row in rows if row['cell'] == plan.BASE), rows[0])
 
 
+def _finished(rows: Sequence[results.Row]) -> list[results.Row]:
+  return [row for row in rows if row['status'] == results.FINISHED]
+
+
 def _size(row: results.Row) -> str:
   side = row['image_size']
   counts = ' / '.join(f'{row[f"num_{x}"]:,}' for x in ('train', 'val', 'test'))
-  return f'{side}x{side}, {counts} images'
+  return f'{side}x{side}, {counts} for training, validation and test'
+
+
+def _in_short(
+  compared: Sequence[comparisons.Comparison],
+  baselines: Mapping[str, Mapping[str, float]],
+) -> str:
+  """Returns what to use, a line a question."""
+  lines = [_advice(x) for x in compared if len(x.sorted('test/hole_psnr')) > 1]
+  best = [x.sorted('test/hole_psnr')[0] for x in compared]
+  most = max((_psnr(x) for x in best), default=float('inf'))
+  better = {
+    name: found['hole_psnr']
+    for name, found in baselines.items()
+    if found['hole_psnr'] > most
+  }
+  if better:
+    beaten = ', '.join(f'{name} ({x:.2f} dB)' for name, x in better.items())
+    lines.append(
+      f'- **Or nothing of it**: {beaten}, which learned nothing, beats every '
+      f'model here ({most:.2f} dB at most).'
+    )
+  return '\n'.join(['## What we would use today', '', *lines]) if lines else ''
+
+
+def _psnr(member: comparisons.Member) -> float:
+  summary = member.summary('test/hole_psnr')
+  return summary.mean if summary else float('-inf')
+
+
+def _advice(comparison: comparisons.Comparison) -> str:
+  """Returns the line of a question: the best by error and by looks."""
+  pixels, looks = (comparison.ties(x) for x in ('hole_psnr', 'lpips'))
+  both = [x for x in pixels if x in looks]
+  if not looks:
+    chosen, why = [pixels[0]], 'the least error'
+  elif both:
+    chosen, why = [both[0]], 'nothing is better by error or looks'
+  else:
+    chosen = [pixels[0], looks[0]]
+    why = 'the first for the least error, the second for looks'
+  text = f'- **{comparison.factor}**: {names(chosen, " or ")}: {why}.'
+  for what, tied in {'hole PSNR': pixels, 'LPIPS': looks}.items():
+    if tied:
+      others = names(tied[1:])
+      text += f' Best {what}: {names(tied[:1])}'
+      text += f', a tie with {others}.' if others else ', alone.'
+  if any(len(x.rows) < 2 for x in comparison.members):
+    text += ' One seed tells nothing of the spread.'
+  return text
+
+
+def _answer(comparison: comparisons.Comparison, workdir: pathlib.Path) -> str:
+  """Returns a question: plot, table and a paragraph."""
+  factor, order = comparison.factor, comparison.sorted('test/hole_psnr')
+  rows = []
+  for member in order:
+    found = {x: member.summary(f'test/{x}') for x in _METRICS}
+    cells = [mean(found[x], decimals) for x, (_, decimals) in _METRICS.items()]
+    effects = [_effect(member, order[0], x) for x in ('hole_psnr', 'lpips')]
+    row = member.rows[0]
+    speed = row['images_per_second']
+    also = f', {member.diverged} diverged' if member.diverged else ''
+    rows.append(
+      [
+        member.label,
+        f'{row["learning_rate"]:g}',
+        cells[0],
+        effects[0],
+        cells[1],
+        effects[1],
+        *cells[2:],
+        f'{1000 * row["batch_size"] / speed:.0f}' if speed else '',
+        f'{len(member.rows)}{also}',
+      ]
+    )
+  rows += [
+    [member.label, '', 'diverged', *[''] * 9, '0']
+    for member in comparison.members
+    if not member.rows
+  ]
+  psnr, lpips, *others = (heading for heading, _ in _METRICS.values())
+  header = ['', 'rate', psnr, 'less the best', lpips, 'less the same', *others]
+  parts = [
+    f'## {factor[0].upper()}{factor[1:]}',
+    _show(workdir, factor, f'{factor}.png'),
+    table([*header, 'step, ms', 'seeds'], rows),
+    ' '.join(
+      [*_ties(comparison), *_by_metric(comparison), *_by_step(comparison)]
+    ),
+    _beside_reference(comparison),
+  ]
+  return '\n\n'.join(part for part in parts if part)
+
+
+def _effect(
+  ours: comparisons.Member, best: comparisons.Member, metric: str
+) -> str:
+  """Returns a difference with its interval, bold where it is no tie."""
+  found = ours.minus(best, metric) if ours is not best else None
+  if found is None:
+    return ''
+  decimals = _METRICS[metric][1]
+  text = signed(found.mean, decimals)
+  if found.interval:
+    low, high = (signed(x, decimals) for x in found.interval)
+    text += f' ({low} to {high})'
+  return text if found.is_tie else f'**{text}**'
+
+
+def _ties(comparison: comparisons.Comparison) -> list[str]:
+  """Returns what is a tie, and how many seeds would break it."""
+  order = comparison.sorted('test/hole_psnr')
+  if len(order) < 2:
+    return []
+  tied = comparison.ties('hole_psnr')[1:]
+  if not tied:
+    return [f'By hole PSNR {names(order[:1])} is ahead by more than chance.']
+  needed = []
+  for member in tied:
+    found = member.minus(order[0], 'hole_psnr')
+    if found is None or found.interval is None:
+      return ['With one seed nothing can be told.']
+    count = statistics.seeds_needed(found.mean, found.deviation)
+    seeds = f'{count}' if count else f'more than {statistics.MOST_SEEDS:,}'
+    needed.append(
+      f'{seeds} for {member.label} ({signed(found.mean, 2)} dB, deviation '
+      f'{found.deviation:.2f} dB)'
+    )
+  return [
+    f'By hole PSNR {names(order[:1])} and {names(tied)} are a tie; to break it '
+    f'would take about this many seeds: {", ".join(needed)}.'
+  ]
+
+
+def _by_metric(comparison: comparisons.Comparison) -> list[str]:
+  """Returns which cell is the best by which metric."""
+  winners: dict[str, list[str]] = {}
+  for metric, words in _IN_WORDS.items():
+    for member in comparison.sorted(f'test/{metric}')[:1]:
+      winners.setdefault(member.label, []).append(words)
+  found = [f'{", ".join(x)}: {label}' for label, x in winners.items()]
+  if len(found) == 1:
+    return [f'One is the best by every metric, {next(iter(winners))}.']
+  return [f'The best by metric: {"; ".join(found)}.'] if found else []
+
+
+def _by_step(comparison: comparisons.Comparison) -> list[str]:
+  """Returns how the order changes with the steps."""
+  orders = dict(comparison.order_at(share) for share in (0.25, 0.5, 1))
+  last = list(orders.values())[-1]
+  if len(last) < 2:
+    return []
+  if all(order == last for order in orders.values()):
+    return [f'In validation the order was the same at {_steps(orders)} steps.']
+  told = (f'{step:,}: {" > ".join(order)}' for step, order in orders.items())
+  return [
+    f'The order in validation, by hole PSNR, after steps: {"; ".join(told)}.'
+  ]
+
+
+def _steps(orders: Mapping[int, Any]) -> str:
+  return ', '.join(f'{step:,}' for step in orders)
+
+
+def _beside_reference(comparison: comparisons.Comparison) -> str:
+  """Returns the reference's numbers beside ours, and why they differ."""
+  reported = reference.REPORTED.get(comparison.factor)
+  if reported is None:
+    return ''
+  members = {x.label.split(' at ')[0]: x for x in comparison.members}
+  lines = []
+  for name, theirs in reported.l1.items():
+    member = members.get(name)
+    ours = mean(member.summary('test/l1'), 4) if member else ''
+    lines.append(f'{name} {theirs} ({ours or "not measured"})')
+  return (
+    "The reference's L1 of the whole output, and ours in brackets: "
+    f'{", ".join(lines)}. {reported.why}'
+  )
+
+
+def _sweeps(
+  sweeps: Sequence[comparisons.Sweep],
+  rows: Sequence[results.Row],
+  workdir: pathlib.Path,
+) -> str:
+  lines = []
+  for sweep in sweeps:
+    tried = (
+      f'**{x:g}**' if x == sweep.chosen else f'{x:g}' for x in sweep.members
+    )
+    diverged = [f'{x:g}' for x, m in sweep.members.items() if m.diverged]
+    notes = ['at the edge of what was tried'] * (sweep.is_at_edge)
+    notes += [f'{", ".join(diverged)} diverged'] * bool(diverged)
+    lines.append([sweep.name, ', '.join(tried), '; '.join(notes)])
+  if not lines:
+    return ''
+  seeds = len({row['seed'] for row in rows})
+  return f"""## Learning rates
+
+Chosen on the validation loss, after {values(_finished(rows), 'steps')} steps \
+with {seeds} seed(s); the test had no part in it.
+
+{_show(workdir, 'Validation by learning rate', 'rates.png')}
+
+{table(['', 'learning rates, the chosen one bold', ''], lines)}"""
+
+
+def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> str:
+  rows = []
+  for name, found in baselines.items():
+    cells = {x: [found[x]] if x in found else [] for x in _METRICS}
+    summaries = {
+      x: statistics.summarize(y) if y else None for x, y in cells.items()
+    }
+    rows.append(
+      [name, *(mean(summaries[x], d) for x, (_, d) in _METRICS.items())]
+    )
+  if not rows:
+    return ''
+  header = ['', *(heading for heading, _ in _METRICS.values())]
+  return f"""## Without training
+
+The same test images and masks, filled by methods that learn nothing.
+
+{table(header, rows)}"""
+
+
+def _photos(workdir: pathlib.Path) -> str:
+  shown = _show(workdir, 'Test photographs, filled by each cell', 'images.jpg')
+  if not shown:
+    return ''
+  return f"""## The same holes, filled by each cell
+
+The first seed of each; known pixels are those of the photograph.
+
+{shown}"""
+
+
+def _weaknesses(
+  rows: Sequence[results.Row], compared: Sequence[comparisons.Comparison]
+) -> str:
+  """Returns what a reader must not conclude."""
+  finished, base = _finished(rows), _base(rows)
+  falling = sum(row['best_step'] == row['steps'] for row in finished)
+  tests = 2 * sum(len(x.members) - 1 for x in compared)
+  chance = tests * (1 - statistics.CONFIDENCE)
+  side, seeds = base['image_size'], len({row['seed'] for row in rows})
+  lines = [
+    f'Small: {side}x{side} images and {base["steps"]:,} steps, where the '
+    'reference has 256x256 and 6,260. Orders may change with both.',
+    f'Short: {falling} of {len(finished)} runs had their least validation loss '
+    'at the last step, and would have gone on falling.',
+    f'Few seeds: {seeds}. The number of seeds that would break a tie rests on '
+    'a deviation of as few, and on a difference that may itself be chance.',
+    'The epoch that is tested has the least validation loss, which knows '
+    'pixels alone: not what an objective of looks would choose.',
+    'The best is chosen and compared on the same test, which favours it.',
+    f'{tests} differences are tested, each with {statistics.CONFIDENCE:.0%}: '
+    f'if there were none at all, about {chance:.1f} would be found.',
+    'One factor at a time: nothing is said of combinations.',
+    'One kind of photos, landscapes, and one kind of masks, stamps.',
+    reference.EVERYWHERE,
+  ]
+  return '\n'.join(['## Weaknesses', '', *(f'- {line}' for line in lines)])
+
+
+def _method(rows: Sequence[results.Row]) -> str:
+  """Returns how it was measured."""
+  finished, percent = _finished(rows), f'{statistics.CONFIDENCE:.0%}'
+  return f"""## How it was measured
+
+- Numbers are means ± standard deviations over the seeds. For a given seed all
+  cells have the same order of images, augmentation and training masks, and the
+  same initial weights if they have the same model; test images and masks are
+  the same in all runs.
+- Differences are from the cell with the highest hole PSNR, paired by seed and
+  test image, with {percent} intervals over other seeds and other images
+  together (images resampled, seeds by Student's distribution); bold: 0 is
+  outside. Everything else is a tie, which is not to say that there is none.
+- Seeds to break a tie: for a paired t-test with {percent} and a power of \
+{statistics.POWER:.0%}.
+- Hole PSNR, SSIM, LPIPS (AlexNet), seam, texture and "told apart" (see
+  [evaluating](../evaluating.md)) are of the composite in 8 bits; whole L1 is of
+  the model's whole output.
+- Trained on {values(rows, 'device')}, {values(rows, 'cores')} core(s); \
+{values(rows, 'versions')}.
+- {_sameness(finished)}
+- `results.csv` has a row for each of the {len(rows)} runs with all metrics, \
+`curves.csv` their steps, `per_image.npz` each test image."""
 
 
 def _sameness(rows: Sequence[results.Row]) -> str:
@@ -160,200 +457,3 @@ def _sameness(rows: Sequence[results.Row]) -> str:
     f'All runs had the same images (hash {found["images"]}), and the same '
     f'masks in the test (hash {found["test masks"]}).'
   )
-
-
-def _in_short(compared: Sequence[comparisons.Comparison]) -> str:
-  """Returns a line for each comparison: what leads, ties and trails."""
-  lines = []
-  for comparison in compared:
-    order = comparison.sorted('test/hole_psnr')
-    if len(order) < 2:
-      continue
-    best, *others = order
-    places: dict[str, list[str]] = {
-      'within the spread of it (a tie)': [],
-      'below it by more than the spread': [],
-      'without a second seed to tell': [],
-      'diverged': [x.label for x in comparison.members if not x.rows],
-    }
-    tie, below, unknown, _ = places.values()
-    for member in others:
-      found = member.minus(best, 'hole_psnr')
-      place = below if found and found.sign else tie
-      place = place if found and found.seeds else unknown
-      place.append(member.label)
-    text = [f'{best.label} has the highest mean']
-    text += [f'{x}: {", ".join(names)}' for x, names in places.items() if names]
-    lines.append(
-      f'- **{comparison.title}**, PSNR within holes: {"; ".join(text)}.'
-    )
-  return '\n'.join(['## In short', '', *lines]) if lines else ''
-
-
-def _compare(comparison: comparisons.Comparison, workdir: pathlib.Path) -> str:
-  """Returns a comparison: table, differences, plots."""
-  rows = []
-  order = comparison.sorted('test/hole_psnr')
-  for member in order:
-    cells = _cells({x: member.summary(f'test/{x}') for x in _COLUMNS})
-    also = f', {member.diverged} diverged' if member.diverged else ''
-    rows.append([member.label, *cells, f'{len(member.rows)}{also}'])
-  rows += [
-    [member.label, *['diverged'] * len(_COLUMNS), f'{member.diverged}']
-    for member in comparison.members
-    if not member.rows
-  ]
-  key, title, base = comparison.key, comparison.title, comparison.base
-  others = [_in_words(x, base) for x in order if x.cell != base.cell]
-  words = ''
-  if others and base.rows:
-    against = f'Against {base.label}, paired by seed:'
-    words = '\n'.join(['', '', against, '', *others])
-  bars = _show(workdir, title, f'bars_{key}.png')
-  curves = _show(workdir, title, f'curves_{key}.png')
-  return f"""## {title[0].upper()}{title[1:]}
-
-{table(['', *_HEADINGS, 'seeds'], rows)}
-
-Mean ± standard deviation over the seeds.{words}{bars}{curves}"""
-
-
-def _in_words(ours: comparisons.Member, base: comparisons.Member) -> str:
-  """Returns a sentence on the differences of a cell from the base."""
-  parts = []
-  for metric, (name, unit, decimals) in _IN_WORDS.items():
-    found = ours.minus(base, metric)
-    if found is None:
-      parts.append(f'{name}: no seed in common')
-      continue
-    verdict = 'a tie, within the spread'
-    if found.seeds is None:
-      verdict = 'one seed alone says nothing of the spread'
-    elif found.sign:
-      is_better = (found.sign < 0) == statistics.is_error(metric)
-      word = 'better' if is_better else 'worse'
-      verdict = f'**{word}, by more than the spread**'
-    intervals = {'seeds': found.seeds, 'test images': found.images}
-    ranges = '; '.join(
-      f'{signed(x[0], decimals)} to {signed(x[1], decimals)} over {what}'
-      for what, x in intervals.items()
-      if x is not None
-    )
-    ranges = f' ({ranges})' if ranges else ''
-    by = signed(found.mean, decimals)
-    parts.append(f'{name} {by}{unit}{ranges}: {verdict}')
-  return f'- {ours.label}: {"; ".join(parts)}.'
-
-
-def _sweeps(sweeps: Sequence[comparisons.Sweep], workdir: pathlib.Path) -> str:
-  rows = []
-  for sweep in sweeps:
-    for rate, member in sweep.members.items():
-      note = ''
-      if member.diverged:
-        note = f'{member.diverged} seed(s) diverged'
-      elif rate == sweep.chosen:
-        edge = ', at the edge of what was tried' if sweep.is_at_edge else ''
-        note = f'chosen{edge}'
-      loss = mean(member.summary('val/loss'), 5)
-      psnr = mean(member.summary('test/hole_psnr'), 2)
-      name = sweep.name.rpartition('/')[2]
-      rows.append([name, f'{rate:g}', loss, psnr, note])
-  if not rows:
-    return ''
-  header = ['', 'learning rate', 'validation loss', 'test hole PSNR, dB', '']
-  plot = _show(workdir, 'Validation loss by learning rate', 'sweep.png')
-  return f"""## Learning rates
-
-Chosen on the validation loss (mean over the seeds); the test had no part in it.
-
-{table(header, rows)}{plot}"""
-
-
-def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> str:
-  rows = [
-    [name, *_cells({x: statistics.summarize([y]) for x, y in means.items()})]
-    for name, means in baselines.items()
-  ]
-  if not rows:
-    return ''
-  return f"""## Without training
-
-The same test images and masks, filled by methods that learn nothing.
-
-{table(['', *_HEADINGS], rows)}"""
-
-
-def _beside_reference(
-  rows: Sequence[results.Row], members: Mapping[str, comparisons.Member]
-) -> str:
-  """Returns the reference's numbers beside ours, and why they differ."""
-  base, rate = _base(rows), f'{reference.LEARNING_RATE:g}'
-  size = (base['image_size'], base['num_train'], base['num_test'])
-  lines = []
-  notes: dict[str, int] = {}
-  for number in reference.NUMBERS:
-    name = number.name
-    member = members.get(name) or members.get(f'{name}/lr{rate}')
-    why = ', '.join(
-      f'({notes.setdefault(reason, len(notes) + 1)})'
-      for reason in number.why.split()
-      if reason != 'size' or size != reference.PROTOCOL
-    )
-    lines.append([number.what, number.theirs, _ours(number, member), why])
-  reasons = '\n'.join(f'{i}. {reference.REASONS[x]}.' for x, i in notes.items())
-  return f"""## Beside the reference
-
-The reference: 256x256, 10,000 / 2,000 / 10,000 images, 20 epochs in \
-batches of 32, a learning rate of {rate} for all; here: {_size(base)}. \
-L1 is that of the whole output on the test images.
-
-{table(['', 'reference', 'here', 'why they may differ'], lines)}
-
-{reasons}"""
-
-
-def _ours(number: reference.Number, member: comparisons.Member | None) -> str:
-  summary = member.summary(number.column) if member else None
-  if member is None or summary is None:
-    return 'diverged' if member and member.diverged else 'not measured'
-  if number.column == 'parameters':
-    return f'{summary.mean:,.0f}'
-  if number.column.startswith('test/'):
-    return mean(summary, 4)
-  row = member.rows[0]
-  return f'{mean(summary, 2)} s ({row["device"]}, {row["cores"]} core(s))'
-
-
-def _method(
-  rows: Sequence[results.Row], compared: Sequence[comparisons.Comparison]
-) -> str:
-  """Returns what a reader must know to judge the numbers."""
-  count = sum(len(x.members) - 1 for x in compared) * len(_IN_WORDS)
-  percent = f'{statistics.CONFIDENCE:.0%}'
-  return f"""## How it was measured
-
-- For a given seed all cells have the same order of images, augmentation and
-  training masks, and the same initial weights if they have the same model.
-  Validation and test masks are the same in all runs.
-- Hole PSNR, hole L1, SSIM and seam ratio are of the composite in 8 bits, whose
-  known pixels are the photograph's; whole L1 is of the model's whole output.
-- "By more than the spread" means that two {percent} intervals of the difference
-  lie on one side of zero: that of Student's paired t-test over the seeds, and a
-  bootstrap over the test images (the differences of each image, averaged over
-  the seeds), where the metrics of single images are at hand. Everything
-  else is called a tie, which is not to say that there is no difference.
-- There are {count} such statements above, each with {percent}: if there were no
-  differences at all, about {count * (1 - statistics.CONFIDENCE):.1f} would be
-  found by an interval over seeds alone. Three seeds make wide intervals.
-- Only optimizers have a sweep of learning rates; losses and models are compared
-  at that of the base.
-- `results.csv` has a row for each of the {len(rows)} runs with all metrics."""
-
-
-def _cells(summaries: Mapping[str, statistics.Summary | None]) -> list[str]:
-  """Returns a cell of the tables for each of _COLUMNS."""
-  return [
-    mean(summaries.get(metric), decimals)
-    for metric, (_, decimals) in _COLUMNS.items()
-  ]

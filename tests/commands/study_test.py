@@ -73,14 +73,26 @@ def test_two_shards_one_of_them_stopped_and_started_again(data_dir, tmp_path):
     '--workdir=runs/study'
   )
 
+  # Elsewhere the study goes on from the tables alone.
+  copy = tmp_path / 'copy'
+  copy.mkdir()
+  for path in tmp_path.glob('*.*'):
+    if path.suffix in ('.csv', '.npz', '.json') and path.name != 'dataset.json':
+      shutil.copy(path, copy)
+  flags[-1] = f'--workdir={copy}'
+  listed, _ = _finish(_start(*flags, '--list'))
+  assert listed.count('finished') == 4
+  flags.append('--config.study.seeds=(0,1,2)')
+  out, _ = _finish(_start(*flags, '--only=optimizer/sgd'))
+  assert '3 runs of 2 cells, 1 to do' in out
+  assert len(results.read(copy / 'results.csv')) == 5
+
 
 @pytest.mark.slow
 def test_report_only_rebuilds_the_published_report(tmp_path):
   """From the tables alone, which an earlier version wrote."""
-  for name in ('results.csv', 'curves.csv', 'per_image.npz'):
-    shutil.copy(_STUDY / name, tmp_path)
-  for name in ('baselines.json', 'study.json', 'images.jpg'):
-    shutil.copy(_STUDY / name, tmp_path)
+  made = shutil.ignore_patterns('*.png', 'report.md')
+  shutil.copytree(_STUDY, tmp_path, dirs_exist_ok=True, ignore=made)
   _finish(_start(f'--workdir={tmp_path}', '--report-only'))
   for name in ('report.md', 'results.csv', 'curves.csv', 'per_image.npz'):
     assert (tmp_path / name).read_bytes() == (_STUDY / name).read_bytes()

@@ -1,5 +1,7 @@
 """The comparisons: which cells are in them, which rates are chosen."""
 
+import numpy as np
+
 from inpaint_jax.study import comparisons, results
 
 
@@ -22,38 +24,61 @@ def test_validation_and_not_the_test_chooses_the_rate(small, make_row):
   assert sweep.is_at_edge
 
 
-def test_a_sweep_without_the_rate_of_the_reference(small, make_row):
-  rows = [
-    make_row(run.cell, run.seed, 18.0)
-    for run in small.runs
-    if run.cell.name != 'optimizer/sgd/lr0.001'
-  ]
-  *_, same = comparisons.create(comparisons.members(rows))
-  assert same.key == 'optimizer_0.001'
-  labels = [member.label for member in same.members]
-  assert len(labels) == 4
-  assert 'sgd at 0.001' not in labels
-
-
 def test_comparisons_of_the_whole_study(made_up):
   rows = results.read(made_up / 'results.csv')
-  found = comparisons.create(comparisons.members(rows))
-  assert [x.key for x in found] == [
-    'loss',
-    'model',
-    'optimizer',
-    'optimizer_0.001',
+  by_factor = {
+    x.factor: x for x in comparisons.create(comparisons.members(rows))
+  }
+  assert [*by_factor] == ['loss', 'model', 'optimizer']
+  # Each optimizer once, at the rate that validation chose.
+  labels = [
+    m.label.partition(' at ')[0] for m in by_factor['optimizer'].members
   ]
-  by_key = {x.key: x for x in found}
-  labels = [m.label for m in by_key['optimizer_0.001'].members]
-  assert sorted(labels) == [
-    f'{x} at 0.001'
-    for x in ('adagrad', 'adam', 'rmsprop', 'sgd', 'sgd_momentum')
-  ]
-  assert by_key['optimizer'].base.label.startswith('adam at')
-  assert by_key['loss'].base.label == 'mse'
-  assert len(by_key['loss'].members) == 5
-  assert [m.label for m in by_key['model'].sorted('test/hole_psnr')] == [
+  assert labels == ['adam', 'adagrad', 'rmsprop', 'sgd', 'sgd_momentum']
+  assert len(by_factor['loss'].members) == 5
+  assert [m.label for m in by_factor['model'].sorted('test/hole_psnr')] == [
     'unet',
     'encoder_decoder',
   ]
+  # Less is better.
+  lpips = by_factor['model'].sorted('test/lpips')
+  assert [m.label for m in lpips] == ['unet', 'encoder_decoder']
+
+
+def _compare(small, make_row, values, curves=None):
+  """Returns a comparison of losses: {loss: hole_psnr of each seed}."""
+  cells = {x: cell for cell in small.cells for x in cell.names}
+  rows = []
+  for loss, of_seeds in values.items():
+    for seed, psnr in enumerate(of_seeds):
+      row = make_row(cells[f'loss/{loss}'], seed, psnr)
+      row['curves'] = (curves or {}).get(loss)
+      rows.append(row)
+  found = comparisons.create(comparisons.members(rows))
+  return next(x for x in found if x.factor == 'loss')
+
+
+def test_ties_are_what_chance_could_put_first(small, make_row):
+  values = {
+    'mse': [20, 21, 22],
+    'l1': [20.1, 21.0, 21.8],
+    'kl_div': [17, 18, 19],
+  }
+  tied = _compare(small, make_row, values).ties('hole_psnr')
+  assert [x.label for x in tied] == ['mse', 'l1']
+
+
+def test_the_order_by_step_is_that_of_validation(small, make_row):
+  """Of steps without validation the next one that has it."""
+  nan = float('nan')
+
+  def curve(*psnr):
+    steps = np.array([1, 100, 150, 200, 400])
+    return {'step': steps, 'val/hole_psnr': np.array([nan, *psnr])}
+
+  curves = {'mse': curve(10, nan, 11, 14), 'l1': curve(9, nan, 12, 13)}
+  values = {'mse': [20, 20], 'l1': [21, 21]}
+  found = _compare(small, make_row, values, curves)
+  assert found.order_at(0.25) == (100, ['mse', 'l1'])
+  assert found.order_at(0.3) == (200, ['l1', 'mse'])
+  assert found.order_at(1) == (400, ['mse', 'l1'])

@@ -89,6 +89,7 @@ def make_row():
       'test/lpips': l1 / 4,
       'test/detectability': 0.8,
       'val/loss': l1**2,
+      'val/hole_psnr': hole_psnr,
     }
     return row | fields
 

@@ -6,6 +6,7 @@ from inpaint_jax.study import plots
 
 
 def test_an_outlier_is_cut():
-  """One bar a hundred times as long would leave nothing to see of others."""
-  assert plots.bar_limit([0.1, 0.11, 10.0]) == pytest.approx(0.275)
-  assert plots.bar_limit([0.1, 0.11, 0.2]) == 0.2
+  """A difference a hundred times as large would hide all others."""
+  assert plots.limit([0.1, 0.11, 10.0]) == pytest.approx(0.275)
+  assert plots.limit([0.1, 0.11, 0.2]) == 0.2
+  assert plots.limit([]) == 1

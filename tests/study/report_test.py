@@ -1,25 +1,31 @@
 """The report, of made-up results."""
 
+import numpy as np
 import PIL.Image
 import pytest
 
-from inpaint_jax.study import report, results
+from inpaint_jax.study import plots, report, results
 from inpaint_jax.system import errors
+
+
+@pytest.fixture
+def without_plots(monkeypatch):
+  """For tests of the text alone: plots take seconds."""
+  for name in ('answer', 'sweep'):
+    monkeypatch.setattr(plots, name, lambda *args: None)
 
 
 @pytest.mark.slow
 def test_the_report_of_a_whole_study(made_up):
   path = report.write(made_up)
   text = path.read_text()
-  assert '22 cells, seeds 0, 1, 2' in text
-  assert 'worse, by more than the spread' in text
-  assert '| UNet, L1 | 0.0156 | 0.0' in text
-  assert '| UNet, parameters | 2.7 M | 2,662,659 |' in text
-  assert '0.25 s (a processor, 1 core(s))' in text
-  assert '**optimizer, each at the learning rate that validation' in text
+  assert '66 of 66 runs, 22 cells with seeds 0, 1, 2' in text
+  assert '**model**: `unet`: nothing is better by error or looks' in text
+  assert 'are a tie; to break it would take about this many seeds' in text
+  assert 'In validation the order was the same at 240, 360, 600 ste' in text
+  assert 'ours in brackets: unet 0.0156 (0.0' in text
   images = {x.name for x in made_up.glob('*.png')}
-  assert {f'bars_{x}.png' for x in ('loss', 'model', 'optimizer')} <= images
-  assert 'sweep.png' in images
+  assert images == {'loss.png', 'model.png', 'optimizer.png', 'rates.png'}
   assert all(f'({name})' in text for name in images)
   for name in images:
     with PIL.Image.open(made_up / name) as image:
@@ -31,15 +37,38 @@ def test_the_report_of_a_whole_study(made_up):
   assert path.read_text() == text
 
 
+@pytest.mark.usefixtures('without_plots')
 def test_a_report_of_the_table_alone(made_up):
-  for name in ('curves.csv', 'per_image.npz'):
+  for name in ('curves.csv', 'per_image.npz', 'study.json'):
     (made_up / name).unlink()
   text = report.write(made_up).read_text()
-  assert 'test images):' not in text
-  assert 'curves_' not in text
-  assert 'bars_loss.png' in text
+  assert 'The order in validation' not in text
+  assert '## Loss' in text
 
 
+@pytest.mark.slow
+def test_the_report_shows_images_and_the_sweeps_of_another_study(
+  made_up, small, make_row
+):
+  random = np.random.default_rng(0)
+  cells = {'base', 'model/encoder_decoder', 'optimizer/sgd/lr0.001'}
+  images = {
+    name: random.integers(0, 256, (6, 16, 16, 3), np.uint8)
+    for name in (*results.GIVEN, *cells)
+  }
+  results.write_images(made_up / 'images.npz', images)
+  (made_up / 'rates').mkdir()
+  rows = [make_row(x, 0, 18.0) for x in small.cells if 'adagrad' in x.name]
+  results.write_study(made_up / 'rates', rows)
+  text = report.write(made_up).read_text()
+  assert '(images.jpg)' in text
+  assert (made_up / 'images.jpg').exists()
+  assert 'with 1 seed(s)' in text
+  assert '| optimizer/adagrad | **0.001**, 0.003, 0.01 |' in text
+  assert '| optimizer/sgd |' not in text
+
+
+@pytest.mark.usefixtures('without_plots')
 def test_equal_cells_are_called_a_tie(small, make_row, tmp_path):
   """No sentence is fixed: with other numbers they say otherwise."""
   order = {cell.name: i for i, cell in enumerate(small.cells)}
@@ -51,11 +80,33 @@ def test_equal_cells_are_called_a_tie(small, make_row, tmp_path):
   ]
   results.write_study(tmp_path, rows)
   text = report.write(tmp_path).read_text()
-  assert 'more than the spread**' not in text
-  assert 'within the spread of it (a tie): ' in text
-  assert 'below it' not in text
+  assert 'are a tie; to break it would take' in text
+  assert 'ahead by more than chance' not in text
+  assert ', alone.' not in text
 
 
+@pytest.mark.usefixtures('without_plots')
+def test_the_report_says_who_is_ahead(small, make_row, tmp_path):
+  """A loss is best by pixels, another by looks."""
+  rows = []
+  for run in small.runs:
+    is_l1 = run.cell.name == 'loss/l1'
+    lpips = 0.1 if run.cell.name == 'loss/kl_div' else 0.2
+    psnr = 18 + 2 * is_l1 + 0.01 * run.seed + 0.001 * run.seed**2 * is_l1
+    lpips += 0.001 * run.seed + 0.0001 * run.seed**2 * (lpips < 0.2)
+    rows.append(make_row(run.cell, run.seed, psnr, **{'test/lpips': lpips}))
+  results.write_study(tmp_path, rows)
+  (tmp_path / 'baselines.json').write_text(
+    '{"telea": {"hole_psnr": 21.0}, "mean_fill": {"hole_psnr": 12.0}}'
+  )
+  text = report.write(tmp_path).read_text()
+  advice = 'loss**: `l1` or `kl_div`: the first for the least error, the second'
+  assert advice in text
+  assert 'By hole PSNR `l1` is ahead by more than chance.' in text
+  assert 'Or nothing of it**: telea (21.00 dB), which learned nothing' in text
+
+
+@pytest.mark.usefixtures('without_plots')
 def test_the_report_says_what_is_missing(small, make_row, tmp_path):
   rows = [make_row(run.cell, run.seed, 18.0) for run in small.runs]
   rows[1] |= {'status': results.DIVERGED}
@@ -67,7 +118,17 @@ def test_the_report_says_what_is_missing(small, make_row, tmp_path):
   assert '1 of which diverged' in text
   assert '2, 1 diverged |' in text
   assert 'runs differ in their test masks: they cannot be compared' in text
-  assert '| encoder-decoder, L1 | 0.0514 | not measured |' in text
+
+
+@pytest.mark.usefixtures('without_plots')
+def test_one_seed_tells_nothing(small, make_row, tmp_path):
+  results.write_study(
+    tmp_path, [make_row(x, 0, 18.0 + i) for i, x in enumerate(small.cells)]
+  )
+  text = report.write(tmp_path).read_text()
+  assert 'One seed tells nothing of the spread.' in text
+  assert 'With one seed nothing can be told.' in text
+  assert '**+' not in text
 
 
 def test_no_report_of_nothing(tmp_path):

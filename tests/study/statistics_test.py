@@ -1,6 +1,4 @@
-"""The statistics: paired by seed, and over other test images."""
-
-import math
+"""The statistics: paired by seed and image, with known answers."""
 
 import numpy as np
 import pytest
@@ -8,49 +6,85 @@ from scipy import stats
 
 from inpaint_jax.study import statistics
 
-_NUM_TEST = 40
 
-
-def test_difference_is_the_paired_test():
+def test_without_images_it_is_the_paired_t_test():
   ours, theirs = [3.1, 2.0, 4.4], [2.5, 1.9, 3.6]
   found = statistics.compare(
     dict(enumerate(ours)), {**dict(enumerate(theirs)), 7: 100.0}, {}, {}
   )
   wanted = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
-  assert found.seeds == pytest.approx((wanted.low, wanted.high))
+  assert found.interval == pytest.approx((wanted.low, wanted.high))
   assert found.mean == pytest.approx(0.5)
-  assert (found.images, found.sign) == (None, 0)
+  assert found.deviation == pytest.approx(np.std([0.6, 0.1, 0.8], ddof=1))
+  assert found.is_tie
 
 
 def test_pairs_count_and_not_the_spread_of_all():
   """Seeds far apart, each with the same lead: unpaired it would be nothing."""
   ours = {0: 10.0, 1: 20.0, 2: 30.0}
   theirs = {seed: x - 1 - 0.01 * seed for seed, x in ours.items()}
-  assert statistics.compare(ours, theirs, {}, {}).sign == 1
-  assert statistics.compare(theirs, ours, {}, {}).sign == -1
+  assert not statistics.compare(ours, theirs, {}, {}).is_tie
+  assert statistics.compare(ours, theirs, {}, {}).mean > 0
+
+
+def _compare_images(images):
+  """Returns the difference of {seed: [N]} from 0."""
+  zeros = {seed: np.zeros_like(x) for seed, x in images.items()}
+  means = {seed: x.mean() for seed, x in images.items()}
+  return statistics.compare(means, dict.fromkeys(means, 0.0), images, zeros)
+
+
+def test_seeds_that_agree_leave_the_images():
+  """The interval is then that of the mean over images: 1.96 errors."""
+  images = np.random.default_rng(1).normal(2.0, 1.0, 400)
+  low, high = _compare_images(dict.fromkeys(range(3), images)).interval
+  error = images.std() / np.sqrt(400)
+  assert low == pytest.approx(images.mean() - 1.96 * error, abs=0.15 * error)
+  assert high == pytest.approx(images.mean() + 1.96 * error, abs=0.15 * error)
+
+
+def test_images_that_agree_leave_the_seeds():
+  """The interval is then that of the paired t-test."""
+  values = [1.0, 1.5, 2.3]
+  found = _compare_images({i: np.full(50, x) for i, x in enumerate(values)})
+  wanted = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+  width = wanted.high - wanted.low
+  assert found.interval == pytest.approx(tuple(wanted), abs=0.05 * width)
 
 
 def test_a_lead_on_some_images_alone_is_a_tie():
   """All seeds agree, but the whole lead is that of one image in forty."""
-  ours = {seed: 1.0 + 0.001 * seed for seed in range(3)}
-  theirs = dict.fromkeys(range(3), 0.0)
-  one = np.zeros(_NUM_TEST)
-  one[0] = _NUM_TEST
-  lead = dict.fromkeys(range(3), one)
-  none = dict.fromkeys(range(3), np.zeros(_NUM_TEST))
-  assert statistics.compare(ours, theirs, {}, {}).sign == 1
-  found = statistics.compare(ours, theirs, lead, none)
-  assert found.images[0] <= 0 < found.images[1]
-  assert found.sign == 0
+  one = np.zeros(40)
+  one[0] = 40
+  assert _compare_images(dict.fromkeys(range(3), one)).is_tie
 
 
-def test_the_interval_over_images_covers_the_mean():
-  random = np.random.default_rng(1)
-  images = {0: random.normal(2.0, 1.0, 400)}
-  found = statistics.compare({0: 2.0}, {0: 0.0}, images, {0: np.zeros(400)})
-  assert found.seeds is None
-  low, high = found.images
-  assert low < images[0].mean() < high
-  # Twice 1.96 standard errors.
-  error = images[0].std() / math.sqrt(400)
-  assert high - low == pytest.approx(2 * 1.96 * error, rel=0.1)
+def test_one_seed_has_no_interval():
+  found = statistics.compare({0: 2.0}, {0: 0.0}, {}, {})
+  assert found == (2.0, 0.0, None)
+  assert found.is_tie
+  assert statistics.compare({0: 2.0}, {1: 0.0}, {}, {}) is None
+
+
+@pytest.mark.parametrize(
+  ('effect', 'count'), [(0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10)]
+)
+def test_the_seeds_needed_are_those_of_power_tables(effect, count):
+  """Paired t-test, two sides, 5% and 80%: Cohen's d and the pairs."""
+  assert statistics.seeds_needed(-effect * 3, 3.0) == count
+
+
+def test_the_seeds_needed_at_the_ends():
+  assert statistics.seeds_needed(1.0, 0.0) == 2
+  assert statistics.seeds_needed(0.0, 1.0) is None
+  assert statistics.seeds_needed(0.01, 1.0) is None
+  assert statistics.seeds_needed(100.0, 1.0) == 2
+
+
+def test_what_is_better():
+  badness = statistics.badness
+  assert badness('test/hole_psnr', 20) < badness('test/hole_psnr', 19)
+  assert badness('test/lpips', 0.1) < badness('test/lpips', 0.2)
+  assert badness('seam_ratio', 0.9) < badness('seam_ratio', 1.2)
+  assert badness('seam_ratio', 1.1) < badness('seam_ratio', 0.8)
+  assert badness('detectability', 0.6) < badness('detectability', 0.9)
