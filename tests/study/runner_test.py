@@ -41,7 +41,7 @@ def test_a_study_leaves_what_it_promises(studied, smoke):
     checkpoints = folder.run_folder(studied, name) / 'checkpoints'
     assert [x.name for x in checkpoints.iterdir()] == ['best']
   text = (studied / 'report.md').read_text()
-  assert '4 of 4 runs: 2 cells, seeds 0, 1' in text
+  assert '4 of 4 runs, 2 cells with seeds 0, 1' in text
   assert '(images.jpg)' in text
   assert '| mean_fill |' in text
   # Nothing of this machine that could not be shown.
