@@ -5,7 +5,6 @@ import contextlib
 import pathlib
 import platform
 import shutil
-import statistics
 import time
 from typing import Any
 
@@ -18,7 +17,7 @@ import tqdm
 import inpaint_jax
 from inpaint_jax import datasets
 from inpaint_jax.runs import workdir as workdirs
-from inpaint_jax.study import folder, plan, results, testing
+from inpaint_jax.study import estimates, folder, plan, results, testing
 from inpaint_jax.system import errors, json_files, machine
 from inpaint_jax.training import evaluate, input_pipeline, setup, train
 
@@ -77,20 +76,28 @@ def train_runs(
     f'{workdir / "runs"}/*/log.txt',
     flush=True,
   )
-  for number, run in enumerate(left, len(runs) - len(left) + 1):
+  estimate = estimates.Estimates(study)
+  if left:
+    seconds = estimate.left(left, rows.values())
+    print(f'about {_format(seconds)} by what was measured here', flush=True)
+  for number, run in enumerate(left, 1):
     row = rows[run.name] = train_run(run, study, workdir, data_hash)
     if write_tables:
       folder.gather(workdir)
-    mean = statistics.mean(x['total_seconds'] or 0 for x in rows.values())
+    seconds = estimate.left(left[number:], rows.values())
     outcome = row['status']
     if outcome == results.FINISHED:
       outcome = f'hole_psnr {row["test/hole_psnr"]:.2f}'
     print(
-      f'[{number}/{len(runs)}] {run.name}: {outcome}, '
-      f'{tqdm.tqdm.format_interval(row["total_seconds"])}; about '
-      f'{tqdm.tqdm.format_interval(mean * (len(runs) - number))} left',
+      f'[{len(runs) - len(left) + number}/{len(runs)}] {run.name}: {outcome}, '
+      f'{_format(row["total_seconds"])}; about {_format(seconds)} left',
       flush=True,
     )
+
+
+def _format(seconds: float) -> str:
+  """Returns hours, minutes and seconds, as 1:02:03 or 02:03."""
+  return tqdm.tqdm.format_interval(seconds)
 
 
 def train_run(
@@ -137,8 +144,7 @@ def train_run(
 
 def _describe(run: plan.Run) -> results.Row:
   """Returns the columns that are known before the training."""
-  config, device = run.config, jax.devices()[0]
-  kind = f'{len(jax.devices())} x {device.device_kind}'
+  config = run.config
   packages: tuple[Any, ...] = (inpaint_jax, jax, flax, optax, np)
   versions = [f'{x.__name__} {x.__version__}' for x in packages]
   return {
@@ -154,7 +160,7 @@ def _describe(run: plan.Run) -> results.Row:
     'learning_rate': config.optimizer.learning_rate,
     'batch_size': config.batch_size,
     'image_size': config.data.image_size,
-    'device': machine.cpu_name() if device.platform == 'cpu' else kind,
+    'device': estimates.device(),
     'cores': machine.num_cores(),
     'versions': ', '.join([*versions, f'python {platform.python_version()}']),
     'config_hash': plan.fingerprint(run.cell.config),

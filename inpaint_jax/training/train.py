@@ -5,6 +5,7 @@ augmentation of step s are pure functions of (config, s), so a run that was
 killed goes on from its latest checkpoint as if nothing had happened.
 """
 
+from collections.abc import Callable
 import contextlib
 import dataclasses
 import functools
@@ -141,6 +142,41 @@ def train(
     return _Loop(setup, path).run()
 
 
+def create_step(
+  setup: Setup, num_steps: int
+) -> tuple[Callable[..., TrainState], train_step.TrainStep]:
+  """Returns what makes the first state, and the compiled training step.
+
+  Args:
+    setup: what the config names.
+    num_steps: of the whole run, which schedules of learning rates depend on.
+
+  Returns:
+    The pure function from a seed to the state before the first step, and
+    (state, batch, seed) -> (state, metrics), which takes the state's memory.
+  """
+  config = setup.config
+  tx = optimizers.create_optimizer(config.optimizer, num_steps)
+  discriminator = None
+  if setup.discriminator:
+    judge_tx = optimizers.create_optimizer(
+      config.discriminator.optimizer, num_steps
+    )
+    discriminator = Discriminator(setup.discriminator, judge_tx)
+  create_state = functools.partial(
+    create_train_state,
+    setup.model,
+    tx,
+    image_size=config.data.image_size,
+    ema_decay=config.ema_decay,
+    discriminator=discriminator,
+  )
+  step = train_step.make_train_step(
+    setup.model, tx, setup.loss, setup.sampler, config, discriminator
+  )
+  return create_state, train_step.jit_train_step(step, setup.mesh)
+
+
 def _columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
   """Returns the columns of a run's metrics.csv, after `step`."""
   active = objectives.active(config.objectives)
@@ -175,32 +211,12 @@ class _Loop:
     )
     self._num_steps = self._steps_per_epoch * config.num_epochs
 
-    tx = optimizers.create_optimizer(config.optimizer, self._num_steps)
     self._schedule = optimizers.create_schedule(
       config.optimizer, self._num_steps
     )
-    discriminator = None
-    if setup.discriminator:
-      judge_tx = optimizers.create_optimizer(
-        config.discriminator.optimizer, self._num_steps
-      )
-      discriminator = Discriminator(setup.discriminator, judge_tx)
-    self._train_step = train_step.jit_train_step(
-      train_step.make_train_step(
-        setup.model, tx, setup.loss, setup.sampler, config, discriminator
-      ),
-      mesh,
-    )
+    self._create_state, self._train_step = create_step(setup, self._num_steps)
     self._eval_step = evaluate.make_eval_step(
       setup.model, setup.loss, setup.sampler, config
-    )
-    self._create_state = functools.partial(
-      create_train_state,
-      setup.model,
-      tx,
-      image_size=config.data.image_size,
-      ema_decay=config.ema_decay,
-      discriminator=discriminator,
     )
     # An argument of what is compiled: runs that differ in their seeds alone
     # share the compiled programs.

@@ -1,0 +1,102 @@
+"""How long runs will take, by what was measured on this machine."""
+
+from collections.abc import Iterable
+import json
+import statistics
+import time
+
+import jax
+import ml_collections
+import numpy as np
+
+from inpaint_jax.study import plan, results
+from inpaint_jax.system import machine, sharding
+from inpaint_jax.training import setup, train
+
+# What changes no run's time by much.
+_SAME_TIME = ('seed', 'eval_seed', 'loss', 'hole_weight', 'boundary_weight')
+# Steps that are timed, after one that compiles.
+_STEPS = 3
+
+
+class Estimates:
+  """Seconds of runs: of finished ones of the same kind, or of their steps."""
+
+  def __init__(self, study: plan.Plan):
+    self._kinds = {cell.name: kind(cell.config) for cell in study.cells}
+    self._measured: dict[str, float] = {}
+
+  def left(
+    self, runs: Iterable[plan.Run], rows: Iterable[results.Row]
+  ) -> float:
+    """Returns the seconds that runs will take.
+
+    Args:
+      runs: those that are left.
+      rows: of finished runs. Those of this machine tell the time of others of
+        their kind; of a kind without one, a few steps are timed.
+    """
+    found: dict[str, list[float]] = {}
+    for row in rows:
+      is_ours = (row['device'], row['cores']) == (device(), machine.num_cores())
+      if is_ours and row['status'] == results.FINISHED:
+        # A run that was resumed has its earlier starts in `seconds`.
+        seconds = max(row['total_seconds'] or 0, row['seconds'] or 0)
+        found.setdefault(self._kinds.get(row['cell'], ''), []).append(seconds)
+    total = 0.0
+    for run in runs:
+      name = self._kinds[run.cell.name]
+      if name in found:
+        total += statistics.mean(found[name])
+        continue
+      if name not in self._measured:
+        self._measured[name] = measure(run.config)
+      total += self._measured[name]
+    return total
+
+
+def device() -> str:
+  """Returns what the rows of this machine have as `device`."""
+  first = jax.devices()[0]
+  if first.platform == 'cpu':
+    return machine.cpu_name()
+  return f'{len(jax.devices())} x {first.device_kind}'
+
+
+def kind(config: ml_collections.ConfigDict) -> str:
+  """Returns what runs that take about the same time have in common."""
+  own = {
+    name: value
+    for name, value in plan.fields(config).items()
+    if name not in _SAME_TIME and not name.startswith('optimizer.')
+  }
+  return json.dumps(own, sort_keys=True)
+
+
+def measure(config: ml_collections.ConfigDict) -> float:
+  """Times a few steps of a run; returns the seconds of the whole run.
+
+  An image in validation or test is taken for a third of one in training.
+  """
+  start = time.perf_counter()
+  data, batch_size = config.data, config.batch_size
+  num_steps = config.num_epochs * (data.num_train // batch_size)
+  made = setup.create_setup(config)
+  create_state, step = train.create_step(made, num_steps)
+  everywhere = sharding.replicated(made.mesh)
+  state = jax.jit(create_state, out_shardings=everywhere)(np.uint32(0))
+  shape = (batch_size, data.image_size, data.image_size, 3)
+  batch = {
+    'image': np.full(shape, 128, np.uint8),
+    'index': np.arange(batch_size, dtype=np.int32),
+    'valid': np.ones(batch_size, np.float32),
+  }
+  batch = sharding.put_batch(batch, made.mesh)
+  times = [start]
+  for _ in range(_STEPS + 1):
+    state, values = step(state, batch, np.uint32(0))
+    jax.block_until_ready((state, values))
+    times.append(time.perf_counter())
+  compilation, *seconds = np.diff(times)
+  others = (config.num_epochs * data.num_val + data.num_test) / batch_size / 3
+  return float(compilation + np.median(seconds) * (num_steps + others))
