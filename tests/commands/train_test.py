@@ -1,6 +1,5 @@
 """main.py and scripts/inpaint.py as processes, as a user starts them."""
 
-import json
 import os
 import pathlib
 import re
@@ -14,9 +13,8 @@ import orbax.checkpoint as ocp
 import PIL.Image
 import pytest
 
-from configs import smoke
 from inpaint_jax.runs import checkpoints
-from inpaint_jax.training import evaluate, train
+from inpaint_jax.training import train
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMOKE = '--config=configs/smoke.py'
@@ -115,11 +113,14 @@ def _end_as(workdir, other):
   assert not left
 
 
-def test_killed_at_any_moment_a_run_ends_as_if_it_were_not(
-  whole, data_dir, tmp_path
-):
+@pytest.mark.usefixtures('no_lpips')
+def test_killed_at_any_moment_a_run_ends_as_if_it_were_not(tiny, tmp_path):
   """Two epochs of five steps, killed at each kind of moment in turn."""
-  flags = [SMOKE, f'--workdir={tmp_path}', f'--config.data.data_dir={data_dir}']
+  workdir = tmp_path / 'killed'
+  flags = [
+    *(SMOKE, '--config.model.name=tiny', f'--workdir={workdir}'),
+    f'--config.data.data_dir={tiny.data.data_dir}',
+  ]
   killed = ROOT / 'tests' / 'killed.py'
 
   def kill(moment, going_on_from):
@@ -142,15 +143,16 @@ def test_killed_at_any_moment_a_run_ends_as_if_it_were_not(
   for moment in ('save=1', 'save=2'):
     kill(moment, 5)
 
-  assert _start('main.py', *flags).returncode == 0
-  _end_as(tmp_path, whole[0])
+  assert _start(killed, 'end=0', *flags).returncode == 0
+  train.train_and_evaluate(tiny, tmp_path / 'whole')
+  _end_as(workdir, tmp_path / 'whole')
 
 
-def test_all_that_is_optional_survives_a_kill_too(data_dir, tmp_path, capsys):
+def test_all_that_is_optional_survives_a_kill_too(tiny, tmp_path, capsys):
   """Batch statistics, running mean, momentum, schedule, clipping, decay."""
   fields = {
-    'data.data_dir': str(data_dir),
-    'model.name': 'encoder_decoder',
+    'data.data_dir': tiny.data.data_dir,
+    'model.name': 'tiny',
     'optimizer.name': 'rmsprop',
     'optimizer.momentum': 0.9,
     'optimizer.schedule': 'cosine',
@@ -172,53 +174,11 @@ def test_all_that_is_optional_survives_a_kill_too(data_dir, tmp_path, capsys):
     line = f'going on from the checkpoint of step {step}\n'
     assert (line in result.stdout) == bool(step), moment
   # To its end in this process, like the one that was never killed.
-  config = smoke.get_config()
-  config.update_from_flattened_dict(fields)
-  train.train(config, workdir)
+  tiny.update_from_flattened_dict(fields)
+  train.train(tiny, workdir)
   assert 'from the checkpoint of step 6\n' in capsys.readouterr().out
-  train.train(config, tmp_path / 'whole')
+  train.train(tiny, tmp_path / 'whole')
   _end_as(workdir, tmp_path / 'whole')
-
-
-@pytest.mark.usefixtures('full_compile')
-def test_four_devices_do_what_one_does(config, tmp_path):
-  """With batch statistics, the one thing in which images meet."""
-  config.model.name = 'encoder_decoder'
-  of_four, of_one = tmp_path / 'four', tmp_path / 'one'
-  flags = [
-    '--config.model.name=encoder_decoder',
-    f'--config.data.data_dir={config.data.data_dir}',
-  ]
-  four = {
-    'XLA_FLAGS': '--xla_force_host_platform_device_count=4',
-    # Programs that are not optimised round otherwise on each number of devices.
-    'JAX_DISABLE_MOST_OPTIMIZATIONS': '0',
-  }
-  result = _start('main.py', SMOKE, *flags, f'--workdir={of_four}', **four)
-  assert 'on 4 cpu device(s)' in result.stdout, result.stderr
-  train.train_and_evaluate(config, of_one)
-  ours, theirs = (
-    np.genfromtxt(x / 'metrics.csv', delimiter=',', names=True)
-    for x in (of_four, of_one)
-  )
-  for name in ours.dtype.names:
-    np.testing.assert_allclose(
-      ours[name], theirs[name], rtol=1e-2 if 'val' in name else 1e-5
-    )
-
-  # A checkpoint of four devices is evaluated on one, and the reverse.
-  wanted = _metrics(of_four)
-  evaluate.evaluate(of_four)
-  assert _metrics(of_four) == pytest.approx(wanted, rel=1e-2)
-  wanted = _metrics(of_one)
-  result = _start('main.py', '--mode=evaluate', f'--workdir={of_one}', **four)
-  assert result.returncode == 0, result.stderr
-  assert _metrics(of_one) == pytest.approx(wanted, rel=1e-2)
-
-
-def _metrics(workdir):
-  report = json.loads((workdir / 'test_metrics.json').read_text())
-  return report['metrics']['encoder_decoder']
 
 
 @pytest.mark.parametrize(

@@ -13,16 +13,16 @@ SCRIPT = pathlib.Path(__file__).parents[2] / 'scripts' / 'minimal_training.py'
 
 
 @pytest.mark.slow
-def test_it_ends_with_the_parameters_of_a_run(config, tmp_path, capsys):
+def test_it_ends_with_the_parameters_of_a_run(tiny, tmp_path, capsys):
   spec = importlib.util.spec_from_file_location('minimal_training', SCRIPT)
   script = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(script)
-  state, history = script.train(config, num_steps=10)
+  state, history = script.train(tiny, num_steps=10)
   assert np.mean(history[5:]) < np.mean(history[:5])
   assert 'step 10/10  loss 0.' in capsys.readouterr().out
 
-  config.num_samples = 0
-  wanted = train.train(config, tmp_path).state
+  tiny.num_samples = 0
+  wanted = train.train(tiny, tmp_path).state
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
     state.params,

@@ -155,6 +155,7 @@ def test_the_second_start_is_held_against_the_first(settings, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures('no_lpips')
 def test_programs_are_started(settings):
   photos = settings.folder / 'photos'
   photos.mkdir()

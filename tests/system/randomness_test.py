@@ -71,10 +71,7 @@ placed = sharding.split(sharding.create_mesh())
 sampler = masks.create_sampler(ConfigDict(dict(kind='mixture', strokes='thin')))
 draw = jax.jit(lambda index: masks.evaluation_masks(sampler, 3, index, 32, 48))
 index = np.arange(24, dtype=np.int32)
-drawn = np.asarray(draw(jax.device_put(index, placed)))
-# In a batch of another size, too.
-assert (draw(index[5:]) == drawn[5:]).all()
-show('masks', drawn)
+show('masks', draw(jax.device_put(index, placed)))
 for name in models.MODELS:
   config = default.get_config().model
   config.update(name=name, features=(4, 8, 16), conv='xla')

@@ -3,11 +3,10 @@
 import functools
 import itertools
 
-import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny_model import Tiny
 
 from inpaint_jax import losses, masks, models, optimizers
 from inpaint_jax.training import train_step
@@ -42,16 +41,6 @@ def _batch():
   }
 
 
-class _TinyModel(nn.Module):
-  """A model that compiles in no time, with all that a model can have."""
-
-  @nn.compact
-  def __call__(self, masked_image, mask, *, train):
-    x = jnp.concatenate([masked_image, mask], axis=-1)
-    x = nn.BatchNorm(use_running_average=not train)(nn.Conv(4, (3, 3))(x))
-    return nn.Conv(3, (3, 3))(nn.relu(x))
-
-
 def _create_state(config, model):
   create = functools.partial(
     create_train_state,
@@ -65,7 +54,7 @@ def _create_state(config, model):
 
 def _first_step(config, *seed, model=None):
   """Returns the state after one step on _batch(), and its metrics."""
-  model = model or _TinyModel()
+  model = model or Tiny()
   step = _make_step(config, model)
   return jax.jit(step)(_create_state(config, model), _batch(), *seed)
 
@@ -168,7 +157,7 @@ def test_ema_is_the_running_mean_and_is_what_is_used(config):
   assert before.ema_params is None
   config.ema_decay = 0.75
   state, _ = _first_step(config)
-  initial = _create_state(config, _TinyModel())
+  initial = _create_state(config, Tiny())
   # The first step's decay is (1 + 1) / (10 + 1). The statistics belong to the
   # parameters: both are averaged.
   for part in ('params', 'batch_stats'):
@@ -184,8 +173,8 @@ def test_ema_is_the_running_mean_and_is_what_is_used(config):
 
 def test_ema_decays_as_told_after_the_first_steps(config):
   config.ema_decay = 0.25
-  state = _create_state(config, _TinyModel())
-  step = _make_step(config, _TinyModel())
+  state = _create_state(config, Tiny())
+  step = _make_step(config, Tiny())
   for _ in range(2):
     before = state
     state, _ = jax.jit(step)(state, _batch())
@@ -206,8 +195,7 @@ def test_accumulated_parts_make_the_step_of_the_whole(
 ):
   """With and without a loop, which accelerators get."""
   # Batch statistics are those of the parts: a model without them.
-  config.model.features = (2, 2, 4)
-  model = models.create_model(config.model)
+  model = Tiny(norm=False)
   config.optimizer.name = 'sgd'
   state, whole = _first_step(config, model=model)
   if not unrolled:

@@ -96,6 +96,7 @@ def test_a_signal_after_the_last_step_ends_the_run(
   assert f'{number.name}: saved step 10; the same command goes on' in out
 
 
+@pytest.mark.usefixtures('no_lpips')
 def test_a_finished_run_is_not_trained_again(trained, config, tmp_path, capsys):
   run = shutil.copytree(trained, tmp_path / 'run')
   before = (run / 'metrics.csv').read_bytes()
@@ -291,6 +292,7 @@ def test_means_that_an_earlier_version_saved_go_on(tiny, tmp_path):
   assert int(train.train(tiny, tmp_path).state.step) == 10
 
 
+@pytest.mark.usefixtures('no_lpips')
 def test_early_stop_and_best_checkpoint(tiny, tmp_path, monkeypatch):
   """Of val/loss 3, 2, 4, 5 the second is kept, and the fifth never comes."""
   scripted = iter([3.0, 2.0, 4.0, 5.0])

@@ -1,0 +1,52 @@
+"""Trains on all devices that there are; used by tests of several devices.
+
+  python tests/four_devices.py DATA_DIR WORKDIR OTHER
+
+trains into WORKDIR as `train_all`, then tests the plain run of OTHER.
+"""
+
+import pathlib
+import sys
+
+import jax
+import tiny_model
+
+from configs import smoke
+from inpaint_jax import models
+from inpaint_jax.training import evaluate, train
+
+# Batch statistics are the one thing in which images meet.
+PLAIN = {'model.name': 'tiny'}
+GAN = {
+  **PLAIN,
+  'objectives.adversarial': 0.1,
+  'objectives.feature_matching': 0.5,
+  'objectives.r1': 0.01,
+  'discriminator.features': (4, 6),
+  'ema_decay': 0.9,
+  'num_samples': 0,
+}
+
+
+def train_all(data_dir, workdir):
+  """Trains runs with and without a discriminator, workdir/gan and /plain."""
+  # Programs that are not optimised round otherwise on each number of devices.
+  jax.config.update('jax_disable_most_optimizations', False)
+  for name, fields in (('plain', PLAIN), ('gan', GAN)):
+    config = smoke.get_config()
+    config.data.data_dir = str(data_dir)
+    config.update_from_flattened_dict(fields)
+    train.train(config, pathlib.Path(workdir) / name)
+  jax.config.update('jax_disable_most_optimizations', True)
+
+
+def test(workdir):
+  """Returns the metrics of the plain run, in one batch."""
+  run = pathlib.Path(workdir) / 'plain'
+  return evaluate.evaluate(run, {'batch_size': 8})['metrics']['tiny']
+
+
+if __name__ == '__main__':
+  models.MODELS['tiny'] = tiny_model.Tiny
+  train_all(*sys.argv[1:3])
+  test(sys.argv[3])

@@ -1,0 +1,51 @@
+"""Four devices do what one does."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import four_devices
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('tiny')
+def test_four_devices_do_what_one_does(data_dir, tmp_path, request):
+  one, four, tested = (tmp_path / name for name in ('one', 'four', 'tested'))
+  four_devices.train_all(data_dir, one)
+  shutil.copytree(one, tested)
+  result = subprocess.run(
+    [sys.executable, 'tests/four_devices.py', data_dir, four, tested],
+    cwd=ROOT,
+    env={
+      **os.environ,
+      'PYTHONPATH': str(ROOT),
+      'XLA_FLAGS': '--xla_force_host_platform_device_count=4',
+    },
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert result.returncode == 0, result.stderr
+  assert 'on 4 cpu device(s)' in result.stdout
+  for run, rtol in (('plain', 1e-5), ('gan', 1e-3)):
+    ours, theirs = (
+      np.genfromtxt(x / run / 'metrics.csv', delimiter=',', names=True)
+      for x in (four, one)
+    )
+    for name in ours.dtype.names:
+      np.testing.assert_allclose(ours[name], theirs[name], rtol=rtol)
+
+  # A checkpoint of one device is tested on four, and the reverse.
+  wanted = four_devices.test(one)
+  report = json.loads((tested / 'plain' / 'test_other.json').read_text())
+  assert report['metrics']['tiny'] == pytest.approx(wanted, rel=1e-3)
+  request.getfixturevalue('no_lpips')
+  found = four_devices.test(four)
+  assert found == pytest.approx({x: wanted[x] for x in found}, rel=1e-3)
