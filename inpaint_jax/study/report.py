@@ -73,11 +73,12 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
         f'workdir={workdir} has no results.csv with a finished run; start '
         'without --report-only first'
       )
+    about = folder.read(workdir)
     path = workdir / 'baselines.json'
     baselines = json_files.read(path) if path.exists() else {}
     compared = comparisons.create(comparisons.members(rows))
-    rates = results.read(workdir / 'rates' / 'results.csv') or rows
-    sweeps = comparisons.sweeps(comparisons.members(rates))
+    rates = results.read(workdir / 'rates' / 'results.csv')
+    sweeps = comparisons.sweeps(comparisons.members(rates or rows))
     for comparison in compared:
       plots.answer(comparison, workdir / f'{comparison.factor}.png')
     if any(sweep.chosen for sweep in sweeps):
@@ -87,13 +88,14 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       given = {name: filled.pop(name) for name in results.GIVEN}
       plots.photo_grid(filled, given, workdir / 'images.jpg')
     sections = [
-      _head(rows, folder.read(workdir)),
+      _head(rows, about),
       _in_short(compared, baselines),
       *(_answer(x, workdir) for x in compared),
-      _sweeps(sweeps, rates, workdir),
+      _sweeps(sweeps, rates or rows, workdir),
+      _weights(rates),
       _baselines(baselines),
       _photos(workdir),
-      _weaknesses(rows, compared),
+      _weaknesses(rows, compared, about),
       _method(rows),
     ]
     text = '\n\n'.join(section for section in sections if section)
@@ -360,6 +362,21 @@ with {seeds} seed(s); the test had no part in it.
 {table(['', 'learning rates, the chosen one bold', ''], lines)}"""
 
 
+def _weights(rows: Sequence[results.Row]) -> str:
+  """Returns what else was tried beside learning rates."""
+  shown = {'val/hole_psnr': 2, 'val/lpips': 4}
+  lines = [
+    [name, *(mean(member.summary(x), shown[x]) for x in shown)]
+    for name, member in comparisons.members(rows).items()
+    if name.startswith('objective/')
+  ]
+  if not lines:
+    return ''
+  return f"""Weights of objectives, tried in the same way:
+
+{table(['', 'validation hole PSNR, dB', 'validation LPIPS'], lines)}"""
+
+
 def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> str:
   rows = []
   for name, found in baselines.items():
@@ -392,9 +409,17 @@ The first seed of each; known pixels are those of the photograph.
 
 
 def _weaknesses(
-  rows: Sequence[results.Row], compared: Sequence[comparisons.Comparison]
+  rows: Sequence[results.Row],
+  compared: Sequence[comparisons.Comparison],
+  about: Mapping[str, Any],
 ) -> str:
   """Returns what a reader must not conclude."""
+  chosen_by = {
+    x['best_metric']
+    for x in about.get('changes', {}).values()
+    if 'best_metric' in x
+  }
+  others = f', of some cells the best {" or ".join(chosen_by)}'
   finished, base = _finished(rows), _base(rows)
   falling = sum(row['best_step'] == row['steps'] for row in finished)
   tests = 2 * sum(len(x.members) - 1 for x in compared)
@@ -407,8 +432,9 @@ def _weaknesses(
     'at the last step, and would have gone on falling.',
     f'Few seeds: {seeds}. The number of seeds that would break a tie rests on '
     'a deviation of as few, and on a difference that may itself be chance.',
-    'The epoch that is tested has the least validation loss, which knows '
-    'pixels alone: not what an objective of looks would choose.',
+    'The epoch that is tested has the least validation loss'
+    f'{others if chosen_by else ""}. A loss of pixels does not choose what '
+    'looks best.',
     'The best is chosen and compared on the same test, which favours it.',
     f'{tests} differences are tested, each with {statistics.CONFIDENCE:.0%}: '
     f'if there were none at all, about {chance:.1f} would be found.',

@@ -59,6 +59,8 @@ def test_the_report_shows_images_and_the_sweeps_of_another_study(
   results.write_images(made_up / 'images.npz', images)
   (made_up / 'rates').mkdir()
   rows = [make_row(x, 0, 18.0) for x in small.cells if 'adagrad' in x.name]
+  style = small.cells[0]._replace(name='objective/style_1', names=())
+  rows.append(make_row(style, 0, 18.0, **{'val/lpips': 0.25}))
   results.write_study(made_up / 'rates', rows)
   text = report.write(made_up).read_text()
   assert '(images.jpg)' in text
@@ -66,6 +68,7 @@ def test_the_report_shows_images_and_the_sweeps_of_another_study(
   assert 'with 1 seed(s)' in text
   assert '| optimizer/adagrad | **0.001**, 0.003, 0.01 |' in text
   assert '| optimizer/sgd |' not in text
+  assert '| objective/style_1 | 18.00 | 0.2500 |' in text
 
 
 @pytest.mark.usefixtures('without_plots')
