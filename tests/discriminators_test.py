@@ -35,6 +35,7 @@ def test_parameter_count(name):
   assert models.count_parameters(shapes['params']) == GOLDEN_COUNTS[name]
 
 
+@pytest.mark.slow
 def test_patches_have_the_hole_as_their_target():
   image = jnp.ones((1, 32, 48, 3))
   mask = jnp.zeros((1, 32, 48, 1)).at[0, 7, 8].set(1)
@@ -58,6 +59,7 @@ def test_a_patch_score_changes_with_its_own_patch():
   assert difference[4:, 4:].max() == 0
 
 
+@pytest.mark.slow
 def test_the_local_square_follows_the_hole():
   """What lies far from the hole changes the global score alone."""
   r = np.random.RandomState(0)

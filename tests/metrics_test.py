@@ -219,6 +219,7 @@ def test_texture_ratio_sees_the_hole_only_and_a_border_goes_on():
   assert float(flat[0]) < 100
 
 
+@pytest.mark.slow
 def test_compute_is_one_number_a_picture_for_every_metric():
   output, image, mask = random_batch()
   values = jax.jit(metrics.compute)(output, image, mask)

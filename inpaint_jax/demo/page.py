@@ -161,30 +161,13 @@ class Page:
     guide: str,
     wrap: bool,
     request: gr.Request,
+    event: gr.EventData,
   ) -> list[Any]:
-    """What is in the editor, options -> what `_show` returns, number."""
-    return self._inpaint(drawn, guide, wrap, request, again=False)
+    """What is in the editor, options -> what `_show` returns, number.
 
-  @on_page(*[_SKIP] * 6)
-  def inpaint_again(
-    self,
-    drawn: dict[str, Any] | None,
-    guide: str,
-    wrap: bool,
-    request: gr.Request,
-  ) -> list[Any]:
-    """The same with another seed, beside the results that there are."""
-    return self._inpaint(drawn, guide, wrap, request, again=True)
-
-  def _inpaint(
-    self,
-    drawn: dict[str, Any] | None,
-    guide: str,
-    wrap: bool,
-    request: gr.Request,
-    *,
-    again: bool,
-  ) -> list[Any]:
+    The button `again` asks for another seed, beside the results that there are.
+    """
+    again = getattr(event.target, 'elem_id', '') == 'again'
     photo = self.sessions.get_photo(request.session_hash)
     files = (drawn or {}).get('layers') or []
     try:
@@ -278,12 +261,9 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
     avoid.upload(page.load_avoid, avoid, [avoid, note], preprocess=False)
     everywhere.click(page.drop_limits, None, note)
     shown = [results, slider, gallery, download, done]
-    for pressed, fill in (
-      (button, page.inpaint),
-      (again, page.inpaint_again),
-    ):
+    for pressed in (button, again):
       filled = pressed.click(
-        fill,
+        page.inpaint,
         [editor, guide, wrap],
         [*shown, number],
         concurrency_limit=page.workers.count,

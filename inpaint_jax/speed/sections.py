@@ -129,7 +129,8 @@ def scaling(settings: Settings, report: Report) -> None:
         continue
       seconds_per_pixel = statistics.median(times) / _pixels(case)
       bytes_per_pixel = (peak or 0) / _pixels(case)
-      row = _row(report, case, f'JAX {dtype}', times)
+      flops = cases.count_flops(case)
+      row = _row(report, case, f'JAX {dtype}', times, flops)
       rows.append(row | {'peak_bytes': peak})
   report.add('scaling', 'Cost as work grows', rows)
 
@@ -284,7 +285,8 @@ def _compare(settings: Settings, report: Report, case: cases.Case) -> None:
       continue
     calls[mode] = call
   times = timing.interleave(calls, seconds=settings.seconds)
-  rows = [_row(report, case, mode, found) for mode, found in times.items()]
+  flops = cases.count_flops(case)
+  rows = [_row(report, case, mode, x, flops) for mode, x in times.items()]
   theirs = [r for r in rows if r['mode'].startswith('PyTorch float32')]
   best = min((row['seconds'] for row in theirs), default=None)
   for row in rows:
@@ -294,10 +296,13 @@ def _compare(settings: Settings, report: Report, case: cases.Case) -> None:
 
 
 def _row(
-  report: Report, case: cases.Case, mode: str, times: Sequence[float]
+  report: Report,
+  case: cases.Case,
+  mode: str,
+  times: Sequence[float],
+  flops: float | None,
 ) -> Row:
   """Returns a row with all that follows from times and operations."""
-  flops = cases.count_flops(case)
   rate = flops / statistics.median(times) if flops else None
   most = report.rates.get('bfloat16' if 'bfloat16' in mode else 'float32')
   return create_row(

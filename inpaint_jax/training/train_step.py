@@ -48,12 +48,58 @@ def make_train_step(
       accumulate_steps and ema_decay.
     discriminator: what objectives may need; the state must have it, too.
   """
+  grad_fn = jax.value_and_grad(
+    _make_loss(model, loss, config, discriminator), has_aux=True
+  )
+
+  def train_step(
+    state: TrainState,
+    batch: Mapping[str, jax.Array],
+    seed: jax.typing.ArrayLike = config.seed,
+  ) -> tuple[TrainState, dict[str, jax.Array]]:
+    image = batch['image']
+    batch_size, height, width, _ = image.shape
+    key = jax.random.fold_in(randomness.create_key(seed), state.step + 1)
+    mask = sampler(randomness.split(key, batch_size), height, width)
+    params, stats = {MODEL: state.params}, {MODEL: state.batch_stats}
+    if isinstance(state, TwoNetworkState):
+      params[DISCRIMINATOR] = state.discriminator.params
+      stats[DISCRIMINATOR] = state.discriminator.batch_stats
+    values, stats, grads = _accumulate(
+      grad_fn, params, stats, (image, mask), config.accumulate_steps
+    )
+    state = _update(state, tx, stats[MODEL], grads[MODEL], config.ema_decay)
+    values['grad_norm'] = optax.tree.norm(grads[MODEL])
+    values['param_norm'] = optax.tree.norm(state.params)
+    if discriminator and isinstance(state, TwoNetworkState):
+      judge = state.discriminator.update(
+        discriminator, stats[DISCRIMINATOR], grads[DISCRIMINATOR]
+      )
+      state = dataclasses.replace(state, discriminator=judge)
+      norm = optax.tree.norm(grads[DISCRIMINATOR])
+      values['discriminator_grad_norm'] = norm
+    return state, values
+
+  return train_step
+
+
+def _make_loss(
+  model: nn.Module,
+  loss: losses.Loss,
+  config: ml_collections.ConfigDict,
+  discriminator: Discriminator | None,
+) -> Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]:
+  """Returns the function of which a step follows the gradient.
+
+  Its arguments are parameters and statistics, each {MODEL: ..., DISCRIMINATOR:
+  ...}, images as uint8 and masks. It returns the sum of the losses of both
+  networks, each with a gradient of its own, the new statistics and the metrics.
+  """
   weights = objectives.active(config.objectives)
 
   def loss_fn(
     params: Any, stats: Any, image: jax.Array, mask: jax.Array
   ) -> tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]:
-    """Returns the sum of both losses, each with a gradient of its own."""
     image, stats = images.to_float(image), dict(stats)
     outputs, mutated = model.apply(
       {'params': params[MODEL], 'batch_stats': stats[MODEL]},
@@ -85,56 +131,36 @@ def make_train_step(
       value += weights[name] * values[name]
     return value + total, (stats, {'loss': value, **values})
 
-  grad_fn = jax.value_and_grad(loss_fn, has_aux=True)
+  return loss_fn
 
-  def train_step(
-    state: TrainState,
-    batch: Mapping[str, jax.Array],
-    seed: jax.typing.ArrayLike = config.seed,
-  ) -> tuple[TrainState, dict[str, jax.Array]]:
-    image = batch['image']
-    batch_size, height, width, _ = image.shape
-    step = state.step + 1
-    key = jax.random.fold_in(randomness.create_key(seed), step)
-    mask = sampler(randomness.split(key, batch_size), height, width)
-    params, stats = {MODEL: state.params}, {MODEL: state.batch_stats}
-    if isinstance(state, TwoNetworkState):
-      params[DISCRIMINATOR] = state.discriminator.params
-      stats[DISCRIMINATOR] = state.discriminator.batch_stats
-    values, stats, grads = _accumulate(
-      grad_fn, params, stats, (image, mask), config.accumulate_steps
-    )
-    batch_stats = stats[MODEL]
-    updates, opt_state = tx.update(grads[MODEL], state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    values['grad_norm'] = optax.tree.norm(grads[MODEL])
-    values['param_norm'] = optax.tree.norm(params)
-    if discriminator and isinstance(state, TwoNetworkState):
-      judge = state.discriminator.update(
-        discriminator, stats[DISCRIMINATOR], grads[DISCRIMINATOR]
-      )
-      state = dataclasses.replace(state, discriminator=judge)
-      norm = optax.tree.norm(grads[DISCRIMINATOR])
-      values['discriminator_grad_norm'] = norm
-    ema_params = state.ema_params
-    if ema_params is not None:
-      # Shorter at first, so that the drawn weights are soon forgotten.
-      count = step.astype(jnp.float32)
-      decay = jnp.minimum(config.ema_decay, (1 + count) / (10 + count))
-      ema_params = optax.incremental_update(
-        {'params': params, 'batch_stats': batch_stats}, ema_params, 1 - decay
-      )
-    state = dataclasses.replace(
-      state,
-      step=step,
-      params=params,
-      batch_stats=batch_stats,
-      opt_state=opt_state,
-      ema_params=ema_params,
-    )
-    return state, values
 
-  return train_step
+def _update(
+  state: TrainState,
+  tx: optax.GradientTransformation,
+  batch_stats: Any,
+  grads: Any,
+  ema_decay: float,
+) -> TrainState:
+  """Returns the state with the model and its running means a step further."""
+  step = state.step + 1
+  updates, opt_state = tx.update(grads, state.opt_state, state.params)
+  params = optax.apply_updates(state.params, updates)
+  ema_params = state.ema_params
+  if ema_params is not None:
+    # Shorter at first, so that the drawn weights are soon forgotten.
+    count = step.astype(jnp.float32)
+    decay = jnp.minimum(ema_decay, (1 + count) / (10 + count))
+    ema_params = optax.incremental_update(
+      {'params': params, 'batch_stats': batch_stats}, ema_params, 1 - decay
+    )
+  return dataclasses.replace(
+    state,
+    step=step,
+    params=params,
+    batch_stats=batch_stats,
+    opt_state=opt_state,
+    ema_params=ema_params,
+  )
 
 
 def _judge(

@@ -20,6 +20,7 @@ def _run(*args):
     command.main(flags.FLAGS(['export.py', *args]))
 
 
+@pytest.mark.slow
 def test_a_file_is_written_and_its_use_is_printed(tmp_path, capsys):
   model, path = tmp_path / 'x.safetensors', tmp_path / 'with space.onnx'
   released_file.write(model, create_model('encoder_decoder'), {})

@@ -50,6 +50,7 @@ def test_onnx_equals_jax(tmp_path, name, loss):
     np.testing.assert_array_equal(filled[~known], whole[~known])
 
 
+@pytest.mark.slow
 def test_a_model_on_the_harmonic_fill(tmp_path):
   """The solver is in the file, for any height and width."""
   model = create_model('encoder_decoder', 'l1', base='harmonic')

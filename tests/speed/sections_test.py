@@ -72,6 +72,7 @@ def test_modes_are_compared(settings, monkeypatch, capsys):
   assert 'Inference, 1 image of 32x32; ratio' in out
 
 
+@pytest.mark.slow
 def test_a_mode_that_fails_or_differs_is_left_out(
   settings, monkeypatch, capsys
 ):

@@ -1,0 +1,178 @@
+"""The files of a released model: NAME.safetensors, NAME.md and NAME.jpg."""
+
+from collections.abc import Callable
+import io
+import re
+import shlex
+from typing import Any
+
+import jax
+import numpy as np
+import PIL.Image
+
+from inpaint_jax import masks
+from inpaint_jax.release import (
+  downloads,
+  export,
+  model_card,
+  recipe,
+  released_file,
+  zoo,
+)
+from inpaint_jax.runs import trained_model
+from inpaint_jax.runs.trained_model import TrainedModel
+from inpaint_jax.system import errors, json_files, user_paths
+
+# Largest size of the grid of samples.
+MAX_JPEG_BYTES = 200_000
+
+# (number of an image, side in pixels) -> uint8 [side, side, 3].
+Draw = Callable[[int, int], np.ndarray]
+
+
+def publish(
+  workdir: str,
+  name: str,
+  draw: Draw,
+  *,
+  output: str = '',
+  data: str,
+  license: str,
+  notes: str = '',
+) -> None:
+  """Writes the files of a released model.
+
+  Args:
+    workdir: the folder of the run.
+    name: of the model.
+    draw: draws the landscapes that the written file is compared on.
+    output: folder to write to; '' = that of the package's models.
+    data: what the model was trained on.
+    license: of the file.
+    notes: more on the training.
+
+  Raises:
+    errors.UserError: the run cannot be released, or the folder cannot be
+      written to.
+  """
+  if not re.fullmatch(r'[a-z0-9]+(-[a-z0-9]+)*', name):
+    raise errors.UserError(
+      f'name={name} must consist of small letters and digits, with single - '
+      'in between, as unet-landscapes'
+    )
+  model = trained_model.load_run(workdir)
+  report = read_report(model)
+  grid = grid_as_jpeg(model)
+  commands = recipe.training_commands(model.config, name)
+
+  folder = user_paths.local(output, 'output') if output else zoo.FOLDER
+  path = folder / f'{name}{released_file.SUFFIX}'
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {'name': name, 'license': license, 'data': data}
+    released_file.write(path, model, {**about, 'test': report['metrics']})
+    released_file.write_checksums(folder)
+    # The difference is that of the file that was written.
+    difference = measure_difference(model, zoo.load(path).variables, draw)
+    facts = model_card.Facts(
+      name=name,
+      source=name if folder.samefile(zoo.FOLDER) else path.name,
+      model=model,
+      report=report,
+      commands=commands,
+      data=data,
+      license=license,
+      notes=notes,
+      size=path.stat().st_size,
+      digest=downloads.sha256(path),
+      difference=difference,
+      has_samples=grid is not None,
+    )
+    image = folder / f'{name}.jpg'
+    if grid is None:
+      print('no samples of this epoch: the card has no image')
+      image.unlink(missing_ok=True)
+    else:
+      image.write_bytes(grid)
+    card = model_card.render(facts)
+    (folder / f'{name}.md').write_text(card, encoding='utf-8')
+  except OSError as error:
+    raise errors.UserError(
+      f'output={folder} cannot be written to ({error.strerror or error})'
+    ) from error
+  print(f'{path}  {facts.size / 1e6:.2f} MB  SHA-256 {facts.digest}')
+  print(f'{path.with_suffix(".md")}, its model card')
+
+
+def read_report(model: TrainedModel) -> dict[str, Any]:
+  """Returns the test report of the run's best checkpoint."""
+  assert model.workdir is not None
+  path = model.workdir / 'test_metrics.json'
+  workdir = shlex.quote(f'--workdir={model.workdir}')
+  command = f'python main.py --mode=evaluate {workdir}'
+  if not path.exists():
+    raise errors.UserError(
+      f'workdir={model.workdir} was not evaluated; run first: {command}'
+    )
+  report = json_files.read(path)
+  # The step alone would not do: it may be that of an earlier training here.
+  if report.get('checksum') != model.checksum:
+    raise errors.UserError(
+      f'{path} is not of the checkpoint that is now the best one, that of step '
+      f'{model.step}; run first: {command}'
+    )
+  return report
+
+
+def grid_as_jpeg(model: TrainedModel) -> bytes | None:
+  """Returns the samples of the checkpoint's epoch as a small JPEG.
+
+  None if there are none.
+  """
+  assert model.workdir is not None
+  epoch = model.info['epoch']
+  path = model.workdir / 'samples' / f'epoch_{epoch:03d}.png'
+  # With num_samples=0 they are those of an earlier training in this folder.
+  if not model.config.num_samples or not path.exists():
+    return None
+  with PIL.Image.open(path) as png:
+    image = png.convert('RGB')
+  while True:
+    for quality in (90, 80, 70):
+      file = io.BytesIO()
+      image.save(file, format='JPEG', quality=quality, optimize=True)
+      if file.tell() <= MAX_JPEG_BYTES:
+        return file.getvalue()
+    image = image.resize(
+      (image.width * 3 // 4, image.height * 3 // 4), PIL.Image.Resampling.BOX
+    )
+
+
+def measure_difference(
+  model: TrainedModel, variables: Any, draw: Draw, num_images: int = 16
+) -> model_card.Difference:
+  """Compares what a model fills in with its own and with other variables.
+
+  Args:
+    model: the model.
+    variables: the others.
+    draw: draws the images.
+    num_images: how many.
+
+  Returns:
+    The differences over the pixels of the holes.
+  """
+  size, index = model.config.data.image_size, np.arange(num_images)
+  image = np.stack([draw(int(i), size) for i in index]).astype(np.float32) / 255
+  sampler = masks.create_sampler(model.config.masks)
+  mask = masks.evaluation_masks(
+    sampler, model.config.eval_seed, index, size, size
+  )
+  fn = jax.jit(export.create_function(model))
+  one, two = (
+    np.asarray(fn(x, image, mask)[1]) for x in (model.variables, variables)
+  )
+  moved = 255 * np.abs(one - two)[np.asarray(mask)[..., 0] > 0]
+  return model_card.Difference(
+    float(moved.max()), float(moved.mean()), num_images
+  )

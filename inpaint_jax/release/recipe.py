@@ -1,0 +1,83 @@
+"""The commands that train a model again, as its card shows them."""
+
+import importlib
+import pathlib
+import shlex
+from typing import Any
+
+from flax import traverse_util
+import ml_collections
+
+from inpaint_jax.release import downloads
+from inpaint_jax.runs import workdir as workdirs
+from inpaint_jax.system import command_line, user_paths
+
+
+def training_commands(
+  config: ml_collections.ConfigDict, name: str
+) -> list[str]:
+  """Returns the commands of a training, and before it those it started from.
+
+  Args:
+    config: of the last run.
+    name: of the model; the runs are runs/NAME-start1, ..., runs/NAME.
+  """
+  configs, seen = [config], set()
+  while True:
+    source = configs[0].init_from
+    if not source or source in seen or downloads.is_address(source):
+      break
+    folder = user_paths.local(source, 'init_from')
+    if not (folder / 'config.json').exists():
+      break
+    seen.add(source)
+    configs.insert(0, workdirs.load_config(folder))
+  start = (
+    source if downloads.is_address(source) else pathlib.PurePath(source).name
+  )
+  commands = []
+  for i, one in enumerate(configs, 1):
+    workdir = f'runs/{name}' + (f'-start{i}' if i < len(configs) else '')
+    commands.append(_training_command(one, workdir, start))
+    start = workdir
+  return commands
+
+
+def _training_command(
+  config: ml_collections.ConfigDict, workdir: str, init_from: str
+) -> str:
+  """Returns the command that trains with a config, over several lines.
+
+  Args:
+    config: the fields; paths of this machine are left out.
+    workdir: the value of --workdir.
+    init_from: the value of --config.init_from.
+  """
+  command_line.import_configs()
+  module = importlib.import_module(f'configs.{config.model.name}')
+  preset = 'landscapes' if config.data.dataset == 'photo_crops' else ''
+  base = _flatten(module.get_config(preset))
+  fields = _flatten(config)
+  fields['init_from'] = init_from
+  for field in workdirs.FREE_FIELDS:
+    value = fields.pop(field, None)
+    if field == 'data.source' and value:
+      fields[field] = 'DIR'
+  file = f'configs/{config.model.name}.py' + (preset and f':{preset}')
+  words = ['main.py', f'--config={file}', f'--workdir={workdir}']
+  words += [
+    f'--config.{field}={value}'
+    for field, value in sorted(fields.items())
+    if field not in base or base[field] != value
+  ]
+  lines = ['python']
+  for word in map(shlex.quote, words):
+    if len(lines[-1]) + 1 + len(word) + 2 > 78:
+      lines.append(f'  {word}')
+    else:
+      lines[-1] += f' {word}'
+  return ' \\\n'.join(lines)
+
+
+def _flatten(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  return traverse_util.flatten_dict(config.to_dict(), sep='.')
