@@ -40,6 +40,12 @@ _IN_WORDS = {
   'detectability': 'detectability',
 }
 
+# Of a study whose rows have num_test=0.
+_UNTESTED = [
+  'Not tested: all metrics are of the validation images, by which the epoch '
+  'was chosen, too.'
+]
+
 
 def check_installed() -> None:
   """Raises a UserError if what draws the plots is missing."""
@@ -435,7 +441,8 @@ def _weaknesses(
     'The epoch that is tested has the least validation loss'
     f'{others if chosen_by else ""}. A loss of pixels does not choose what '
     'looks best.',
-    'The best is chosen and compared on the same test, which favours it.',
+    *_UNTESTED * (not base['num_test']),
+    'The best is chosen and compared on the same images, which favours it.',
     f'{tests} differences are tested, each with {statistics.CONFIDENCE:.0%}: '
     f'if there were none at all, about {chance:.1f} would be found.',
     'One factor at a time: nothing is said of combinations.',

@@ -62,6 +62,7 @@ COLUMNS: dict[str, type] = {
   'dataset': str,
   'num_train': int,
   'num_val': int,
+  # 0 if the run was not tested: its test/* are then its val/*.
   'num_test': int,
   # Of all images of the three splits, and of the masks of the test.
   'data_hash': str,
