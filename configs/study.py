@@ -23,7 +23,7 @@ import ml_collections
 
 from configs import default
 
-# Best in the validation of the preset rates, after 500 steps (docs/study/rates);
+# Best in the validation of the preset rates after 500 steps (docs/study/rates);
 # those of sgd, rmsprop and adagrad after 500 steps at 32x32 (docs/study/small).
 _RATES = {
   'adam': 0.001,

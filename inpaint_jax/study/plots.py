@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib
 
 matplotlib.use('Agg')
-from matplotlib import pyplot as plt
+from matplotlib import pyplot as plt, ticker
 import numpy as np
 import PIL.Image
 
@@ -84,6 +84,7 @@ def sweep(found: Sequence[comparisons.Sweep], path: pathlib.Path) -> None:
       for i, own in enumerate(sweeps):
         _draw_sweep(axes, own, _style(i))
       axes.set_xscale('log')
+      axes.xaxis.set_minor_formatter(ticker.NullFormatter())
       axes.set(title=factor, xlabel='learning rate')
       axes.legend(fontsize=7)
     panels[0].set_ylabel('hole PSNR in validation, dB')

@@ -25,6 +25,7 @@ from inpaint_jax.system import atomic_files, errors, json_files
 _METRICS = {
   'hole_psnr': ('hole PSNR, dB ↑', 2),
   'lpips': ('LPIPS ↓', 4),
+  'lpips_vgg': ('by VGG ↓', 4),
   'ssim': ('SSIM ↑', 4),
   'l1': ('whole L1 ↓', 4),
   'seam_ratio': ('seam → 1', 2),
@@ -34,6 +35,7 @@ _METRICS = {
 _IN_WORDS = {
   'hole_psnr': 'hole PSNR',
   'lpips': 'LPIPS',
+  'lpips_vgg': 'LPIPS by VGG',
   'ssim': 'SSIM',
   'seam_ratio': 'seam',
   'texture_ratio': 'texture',
@@ -140,7 +142,8 @@ def _head(rows: Sequence[results.Row], about: Mapping[str, Any]) -> str:
   hours = sum(row['total_seconds'] or 0 for row in rows) / 3600
   return f"""# The study
 
-Which loss, optimizer and model fills holes best? One factor at a time from \
+Which loss, optimizer, model and objective fill holes best? One factor at a \
+time from \
 {base['model']}, {base['loss']}, {base['optimizer']} at \
 {base['learning_rate']:g}: {count}, {len({row['cell'] for row in rows})} cells \
 with seeds {', '.join(map(str, sorted({row['seed'] for row in rows})))}, \
@@ -236,7 +239,7 @@ def _answer(comparison: comparisons.Comparison, workdir: pathlib.Path) -> str:
       ]
     )
   rows += [
-    [member.label, '', 'diverged', *[''] * 9, '0']
+    [member.label, '', 'diverged', *[''] * (len(_METRICS) + 2), '0']
     for member in comparison.members
     if not member.rows
   ]
@@ -245,13 +248,21 @@ def _answer(comparison: comparisons.Comparison, workdir: pathlib.Path) -> str:
   parts = [
     f'## {factor[0].upper()}{factor[1:]}',
     _show(workdir, factor, f'{factor}.png'),
-    table([*header, 'step, ms', 'seeds'], rows),
+    table(*_without_empty([*header, 'step, ms', 'seeds'], rows)),
     ' '.join(
       [*_ties(comparison), *_by_metric(comparison), *_by_step(comparison)]
     ),
     _beside_reference(comparison),
   ]
   return '\n\n'.join(part for part in parts if part)
+
+
+def _without_empty(
+  header: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+  """Leaves out the columns of a table that say nothing."""
+  filled = [0, *(i for i in range(1, len(header)) if any(x[i] for x in rows))]
+  return [header[i] for i in filled], [[x[i] for i in filled] for x in rows]
 
 
 def _effect(
@@ -400,7 +411,7 @@ def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> str:
 
 The same test images and masks, filled by methods that learn nothing.
 
-{table(header, rows)}"""
+{table(*_without_empty(header, rows))}"""
 
 
 def _photos(workdir: pathlib.Path) -> str:
@@ -426,6 +437,11 @@ def _weaknesses(
     if 'best_metric' in x
   }
   others = f', of some cells the best {" or ".join(chosen_by)}'
+  is_trained_on_lpips = any(
+    name in x
+    for x in about.get('changes', {}).values()
+    for name in ('objectives.perceptual', 'objectives.style')
+  )
   finished, base = _finished(rows), _base(rows)
   falling = sum(row['best_step'] == row['steps'] for row in finished)
   tests = 2 * sum(len(x.members) - 1 for x in compared)
@@ -435,12 +451,19 @@ def _weaknesses(
     f'Small: {side}x{side} images and {base["steps"]:,} steps, where the '
     'reference has 256x256 and 6,260. Orders may change with both.',
     f'Short: {falling} of {len(finished)} runs had their least validation loss '
-    'at the last step, and would have gone on falling.',
+    'at the last step, and might have gone on falling.',
     f'Few seeds: {seeds}. The number of seeds that would break a tie rests on '
     'a deviation of as few, and on a difference that may itself be chance.',
     'The epoch that is tested has the least validation loss'
     f'{others if chosen_by else ""}. A loss of pixels does not choose what '
     'looks best.',
+    *(
+      [
+        'Objectives that compare deep features are trained on the net that '
+        'LPIPS measures with. That by VGG, and "told apart", are of another.'
+      ]
+      * is_trained_on_lpips
+    ),
     *_UNTESTED * (not base['num_test']),
     'The best is chosen and compared on the same images, which favours it.',
     f'{tests} differences are tested, each with {statistics.CONFIDENCE:.0%}: '

@@ -96,9 +96,9 @@ def measure(
     values |= test_metrics(filled, seen['image'], seen['mask'])
     if perceptual and deep:
       values['lpips'] = perceptual(filled, seen['image'])
-      values['features'] = evaluate.region_features(
-        deep.maps(seen['image']), deep.maps(filled), seen['mask']
-      )
+      truth, made = deep.maps(seen['image']), deep.maps(filled)
+      values['lpips_vgg'] = deep.distance(made, truth)
+      values['features'] = evaluate.region_features(truth, made, seen['mask'])
     valid = batch['valid'] > 0
     for name, x in values.items():
       collected[name].append(np.asarray(x)[valid])

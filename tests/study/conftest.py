@@ -87,6 +87,7 @@ def make_row():
       'test/seam_ratio': 1.5,
       'test/texture_ratio': 0.5,
       'test/lpips': l1 / 4,
+      'test/lpips_vgg': l1 / 2,
       'test/detectability': 0.8,
       'val/loss': l1**2,
       'val/hole_psnr': hole_psnr,

@@ -18,7 +18,7 @@ def test_the_test_is_that_of_an_evaluation(studied):
   theirs = json.loads((run / 'test_metrics.json').read_text())['metrics']
   ours = {k[5:]: v for k, v in row.items() if k.startswith('test/')}
   always = {*evaluate.NAMES, 'texture_ratio'}
-  deep = {'lpips', 'detectability', 'fooled'}
+  deep = {'lpips', 'lpips_vgg', 'detectability', 'fooled'}
   assert ours.keys() - deep == always
   assert ours == pytest.approx(
     {name: theirs['unet'][name] for name in ours}, rel=1e-5
