@@ -12,7 +12,7 @@ from inpaint_jax.system import errors
 def to_hole(
   mask: Any, height: int, width: int, *, whole: bool = False
 ) -> np.ndarray:
-  """Returns the hole as bool [H, W], a copy.
+  """Returns the hole as bool [H, W]; it may be the mask itself.
 
   Args:
     mask: [H, W] or [H, W, 1], bool, uint8 or float in [0, 1], or an image of
@@ -56,7 +56,7 @@ def to_hole(
       )
     hole = array >= 128
   elif array.dtype == bool:
-    hole = array.copy()
+    hole = array
   elif np.all((array >= 0) & (array <= 1)):
     hole = array >= 0.5
   else:

@@ -10,7 +10,7 @@ the solver of `harmonic` gives.
 
 import numpy as np
 
-from inpaint_jax.inpainting import harmonic, kernels
+from inpaint_jax.inpainting import harmonic
 
 
 def copy(
@@ -36,87 +36,76 @@ def copy(
   rows, columns = grids[0].rows, grids[0].columns
   rows, columns = rows + box[0].start, columns + box[1].start
   at = origins[rows, columns]
-  result[rows, columns] = image[at[:, 0], at[:, 1]]
+  copies = image[at[:, 0], at[:, 1]].astype(np.float32)
   flow = np.zeros((len(rows) + 1, 3), np.float32)
+  for side, (dy, dx) in enumerate(harmonic.SIDES):
+    # Each pair of pixels once.
+    if side < 2:
+      q = grids[0].neighbours[:, side]
+      _add_between(image, allowed, at, copies, q, (dy, dx), flow)
+    p, v, u = harmonic.find_known(part_hole, *grids[0][:3], side)
+    known = image[v + box[0].start, u + box[1].start]
+    # The known pixel, less what the origin has there.
+    there, may = _look(image, allowed, at[p] + [dy, dx])
+    flow[p] += np.where(may, known - there, 0)
   largest = np.iinfo(image.dtype).max
-  _add_flow(
-    result,
-    hole,
-    allowed,
-    origins,
-    rows,
-    columns,
-    grids[0].neighbours,
-    flow,
-    np.float32(1 / largest),
-  )
+  flow /= largest
   # A level of 8 bits more or less does not show beside copied texture, and half
   # the steps are saved; what has 16 bits may be smooth.
   tolerance = 0.5 / 255 if image.dtype == np.uint8 else 0.1 / 255
   change = harmonic.solve(grids, flow, tolerance)
-  filled = np.rint(result[rows, columns] + change * largest)
+  filled = np.rint(copies + change * largest)
   result[rows, columns] = np.clip(filled, 0, largest).astype(image.dtype)
   return result
 
 
-@kernels.kernel
-def _add_flow(
+def _add_between(
   image: np.ndarray,
-  hole: np.ndarray,
   allowed: np.ndarray,
-  origins: np.ndarray,
-  rows: np.ndarray,
-  columns: np.ndarray,
+  at: np.ndarray,
+  copies: np.ndarray,
   neighbours: np.ndarray,
+  step: tuple[int, int],
   flow: np.ndarray,
-  scale: float,
 ) -> None:
-  """Adds the change of difference that is wanted between neighbours.
+  """Adds the change of difference that is wanted between pixels of the hole.
 
   Args:
-    image, hole, allowed, origins: the window, with the copies in its hole.
-    rows, columns, neighbours: of the pixels of the hole, see harmonic.Grid.
-    flow: float32 [n + 1, 3], of these pixels, to add to.
-    scale: of one level of the image.
+    image, allowed: as in `copy`.
+    at: [n, 2], origins of the n pixels of the hole.
+    copies: float32 [n, 3], what is there.
+    neighbours: [n], the pixel at one side of each; n where there is none.
+    step: rows and columns from a pixel to this neighbour.
+    flow: float32 [n + 1, 3], of the pixels, to add to.
   """
-  height, width = hole.shape
-  for p in range(len(rows)):
-    y, x = rows[p], columns[p]
-    i, j = origins[y, x, 0], origins[y, x, 1]
-    for side in range(4):
-      dy = (0, 1, 0, -1)[side]
-      dx = (1, 0, -1, 0)[side]
-      v, u = y + dy, x + dx
-      if v < 0 or u < 0 or v >= height or u >= width:
-        continue
-      inside = 0 <= i + dy < height and 0 <= j + dx < width
-      beside = inside and allowed[i + dy, j + dx]
-      if not hole[v, u]:
-        # The known pixel, less what the origin has there.
-        if beside:
-          for c in range(3):
-            step = np.float32(image[v, u, c])
-            step -= np.float32(image[i + dy, j + dx, c])
-            flow[p, c] += step * scale
-        continue
-      k, m = origins[v, u, 0], origins[v, u, 1]
-      # Each pair once; nothing changes where both are of one place.
-      if side > 1 or (k - i == dy and m - j == dx):
-        continue
-      inside = 0 <= k - dy < height and 0 <= m - dx < width
-      before = inside and allowed[k - dy, m - dx]
-      q = neighbours[p, side]
-      for c in range(3):
-        now = np.float32(image[v, u, c]) - np.float32(image[y, x, c])
-        wanted = now
-        if beside:
-          wanted = np.float32(image[i + dy, j + dx, c])
-          wanted -= np.float32(image[i, j, c])
-        if before:
-          other = np.float32(image[k, m, c])
-          other -= np.float32(image[k - dy, m - dx, c])
-          if not beside or abs(other) > abs(wanted):
-            wanted = other
-        change = (wanted - now) * scale
-        flow[q, c] += change
-        flow[p, c] -= change
+  p = np.flatnonzero(neighbours < len(at))
+  q = neighbours[p]
+  # Nothing changes where both are of one place.
+  moved = at[q] - at[p]
+  apart = (moved[:, 0] != step[0]) | (moved[:, 1] != step[1])
+  p, q = p[apart], q[apart]
+  now = copies[q] - copies[p]
+  there, may = _look(image, allowed, at[p] + step)
+  wanted = np.where(may, there - copies[p], now)
+  there, may_other = _look(image, allowed, at[q] - step)
+  other = copies[q] - there
+  is_larger = ~may | (np.abs(other) > np.abs(wanted))
+  change = np.where(may_other & is_larger, other, wanted) - now
+  flow[q] += change
+  flow[p] -= change
+
+
+def _look(
+  image: np.ndarray, allowed: np.ndarray, at: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns pixels, float32 [n, 3], and whether they may be taken [n, 1].
+
+  Args:
+    image, allowed: as in `copy`.
+    at: [n, 2], rows and columns, one beyond the image's edge at most.
+  """
+  y, x = at[:, 0], at[:, 1]
+  height, width = allowed.shape
+  inside = (y >= 0) & (x >= 0) & (y < height) & (x < width)
+  y, x = np.where(inside, y, 0), np.where(inside, x, 0)
+  return image[y, x].astype(np.float32), (inside & allowed[y, x])[:, None]

@@ -28,6 +28,8 @@ _MAX_STEPS = 100
 # conductance is 2 / 1.5 / 2 = 2/3 of the sum of the fine ones. With 1/2 the
 # solver takes twice the steps.
 _TO_KNOWN = 2 / 3
+# How many pixels a thread works on at a time, about.
+_BAND = 2**14
 # Rows and columns from a pixel to its neighbours.
 SIDES = ((0, 1), (1, 0), (0, -1), (-1, 0))
 
@@ -46,6 +48,8 @@ class Grid(NamedTuple):
     total: float32 [n], the sum of these and of those to known pixels.
     num_first: how many have the first colour.
     parents: int32 [n], the pixels of the next coarser grid.
+    bounds: parts of the first colour that share no parents: from each bound to
+      the next.
   """
 
   rows: np.ndarray
@@ -55,6 +59,7 @@ class Grid(NamedTuple):
   total: np.ndarray
   num_first: int
   parents: np.ndarray
+  bounds: np.ndarray
 
 
 def harmonic_fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -75,7 +80,7 @@ def harmonic_fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
   grids = connect(hole)
   rows, columns = grids[0].rows, grids[0].columns
   flow = np.zeros((len(rows) + 1, image.shape[-1]), np.float32)
-  beside = [_find_known(hole, rows, columns, side) for side in SIDES]
+  beside = [find_known(hole, *grids[0][:3], side) for side in range(4)]
   # Beside their mean, known values that are all alike leave no error.
   values = np.concatenate([part[y, x] for _, y, x in beside])
   mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -98,26 +103,28 @@ def find_box(hole: np.ndarray) -> tuple[slice, slice]:
 def connect(hole: np.ndarray) -> list[Grid]:
   """Returns the grids of a hole, bool [H, W], the finest first."""
   rows, columns, num_first = _list_pixels(hole)
-  to_known = np.zeros(len(rows), np.float32)
-  for side in SIDES:
-    to_known[_find_known(hole, rows, columns, side)[0]] += 1
   height, width = hole.shape
   neighbours = _find_neighbours(rows, columns, height, width)
+  to_known = np.zeros(len(rows), np.float32)
+  for side in range(4):
+    to_known[find_known(hole, rows, columns, neighbours, side)[0]] += 1
   weights = (neighbours < len(rows)).astype(np.float32)
   grids: list[Grid] = []
   while True:
     total = to_known + weights.sum(axis=1)
-    grid = Grid(rows, columns, neighbours, weights, total, num_first, rows)
+    bounds = _divide(rows[:num_first] // 2)
+    grid = Grid(
+      rows, columns, neighbours, weights, total, num_first, rows, bounds
+    )
     if max(height, width) <= 2:
       return [*grids, grid]
     height, width = (height + 1) // 2, (width + 1) // 2
     cells = np.zeros((height, width), bool)
-    cells[rows // 2, columns // 2] = True
     at = rows // 2, columns // 2
-    crossings = [
-      ((rows + dy) // 2 != at[0]) | ((columns + dx) // 2 != at[1])
-      for dy, dx in SIDES
-    ]
+    cells[at] = True
+    # Which pixels have a neighbour in another coarse one, by side.
+    odd = rows % 2 == 1, columns % 2 == 1
+    crossings = odd[1], odd[0], ~odd[1], ~odd[0]
     rows, columns, num_first = _list_pixels(cells)
     parents = _number(rows, columns, height, width)[at[0] + 1, at[1] + 1]
     grids.append(grid._replace(parents=parents))
@@ -138,7 +145,8 @@ def solve(
 ) -> np.ndarray:
   """Returns the values of the network at which inflow and outflow agree.
 
-  The method is that of Hestenes and Stiefel, 1952, for each channel.
+  The method is that of Hestenes and Stiefel, 1952, for all channels as one
+  system.
 
   Args:
     grids: of the hole, see `connect`.
@@ -148,26 +156,23 @@ def solve(
   Returns:
     float32 [n, C].
   """
-  itself = np.arange(len(flow), dtype=np.int32)
   x = _v_cycle(grids, flow)
-  residual = np.zeros_like(flow)
-  _add_residual(x, flow, *_network(grids[0]), itself, residual)
+  residual = _find_residual(grids[0], x, flow)
   zero = np.zeros_like(flow)
-  direction, previous = zero, np.ones(flow.shape[-1], np.float32)
-  change = np.empty_like(flow)
+  direction, previous = np.zeros_like(flow), 1.0
   for _ in range(_MAX_STEPS):
     correction = _v_cycle(grids, residual)
     if max(correction.max(), -correction.min()) < tolerance:
       x += correction
       break
     product = _dot(residual, correction)
-    direction = correction + product / previous * direction
+    direction *= np.float32(product / previous)
+    direction += correction
     # A times the direction, negative.
-    change[:] = 0
-    _add_residual(direction, zero, *_network(grids[0]), itself, change)
-    step = -product / _dot(direction, -change)
-    x -= step * direction
-    residual -= step * change
+    change = _find_residual(grids[0], direction, zero)
+    step = np.float32(product / -_dot(direction, change))
+    x += step * direction
+    residual += step * change
     previous = product
   return x[:-1]
 
@@ -201,52 +206,109 @@ def _find_neighbours(
   )
 
 
-def _find_known(
+def find_known(
   hole: np.ndarray,
   rows: np.ndarray,
   columns: np.ndarray,
-  side: tuple[int, int],
+  neighbours: np.ndarray,
+  side: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Returns which pixels have a known one at a side; its row and column."""
-  y, x = rows + side[0], columns + side[1]
+  """Returns which pixels have a known one at a side; its row and column.
+
+  Args:
+    hole: bool [H, W].
+    rows, columns, neighbours: of its pixels, see Grid.
+    side: index of SIDES.
+  """
+  which = np.flatnonzero(neighbours[:, side] == len(rows))
+  y, x = rows[which] + SIDES[side][0], columns[which] + SIDES[side][1]
   inside = (y >= 0) & (x >= 0) & (y < hole.shape[0]) & (x < hole.shape[1])
-  which = np.flatnonzero(inside)
-  which = which[~hole[y[which], x[which]]]
-  return which, y[which], x[which]
+  return which[inside], y[inside], x[inside]
 
 
 def _add_up(places: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
   return np.bincount(places, values, count).astype(np.float32)
 
 
+def _divide(groups: np.ndarray) -> np.ndarray:
+  """Returns bounds of about _BAND numbers each, at which a group begins."""
+  starts = np.flatnonzero(np.diff(groups)) + 1
+  nearest = np.searchsorted(starts, np.arange(_BAND, len(groups), _BAND))
+  starts = np.unique(starts[nearest[nearest < len(starts)]])
+  return np.concatenate([[0], starts, [len(groups)]])
+
+
 def _network(grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   return grid.neighbours, grid.weights, grid.total
 
 
-def _dot(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-  """Returns the inner product of each channel, never 0, to divide by."""
-  product = np.zeros(x.shape[1])
-  _add_products(x, y, product)
-  return np.maximum(product, 1e-30).astype(np.float32)
+def _dot(x: np.ndarray, y: np.ndarray) -> float:
+  """Returns the inner product, never 0, to divide by."""
+  # Not BLAS, whose sums depend on the number of threads.
+  return float(np.einsum('i,i->', x.ravel(), y.ravel())) or 1e-30
 
 
 def _v_cycle(grids: list[Grid], flow: np.ndarray) -> np.ndarray:
   """Returns an approximate solution; as an operator it is symmetric."""
   grid, x = grids[0], np.zeros_like(flow)
-  halves = (0, grid.num_first), (grid.num_first, len(grid.total))
+  count = len(grid.total)
+  halves = (0, grid.num_first), (grid.num_first, count)
   # The coarsest grid has four pixels at most: sweeps solve it.
   num_sweeps = 1 if grids[1:] else 8
   for _ in range(num_sweeps):
-    for first, last in halves:
-      _relax(x, flow, *_network(grid), first, last)
+    for half in halves:
+      _sweep(grid, x, flow, *half)
   if grids[1:]:
     coarse = np.zeros((len(grids[1].total) + 1, flow.shape[1]), np.float32)
-    _add_residual(x, flow, *_network(grid), grid.parents, coarse)
-    x[:-1] += np.take(_v_cycle(grids[1:], coarse), grid.parents, axis=0)
+    bounds = grid.bounds
+    # The sweep left the pixels of the second colour without a residual.
+    kernels.for_bands(
+      len(bounds) - 1,
+      lambda k, _: _add_residual(
+        x,
+        flow,
+        *_network(grid),
+        grid.parents,
+        coarse,
+        bounds[k],
+        bounds[k + 1],
+      ),
+      1,
+    )
+    above = _v_cycle(grids[1:], coarse)
+
+    def correct(first: int, last: int) -> None:
+      x[first:last] += np.take(above, grid.parents[first:last], axis=0)
+
+    kernels.for_bands(count, correct, _BAND)
   for _ in range(num_sweeps):
-    for first, last in reversed(halves):
-      _relax(x, flow, *_network(grid), first, last)
+    for half in reversed(halves):
+      _sweep(grid, x, flow, *half)
   return x
+
+
+def _sweep(
+  grid: Grid, x: np.ndarray, flow: np.ndarray, first: int, last: int
+) -> None:
+  """Balances pixels of one colour, in place."""
+  kernels.for_bands(
+    last - first,
+    lambda a, b: _relax(x, flow, *_network(grid), first + a, first + b),
+    _BAND,
+  )
+
+
+def _find_residual(grid: Grid, x: np.ndarray, flow: np.ndarray) -> np.ndarray:
+  """Returns inflow less outflow of each pixel, float32 [n + 1, C]."""
+  result, itself = np.zeros_like(flow), np.arange(len(flow), dtype=np.int32)
+  kernels.for_bands(
+    len(grid.total),
+    lambda first, last: _add_residual(
+      x, flow, *_network(grid), itself, result, first, last
+    ),
+    _BAND,
+  )
+  return result
 
 
 @kernels.kernel
@@ -277,19 +339,13 @@ def _add_residual(
   total: np.ndarray,
   places: np.ndarray,
   result: np.ndarray,
+  first: int,
+  last: int,
 ) -> None:
-  """Adds inflow less outflow of each pixel to a place of the result."""
-  for i in range(len(total)):
+  """Adds inflow less outflow of some pixels to their places in the result."""
+  for i in range(first, last):
     for c in range(values.shape[1]):
       residual = flow[i, c] - total[i] * values[i, c]
       for k in range(4):
         residual += weights[i, k] * values[neighbours[i, k], c]
       result[places[i], c] += residual
-
-
-@kernels.kernel
-def _add_products(x: np.ndarray, y: np.ndarray, result: np.ndarray) -> None:
-  """Adds the inner product of each channel, float64 [C]."""
-  for i in range(len(x)):
-    for c in range(x.shape[1]):
-      result[c] += np.float64(x[i, c]) * np.float64(y[i, c])

@@ -32,6 +32,9 @@ from inpaint_jax.system import errors
 # does (WORKSPACE.md has the numbers).
 DEFAULT_GUIDE = 'none'
 
+# The share of the search in the time that a window takes.
+_SEARCH = 0.6
+
 Progress = Callable[[float], None]
 
 
@@ -200,15 +203,23 @@ class Inpainter:
   ) -> tuple[Any, np.ndarray | None]:
     """Fills one image of any kind; returns it, and the origins if wanted."""
     one, hole = _unpack(image, mask)
-    allowed = _find_allowed(hole, source, avoid)
-    fill = functools.partial(self._fill, options=options)
+    barred = _find_barred(hole, source, avoid)
+    if one.alpha is None and not options.wrap:
+      pixels, origins = self._fill(one.pixels, hole, barred, options)
+      return one.pack(pixels, None), origins
+
+    def fill(
+      image: np.ndarray, hole: np.ndarray, allowed: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+      return self._fill(image, hole, ~allowed, options)
+
     if options.wrap:
       fill = functools.partial(panorama.fill_wrapped, fill)
     if one.alpha is None:
-      pixels, origins = fill(one.pixels, hole, allowed)
+      pixels, origins = fill(one.pixels, hole, ~barred)
       return one.pack(pixels, None), origins
     pixels, alpha, origins = transparency.fill_with_alpha(
-      fill, one.pixels, one.alpha, hole, allowed, wrap=options.wrap
+      fill, one.pixels, one.alpha, hole, ~barred, wrap=options.wrap
     )
     return one.pack(pixels, alpha), origins
 
@@ -216,7 +227,7 @@ class Inpainter:
     self,
     image: np.ndarray,
     hole: np.ndarray,
-    allowed: np.ndarray,
+    barred: np.ndarray,
     options: '_Options',
   ) -> tuple[np.ndarray, np.ndarray | None]:
     """Fills an image.
@@ -224,34 +235,37 @@ class Inpainter:
     Args:
       image: uint8 or uint16 [H, W, 3].
       hole: bool [H, W].
-      allowed: bool [H, W], what may be copied.
+      barred: bool [H, W], what may not be copied; the hole among it. It may be
+        the hole itself: each more array of a large image takes its time.
       options: of the call.
 
     Returns:
       The filled image, and the origins if they are wanted, see Filling.
     """
-    wide, feather = _grow(hole, allowed, options.feather)
+    wide, feather = _grow(hole, barred, options.feather)
     if feather:
-      allowed = allowed & ~wide
-    missing, result = wide.copy(), image.copy()
+      barred = barred | wide
+    result = image.copy()
     origins = None
     if options.explain:
       origins = np.full((*hole.shape, 2), -1, np.int32)
-    parts = windows.find_windows(wide, allowed)
+    parts = windows.find_windows(wide, barred)
     for number, window in enumerate(parts):
       place = window.rows, window.columns
-      part_hole = np.ascontiguousarray(missing[place])
+      part_hole = wide[place].copy()
+      for earlier in parts[:number]:
+        part_hole[window.locate(earlier.inner)] = False
       part = result[place].copy()
       # What is to be filled is not to be seen.
       part[part_hole] = 0
       part, part_origins = self._fill_window(
         part,
         part_hole,
-        np.ascontiguousarray(allowed[place]),
+        ~barred[place],
         options,
         functools.partial(_report, options.progress, number, len(parts)),
       )
-      _paste(result, origins, missing, window, part, part_origins)
+      _paste(result, origins, part_hole, window, part, part_origins)
     options.progress(1.0)
     return _blend(result, image, hole, wide, feather), origins
 
@@ -272,10 +286,17 @@ class Inpainter:
         eight = (image >> 8).astype(np.uint8)
       seed = int(options.seed) & (2**32 - 1)
       origins = synthesis.find_origins(
-        eight, hole, allowed, self._guide, seed, progress
+        eight,
+        hole,
+        allowed,
+        self._guide,
+        seed,
+        lambda share: progress(_SEARCH * share),
       )
       if origins is not None:
-        return copying.copy(image, hole, allowed, origins), origins
+        image = copying.copy(image, hole, allowed, origins)
+        progress(1.0)
+        return image, origins
     # Nothing can be copied.
     largest = np.float32(np.iinfo(image.dtype).max)
     guess = np.rint(self._guide(image / largest, hole) * largest)
@@ -320,9 +341,11 @@ def _unpack(image: Any, mask: Any) -> tuple[kinds.Unpacked, np.ndarray]:
   return one, checks.to_hole(mask, *one.pixels.shape[:2])
 
 
-def _find_allowed(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:
-  """Returns the pixels that may be copied, bool [H, W]."""
-  allowed = ~hole
+def _find_barred(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:
+  """Returns the pixels that may not be copied, bool [H, W]."""
+  if source is None and avoid is None:
+    return hole
+  barred = hole.copy()
   for name, mask in (('source', source), ('avoid', avoid)):
     if mask is None:
       continue
@@ -330,19 +353,17 @@ def _find_allowed(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:
       marked = checks.to_hole(mask, *hole.shape, whole=True)
     except errors.UserError as error:
       raise errors.UserError(f'{name}: {error}') from error
-    allowed &= marked if name == 'source' else ~marked
-  if (source is not None or avoid is not None) and not synthesis.has_source(
-    allowed
-  ):
+    barred |= ~marked if name == 'source' else marked
+  if not synthesis.has_source(~barred):
     raise errors.UserError(
       'source and avoid leave no 5x5 known pixels to copy from; mark more as '
       'source, or less to avoid'
     )
-  return allowed
+  return barred
 
 
 def _grow(
-  hole: np.ndarray, allowed: np.ndarray, feather: int
+  hole: np.ndarray, barred: np.ndarray, feather: int
 ) -> tuple[np.ndarray, int]:
   """Returns the hole with its feather, and the feather that there is room for.
 
@@ -356,8 +377,8 @@ def _grow(
     distance = ndimage.distance_transform_cdt(~hole, 'chessboard')
     feather = max(int(np.median(distance[~hole])) - 1, 1)
     wide = distance <= feather
-  has_source = synthesis.has_source(allowed)
-  if wide.all() or (has_source and not synthesis.has_source(allowed & ~wide)):
+  has_source = synthesis.has_source(~barred)
+  if wide.all() or (has_source and not synthesis.has_source(~(barred | wide))):
     return hole, 0
   return wide, feather
 
@@ -383,23 +404,15 @@ def _blend(
 def _paste(
   result: np.ndarray,
   origins: np.ndarray | None,
-  missing: np.ndarray,
+  hole: np.ndarray,
   window: windows.Window,
   part: np.ndarray,
   part_origins: np.ndarray | None,
 ) -> None:
   """Puts the inner part of a window into the image, in place."""
-  top, left = window.rows.start, window.columns.start
-  rows, columns = window.inner
-  local = (
-    slice(rows.start - top, rows.stop - top),
-    slice(columns.start - left, columns.stop - left),
-  )
+  local = window.locate(window.inner)
   result[window.inner] = part[local]
   if origins is not None and part_origins is not None:
-    new = part_origins[local]
-    copied = missing[window.inner] & (new[..., 0] >= 0)
-    origins[window.inner][copied] = new[copied] + np.array(
-      [top, left], np.int32
-    )
-  missing[window.inner] = False
+    corner = np.array([window.rows.start, window.columns.start], np.int32)
+    new, copied = part_origins[local], hole[local]
+    origins[window.inner][copied] = new[copied] + corner

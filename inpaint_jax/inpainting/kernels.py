@@ -1,9 +1,15 @@
-"""How loops over pixels are compiled."""
+"""How loops over pixels are compiled, and run in several threads."""
 
 from collections.abc import Callable
+import concurrent.futures
+import functools
+import os
 from typing import Any
 
 import numba
+
+# How many bands are worked on at once.
+NUM_THREADS = os.cpu_count() or 1
 
 _OPTIONS: dict[str, Any] = {
   'cache': True,
@@ -23,3 +29,37 @@ def kernel(function: Callable[..., Any]) -> Any:
 def fast_kernel(function: Callable[..., Any]) -> Any:
   """Like `kernel`, and sums are computed in any order."""
   return numba.njit(fastmath=True, **_OPTIONS)(function)
+
+
+def for_bands(
+  count: int, function: Callable[[int, int], None], size: int
+) -> None:
+  """Calls function(first, last) for all bands of things, in parallel.
+
+  Args:
+    count: of the things, such as rows.
+    function: its results must not depend on the order of the bands.
+    size: of a band.
+  """
+  starts = range(0, count, size)
+  if len(starts) == 1:
+    function(0, count)
+    return
+  rest = iter(starts)
+
+  def work() -> None:
+    for start in rest:
+      function(start, min(start + size, count))
+
+  num_helpers = min(NUM_THREADS, len(starts)) - 1
+  helpers = [_threads().submit(work) for _ in range(num_helpers)]
+  work()
+  for helper in helpers:
+    # One that has not begun is not needed any more.
+    if not helper.cancel():
+      helper.result()
+
+
+@functools.cache
+def _threads() -> concurrent.futures.ThreadPoolExecutor:
+  return concurrent.futures.ThreadPoolExecutor(NUM_THREADS)

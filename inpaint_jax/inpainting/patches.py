@@ -11,19 +11,16 @@ before. Random numbers are a hash of the seed and the pixel. So the result does
 not depend on the number of threads.
 
 Arrays of one resolution, for a window of [h, w] pixels:
-  features: uint8 [h, w, 5], colours and gradients, see `compute_features`.
+  features: uint8 [h, 5 w + 7], of each pixel its colours and gradients, see
+    `compute_features`; the last bytes of a row say nothing.
   hole: bool [h, w].
   target: bool [h, w], centres of patches that meet the hole.
   source: bool [h, w], centres of patches that may be copied.
   match: int32 [h, w, 2], row and column of the source of each target.
-  cost: float32 [h, w], how unlike the two are; see `_difference`.
+  cost: float32 [h, w], how unlike the two are; see `_search`.
 """
 
 from collections.abc import Callable
-import concurrent.futures
-import functools
-import os
-from typing import Any
 
 import numpy as np
 
@@ -33,30 +30,43 @@ from inpaint_jax.inpainting import kernels
 # cost twice the time and were no better (measured on 18 crops).
 RADIUS = 2
 _SIDE = 2 * RADIUS + 1
-CHANNELS = 5
+_CHANNELS = 5
+# Values of a row of a patch, and beside them some of weight 0: the loop over
+# them runs in whole vectors.
+_ROW = 32
 _BAND = 32
 # The weight of hole pixels in the cost, beside known ones: what is only
 # guessed yet has little to say.
-_HOLE_WEIGHT = 0.05
+_HOLE_WEIGHT = np.float32(0.05)
+_KNOWN_WEIGHT = np.float32(1)
 # A neighbour's match is taken if it costs up to this much more, a random one
 # only if it costs this much less: large pieces of one place keep its texture,
 # and few seams are left.
-_NEIGHBOUR = 1.3
-_RANDOM = 0.9
+_NEIGHBOUR = np.float32(1.3)
+_RANDOM = np.float32(0.9)
 # Votes for a pixel lose this factor a pixel of distance from the boundary,
 # Wexler et al., Space-Time Completion of Video, PAMI 29(3), 2007.
 _DECAY = 1.3
+# A pixel, and those around it.
+_AROUND = (
+  (0, 0),
+  *((-1, 0), (1, 0), (0, -1), (0, 1)),
+  *((-1, -1), (-1, 1), (1, -1), (1, 1)),
+)
+# Of SplitMix64, which makes random bits of numbers.
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_SHIFT_1, _SHIFT_2, _SHIFT_3 = np.uint64(30), np.uint64(27), np.uint64(32)
+_LOW = np.uint64(2**32 - 1)
+_ZERO = np.float32(0)
+_HALF = np.float32(0.5)
+_INFINITE = np.float32(np.inf)
 
 
-@functools.cache
-def _threads() -> concurrent.futures.ThreadPoolExecutor:
-  return concurrent.futures.ThreadPoolExecutor(os.cpu_count())
-
-
-def for_bands(height: int, function: Callable[[int, int], None]) -> None:
+def for_rows(height: int, function: Callable[[int, int], None]) -> None:
   """Calls function(top, bottom) for all bands of rows, in parallel."""
-  tops = range(0, height, _BAND)
-  list(_threads().map(lambda y: function(y, min(y + _BAND, height)), tops))
+  kernels.for_bands(height, function, _BAND)
 
 
 def find_centres(allowed: np.ndarray) -> np.ndarray:
@@ -79,6 +89,11 @@ def find_targets(hole: np.ndarray) -> np.ndarray:
   return find_centres(np.ones_like(hole)) & ~find_centres(~hole)
 
 
+def create_features(height: int, width: int) -> np.ndarray:
+  """Returns features to write to, see the module."""
+  return np.zeros((height, width * _CHANNELS + _ROW - _SIDE * _CHANNELS), 'u1')
+
+
 def compute_features(
   image: np.ndarray, features: np.ndarray, where: np.ndarray
 ) -> None:
@@ -86,10 +101,10 @@ def compute_features(
 
   Args:
     image: uint8 [h, w, 3].
-    features: uint8 [h, w, 5], to write to.
+    features: see the module, to write to.
     where: bool [h, w].
   """
-  for_bands(
+  for_rows(
     len(image),
     lambda top, bottom: _compute_features(image, features, where, top, bottom),
   )
@@ -108,17 +123,33 @@ def start(
     seed: of the random sources that targets without a coarse match get.
     coarse: the match of half the resolution, -1 where there is none.
   """
-  match = np.full((*target.shape, 2), -1, np.int32)
+  height, width = target.shape
+  match = np.full((height, width, 2), -1, np.int32)
+  rows, columns = (x.astype(np.int32) for x in np.nonzero(target))
+  if coarse is not None:
+    # A frame without matches, so that all have neighbours.
+    coarse = np.pad(coarse, [(1, 1), (1, 1), (0, 0)], constant_values=-1)
+    for dy, dx in _AROUND:
+      i, j = (rows >> 1) + dy, (columns >> 1) + dx
+      at = coarse[i + 1, j + 1]
+      v, u = rows + 2 * (at[:, 0] - i), columns + 2 * (at[:, 1] - j)
+      found = (at[:, 0] >= 0) & (v >= 0) & (u >= 0) & (v < height) & (u < width)
+      found &= source[np.where(found, v, 0), np.where(found, u, 0)]
+      match[rows[found], columns[found], 0] = v[found]
+      match[rows[found], columns[found], 1] = u[found]
+      rows, columns = rows[~found], columns[~found]
   places = np.flatnonzero(source)
-  if coarse is None:
-    coarse = np.full((1, 1, 2), -1, np.int32)
-  for_bands(
-    len(target),
-    lambda top, bottom: _start(
-      target, source, places, coarse, match, seed, top, bottom
-    ),
-  )
+  numbers = np.uint64(seed) + _STEP * (rows * width + columns).astype(np.uint64)
+  at = places[_hash(numbers) % np.uint64(len(places))]
+  match[rows, columns] = np.stack(np.divmod(at, width), 1)
   return match
+
+
+def _hash(z: np.ndarray) -> np.ndarray:
+  """Returns 64 random bits for each number (the finalizer of SplitMix64)."""
+  z = (z ^ (z >> 30)) * _MIX_1
+  z = (z ^ (z >> 27)) * _MIX_2
+  return z ^ (z >> 31)
 
 
 def search(
@@ -140,53 +171,75 @@ def search(
     reach: how far from a match random places are tried at first, in pixels;
       then half as far, and so on.
   """
-  cost = np.full(target.shape, np.inf, np.float32)
+  cost = np.empty(target.shape, np.float32)
   tops = np.arange(0, len(match), _BAND)
   for number in range(passes):
-    forward = number % 2 == 0
+    step = 1 if number % 2 == 0 else -1
     # The rows beyond the bands' boundaries, as they were before this pass.
-    beyond = tops - 1 if forward else tops + _BAND
+    beyond = tops - 1 if step > 0 else tops + _BAND
     edges = match[np.clip(beyond, 0, len(match) - 1)]
-    search_rows = functools.partial(
-      _search,
-      features,
-      hole,
-      target,
-      source,
-      match,
-      edges,
-      cost,
-      seed + number,
-      reach,
-      forward,
-      number == 0,
-    )
-    for_bands(len(target), search_rows)
+
+    def search_rows(
+      top: int,
+      bottom: int,
+      number: int = number,
+      step: int = step,
+      edges: np.ndarray = edges,
+    ) -> None:
+      _search(
+        features,
+        hole,
+        target,
+        source,
+        match,
+        edges[top // _BAND],
+        cost,
+        np.zeros((2, _SIDE, _ROW), np.float32),
+        np.uint64(seed + number),
+        # The cost of the match itself is known after the first pass.
+        min(number, 1),
+        3 + reach.bit_length(),
+        reach,
+        step,
+        top,
+        bottom,
+      )
+
+    for_rows(len(target), search_rows)
 
 
 def vote(
   image: np.ndarray,
   hole: np.ndarray,
-  depth: np.ndarray,
-  target: np.ndarray,
+  weight: np.ndarray,
   match: np.ndarray,
-) -> np.ndarray:
-  """Returns the image with the mean of what all patches copy in its hole.
+  radius: int = RADIUS,
+) -> None:
+  """Gives the hole of an image the means of what patches copy, in place.
 
   Args:
     image: uint8 [h, w, 3].
     hole: bool [h, w].
-    depth: float32 [h, w], distance of each pixel of the hole to the boundary.
-    target, match: see the module.
+    weight: float32 [h, w], of patches by their centres.
+    match: see the module.
+    radius: how far from a pixel the centres of the patches are that vote for
+      it. If 0, it becomes a copy; see `find_origins`.
   """
-  weight = _DECAY ** -np.minimum(depth, 64)
-  weight = np.where(target, weight, 0).astype(np.float32)
-  result = image.copy()
-  for_bands(
+  for_rows(
     len(image),
-    lambda top, bottom: _vote(image, hole, weight, match, result, top, bottom),
+    lambda top, bottom: _vote(image, hole, weight, match, radius, top, bottom),
   )
-  return result
+
+
+def find_weights(depth: np.ndarray, target: np.ndarray) -> np.ndarray:
+  """Returns the weights of votes, float32 [h, w].
+
+  Args:
+    depth: [h, w], distance of each pixel of the hole to the boundary.
+    target: see the module.
+  """
+  weight = np.float32(_DECAY) ** -np.minimum(depth, 64)
+  return np.where(target, weight, 0).astype(np.float32)
 
 
 def find_origins(hole: np.ndarray, match: np.ndarray) -> np.ndarray:
@@ -196,10 +249,12 @@ def find_origins(hole: np.ndarray, match: np.ndarray) -> np.ndarray:
   centre, it is the pixel beside the nearest match. -1 outside the hole.
   """
   height, width = hole.shape
-  y, x = np.nonzero(hole)
+  origins = np.where(hole[..., None], match, np.int32(-1))
+  rim = hole.copy()
+  rim[RADIUS : height - RADIUS, RADIUS : width - RADIUS] = False
+  y, x = np.nonzero(rim)
   rows = np.clip(y, RADIUS, height - 1 - RADIUS)
   columns = np.clip(x, RADIUS, width - 1 - RADIUS)
-  origins = np.full((height, width, 2), -1, np.int32)
   origins[y, x] = match[rows, columns] + np.stack([y - rows, x - columns], 1)
   return origins
 
@@ -214,91 +269,25 @@ def _compute_features(
 ) -> None:
   height, width = where.shape
   for y in range(top, bottom):
-    above, below = max(y - 1, 0), min(y + 1, height - 1)
+    above = y - 1 if y else y
+    below = y + 1 if y + 1 < height else y
     for x in range(width):
-      if not where[y, x]:
-        continue
-      left, right = max(x - 1, 0), min(x + 1, width - 1)
-      across, along = np.int32(0), np.int32(0)
-      for c in range(3):
-        features[y, x, c] = image[y, x, c]
-        across += np.int32(image[y, right, c]) - np.int32(image[y, left, c])
-        along += np.int32(image[below, x, c]) - np.int32(image[above, x, c])
-      # Together as heavy as the halved gradients of all colours would be; what
-      # is beyond 8 bits is cut off.
-      features[y, x, 3] = min(max(128 + (across * 29) // 100, 0), 255)
-      features[y, x, 4] = min(max(128 + (along * 29) // 100, 0), 255)
-
-
-@kernels.fast_kernel
-def _hash(seed: int, place: int, number: int) -> np.uint64:
-  """Returns 64 random bits (the finalizer of SplitMix64)."""
-  z = (
-    np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
-    + np.uint64(place) * np.uint64(0xBF58476D1CE4E5B9)
-    + np.uint64(number) * np.uint64(0x94D049BB133111EB)
-  )
-  z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-  z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-  return z ^ (z >> np.uint64(31))
-
-
-@kernels.fast_kernel
-def _start(
-  target: np.ndarray,
-  source: np.ndarray,
-  places: np.ndarray,
-  coarse: np.ndarray,
-  match: np.ndarray,
-  seed: int,
-  top: int,
-  bottom: int,
-) -> None:
-  height, width = target.shape
-  for y in range(top, bottom):
-    for x in range(width):
-      if not target[y, x]:
-        continue
-      found = False
-      # The coarse pixel over this one, then those around it.
-      for k in range(9):
-        i = y // 2 + (0, -1, 1, 0, 0, -1, -1, 1, 1)[k]
-        j = x // 2 + (0, 0, 0, -1, 1, -1, 1, -1, 1)[k]
-        if i < 0 or j < 0 or i >= coarse.shape[0] or j >= coarse.shape[1]:
-          continue
-        if coarse[i, j, 0] < 0:
-          continue
-        v = y + 2 * (coarse[i, j, 0] - i)
-        u = x + 2 * (coarse[i, j, 1] - j)
-        if 0 <= v < height and 0 <= u < width and source[v, u]:
-          match[y, x, 0], match[y, x, 1] = v, u
-          found = True
-          break
-      if not found:
-        z = _hash(seed, y * width + x, np.int64(0)) % np.uint64(len(places))
-        place = places[np.int64(z)]
-        match[y, x, 0], match[y, x, 1] = place // width, place % width
-
-
-@kernels.fast_kernel
-def _difference(
-  features: np.ndarray,
-  patch: np.ndarray,
-  weight: np.ndarray,
-  y: int,
-  x: int,
-  limit: Any,
-) -> Any:
-  """Returns the weighted sum of squares, or more than `limit` early."""
-  total = np.float32(0)
-  for i in range(_SIDE):
-    row = features[y - RADIUS + i, (x - RADIUS) * CHANNELS :]
-    for k in range(_SIDE * CHANNELS):
-      difference = np.float32(row[k]) - patch[i, k]
-      total += weight[i, k] * difference * difference
-    if total > limit:
-      break
-  return total
+      if where[y, x]:
+        left = x - 1 if x else x
+        right = x + 1 if x + 1 < width else x
+        across, along = 0, 0
+        for c in range(3):
+          features[y, _CHANNELS * x + c] = image[y, x, c]
+          across += image[y, right, c]
+          across -= image[y, left, c]
+          along += image[below, x, c]
+          along -= image[above, x, c]
+        # Together as heavy as the halved gradients of all colours would be;
+        # what is beyond 8 bits is cut off.
+        for k in range(2):
+          slope = 128 + ((along if k else across) * 37 >> 7)
+          slope = 0 if slope < 0 else slope
+          features[y, _CHANNELS * x + 3 + k] = 255 if slope > 255 else slope
 
 
 @kernels.fast_kernel
@@ -308,100 +297,118 @@ def _search(
   target: np.ndarray,
   source: np.ndarray,
   match: np.ndarray,
-  edges: np.ndarray,
+  edge: np.ndarray,
   cost: np.ndarray,
+  scratch: np.ndarray,
   seed: int,
+  first: int,
+  last: int,
   reach: int,
-  forward: bool,
-  is_first: bool,
+  step: int,
   top: int,
   bottom: int,
 ) -> None:
+  """Searches a band of rows, from above and the left or (step < 0) back.
+
+  A target tries its own match, those of two neighbours, and random places:
+  candidates number first to last - 1. The cost is the weighted sum of squares.
+  """
   height, width = target.shape
-  flat = features.reshape(height, width * CHANNELS)
-  patch = np.empty((_SIDE, _SIDE * CHANNELS), np.float32)
-  weight = np.empty((_SIDE, _SIDE * CHANNELS), np.float32)
-  step = -1 if forward else 1
-  for i in range(top, bottom):
-    y = i if forward else bottom - 1 - (i - top)
-    for j in range(width):
-      x = j if forward else width - 1 - j
-      if not target[y, x]:
-        continue
-      for dy in range(_SIDE):
-        for dx in range(_SIDE):
-          v, u = y - RADIUS + dy, x - RADIUS + dx
-          w = np.float32(_HOLE_WEIGHT) if hole[v, u] else np.float32(1)
-          for c in range(CHANNELS):
-            patch[dy, dx * CHANNELS + c] = features[v, u, c]
-            weight[dy, dx * CHANNELS + c] = w
-      by, bx = np.int64(match[y, x, 0]), np.int64(match[y, x, 1])
-      if is_first:
-        best = _difference(flat, patch, weight, by, bx, np.float32(np.inf))
-      else:
-        best = cost[y, x]
-      for k in range(2):
-        v, u = (y, x + step) if k == 0 else (y + step, x)
-        if v < 0 or u < 0 or v >= height or u >= width or not target[v, u]:
-          continue
-        if top <= v < bottom:
-          sy, sx = match[v, u, 0], match[v, u, 1]
-        else:
-          sy, sx = edges[top // _BAND, u, 0], edges[top // _BAND, u, 1]
-        sy, sx = sy + y - v, sx + x - u
-        if sy < 0 or sx < 0 or sy >= height or sx >= width:
-          continue
-        if not source[sy, sx] or (sy == by and sx == bx):
-          continue
-        limit = best * np.float32(_NEIGHBOUR)
-        new = _difference(flat, patch, weight, sy, sx, limit)
-        if new < limit:
-          best, by, bx = new, sy, sx
-      radius = reach
-      number = 0
-      while radius >= 1:
-        z = _hash(seed, y * width + x, number)
-        low = np.int64(z & np.uint64(0xFFFFFFFF))
-        high = np.int64(z >> np.uint64(32))
-        sy = by + low % (2 * radius + 1) - radius
-        sx = bx + high % (2 * radius + 1) - radius
-        if 0 <= sy < height and 0 <= sx < width and source[sy, sx]:
-          limit = best * np.float32(_RANDOM)
-          new = _difference(flat, patch, weight, sy, sx, limit)
-          if new < limit:
-            best, by, bx = new, sy, sx
-        radius //= 2
-        number += 1
-      match[y, x, 0], match[y, x, 1] = by, bx
-      cost[y, x] = best
+  patch, weight = scratch[0], scratch[1]
+  y = top if step > 0 else bottom - 1
+  for _ in range(bottom - top):
+    x = 0 if step > 0 else width - 1
+    for _ in range(width):
+      if target[y, x]:
+        for i in range(_SIDE):
+          row = features[y - RADIUS + i, (x - RADIUS) * _CHANNELS :]
+          for k in range(patch.shape[1]):
+            patch[i, k] = row[k]
+          for j in range(_SIDE):
+            is_hole = hole[y - RADIUS + i, x - RADIUS + j]
+            for c in range(_CHANNELS):
+              weight[i, j * _CHANNELS + c] = (
+                _HOLE_WEIGHT if is_hole else _KNOWN_WEIGHT
+              )
+        v, u, best = match[y, x, 0], match[y, x, 1], cost[y, x]
+        for number in range(first, last):
+          limit = _INFINITE
+          i, j = v, u
+          if number > 2:
+            radius = reach >> (number - 3)
+            # As `_hash` does.
+            z = seed + np.uint64((y * width + x) * last + number) * _STEP
+            z = (z ^ (z >> _SHIFT_1)) * _MIX_1
+            z = (z ^ (z >> _SHIFT_2)) * _MIX_2
+            span = np.uint64(2 * radius + 1)
+            i += np.int64((z >> _SHIFT_3) * span >> _SHIFT_3) - radius
+            j += np.int64((z & _LOW) * span >> _SHIFT_3) - radius
+            limit = best * _RANDOM
+          elif number == 2:
+            if target[y - step, x]:
+              if top <= y - step < bottom:
+                i, j = match[y - step, x, 0] + step, match[y - step, x, 1]
+              else:
+                i, j = edge[x, 0] + step, edge[x, 1]
+            limit = best * _NEIGHBOUR
+          elif number == 1:
+            if target[y, x - step]:
+              i, j = match[y, x - step, 0], match[y, x - step, 1] + step
+            limit = best * _NEIGHBOUR
+          if (
+            0 <= i < height
+            and 0 <= j < width
+            and source[i, j]
+            and (number == 0 or i != v or j != u)
+          ):
+            total = _ZERO
+            for k in range(_SIDE):
+              row = features[i - RADIUS + k, (j - RADIUS) * _CHANNELS :]
+              # The number of turns is no constant: such loops are unrolled,
+              # and not computed in vectors.
+              for m in range(patch.shape[1]):
+                difference = np.float32(row[m]) - patch[k, m]
+                total += weight[k, m] * difference * difference
+              if total > limit:
+                break
+            if total < limit:
+              best, v, u = total, i, j
+        match[y, x, 0], match[y, x, 1] = v, u
+        cost[y, x] = best
+      x += step
+    y += step
 
 
-@kernels.fast_kernel
+@kernels.kernel
 def _vote(
   image: np.ndarray,
   hole: np.ndarray,
   weight: np.ndarray,
   match: np.ndarray,
-  result: np.ndarray,
+  radius: int,
   top: int,
   bottom: int,
 ) -> None:
   height, width = hole.shape
+  lowest, rightmost = height - 1 - RADIUS, width - 1 - RADIUS
   for y in range(top, bottom):
+    # As far as the nearest that can be a centre.
+    first = y - radius if y - radius < lowest else lowest
+    last = y + radius if y + radius > RADIUS else RADIUS
     for x in range(width):
-      if not hole[y, x]:
-        continue
-      total = np.float32(0)
-      red, green, blue = np.float32(0), np.float32(0), np.float32(0)
-      for v in range(max(y - RADIUS, 0), min(y + RADIUS + 1, height)):
-        for u in range(max(x - RADIUS, 0), min(x + RADIUS + 1, width)):
-          w = weight[v, u]
-          if w > 0:
-            i, j = match[v, u, 0] + y - v, match[v, u, 1] + x - u
-            total += w
-            red += w * image[i, j, 0]
-            green += w * image[i, j, 1]
-            blue += w * image[i, j, 2]
-      result[y, x, 0] = np.uint8(red / total + np.float32(0.5))
-      result[y, x, 1] = np.uint8(green / total + np.float32(0.5))
-      result[y, x, 2] = np.uint8(blue / total + np.float32(0.5))
+      if hole[y, x]:
+        left = x - radius if x - radius < rightmost else rightmost
+        right = x + radius if x + radius > RADIUS else RADIUS
+        total, red, green, blue = _ZERO, _ZERO, _ZERO, _ZERO
+        for v in range(first, last + 1):
+          for u in range(left, right + 1):
+            if 0 <= v < height and 0 <= u < width:
+              w = weight[v, u]
+              i, j = match[v, u, 0] + y - v, match[v, u, 1] + x - u
+              total += w
+              red += w * image[i, j, 0]
+              green += w * image[i, j, 1]
+              blue += w * image[i, j, 2]
+        image[y, x, 0] = red / total + _HALF
+        image[y, x, 1] = green / total + _HALF
+        image[y, x, 2] = blue / total + _HALF

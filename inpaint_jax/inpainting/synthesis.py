@@ -13,6 +13,7 @@ The window is 8 bits here; the copies are made of whatever the photo has.
 """
 
 from collections.abc import Callable
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -72,11 +73,28 @@ def find_origins(
   levels = _create_pyramid(image, hole, allowed)
   guess = _guess(levels, guide)
   match: np.ndarray | None = None
-  # A level takes about four times as long as the next coarser one.
+  # A level has about four times as many pixels as the next coarser one.
+  works = [_count_rounds(n) * (n + 1) / 4**n for n in range(len(levels))]
   for number in reversed(range(len(levels))):
-    match = _refine(levels[number], guess, match, number, seed)
-    progress(0.25**number)
+    match = _refine(
+      levels[number],
+      guess,
+      match,
+      number,
+      seed,
+      functools.partial(_report, progress, works, number),
+    )
   return None if match is None else patches.find_origins(hole, match)
+
+
+def _report(
+  progress: Callable[[float], None],
+  works: list[float],
+  number: int,
+  share: float,
+) -> None:
+  """Tells of the share of a level that is done, after the coarser ones."""
+  progress((sum(works[number + 1 :]) + share * works[number]) / sum(works))
 
 
 def has_source(allowed: np.ndarray) -> bool:
@@ -117,17 +135,20 @@ def _halve(level: Level) -> Level:
   """
   image, hole, allowed = level
   height, width = hole.shape
-  shape = ((height + 1) // 2, (width + 1) // 2)
-  coarse = Level(
-    np.zeros((*shape, 3), np.uint8),
-    np.zeros(shape, bool),
-    np.zeros(shape, bool),
+  coarse = np.zeros(((height + 1) // 2, (width + 1) // 2, 3), np.uint8)
+  patches.for_rows(
+    len(coarse),
+    lambda top, bottom: _halve_rows(image, hole, coarse, top, bottom),
   )
-  patches.for_bands(
-    shape[0],
-    lambda top, bottom: _halve_rows(image, hole, allowed, *coarse, top, bottom),
-  )
-  return coarse
+  return Level(coarse, _are_all(hole), _are_all(allowed))
+
+
+def _are_all(mask: np.ndarray) -> np.ndarray:
+  """Returns for squares of 2x2 pixels whether a mask is True in all of them."""
+  margins = [(0, length % 2) for length in mask.shape]
+  mask = np.pad(mask, margins, constant_values=True)
+  rows = mask[::2] & mask[1::2]
+  return rows[:, ::2] & rows[:, 1::2]
 
 
 def _halve_all(image: np.ndarray) -> np.ndarray:
@@ -136,12 +157,18 @@ def _halve_all(image: np.ndarray) -> np.ndarray:
   return _halve(Level(image, known, known)).image
 
 
+def _count_rounds(number: int) -> int:
+  """Returns how often patches are searched at a level; 0 is the finest."""
+  return 1 + 2 * number
+
+
 def _refine(
   level: Level,
   guess: np.ndarray,
   coarse: np.ndarray | None,
   number: int,
   seed: int,
+  progress: Callable[[float], None],
 ) -> np.ndarray | None:
   """Returns the match of a level, given that of the next coarser one.
 
@@ -151,6 +178,7 @@ def _refine(
     coarse: the match of the level before, or None.
     number: of the level, 0 is the finest.
     seed: of the search.
+    progress: called with the share of the level that is done.
   """
   image, hole, allowed = level
   target = patches.find_targets(hole)
@@ -158,89 +186,65 @@ def _refine(
   if not source.any():
     return None
   match = patches.start(target, source, seed, coarse)
-  features = np.empty((*hole.shape, patches.CHANNELS), np.uint8)
+  features = patches.create_features(*hole.shape)
   everywhere = np.ones_like(hole)
-  depth, rounds, reach = None, 1 + 2 * number, _REACH
+  rounds, passes, reach = _count_rounds(number), min(7, number + 1), _REACH
+  weight, radius = target.astype(np.float32), 0
+  key = seed * 1009 + number * 101
   if coarse is None:
     depth = ndimage.distance_transform_cdt(hole, 'chessboard')
+    weight = patches.find_weights(depth, target)
     # The guess is smooth, and would find the smoothest patches there are. So
     # the first search compares blurred images.
     guess = np.where(hole[..., None], guess, image)
     guess = ndimage.uniform_filter(guess, (_BLUR, _BLUR, 1))
     patches.compute_features(guess, features, everywhere)
-    key = seed * 1009 + number * 101 + 97
-    reach = max(hole.shape)
+    reach, first = max(hole.shape), _FIRST_PASSES
     patches.search(
-      features, hole, target, source, match, key, _FIRST_PASSES, reach
+      features, hole, target, source, match, key + 97, first, reach
     )
+    radius, passes = patches.RADIUS, min(7, number + 2)
     # Where each patch has known pixels, it needs no other to agree with.
     if depth.max() > patches.RADIUS:
       rounds += _MORE_ROUNDS
-  current = _copy(image, hole, match)
+  current = image.copy()
+  patches.vote(current, hole, weight, match, 0)
   patches.compute_features(current, features, everywhere)
-  grown = ndimage.maximum_filter(hole, 3)
+  beside = ndimage.maximum_filter(hole, 3) if rounds > 1 else hole
   for turn in range(rounds):
-    key = seed * 1009 + number * 101 + turn * 17
-    passes = min(7, number + (1 if depth is None else 2))
-    patches.search(features, hole, target, source, match, key, passes, reach)
-    if turn + 1 < rounds:
-      if depth is not None:
-        current = patches.vote(image, hole, depth, target, match)
-      else:
-        current = _copy(image, hole, match)
-      patches.compute_features(current, features, grown)
+    if turn:
+      patches.vote(current, hole, weight, match, radius)
+      patches.compute_features(current, features, beside)
+    patches.search(
+      features, hole, target, source, match, key + turn * 17, passes, reach
+    )
+    progress((turn + 1) / rounds)
   return match
-
-
-def _copy(image: np.ndarray, hole: np.ndarray, match: np.ndarray) -> np.ndarray:
-  """Returns an image with copies in its hole, just as they are."""
-  origins = patches.find_origins(hole, match)[hole]
-  result = image.copy()
-  result[hole] = image[origins[:, 0], origins[:, 1]]
-  return result
 
 
 @kernels.kernel
 def _halve_rows(
   image: np.ndarray,
   hole: np.ndarray,
-  allowed: np.ndarray,
-  coarse_image: np.ndarray,
-  coarse_hole: np.ndarray,
-  coarse_allowed: np.ndarray,
+  coarse: np.ndarray,
   top: int,
   bottom: int,
 ) -> None:
   height, width = hole.shape
   for i in range(top, bottom):
-    for j in range(coarse_hole.shape[1]):
-      total = 0
-      red, green, blue = 0, 0, 0
-      is_hole, may_copy = True, True
-      for k in range(4):
-        y = 2 * i - 1 + k
-        if y < 0 or y >= height:
-          continue
-        for m in range(4):
-          x = 2 * j - 1 + m
-          if x < 0 or x >= width:
-            continue
-          inner = 1 <= k <= 2 and 1 <= m <= 2
-          if inner:
-            may_copy = may_copy and allowed[y, x]
-          if hole[y, x]:
-            continue
-          if inner:
-            is_hole = False
-          # The weights 1, 3, 3, 1 along each axis.
-          weight = (3 if 1 <= k <= 2 else 1) * (3 if 1 <= m <= 2 else 1)
+    for j in range(coarse.shape[1]):
+      total, red, green, blue = 0, 0, 0, 0
+      for k in range(16):
+        # The 4x4 pixels around; weights along each axis are 1, 3, 3, 1.
+        m, n = k >> 2, k & 3
+        y, x = 2 * i - 1 + m, 2 * j - 1 + n
+        if 0 <= y < height and 0 <= x < width and not hole[y, x]:
+          weight = (3 if 0 < m < 3 else 1) * (3 if 0 < n < 3 else 1)
           total += weight
           red += weight * image[y, x, 0]
           green += weight * image[y, x, 1]
           blue += weight * image[y, x, 2]
-      coarse_hole[i, j] = is_hole
-      coarse_allowed[i, j] = may_copy
       if total:
-        coarse_image[i, j, 0] = (red + total // 2) // total
-        coarse_image[i, j, 1] = (green + total // 2) // total
-        coarse_image[i, j, 2] = (blue + total // 2) // total
+        coarse[i, j, 0] = (red + total // 2) // total
+        coarse[i, j, 1] = (green + total // 2) // total
+        coarse[i, j, 2] = (blue + total // 2) // total

@@ -43,8 +43,19 @@ class Window(NamedTuple):
   columns: slice
   inner: tuple[slice, slice]
 
+  def locate(self, box: tuple[slice, slice]) -> tuple[slice, slice]:
+    """Returns where in the window rows and columns of the image are."""
+    return (
+      _shift(box[0], self.rows.start),
+      _shift(box[1], self.columns.start),
+    )
 
-def find_windows(hole: np.ndarray, allowed: np.ndarray) -> list[Window]:
+
+def _shift(part: slice, start: int) -> slice:
+  return slice(max(part.start - start, 0), max(part.stop - start, 0))
+
+
+def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[Window]:
   """Returns windows that together hold all holes of an image.
 
   A hole may be in several windows: it is filled in the first, and known in the
@@ -52,7 +63,7 @@ def find_windows(hole: np.ndarray, allowed: np.ndarray) -> list[Window]:
 
   Args:
     hole: bool [H, W].
-    allowed: bool [H, W], what may be copied.
+    barred: bool [H, W], what may not be copied.
   """
   height, width = hole.shape
   if height * width <= _WHOLE:
@@ -69,7 +80,7 @@ def find_windows(hole: np.ndarray, allowed: np.ndarray) -> list[Window]:
       joined, most = tiles.get(key, (box, 0))
       tiles[key] = _join(joined, box), max(most, extent)
   return [
-    _surround(box, extent, hole, allowed)
+    _surround(box, extent, hole, barred)
     for box, extent in [*large, *tiles.values()]
   ]
 
@@ -123,21 +134,21 @@ def _cut(box: Box) -> list[Box]:
 
 
 def _surround(
-  box: Box, extent: int, hole: np.ndarray, allowed: np.ndarray
+  box: Box, extent: int, hole: np.ndarray, barred: np.ndarray
 ) -> Window:
   """Returns a box's window.
 
   Args:
     box: of one hole, or of several.
     extent: of the largest one of them, which the surroundings are to match.
-    hole, allowed: see `find_windows`.
+    hole, barred: see `find_windows`.
   """
   margin = min(max(extent, _LEAST), _MOST)
   around = _grow(box, margin, hole.shape)
   inner = slice(box[0], box[2]), slice(box[1], box[3])
-  found = allowed[around[0] : around[2], around[1] : around[3]]
-  if np.count_nonzero(found) < np.count_nonzero(hole[inner]):
-    around = _join(around, _find_nearest(box, allowed) or around)
+  found = barred[around[0] : around[2], around[1] : around[3]]
+  if found.size - np.count_nonzero(found) < np.count_nonzero(hole[inner]):
+    around = _join(around, _find_nearest(box, barred) or around)
   return Window(slice(around[0], around[2]), slice(around[1], around[3]), inner)
 
 
@@ -150,10 +161,10 @@ def _grow(box: Box, margin: int, shape: tuple[int, ...]) -> Box:
   )
 
 
-def _find_nearest(box: Box, allowed: np.ndarray) -> Box | None:
+def _find_nearest(box: Box, barred: np.ndarray) -> Box | None:
   """Returns a box around what may be copied nearest to another box."""
   # Each patch holds one of these pixels.
-  rows, columns = np.nonzero(allowed[::_PATCH, ::_PATCH])
+  rows, columns = np.nonzero(~barred[::_PATCH, ::_PATCH])
   if not len(rows):
     return None
   rows, columns = rows * _PATCH, columns * _PATCH
@@ -164,4 +175,4 @@ def _find_nearest(box: Box, allowed: np.ndarray) -> Box | None:
   nearest = np.argmin(distance)
   row, column = int(rows[nearest]), int(columns[nearest])
   at = row, column, row + 1, column + 1
-  return _grow(at, _MOST, allowed.shape)
+  return _grow(at, _MOST, barred.shape)

@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 from scipy.sparse import linalg
 
-from inpaint_jax.inpainting import harmonic
+from inpaint_jax.inpainting import harmonic, kernels
 
 
 def _solve_directly(image, known):
@@ -138,3 +138,18 @@ def test_harmonic_fill_stays_within_the_known_values():
   assert result[hole].min() >= random[~hole].min()
   assert result[hole].max() <= random[~hole].max()
   assert result[hole].std() < random[~hole].std() / 3
+
+
+def test_the_order_of_bands_does_not_matter(monkeypatch):
+  """Nor the number of threads: of more pixels than one works on at a time."""
+  known = np.zeros((300, 300), bool)
+  known[::40, ::3] = True
+  image = np.random.RandomState(0).rand(300, 300, 3)
+  expected = harmonic.harmonic_fill(image, known)
+
+  def backwards(count, function, size):
+    for first in reversed(range(0, count, size)):
+      function(first, min(first + size, count))
+
+  monkeypatch.setattr(kernels, 'for_bands', backwards)
+  np.testing.assert_array_equal(harmonic.harmonic_fill(image, known), expected)

@@ -1,11 +1,9 @@
 """patches.py: the search for patches."""
 
-import concurrent.futures
-
 import numpy as np
 import pytest
 
-from inpaint_jax.inpainting import patches
+from inpaint_jax.inpainting import kernels, patches
 
 # More than two bands of rows.
 _SHAPE = (90, 100)
@@ -22,7 +20,7 @@ def _noise(seed=0):
 
 
 def _features(image):
-  features = np.empty((*_SHAPE, patches.CHANNELS), np.uint8)
+  features = patches.create_features(*_SHAPE)
   patches.compute_features(image, features, np.ones(_SHAPE, bool))
   return features
 
@@ -77,28 +75,20 @@ def test_matches_are_sources():
 def test_any_number_of_threads_finds_the_same(monkeypatch, count):
   image, hole = _noise(), _hole()
   expected = _search(image, hole)
-  with concurrent.futures.ThreadPoolExecutor(count) as pool:
-    monkeypatch.setattr(patches, '_threads', lambda: pool)
-    np.testing.assert_array_equal(_search(image, hole), expected)
+  monkeypatch.setattr(kernels, 'NUM_THREADS', count)
+  np.testing.assert_array_equal(_search(image, hole), expected)
 
 
 def test_the_order_of_bands_does_not_matter(monkeypatch):
   image, hole = _noise(), _hole()
   expected = _search(image, hole)
 
-  def backwards(height, function):
-    for top in reversed(range(0, height, 32)):
-      function(top, min(top + 32, height))
+  def backwards(count, function, size):
+    for first in reversed(range(0, count, size)):
+      function(first, min(first + size, count))
 
-  monkeypatch.setattr(patches, 'for_bands', backwards)
+  monkeypatch.setattr(kernels, 'for_bands', backwards)
   np.testing.assert_array_equal(_search(image, hole), expected)
-
-
-@pytest.mark.parametrize('height', [1, 31, 32, 33, 64, 90])
-def test_bands_cover_all_rows_once(height):
-  rows = []
-  patches.for_bands(height, lambda top, bottom: rows.extend(range(top, bottom)))
-  assert sorted(rows) == list(range(height))
 
 
 def test_seeds():
@@ -141,10 +131,21 @@ def test_votes_are_means_of_known_pixels():
   hole = _hole()
   image = np.where(hole[..., None], 0, 200).astype(np.uint8)
   match = _search(image, hole, passes=1)
-  depth = np.ones(_SHAPE, np.float32)
-  target = patches.find_targets(hole)
-  result = patches.vote(image, hole, depth, target, match)
-  np.testing.assert_array_equal(result, np.full_like(image, 200))
+  weight = patches.find_weights(np.ones(_SHAPE), patches.find_targets(hole))
+  patches.vote(image, hole, weight, match)
+  np.testing.assert_array_equal(image, np.full_like(image, 200))
+
+
+@pytest.mark.parametrize('corner', [(0, 0), (20, 30), (70, 60)])
+def test_a_vote_within_a_radius_of_none_is_a_copy(corner):
+  hole = _hole(*(slice(x, x + 20) for x in corner))[:90, :80]
+  image = np.ascontiguousarray(_noise()[:, :80])
+  target, source = patches.find_targets(hole), patches.find_centres(~hole)
+  match = patches.start(target, source, 0, None)
+  origins = patches.find_origins(hole, match)[hole]
+  expected = image[origins[:, 0], origins[:, 1]]
+  patches.vote(image, hole, target.astype(np.float32), match, 0)
+  np.testing.assert_array_equal(image[hole], expected)
 
 
 def test_origins_near_an_edge_are_beside_the_nearest_match():
