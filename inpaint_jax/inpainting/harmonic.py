@@ -95,8 +95,8 @@ def find_box(hole: np.ndarray) -> tuple[slice, slice]:
   rows = np.flatnonzero(hole.any(axis=1))
   columns = np.flatnonzero(hole.any(axis=0))
   return (
-    slice(max(rows[0] - 1, 0), rows[-1] + 2),
-    slice(max(columns[0] - 1, 0), columns[-1] + 2),
+    slice(max(rows[0] - 1, 0), min(rows[-1] + 2, len(hole))),
+    slice(max(columns[0] - 1, 0), min(columns[-1] + 2, hole.shape[1])),
   )
 
 
@@ -157,7 +157,7 @@ def solve(
     float32 [n, C].
   """
   x = _v_cycle(grids, flow)
-  residual = _find_residual(grids[0], x, flow)
+  residual = _subtract(grids[0], x, flow)
   zero = np.zeros_like(flow)
   direction, previous = np.zeros_like(flow), 1.0
   for _ in range(_MAX_STEPS):
@@ -169,7 +169,7 @@ def solve(
     direction *= np.float32(product / previous)
     direction += correction
     # A times the direction, negative.
-    change = _find_residual(grids[0], direction, zero)
+    change = _subtract(grids[0], direction, zero)
     step = np.float32(product / -_dot(direction, change))
     x += step * direction
     residual += step * change
@@ -264,7 +264,7 @@ def _v_cycle(grids: list[Grid], flow: np.ndarray) -> np.ndarray:
     # The sweep left the pixels of the second colour without a residual.
     kernels.for_bands(
       len(bounds) - 1,
-      lambda k, _: _add_residual(
+      lambda k, _: _find_residual(
         x,
         flow,
         *_network(grid),
@@ -293,17 +293,19 @@ def _sweep(
   """Balances pixels of one colour, in place."""
   kernels.for_bands(
     last - first,
-    lambda a, b: _relax(x, flow, *_network(grid), first + a, first + b),
+    lambda a, b: _find_residual(
+      x, flow, *_network(grid), grid.parents[:0], x, first + a, first + b
+    ),
     _BAND,
   )
 
 
-def _find_residual(grid: Grid, x: np.ndarray, flow: np.ndarray) -> np.ndarray:
+def _subtract(grid: Grid, x: np.ndarray, flow: np.ndarray) -> np.ndarray:
   """Returns inflow less outflow of each pixel, float32 [n + 1, C]."""
   result, itself = np.zeros_like(flow), np.arange(len(flow), dtype=np.int32)
   kernels.for_bands(
     len(grid.total),
-    lambda first, last: _add_residual(
+    lambda first, last: _find_residual(
       x, flow, *_network(grid), itself, result, first, last
     ),
     _BAND,
@@ -312,26 +314,7 @@ def _find_residual(grid: Grid, x: np.ndarray, flow: np.ndarray) -> np.ndarray:
 
 
 @kernels.kernel
-def _relax(
-  values: np.ndarray,
-  flow: np.ndarray,
-  neighbours: np.ndarray,
-  weights: np.ndarray,
-  total: np.ndarray,
-  first: int,
-  last: int,
-) -> None:
-  """Balances some of the pixels, in place."""
-  for i in range(first, last):
-    for c in range(values.shape[1]):
-      inflow = flow[i, c]
-      for k in range(4):
-        inflow += weights[i, k] * values[neighbours[i, k], c]
-      values[i, c] = inflow / total[i]
-
-
-@kernels.kernel
-def _add_residual(
+def _find_residual(
   values: np.ndarray,
   flow: np.ndarray,
   neighbours: np.ndarray,
@@ -342,10 +325,17 @@ def _add_residual(
   first: int,
   last: int,
 ) -> None:
-  """Adds inflow less outflow of some pixels to their places in the result."""
+  """Finds inflow less outflow of some pixels.
+
+  It is added to their places in the result; if there are no places, it is
+  balanced by the values, in place. One function compiles faster than two.
+  """
   for i in range(first, last):
     for c in range(values.shape[1]):
       residual = flow[i, c] - total[i] * values[i, c]
       for k in range(4):
         residual += weights[i, k] * values[neighbours[i, k], c]
-      result[places[i], c] += residual
+      if len(places):
+        result[places[i], c] += residual
+      else:
+        values[i, c] += residual / total[i]

@@ -11,6 +11,9 @@ import numba
 # How many bands are worked on at once.
 NUM_THREADS = os.cpu_count() or 1
 
+# Rows in a band, where nothing else decides: few calls, and little memory.
+ROWS = 128
+
 _OPTIONS: dict[str, Any] = {
   'cache': True,
   'nogil': True,

@@ -20,8 +20,6 @@ Arrays of one resolution, for a window of [h, w] pixels:
   cost: float32 [h, w], how unlike the two are; see `_search`.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from inpaint_jax.inpainting import kernels
@@ -64,11 +62,6 @@ _HALF = np.float32(0.5)
 _INFINITE = np.float32(np.inf)
 
 
-def for_rows(height: int, function: Callable[[int, int], None]) -> None:
-  """Calls function(top, bottom) for all bands of rows, in parallel."""
-  kernels.for_bands(height, function, _BAND)
-
-
 def find_centres(allowed: np.ndarray) -> np.ndarray:
   """Returns the centres of patches that lie within `allowed`, bool [h, w]."""
   centres = np.zeros_like(allowed)
@@ -95,19 +88,39 @@ def create_features(height: int, width: int) -> np.ndarray:
 
 
 def compute_features(
-  image: np.ndarray, features: np.ndarray, where: np.ndarray
+  image: np.ndarray, features: np.ndarray, box: tuple[slice, slice]
 ) -> None:
   """Writes the features of pixels: colours and the gradient of their sum.
 
   Args:
     image: uint8 [h, w, 3].
     features: see the module, to write to.
-    where: bool [h, w].
+    box: rows and columns of the pixels.
   """
-  for_rows(
-    len(image),
-    lambda top, bottom: _compute_features(image, features, where, top, bottom),
-  )
+  height, width = image.shape[:2]
+  rows, (left, right) = box[0], (box[1].start, box[1].stop)
+
+  def work(first: int, last: int) -> None:
+    top, bottom = rows.start + first, rows.start + last
+    part = image[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
+    above, below = int(top == 0), int(bottom == height)
+    beside = int(left == 0), int(right == width)
+    part = np.pad(part, [(above, below), beside, (0, 0)], mode='edge')
+    total = part[..., 0].astype(np.int16)
+    total += part[..., 1]
+    total += part[..., 2]
+    across = total[1:-1, 2:] - total[1:-1, :-2]
+    along = total[2:, 1:-1] - total[:-2, 1:-1]
+    place = features[top:bottom, _CHANNELS * left : _CHANNELS * right]
+    place = place.reshape(bottom - top, right - left, _CHANNELS)
+    for c in range(3):
+      place[..., c] = part[1:-1, 1:-1, c]
+    # Together as heavy as the halved gradients of all colours would be; what is
+    # beyond 8 bits is cut off.
+    place[..., 3] = np.clip(128 + (across * 37 >> 7), 0, 255)
+    place[..., 4] = np.clip(128 + (along * 37 >> 7), 0, 255)
+
+  kernels.for_bands(rows.stop - rows.start, work, kernels.ROWS)
 
 
 def start(
@@ -205,7 +218,7 @@ def search(
         bottom,
       )
 
-    for_rows(len(target), search_rows)
+    kernels.for_bands(len(target), search_rows, _BAND)
 
 
 def vote(
@@ -225,9 +238,10 @@ def vote(
     radius: how far from a pixel the centres of the patches are that vote for
       it. If 0, it becomes a copy; see `find_origins`.
   """
-  for_rows(
+  kernels.for_bands(
     len(image),
     lambda top, bottom: _vote(image, hole, weight, match, radius, top, bottom),
+    kernels.ROWS,
   )
 
 
@@ -257,37 +271,6 @@ def find_origins(hole: np.ndarray, match: np.ndarray) -> np.ndarray:
   columns = np.clip(x, RADIUS, width - 1 - RADIUS)
   origins[y, x] = match[rows, columns] + np.stack([y - rows, x - columns], 1)
   return origins
-
-
-@kernels.fast_kernel
-def _compute_features(
-  image: np.ndarray,
-  features: np.ndarray,
-  where: np.ndarray,
-  top: int,
-  bottom: int,
-) -> None:
-  height, width = where.shape
-  for y in range(top, bottom):
-    above = y - 1 if y else y
-    below = y + 1 if y + 1 < height else y
-    for x in range(width):
-      if where[y, x]:
-        left = x - 1 if x else x
-        right = x + 1 if x + 1 < width else x
-        across, along = 0, 0
-        for c in range(3):
-          features[y, _CHANNELS * x + c] = image[y, x, c]
-          across += image[y, right, c]
-          across -= image[y, left, c]
-          along += image[below, x, c]
-          along -= image[above, x, c]
-        # Together as heavy as the halved gradients of all colours would be;
-        # what is beyond 8 bits is cut off.
-        for k in range(2):
-          slope = 128 + ((along if k else across) * 37 >> 7)
-          slope = 0 if slope < 0 else slope
-          features[y, _CHANNELS * x + 3 + k] = 255 if slope > 255 else slope
 
 
 @kernels.fast_kernel

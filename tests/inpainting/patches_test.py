@@ -7,6 +7,7 @@ from inpaint_jax.inpainting import kernels, patches
 
 # More than two bands of rows.
 _SHAPE = (90, 100)
+_EVERYWHERE = slice(0, 90), slice(0, 100)
 
 
 def _hole(rows=slice(20, 75), columns=slice(30, 70)):
@@ -21,7 +22,7 @@ def _noise(seed=0):
 
 def _features(image):
   features = patches.create_features(*_SHAPE)
-  patches.compute_features(image, features, np.ones(_SHAPE, bool))
+  patches.compute_features(image, features, _EVERYWHERE)
   return features
 
 
@@ -129,7 +130,7 @@ def test_a_start_follows_the_coarse_match():
 
 def test_votes_are_means_of_known_pixels():
   hole = _hole()
-  image = np.where(hole[..., None], 0, 200).astype(np.uint8)
+  image = np.where(hole[..., None], 0, [200] * 3).astype(np.uint8)
   match = _search(image, hole, passes=1)
   weight = patches.find_weights(np.ones(_SHAPE), patches.find_targets(hole))
   patches.vote(image, hole, weight, match)
