@@ -33,10 +33,10 @@ def copy(
   box = harmonic.find_box(hole)
   part_hole, result = np.ascontiguousarray(hole[box]), image.copy()
   grids = harmonic.connect(part_hole)
-  rows, columns = grids[0].rows, grids[0].columns
-  rows, columns = rows + box[0].start, columns + box[1].start
+  rows, columns = grids[0].rows + box[0].start, grids[0].columns + box[1].start
   at = origins[rows, columns]
   copies = image[at[:, 0], at[:, 1]].astype(np.float32)
+  largest = np.iinfo(image.dtype).max
   flow = np.zeros((len(rows) + 1, 3), np.float32)
   for side, (dy, dx) in enumerate(harmonic.SIDES):
     # Each pair of pixels once.
@@ -48,7 +48,7 @@ def copy(
     # The known pixel, less what the origin has there.
     there, may = _look(image, allowed, at[p] + [dy, dx])
     flow[p] += np.where(may, known - there, 0)
-  largest = np.iinfo(image.dtype).max
+  del at
   flow /= largest
   # A level of 8 bits more or less does not show beside copied texture, and half
   # the steps are saved; what has 16 bits may be smooth.

@@ -158,7 +158,6 @@ def solve(
   """
   x = _v_cycle(grids, flow)
   residual = _subtract(grids[0], x, flow)
-  zero = np.zeros_like(flow)
   direction, previous = np.zeros_like(flow), 1.0
   for _ in range(_MAX_STEPS):
     correction = _v_cycle(grids, residual)
@@ -168,11 +167,14 @@ def solve(
     product = _dot(residual, correction)
     direction *= np.float32(product / previous)
     direction += correction
+    # Large holes need their memory for the next cycle.
+    del correction
     # A times the direction, negative.
-    change = _subtract(grids[0], direction, zero)
+    change = _subtract(grids[0], direction, np.zeros_like(flow))
     step = np.float32(product / -_dot(direction, change))
-    x += step * direction
     residual += step * change
+    del change
+    x += step * direction
     previous = product
   return x[:-1]
 
