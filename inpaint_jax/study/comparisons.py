@@ -9,6 +9,11 @@ import numpy as np
 
 from inpaint_jax.study import plan, results, statistics
 
+# dB; 6 dB are twice the error.
+COLLAPSE = 6.0
+# Fewer seeds tell little, whatever their interval.
+ENOUGH_SEEDS = 3
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Member:
@@ -19,12 +24,16 @@ class Member:
     cell: its name in the results.
     rows: of the seeds that finished.
     diverged: number of the seeds that did not.
+    collapsed: rows of the seeds that finished COLLAPSE dB or more below the
+      median of the cell in hole PSNR. They are in no mean, as those that
+      diverged, and are told beside them.
   """
 
   label: str
   cell: str
   rows: tuple[results.Row, ...]
   diverged: int
+  collapsed: tuple[results.Row, ...] = ()
 
   def by_seed(self, name: str) -> dict[int, Any]:
     """Returns {seed: what its row has as test/l1, images/l1 or the like}."""
@@ -35,6 +44,11 @@ class Member:
     """Returns a column over the seeds, None if no seed has it."""
     values = list(self.by_seed(column).values())
     return statistics.summarize(values) if values else None
+
+  def has_enough(self, other: 'Member') -> bool:
+    """Returns whether two cells share as many seeds as tell something."""
+    shared = self.by_seed('seed').keys() & other.by_seed('seed').keys()
+    return len(shared) >= ENOUGH_SEEDS
 
   def minus(self, other: 'Member', metric: str) -> statistics.Difference | None:
     """Compares a test metric of two cells, None if they share no seed."""
@@ -48,9 +62,16 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """Cells that differ in one factor, the base among them."""
+  """Cells that differ in one factor.
+
+  Attributes:
+    factor: what they differ in.
+    base: the one that the others are compared with.
+    members: all of them, the base too.
+  """
 
   factor: str
+  base: Member
   members: tuple[Member, ...]
 
   def sorted(self, column: str) -> list[Member]:
@@ -127,10 +148,14 @@ def members(rows: Iterable[results.Row]) -> dict[str, Member]:
   for cell, own in cells.items():
     finished = [row for row in own if row['status'] == results.FINISHED]
     finished.sort(key=lambda row: row['seed'])
+    psnr = [row['test/hole_psnr'] for row in finished]
+    least = float(np.median(psnr)) - COLLAPSE if psnr else 0.0
+    good = tuple(x for x in finished if x['test/hole_psnr'] > least)
+    collapsed = tuple(x for x in finished if x['test/hole_psnr'] <= least)
     for name in own[0]['names'].split() or [cell]:
       label = (name.partition('/')[2] or name).replace('/lr', ' at ')
       diverged = len(own) - len(finished)
-      found[name] = Member(label, cell, tuple(finished), diverged)
+      found[name] = Member(label, cell, good, diverged, collapsed)
   return found
 
 
@@ -163,8 +188,9 @@ def create(found: Mapping[str, Member]) -> list[Comparison]:
       if name.startswith(f'{factor}/') and rate in (None, chosen.get(cell))
     }
     # The base's optimizer at another learning rate stands for it, too.
-    if not bases.keys() & named.keys():
+    base = next((x for cell, x in named.items() if cell in bases), None)
+    if base is None:
       base = dataclasses.replace(next(iter(bases.values())), label=plan.BASE)
       named[plan.BASE] = base
-    comparisons.append(Comparison(factor, tuple(named.values())))
+    comparisons.append(Comparison(factor, base, tuple(named.values())))
   return comparisons

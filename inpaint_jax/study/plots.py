@@ -45,7 +45,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def answer(comparison: comparisons.Comparison, path: pathlib.Path) -> None:
-  """Draws how far each cell is from the best, and validation by step.
+  """Draws how far each cell is from the base, and validation by step.
 
   Differences of hole PSNR and LPIPS have their intervals, see
   statistics.compare. Writes nothing if no cell finished.
@@ -56,17 +56,21 @@ def answer(comparison: comparisons.Comparison, path: pathlib.Path) -> None:
   # A cell has the same style in all panels.
   drawn = {member: _style(i) for i, member in enumerate(order)}
   with _figure(path, 2.2 + 0.22 * len(drawn)) as figure:
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.25))
-    _draw_differences(left, drawn, 'hole_psnr')
-    _draw_differences(middle, drawn, 'lpips')
-    left.set_title('hole PSNR, dB (right: better)')
-    middle.set_title('LPIPS (left: better)')
-    for axes in (left, middle):
-      axes.set_xlabel(f'less that of {order[0].label}')
-    left.set_yticks(range(len(order)), [member.label for member in order])
-    middle.set_yticks(range(len(order)), [])
-    for axes in (left, middle):
+    titles = {
+      'hole_psnr': 'hole PSNR, dB (right: better)',
+      'lpips': 'LPIPS (left: better)',
+    }
+    base = comparison.base
+    titles = {k: x for k, x in titles.items() if base.summary(f'test/{k}')}
+    widths = (*[1] * len(titles), 1.25)
+    *panels, right = figure.subplots(1, len(widths), width_ratios=widths)
+    for axes, (metric, title) in zip(panels, titles.items(), strict=True):
+      _draw_differences(axes, drawn, base, metric)
+      axes.set(title=title, xlabel=f'less that of {base.label}')
+      axes.set_yticks(range(len(order)), [])
       axes.invert_yaxis()
+    for axes in panels[:1]:
+      axes.set_yticks(range(len(order)), [member.label for member in order])
     for member, style in drawn.items():
       if member.by_seed('curves'):
         _draw_curve(right, member, 'val/hole_psnr', style)
@@ -85,7 +89,11 @@ def sweep(found: Sequence[comparisons.Sweep], path: pathlib.Path) -> None:
         _draw_sweep(axes, own, _style(i))
       axes.set_xscale('log')
       axes.xaxis.set_minor_formatter(ticker.NullFormatter())
-      axes.set(title=factor, xlabel='learning rate')
+      row = next(
+        r for own in sweeps for m in own.members.values() for r in m.rows
+      )
+      side = row['image_size']
+      axes.set(title=f'{factor}, {side}x{side}', xlabel='learning rate')
       axes.legend(fontsize=7)
     panels[0].set_ylabel('hole PSNR in validation, dB')
 
@@ -136,19 +144,18 @@ def _figure(path: pathlib.Path, height: float) -> Iterator[Any]:
 def _draw_differences(
   axes: plt.Axes,
   drawn: Mapping[comparisons.Member, Mapping[str, Any]],
+  base: comparisons.Member,
   metric: str,
 ) -> None:
-  """Draws the differences from the first member; far ones are cut."""
-  best, *others = drawn
+  """Draws the differences from the base; far ones are cut."""
   axes.axvline(0, color='#888888', linewidth=1)
-  axes.plot(0, 0, **{**drawn[best], 'linestyle': ''})
-  found = {x: d for x in others if (d := x.minus(best, metric))}
+  found = {x: d for x in drawn if (d := x.minus(base, metric))}
   reach = limit([max(map(abs, d.interval or [d.mean])) for d in found.values()])
-  for y, member in enumerate(others, 1):
+  for y, member in enumerate(drawn):
     if member not in found:
       continue
-    mean, _, interval = found[member]
-    low, high = interval or (mean, mean)
+    mean = found[member].mean
+    low, high = found[member].interval or (mean, mean)
     style = {**drawn[member], 'linestyle': ''}
     color = style['color']
     if abs(mean) > reach:

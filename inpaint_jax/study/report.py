@@ -3,6 +3,7 @@
 No sentence here states a result; the numbers choose the sentences.
 """
 
+import collections
 from collections.abc import Mapping, Sequence
 import importlib.util
 import pathlib
@@ -32,6 +33,9 @@ _METRICS = {
   'texture_ratio': ('texture → 1', 2),
   'detectability': ('told apart → 0.5', 3),
 }
+# Those with differences from the base.
+_EFFECTS = ('hole_psnr', 'lpips')
+_LPIPS = 'test/lpips'
 _IN_WORDS = {
   'hole_psnr': 'hole PSNR',
   'lpips': 'LPIPS',
@@ -42,6 +46,7 @@ _IN_WORDS = {
   'detectability': 'detectability',
 }
 
+_OF_ANOTHER = '; LPIPS by VGG, and "told apart", are of another'
 # Of a study whose rows have num_test=0.
 _UNTESTED = [
   'Not tested: all metrics are of the validation images, by which the epoch '
@@ -61,8 +66,8 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
   """Makes the tables, report.md and its plots in the folder of a study.
 
   results.csv or the folders of the runs are needed; the other files of the
-  study (see folder.py) add to the report. A folder `rates` in it may hold the
-  tables of another study, whose sweeps are shown, too.
+  study (see folder.py) add to the report. Folders in it may hold the tables of
+  other studies, whose sweeps of learning rates are shown, too.
 
   Returns:
     The path of report.md.
@@ -85,11 +90,11 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     path = workdir / 'baselines.json'
     baselines = json_files.read(path) if path.exists() else {}
     compared = comparisons.create(comparisons.members(rows))
-    rates = results.read(workdir / 'rates' / 'results.csv')
-    sweeps = comparisons.sweeps(comparisons.members(rates or rows))
+    others = [results.read(x) for x in sorted(workdir.glob('*/results.csv'))]
+    sweeps = _find_sweeps([rows, *others])
     for comparison in compared:
       plots.answer(comparison, workdir / f'{comparison.factor}.png')
-    if any(sweep.chosen for sweep in sweeps):
+    if sweeps:
       plots.sweep(sweeps, workdir / 'rates.png')
     filled = _filled(workdir, compared)
     if filled:
@@ -99,9 +104,9 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       _head(rows, about),
       _in_short(compared, baselines),
       *(_answer(x, workdir) for x in compared),
-      _sweeps(sweeps, rates or rows, workdir),
-      _weights(rates),
-      _baselines(baselines),
+      _sweeps(sweeps, workdir),
+      _weights(others),
+      _baselines(baselines, rows),
       _photos(workdir),
       _weaknesses(rows, compared, about),
       _method(rows),
@@ -196,7 +201,10 @@ def _advice(comparison: comparisons.Comparison) -> str:
   """Returns the line of a question: the best by error and by looks."""
   pixels, looks = (comparison.ties(x) for x in ('hole_psnr', 'lpips'))
   both = [x for x in pixels if x in looks]
-  if not looks:
+  base = comparison.base
+  if base in pixels and (base in looks or not base.summary(_LPIPS)):
+    chosen, why = [base], 'nothing is better by more than chance'
+  elif not looks:
     chosen, why = [pixels[0]], 'the least error'
   elif both:
     chosen, why = [both[0]], 'nothing is better by error or looks'
@@ -206,11 +214,20 @@ def _advice(comparison: comparisons.Comparison) -> str:
   text = f'- **{comparison.factor}**: {names(chosen, " or ")}: {why}.'
   for what, tied in {'hole PSNR': pixels, 'LPIPS': looks}.items():
     if tied:
-      others = names(tied[1:])
-      text += f' Best {what}: {names(tied[:1])}'
-      text += f', a tie with {others}.' if others else ', alone.'
-  if any(len(x.rows) < 2 for x in comparison.members):
-    text += ' One seed tells nothing of the spread.'
+      best, *others = tied
+      enough = [x for x in others if x.has_enough(best)]
+      few = [x for x in others if x not in enough]
+      text += f' Best {what}: {names([best])}'
+      text += f', a tie with {names(enough)}' if enough else ''
+      text += f', too few seeds to tell it from {names(few)}' if few else ''
+      text += '.' if others else ', alone.'
+  missing = [x for x in comparison.members if looks and not x.summary(_LPIPS)]
+  text += f' LPIPS is not known of {names(missing)}.' if missing else ''
+  for member in comparison.members:
+    failed = member.diverged + len(member.collapsed)
+    if failed:
+      seeds = failed + len(member.rows)
+      text += f' {names([member])} failed with {failed} of {seeds} seeds.'
   return text
 
 
@@ -221,10 +238,12 @@ def _answer(comparison: comparisons.Comparison, workdir: pathlib.Path) -> str:
   for member in order:
     found = {x: member.summary(f'test/{x}') for x in _METRICS}
     cells = [mean(found[x], decimals) for x, (_, decimals) in _METRICS.items()]
-    effects = [_effect(member, order[0], x) for x in ('hole_psnr', 'lpips')]
+    effects = [_effect(member, comparison.base, x) for x in _EFFECTS]
     row = member.rows[0]
     speed = row['images_per_second']
     also = f', {member.diverged} diverged' if member.diverged else ''
+    for own in member.collapsed:
+      also += f', 1 collapsed ({own["test/hole_psnr"]:.1f} dB)'
     rows.append(
       [
         member.label,
@@ -244,7 +263,8 @@ def _answer(comparison: comparisons.Comparison, workdir: pathlib.Path) -> str:
     if not member.rows
   ]
   psnr, lpips, *others = (heading for heading, _ in _METRICS.values())
-  header = ['', 'rate', psnr, 'less the best', lpips, 'less the same', *others]
+  less = f'less {comparison.base.label}'
+  header = ['', 'rate', psnr, less, lpips, less, *others]
   parts = [
     f'## {factor[0].upper()}{factor[1:]}',
     _show(workdir, factor, f'{factor}.png'),
@@ -266,10 +286,10 @@ def _without_empty(
 
 
 def _effect(
-  ours: comparisons.Member, best: comparisons.Member, metric: str
+  ours: comparisons.Member, base: comparisons.Member, metric: str
 ) -> str:
   """Returns a difference with its interval, bold where it is no tie."""
-  found = ours.minus(best, metric) if ours is not best else None
+  found = ours.minus(base, metric) if ours is not base else None
   if found is None:
     return ''
   decimals = _METRICS[metric][1]
@@ -292,16 +312,17 @@ def _ties(comparison: comparisons.Comparison) -> list[str]:
   for member in tied:
     found = member.minus(order[0], 'hole_psnr')
     if found is None or found.interval is None:
-      return ['With one seed nothing can be told.']
+      needed.append(f'{member.label} unknown, of one seed in common or none')
+      continue
     count = statistics.seeds_needed(found.mean, found.deviation)
     seeds = f'{count}' if count else f'more than {statistics.MOST_SEEDS:,}'
     needed.append(
-      f'{seeds} for {member.label} ({signed(found.mean, 2)} dB, deviation '
-      f'{found.deviation:.2f} dB)'
+      f'{member.label} {seeds} ({signed(found.mean, 2)} dB, deviation '
+      f'{found.deviation:.2f} dB over {found.pairs} seeds)'
     )
   return [
-    f'By hole PSNR {names(order[:1])} and {names(tied)} are a tie; to break it '
-    f'would take about this many seeds: {", ".join(needed)}.'
+    f'By hole PSNR chance could put {names(tied)} before {names(order[:1])}. '
+    f'Seeds that would tell: {", ".join(needed)}.'
   ]
 
 
@@ -312,8 +333,6 @@ def _by_metric(comparison: comparisons.Comparison) -> list[str]:
     for member in comparison.sorted(f'test/{metric}')[:1]:
       winners.setdefault(member.label, []).append(words)
   found = [f'{", ".join(x)}: {label}' for label, x in winners.items()]
-  if len(found) == 1:
-    return [f'One is the best by every metric, {next(iter(winners))}.']
   return [f'The best by metric: {"; ".join(found)}.'] if found else []
 
 
@@ -352,38 +371,53 @@ def _beside_reference(comparison: comparisons.Comparison) -> str:
   )
 
 
-def _sweeps(
-  sweeps: Sequence[comparisons.Sweep],
-  rows: Sequence[results.Row],
-  workdir: pathlib.Path,
-) -> str:
+def _find_sweeps(
+  studies: Sequence[Sequence[results.Row]],
+) -> list[comparisons.Sweep]:
+  """Returns the sweeps of a few studies, the first of each name."""
+  found: dict[str, comparisons.Sweep] = {}
+  for rows in studies:
+    for sweep in comparisons.sweeps(comparisons.members(rows)):
+      if len(sweep.members) > 1 and sweep.chosen:
+        found.setdefault(sweep.name, sweep)
+  return list(found.values())
+
+
+def _sweeps(sweeps: Sequence[comparisons.Sweep], workdir: pathlib.Path) -> str:
   lines = []
   for sweep in sweeps:
-    tried = (
-      f'**{x:g}**' if x == sweep.chosen else f'{x:g}' for x in sweep.members
+    tried = [f'{x:g}' for x in sweep.members]
+    tried[list(sweep.members).index(sweep.chosen or 0)] = (
+      f'**{sweep.chosen:g}**'
     )
-    diverged = [f'{x:g}' for x, m in sweep.members.items() if m.diverged]
-    notes = ['at the edge of what was tried'] * (sweep.is_at_edge)
-    notes += [f'{", ".join(diverged)} diverged'] * bool(diverged)
-    lines.append([sweep.name, ', '.join(tried), '; '.join(notes)])
+    failed = [
+      f'{rate:g}'
+      for rate, x in sweep.members.items()
+      if x.diverged or x.collapsed
+    ]
+    notes = ['at the edge of what was tried'] * sweep.is_at_edge
+    notes += [f'{", ".join(failed)} failed'] * bool(failed)
+    rows = [row for x in sweep.members.values() for row in x.rows]
+    side, seeds = rows[0]['image_size'], len({row['seed'] for row in rows})
+    how = f'{side}x{side}, {values(rows, "steps")} steps, {seeds} seed(s)'
+    lines.append([sweep.name, ', '.join(tried), how, '; '.join(notes)])
   if not lines:
     return ''
-  seeds = len({row['seed'] for row in rows})
   return f"""## Learning rates
 
-Chosen on the validation loss, after {values(_finished(rows), 'steps')} steps \
-with {seeds} seed(s); the test had no part in it.
+Chosen on the validation loss.
 
 {_show(workdir, 'Validation by learning rate', 'rates.png')}
 
-{table(['', 'learning rates, the chosen one bold', ''], lines)}"""
+{table(['', 'learning rates, the chosen one bold', 'with', ''], lines)}"""
 
 
-def _weights(rows: Sequence[results.Row]) -> str:
-  """Returns what else was tried beside learning rates."""
+def _weights(studies: Sequence[Sequence[results.Row]]) -> str:
+  """Returns what else other studies tried beside learning rates."""
   shown = {'val/hole_psnr': 2, 'val/lpips': 4}
   lines = [
     [name, *(mean(member.summary(x), shown[x]) for x in shown)]
+    for rows in studies
     for name, member in comparisons.members(rows).items()
     if name.startswith('objective/')
   ]
@@ -394,24 +428,32 @@ def _weights(rows: Sequence[results.Row]) -> str:
 {table(['', 'validation hole PSNR, dB', 'validation LPIPS'], lines)}"""
 
 
-def _baselines(baselines: Mapping[str, Mapping[str, float]]) -> str:
-  rows = []
+def _split(rows: Sequence[results.Row]) -> str:
+  """Returns the split that metrics are of."""
+  return 'test' if _base(rows)['num_test'] else 'validation'
+
+
+def _baselines(
+  baselines: Mapping[str, Mapping[str, float]], rows: Sequence[results.Row]
+) -> str:
+  lines = []
   for name, found in baselines.items():
     cells = {x: [found[x]] if x in found else [] for x in _METRICS}
     summaries = {
       x: statistics.summarize(y) if y else None for x, y in cells.items()
     }
-    rows.append(
+    lines.append(
       [name, *(mean(summaries[x], d) for x, (_, d) in _METRICS.items())]
     )
-  if not rows:
+  if not lines:
     return ''
   header = ['', *(heading for heading, _ in _METRICS.values())]
   return f"""## Without training
 
-The same test images and masks, filled by methods that learn nothing.
+The same {_split(rows)} images and masks, filled by methods that learn \
+nothing.
 
-{table(*_without_empty(header, rows))}"""
+{table(*_without_empty(header, lines))}"""
 
 
 def _photos(workdir: pathlib.Path) -> str:
@@ -437,6 +479,7 @@ def _weaknesses(
     if 'best_metric' in x
   }
   others = f', of some cells the best {" or ".join(chosen_by)}'
+  has_features = any(row.get('test/detectability') for row in rows)
   is_trained_on_lpips = any(
     name in x
     for x in about.get('changes', {}).values()
@@ -447,20 +490,25 @@ def _weaknesses(
   tests = 2 * sum(len(x.members) - 1 for x in compared)
   chance = tests * (1 - statistics.CONFIDENCE)
   side, seeds = base['image_size'], len({row['seed'] for row in rows})
+  counts = collections.Counter(row['cell'] for row in rows)
+  fewer = sum(count < seeds for count in counts.values())
   lines = [
     f'Small: {side}x{side} images and {base["steps"]:,} steps, where the '
     'reference has 256x256 and 6,260. Orders may change with both.',
     f'Short: {falling} of {len(finished)} runs had their least validation loss '
     'at the last step, and might have gone on falling.',
-    f'Few seeds: {seeds}. The number of seeds that would break a tie rests on '
-    'a deviation of as few, and on a difference that may itself be chance.',
+    f'Few seeds: {seeds} at most, and {fewer} of {len(counts)} cells have '
+    'fewer, so that their means are over other seeds. The number of seeds that '
+    'would tell rests on a deviation of as few, and on a difference that may '
+    'itself be chance.',
     'The epoch that is tested has the least validation loss'
-    f'{others if chosen_by else ""}. A loss of pixels does not choose what '
-    'looks best.',
+    f'{others if chosen_by else ""}, and so have the learning rates. That is '
+    'of the whole image, known pixels too: neither the least error within '
+    'holes, nor what looks best.',
     *(
       [
         'Objectives that compare deep features are trained on the net that '
-        'LPIPS measures with. That by VGG, and "told apart", are of another.'
+        f'LPIPS measures with{_OF_ANOTHER * has_features}.'
       ]
       * is_trained_on_lpips
     ),
@@ -478,17 +526,25 @@ def _weaknesses(
 def _method(rows: Sequence[results.Row]) -> str:
   """Returns how it was measured."""
   finished, percent = _finished(rows), f'{statistics.CONFIDENCE:.0%}'
+  over = 'seeds (paired t-test)'
+  files = '`curves.csv` their steps'
+  if any('images/hole_psnr' in row for row in rows):
+    over = """seeds and other images
+  together (images resampled, seeds by Student's distribution)"""
+    files += ', `per_image.npz` each test image'
   return f"""## How it was measured
 
 - Numbers are means ± standard deviations over the seeds. For a given seed all
   cells have the same order of images, augmentation and training masks, and the
-  same initial weights if they have the same model; test images and masks are
-  the same in all runs.
-- Differences are from the cell with the highest hole PSNR, paired by seed and
-  test image, with {percent} intervals over other seeds and other images
-  together (images resampled, seeds by Student's distribution); bold: 0 is
-  outside. Everything else is a tie, which is not to say that there is none.
-- Seeds to break a tie: for a paired t-test with {percent} and a power of \
+  same initial weights if they have the same model; {_split(rows)} images and
+  masks, which the metrics are of, are the same in all runs.
+- A seed that diverged, or ended {comparisons.COLLAPSE:g} dB or more below the
+  median of its cell ("collapsed"), is in no mean; the tables tell it.
+- Differences in tables and plots are from the base of all questions, paired by
+  seed and image, with {percent} intervals over other {over}; bold: 0 is
+  outside. Everything else is a tie, or, with two seeds, not told: which is not
+  to say that there is no difference.
+- Seeds that would tell: for a paired t-test with {percent} and a power of \
 {statistics.POWER:.0%}.
 - Hole PSNR, SSIM, LPIPS (AlexNet), seam, texture and "told apart" (see
   [evaluating](../evaluating.md)) are of the composite in 8 bits; whole L1 is of
@@ -497,11 +553,11 @@ def _method(rows: Sequence[results.Row]) -> str:
 {values(rows, 'versions')}.
 - {_sameness(finished)}
 - `results.csv` has a row for each of the {len(rows)} runs with all metrics, \
-`curves.csv` their steps, `per_image.npz` each test image."""
+{files}."""
 
 
 def _sameness(rows: Sequence[results.Row]) -> str:
-  columns = {'images': 'data_hash', 'test masks': 'mask_hash'}
+  columns = {'images': 'data_hash', 'masks': 'mask_hash'}
   found = {name: values(rows, column) for name, column in columns.items()}
   differing = [x for x, hashes in found.items() if len(hashes.split()) != 1]
   if differing:
@@ -511,5 +567,5 @@ def _sameness(rows: Sequence[results.Row]) -> str:
     )
   return (
     f'All runs had the same images (hash {found["images"]}), and the same '
-    f'masks in the test (hash {found["test masks"]}).'
+    f'masks in what is measured (hash {found["masks"]}).'
   )

@@ -41,11 +41,13 @@ class Difference(NamedTuple):
     deviation: of the pairs, that of the sample; 0 for one pair.
     interval: of the mean over other seeds and other test images; None for one
       pair.
+    pairs: their number.
   """
 
   mean: float
   deviation: float
   interval: Interval | None
+  pairs: int
 
   @property
   def is_tie(self) -> bool:
@@ -97,7 +99,7 @@ def compare(
   pairs = np.array([ours[seed] - theirs[seed] for seed in shared])
   mean, deviation, _ = summarize(pairs.tolist())
   if len(pairs) < 2:
-    return Difference(mean, deviation, None)
+    return Difference(mean, deviation, None, len(pairs))
   error = deviation / np.sqrt(len(pairs))
   if all(x in our_images and x in their_images for x in shared):
     differences = [
@@ -107,7 +109,7 @@ def compare(
   else:
     margin = stats.t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 1) * error
     interval = mean - float(margin), mean + float(margin)
-  return Difference(mean, deviation, interval)
+  return Difference(mean, deviation, interval, len(pairs))
 
 
 def _resample(

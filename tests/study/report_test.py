@@ -20,8 +20,8 @@ def test_the_report_of_a_whole_study(made_up):
   path = report.write(made_up)
   text = path.read_text()
   assert '66 of 66 runs, 22 cells with seeds 0, 1, 2' in text
-  assert '**model**: `unet`: nothing is better by error or looks' in text
-  assert 'are a tie; to break it would take about this many seeds' in text
+  assert '**model**: `unet`: nothing is better by more than chance' in text
+  assert 'Seeds that would tell: ' in text
   assert 'In validation the order was the same at 240, 360, 600 ste' in text
   assert 'ours in brackets: unet 0.0156 (0.0' in text
   images = {x.name for x in made_up.glob('*.png')}
@@ -58,16 +58,22 @@ def test_the_report_shows_images_and_the_sweeps_of_another_study(
   }
   results.write_images(made_up / 'images.npz', images)
   (made_up / 'rates').mkdir()
-  rows = [make_row(x, 0, 18.0) for x in small.cells if 'adagrad' in x.name]
+  rates = [f'loss/l1/lr{rate}' for rate in (0.001, 0.003)]
+  rows = [
+    make_row(
+      small.cells[0]._replace(name=x, names=(x,)), 0, 18.0, image_size=64
+    )
+    for x in rates
+  ]
   style = small.cells[0]._replace(name='objective/style_1', names=())
   rows.append(make_row(style, 0, 18.0, **{'val/lpips': 0.25}))
   results.write_study(made_up / 'rates', rows)
   text = report.write(made_up).read_text()
   assert '(images.jpg)' in text
   assert (made_up / 'images.jpg').exists()
-  assert 'with 1 seed(s)' in text
-  assert '| optimizer/adagrad | **0.001**, 0.003, 0.01 |' in text
-  assert '| optimizer/sgd |' not in text
+  # Those of the study itself come first.
+  assert '32x32, 600 steps, 3 seed(s) |' in text
+  assert '| loss/l1 | **0.001**, 0.003 | 64x64, 600 steps, 1 seed(s) |' in text
   assert '| objective/style_1 | 18.00 | 0.2500 |' in text
 
 
@@ -83,7 +89,7 @@ def test_equal_cells_are_called_a_tie(small, make_row, tmp_path):
   ]
   results.write_study(tmp_path, rows)
   text = report.write(tmp_path).read_text()
-  assert 'are a tie; to break it would take' in text
+  assert 'Seeds that would tell: ' in text
   assert 'ahead by more than chance' not in text
   assert ', alone.' not in text
 
@@ -120,7 +126,24 @@ def test_the_report_says_what_is_missing(small, make_row, tmp_path):
   text = report.write(tmp_path).read_text()
   assert '1 of which diverged' in text
   assert '2, 1 diverged |' in text
-  assert 'runs differ in their test masks: they cannot be compared' in text
+  assert 'runs differ in their masks: they cannot be compared' in text
+
+
+@pytest.mark.usefixtures('without_plots')
+def test_a_seed_that_collapsed_is_told_and_in_no_mean(
+  small, make_row, tmp_path
+):
+  rows = [make_row(run.cell, run.seed, 18.0 + run.seed) for run in small.runs]
+  for row in rows:
+    row['num_test'] = 0
+    if row['cell'] == 'loss/l1' and row['seed'] == 1:
+      row['test/hole_psnr'] = 5.5
+  results.write_study(tmp_path, rows)
+  text = report.write(tmp_path).read_text()
+  assert '| l1 | 0.001 | 19.00 ± 1.41 |' in text
+  assert '| 2, 1 collapsed (5.5 dB) |' in text
+  assert '`l1` failed with 1 of 3 seeds.' in text
+  assert 'Not tested: all metrics are of the validation images' in text
 
 
 @pytest.mark.usefixtures('without_plots')
@@ -129,8 +152,8 @@ def test_one_seed_tells_nothing(small, make_row, tmp_path):
     tmp_path, [make_row(x, 0, 18.0 + i) for i, x in enumerate(small.cells)]
   )
   text = report.write(tmp_path).read_text()
-  assert 'One seed tells nothing of the spread.' in text
-  assert 'With one seed nothing can be told.' in text
+  assert 'too few seeds to tell it from' in text
+  assert 'unknown, of one seed in common or none' in text
   assert '**+' not in text
 
 
