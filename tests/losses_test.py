@@ -226,7 +226,7 @@ def _overfitting():
   masked = image * (1 - mask)
   model = models.MODELS['unet'](features=(16, 32, 64))
   # The last steps are small, so that the end is not one of Adam's jumps.
-  tx = optax.adam(optax.piecewise_constant_schedule(3e-3, {210: 0.1}))
+  tx = optax.adam(optax.piecewise_constant_schedule(3e-3, {100: 0.1}))
   fns = [losses.LOSSES[name].fn for name in losses.LOSSES]
 
   def mean(params, number):
@@ -265,7 +265,7 @@ def test_overfits():
     assert hole_psnr(params, loss) < 18
     # Steps in a loop of Python: within lax.scan, XLA runs convolutions on the
     # CPU about ten times slower.
-    for _ in range(250):
+    for _ in range(120):
       params, state = step(params, state, number)
     psnr = hole_psnr(params, loss)
     print(f'{name}: hole PSNR {psnr:.2f} dB')

@@ -19,10 +19,6 @@ ROOT = pathlib.Path(__file__).parents[2]
       'train --config=configs/smoke.py --workdir=x --config.data.data_dir=s3://a',
       '--config.data.data_dir=s3://a',
     ),
-    (
-      'train --config=configs/smoke.py --workdir=x --config.data.source=s3://a',
-      '--config.data.source=s3://a',
-    ),
     ('train --mode=evaluate --workdir=gs://a', '--workdir=gs://a'),
     ('fill gs://a/b.png b.png c.png', 'gs://a/b.png'),
     ('export --output=gs://a/b.onnx', '--output=gs://a/b.onnx'),

@@ -189,11 +189,6 @@ def test_all_that_is_optional_survives_a_kill_too(tiny, tmp_path, capsys):
     (['--config.optimizer.nam=sgd'], 2, 'are: clip_norm, learning_rate'),
     (['--mode=test'], 2, '<train|evaluate>'),
     (['--workdir=W', '--config.loss=l3'], 1, "--config.loss='l3' is unknown"),
-    (
-      ['--workdir=W', '--config.data.dataset=photo_crops'],
-      1,
-      '--config.data.source',
-    ),
     (['--mode=evaluate', '--workdir=W'], 1, 'holds no run'),
   ],
 )
