@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-pytest.importorskip('gradio', reason='needs the extra [demo]')
+pytest.importorskip('starlette', reason='needs the extra [demo]')
 
 import starlette.applications
 import starlette.responses
