@@ -87,6 +87,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
         'without --report-only first'
       )
     about = folder.read(workdir)
+    rows = _of_one_split(rows)
     path = workdir / 'baselines.json'
     baselines = json_files.read(path) if path.exists() else {}
     compared = comparisons.create(comparisons.members(rows))
@@ -114,6 +115,22 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     text = '\n\n'.join(section for section in sections if section)
     atomic_files.write(workdir / 'report.md', f'{text}\n'.encode())
   return workdir / 'report.md'
+
+
+def _of_one_split(rows: Sequence[results.Row]) -> list[results.Row]:
+  """Returns the rows, all of validation if some of them were not tested."""
+  if all(row['num_test'] for row in rows):
+    return list(rows)
+  found = []
+  for row in rows:
+    own = {
+      k: x for k, x in row.items() if not k.startswith(('test/', 'images/'))
+    }
+    own |= {f'test/{k[4:]}': x for k, x in row.items() if k.startswith('val/')}
+    # A tested row has that of the test.
+    mask_hash = '' if row['num_test'] else row['mask_hash']
+    found.append(own | {'num_test': 0, 'mask_hash': mask_hash})
+  return found
 
 
 def _show(workdir: pathlib.Path, title: str, name: str) -> str:

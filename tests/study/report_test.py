@@ -137,13 +137,31 @@ def test_a_seed_that_collapsed_is_told_and_in_no_mean(
   for row in rows:
     row['num_test'] = 0
     if row['cell'] == 'loss/l1' and row['seed'] == 1:
-      row['test/hole_psnr'] = 5.5
+      row['val/hole_psnr'] = 5.5
   results.write_study(tmp_path, rows)
   text = report.write(tmp_path).read_text()
   assert '| l1 | 0.001 | 19.00 ± 1.41 |' in text
   assert '| 2, 1 collapsed (5.5 dB) |' in text
   assert '`l1` failed with 1 of 3 seeds.' in text
   assert 'Not tested: all metrics are of the validation images' in text
+
+
+@pytest.mark.usefixtures('without_plots')
+def test_rows_with_and_without_a_test_are_compared_in_validation(
+  small, make_row, tmp_path
+):
+  tested, untested = (
+    make_row(cell, 0, 30.0, **{'val/hole_psnr': 20.0 + i})
+    for i, cell in enumerate(small.cells[:2])
+  )
+  untested |= {'num_test': 0, 'mask_hash': 'f' * 16}
+  untested |= {'test/hole_psnr': untested['val/hole_psnr']}
+  results.write_study(tmp_path, [tested, untested])
+  text = report.write(tmp_path).read_text()
+  assert '| 20.00 |' in text
+  assert '| 21.00 |' in text
+  assert '30.00' not in text
+  assert 'cannot be compared' not in text
 
 
 @pytest.mark.usefixtures('without_plots')
