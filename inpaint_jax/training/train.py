@@ -21,7 +21,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from inpaint_jax import datasets, models, objectives, optimizers
+from inpaint_jax import datasets, models, optimizers
 from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import (
   distributed,
@@ -31,6 +31,7 @@ from inpaint_jax.system import (
   user_paths,
 )
 from inpaint_jax.training import (
+  columns,
   console,
   evaluate,
   feed,
@@ -47,23 +48,6 @@ from inpaint_jax.training.train_state import (
   TrainState,
 )
 from inpaint_jax.training.writer import NoWriter, Writer
-
-# Of what best_metric may name.
-LARGER_IS_BETTER = {'val/cosine', 'val/hole_psnr', 'val/psnr', 'val/ssim'}
-# Of metrics.csv, after `step`, in this order where a run has them.
-TRAIN_METRICS = (
-  'loss',
-  'pixel',
-  *objectives.OBJECTIVES,
-  'discriminator',
-  'r1',
-  'hole_accuracy',
-  'known_accuracy',
-  'grad_norm',
-  'discriminator_grad_norm',
-  'param_norm',
-  'learning_rate',
-)
 
 
 class DivergedError(errors.UserError):
@@ -177,23 +161,6 @@ def create_step(
   return create_state, train_step.jit_train_step(step, setup.mesh)
 
 
-def _columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
-  """Returns the columns of a run's metrics.csv, after `step`."""
-  active = objectives.active(config.objectives)
-  present = {'loss', 'grad_norm', 'param_norm', 'learning_rate', *active}
-  if active:
-    present.add('pixel')
-  if objectives.needs(config.objectives, 'discriminator'):
-    present |= {'discriminator', 'discriminator_grad_norm'}
-    present |= {'hole_accuracy', 'known_accuracy'}
-    present |= {'r1'} if config.objectives.r1 else set()
-  return (
-    *(f'train/{name}' for name in TRAIN_METRICS if name in present),
-    *(f'val/{name}' for name in evaluate.NAMES),
-    *(['val/lpips'] if config.best_metric == 'val/lpips' else []),
-  )
-
-
 class _Loop:
   """The steps of one start: training, logging, validation, checkpoints."""
 
@@ -229,7 +196,7 @@ class _Loop:
 
     # All processes make the same steps; the first one writes about them.
     self._writer = (
-      Writer(workdir, _columns(config), self._step)
+      Writer(workdir, columns.list_columns(config), self._step)
       if distributed.is_first()
       else NoWriter()
     )
@@ -379,7 +346,9 @@ class _Loop:
       'loss': math.fsum(window) / len(window),
       'learning_rate': float(self._schedule(self._step - 1)),
     }
-    row = {f'train/{x}': values[x] for x in TRAIN_METRICS if x in values}
+    row = {
+      f'train/{x}': values[x] for x in columns.TRAIN_METRICS if x in values
+    }
     waited, self._feed.waited = self._feed.waited, 0.0
     timed = self._console.log_train(self._step, row, waited)
     self._rates.append(timed['train/images_per_second'])
@@ -401,7 +370,7 @@ class _Loop:
         path = self._workdir / 'samples' / f'epoch_{epoch:03d}.png'
         grids.write_png(path, grid)
       self._writer.image(step, 'val/samples', grid)
-    is_best = self._progress.add_epoch(self._score(row))
+    is_best = self._progress.add_epoch(columns.score(row, config.best_metric))
     self._console.log_epoch(epoch, config.num_epochs, row, is_best)
     if is_best:
       self._save_best(variables, row)
@@ -422,11 +391,6 @@ class _Loop:
       self._check_finite(name, row[name])
     return row
 
-  def _score(self, row: dict[str, float]) -> float:
-    """Returns what is smallest in the best epoch."""
-    name = self._config.best_metric
-    return -row[name] if name in LARGER_IS_BETTER else row[name]
-
   def _replace_best(self) -> None:
     """Keeps another epoch as the best one, whose checkpoint is gone."""
     self._console.print(
@@ -438,7 +402,7 @@ class _Loop:
       return
     variables = self._state.variables()
     row = self._measure(variables)
-    self._progress.best_loss = self._score(row)
+    self._progress.best_loss = columns.score(row, self._config.best_metric)
     self._save_best(variables, row)
 
   def _save_best(

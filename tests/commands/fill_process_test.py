@@ -1,0 +1,135 @@
+"""The command that fills photos, as a process."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.commands.filling import (
+  hole_of,
+  noise,
+  pixels_of,
+)
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+_REPORT_IMPORTS = """
+import atexit, runpy, sys
+heavy = sys.argv[1].split(',')
+sys.argv = ['scripts/inpaint.py', *sys.argv[2:]]
+atexit.register(
+  lambda: print('imported:', *[x for x in heavy if x in sys.modules])
+)
+runpy.run_path('scripts/inpaint.py', run_name='__main__')
+"""
+
+
+def process(code, *args):
+  return subprocess.run(
+    [sys.executable, '-c', code, *map(str, args)],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+  )
+
+
+@pytest.mark.slow
+def test_a_process_imports_no_training(released, files):
+  photo, mask, out = files
+  heavy = (
+    'inpaint_jax.training.train,inpaint_jax.datasets,tensorboardX,'
+    'tensorflow_datasets,matplotlib'
+  )
+  result = process(
+    _REPORT_IMPORTS, heavy, f'--model={released}', photo, mask, out
+  )
+  assert result.returncode == 0, result.stderr
+  assert result.stderr == ''
+  assert result.stdout == (f'wrote {out}; 10.0% of it was hole\nimported:\n')
+
+
+@pytest.mark.slow
+def test_without_a_model_jax_is_not_imported(files):
+  photo, mask, out = files
+  heavy = 'jax,flax,orbax,onnxruntime,inpaint_jax.release.zoo'
+  result = process(_REPORT_IMPORTS, heavy, photo, mask, out)
+  assert result.stdout == f'wrote {out}; 10.0% of it was hole\nimported:\n'
+  assert result.stderr == ''
+  after = pixels_of(out)
+  np.testing.assert_array_equal(after[~hole_of()], noise()[~hole_of()])
+
+
+@pytest.mark.slow
+def test_errors_of_a_process_are_one_line(files):
+  photo, mask, out = files
+  script = [sys.executable, 'scripts/inpaint.py']
+  for args, code, text in (
+    ([photo, mask, photo], 1, 'error: the result'),
+    (['--dilate=-1', photo, mask, out], 2, 'error: '),
+  ):
+    result = subprocess.run(
+      [*script, *map(str, args)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == code
+    assert result.stderr.startswith(text)
+    assert result.stderr.count('\n') == 1
+
+
+_SLOW_NET = """
+import sys, time
+from inpaint_jax.system import command_line
+from inpaint_jax import inference
+from inpaint_jax.commands import fill
+def slow(image, mask, **_):
+  print('working', flush=True)
+  time.sleep(60)
+inference.load = lambda *_, **__: slow
+command_line.run(fill.main)
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_is_one_line(folders):
+  started = subprocess.Popen(
+    [sys.executable, '-c', _SLOW_NET, *map(str, folders)],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  with contextlib.closing(started.stdout):
+    assert started.stdout.readline() == 'working\n'
+    started.send_signal(signal.SIGINT)
+    said = started.stderr.read()
+    started.stderr.close()
+  assert started.wait() == 130
+  assert 'Traceback' not in said
+  assert said.endswith('\ninterrupted\n')
+  assert os.listdir(folders[2]) == []
+
+
+_KILLED_WHILE_WRITING = """
+import os, signal, sys
+from inpaint_jax.photos import formats, picture_files
+def write_half(file, *_):
+  file.write(b'half')
+  file.flush()
+  os.kill(os.getpid(), signal.SIGKILL)
+picture = picture_files.read(sys.argv[1])
+formats.FORMATS['PNG'] = formats.FORMATS['PNG']._replace(encode=write_half)
+picture_files.write(sys.argv[2], picture)
+"""
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_no_half_picture(files):
+  photo, _, out = files
+  out.write_bytes(b'old')
+  result = process(_KILLED_WHILE_WRITING, photo, out)
+  assert result.returncode == -signal.SIGKILL
+  assert out.read_bytes() == b'old'

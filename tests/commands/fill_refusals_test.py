@@ -1,0 +1,167 @@
+"""The command that fills photos: what it refuses, in one line."""
+
+import os
+import pathlib
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from inpaint_jax.system import errors
+from tests.commands.filling import (
+  noise,
+  png,
+  snapshot,
+)
+
+
+@pytest.mark.parametrize('which', ['photo', 'mask'])
+@pytest.mark.parametrize(
+  ('spoil', 'message'),
+  [
+    (lambda path: path.write_bytes(b'hello'), 'not an image'),
+    (lambda path: path.write_bytes(path.read_bytes()[:-900]), 'truncated'),
+    (lambda path: path.unlink(), 'No such file'),
+    (lambda path: (path.unlink(), os.mkfifo(path)), 'not a regular file'),
+    (lambda path: (path.unlink(), path.mkdir()), 'folder|not a regular file'),
+  ],
+)
+def test_a_bad_file_is_one_line(run, model, files, which, spoil, message):
+  path = files[['photo', 'mask'].index(which)]
+  png(noise(channels=1)).save(path)
+  spoil(path)
+  refused(run, model, files, message)
+
+
+def refused(run, model, args, message):
+  """Sees that there is one line, and nothing else in the world changes."""
+  paths = [x for x in args if isinstance(x, pathlib.Path)]
+  folder = paths[0].parent
+  before = snapshot(folder)
+  with pytest.raises(errors.UserError, match=message) as caught:
+    run(*args)
+  assert '\n' not in str(caught.value)
+  assert snapshot(folder) == before
+  assert not model.loaded
+
+
+def _wrong_arguments(kind, photo, mask, out):
+  folder = photo.parent
+  if kind == 'size':
+    png(np.zeros((40, 60), np.uint8)).save(mask)
+  elif kind == 'no hole':
+    png(np.zeros((40, 50), np.uint8)).save(mask)
+  elif kind == 'all hole':
+    png(np.full((40, 50), 255, np.uint8)).save(mask)
+  elif kind == 'one pixel':
+    Image.new('RGB', (1, 1)).save(photo)
+    Image.new('L', (1, 1), 255).save(mask)
+  elif kind == 'too long':
+    Image.new('RGB', (1, 70000)).save(photo)
+    return ['--expand=left=1', photo, folder / 'a.jpg']
+  elif kind == 'no folder':
+    out = folder / 'none' / 'out.png'
+  elif kind == 'a file as folder':
+    out = mask / 'out.png'
+  elif kind == 'folder':
+    out.mkdir()
+  elif kind in ('out', 'out.gif', 'out.txt'):
+    out = folder / kind
+  elif kind == 'photo as result':
+    out = photo
+  elif kind == 'mask as result':
+    out = mask
+  elif kind == 'photo as mask':
+    return [photo, photo, out]
+  elif kind == 'copy as mask':
+    png(noise()).convert('RGBA').save(mask)
+  elif kind == 'soft link':
+    out.symlink_to(photo)
+  elif kind == 'hard link':
+    out.hardlink_to(photo)
+  elif kind == 'long name':
+    out = folder / f'{"a" * 300}.png'
+  elif kind == 'opaque':
+    return [photo, out]
+  elif kind.startswith('--'):
+    return [kind, photo, mask, out]
+  elif kind == 'inverted nothing':
+    return ['--invert_mask', photo, out]
+  elif kind == 'two guides':
+    return ['--guide=a', '--workdir=b', photo, mask, out]
+  elif kind == 'source of another size':
+    png(np.full((40, 60), 255, np.uint8)).save(folder / 'source.png')
+    return [f'--source={folder / "source.png"}', photo, mask, out]
+  elif kind == 'empty source':
+    png(np.zeros((40, 50), np.uint8)).save(folder / 'source.png')
+    return [f'--source={folder / "source.png"}', photo, mask, out]
+  elif kind == 'empty avoid':
+    png(np.zeros((40, 50), np.uint8)).save(folder / 'avoid.png')
+    return [f'--avoid={folder / "avoid.png"}', photo, mask, out]
+  elif kind == 'a folder as source':
+    return [f'--source={folder}', photo, mask, out]
+  elif kind == 'source as result':
+    png(np.full((40, 50), 255, np.uint8)).save(out)
+    return [f'--source={out}', photo, mask, out]
+  elif kind == 'result as explanation':
+    return [f'--explain={out}', photo, mask, out]
+  elif kind == 'photo as explanation':
+    return [f'--explain={photo}', photo, mask, out]
+  elif kind == 'explained folder':
+    (folder / 'photos').mkdir()
+    return ['--explain=why.png', folder / 'photos', mask, folder / 'results']
+  elif kind == 'photo as variant':
+    photo.rename(folder / 'out_2.png')
+    return ['--variants=2', folder / 'out_2.png', mask, out]
+  elif kind == 'one name':
+    return [photo]
+  elif kind == 'four names':
+    return [photo, mask, out, out]
+  return [photo, mask, out]
+
+
+@pytest.mark.parametrize(
+  ('kind', 'message'),
+  [
+    ('size', 'the photo is 50x40 pixels, the mask .* 60x40; bring'),
+    ('no hole', 'the mask has no hole'),
+    ('all hole', 'the mask is nothing but hole'),
+    ('one pixel', 'the mask is nothing but hole'),
+    ('too long', 'JPEG has room for 65500 a side'),
+    ('no folder', 'out.png cannot be written: No such file'),
+    ('a file as folder', 'out.png cannot be written: Not a directory'),
+    ('folder', r'out\.png is a folder; name a file'),
+    ('out', 'has no type that can be written; end its name on one of: .jpeg'),
+    ('out.gif', 'has no type that can be written'),
+    ('out.txt', 'has no type that can be written'),
+    ('photo as result', 'would overwrite an input'),
+    ('mask as result', 'would overwrite an input'),
+    ('photo as mask', r'the mask .*photo\.png is the photo itself'),
+    ('copy as mask', r'the mask .*mask\.png is the photo itself'),
+    ('soft link', 'would overwrite an input'),
+    ('hard link', 'would overwrite an input'),
+    ('long name', 'File name too long'),
+    ('opaque', 'has no transparent pixels to fill; name a mask'),
+    ('--expand=left', "--expand has 'left'; wanted pixels by side"),
+    ('--expand=left=-3', "--expand has 'left=-3'"),
+    ('--expand=front=3', "--expand has 'front=3'"),
+    ('--expand=left=99999999999', 'megapixels: extend it by less'),
+    ('inverted nothing', 'found --invert_mask without a mask'),
+    ('two guides', 'found --guide and --workdir'),
+    ('source of another size', 'photo is 50x40 pixels, the mask .*source.png'),
+    ('empty source', 'source=.*source.png marks nothing; paint it white where'),
+    ('empty avoid', 'avoid=.*avoid.png marks nothing'),
+    ('a folder as source', 'source=.* is a folder; name a mask file'),
+    ('--source=none.png', 'source=none.png does not exist; name a mask file'),
+    ('source as result', 'would overwrite an input'),
+    ('result as explanation', '--explain=.*out.png is the result'),
+    ('photo as explanation', 'would overwrite an input'),
+    ('explained folder', '--explain=why.png and the folder .* for one photo'),
+    ('--explain=why.gif', 'why.gif has no type that can be written'),
+    ('photo as variant', 'out_2.png would overwrite an input'),
+    ('one name', 'found 1 file names, wanted photo, mask and result'),
+    ('four names', 'found 4 file names'),
+  ],
+)
+def test_what_cannot_be_is_one_line(run, model, files, kind, message):
+  refused(run, model, _wrong_arguments(kind, *files), message)

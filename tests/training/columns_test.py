@@ -1,0 +1,23 @@
+"""The columns of metrics.csv, and which values are the best."""
+
+from inpaint_jax.training import columns, evaluate
+
+
+def test_a_run_has_the_columns_of_its_objectives(config):
+  train = ['loss', 'grad_norm', 'param_norm', 'learning_rate']
+  val = [f'val/{name}' for name in evaluate.NAMES]
+  expected = [f'train/{name}' for name in train] + val
+  assert list(columns.list_columns(config)) == expected
+  config.objectives.adversarial = config.objectives.r1 = 1.0
+  config.best_metric = 'val/lpips'
+  train = ['loss', 'pixel', 'adversarial', 'discriminator', 'r1']
+  train += ['hole_accuracy', 'known_accuracy', 'grad_norm']
+  train += ['discriminator_grad_norm', 'param_norm', 'learning_rate']
+  expected = [f'train/{name}' for name in train] + val + ['val/lpips']
+  assert list(columns.list_columns(config)) == expected
+
+
+def test_the_best_epoch_has_the_smallest_score():
+  row = {'val/loss': 0.5, 'val/ssim': 0.9}
+  assert columns.score(row, 'val/loss') == 0.5
+  assert columns.score(row, 'val/ssim') == -0.9
