@@ -152,6 +152,7 @@ def test_a_damaged_table_stops_the_study(tmp_path):
   (tmp_path / 'results.csv').write_bytes(content)
   process = _start('--config=configs/study.py:smoke', f'--workdir={tmp_path}')
   _, err = _finish(process, 1)
-  assert 'results.csv is damaged in line 67: it is cut short' in err
+  last = len(content.splitlines())
+  assert f'results.csv is damaged in line {last}: it is cut short' in err
   assert [path.name for path in tmp_path.iterdir()] == ['results.csv']
   assert (tmp_path / 'results.csv').read_bytes() == content
