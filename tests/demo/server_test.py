@@ -3,11 +3,13 @@
 import json
 import re
 import socket
+import types
 import urllib.parse
 
 import pytest
 
-from tests.demo.inputs import encode, noise
+from inpaint_jax.system import errors
+from tests.demo.inputs import encode, LIMITS, noise
 
 pytestmark = pytest.mark.slow
 
@@ -135,3 +137,22 @@ def test_uploads_are_deleted_as_they_break_off_or_the_page_is_closed(demo):
   assert demo.files() == json.loads(paths)
   heartbeat.close()
   demo.wait_for_files(False)
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_named(monkeypatch):
+  pytest.importorskip('gradio', reason='needs the extra [demo]')
+  from inpaint_jax.demo import server
+
+  # The server sets these for all of its process.
+  for name in ('GRADIO_TEMP_DIR', 'GRADIO_EXAMPLES_CACHE', 'NO_PROXY'):
+    monkeypatch.setenv(name, '')
+  workers = types.SimpleNamespace(guides=['none'], count=1)
+  with socket.create_server(('127.0.0.1', 0)) as listener:
+    port = listener.getsockname()[1]
+    message = f'nothing can listen at host=127.0.0.1, port={port}: it is taken'
+    with (
+      pytest.raises(errors.UserError, match=message),
+      server.running(workers, LIMITS, port=port),
+    ):
+      pass
