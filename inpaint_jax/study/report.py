@@ -170,7 +170,7 @@ time from \
 {base['learning_rate']:g}: {count}, {len({row['cell'] for row in rows})} cells \
 with seeds {', '.join(map(str, sorted({row['seed'] for row in rows})))}, \
 {values(_finished(rows), 'steps')} steps of {values(rows, 'batch_size')} \
-images, {_size(base)}. It took {hours:.1f} hours in all."""
+images, {_size(base)}. The runs took {hours:.1f} hours together."""
 
 
 def _base(rows: Sequence[results.Row]) -> results.Row:
@@ -566,6 +566,7 @@ def _method(rows: Sequence[results.Row]) -> str:
 - Hole PSNR, SSIM, LPIPS (AlexNet), seam, texture and "told apart" (see
   [evaluating](../evaluating.md)) are of the composite in 8 bits; whole L1 is of
   the model's whole output.
+- Milliseconds of a step are with whatever else ran on the device.
 - Trained on {values(rows, 'device')}, {values(rows, 'cores')} core(s); \
 {values(rows, 'versions')}.
 - {_sameness(finished)}
