@@ -1,4 +1,6 @@
-"""The methods that are compared: the engine in some ways, and the peers.
+"""The methods that are compared: the engine in some ways, models, the peers.
+
+A model of the package, by its name, paints the holes itself.
 
 Attributes:
   ENGINE: name to the keyword arguments of the engine.
@@ -12,6 +14,8 @@ import numpy as np
 
 from inpaint_jax import baselines, inference
 from inpaint_jax.comparison import peers
+from inpaint_jax.inpainting import guides
+from inpaint_jax.release import zoo
 from inpaint_jax.system import errors
 
 ENGINE: dict[str, dict[str, Any]] = {
@@ -24,11 +28,13 @@ def create(name: str, model: str) -> baselines.Baseline:
   """Returns a method as a function (image, hole) -> filled image.
 
   Args:
-    name: one of ENGINE or peers.PEERS.
+    name: one of `known`.
     model: what the engine loads, see `inference.load`.
   """
   if name in peers.PEERS:
     return peers.PEERS[name]
+  if name in zoo.list_models():
+    return _painter(name)
   return functools.partial(_inpainter(model), **ENGINE[name])
 
 
@@ -51,7 +57,7 @@ def installed(names: Iterable[str]) -> list[str]:
 
 def known() -> list[str]:
   """Returns the names of all methods, in the order of tables."""
-  return [*peers.PEERS, *ENGINE]
+  return [*peers.PEERS, *zoo.list_models(), *ENGINE]
 
 
 @functools.cache
@@ -64,3 +70,23 @@ def _inpainter(model: str) -> Any:
     return inpainter(blanked, hole, **options)
 
   return fill
+
+
+def _painter(name: str) -> baselines.Baseline:
+  """Returns a model alone, which sees the image at its full resolution."""
+  from inpaint_jax.inpainting import fills
+
+  fill = fills.create_fill(zoo.load(name), optimize=True)
+
+  def paint(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    height, width = hole.shape
+    margins = [(0, -height % 8), (0, -width % 8)]
+    known = np.where(hole[..., None], np.float32(0), guides.to_floats(image))
+    output = fill(
+      np.pad(known, [*margins, (0, 0)], mode='symmetric')[None],
+      np.pad(hole, margins, mode='symmetric')[None, ..., None].astype('f4'),
+    )
+    painted = guides.to_bytes(np.asarray(output[0])[:height, :width])
+    return np.where(hole[..., None], painted, image)
+
+  return paint

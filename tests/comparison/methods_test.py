@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import random_models
 
 from inpaint_jax import inference
 from inpaint_jax.comparison import methods, peers
+from inpaint_jax.release import zoo
 from inpaint_jax.system import errors
 
 
@@ -42,3 +44,18 @@ def test_the_engine_gets_its_options_and_a_blank_hole(monkeypatch):
   assert source == 'my-model'
   assert options == {'seed': 7}
   np.testing.assert_array_equal(image[..., 0], 9 * ~hole)
+
+
+def test_a_model_alone_paints_the_hole_and_nothing_else(monkeypatch):
+  monkeypatch.setattr(zoo, 'list_models', lambda: ['tiny'])
+  monkeypatch.setattr(zoo, 'load', lambda name: random_models.create_model())
+  image = np.full((19, 26, 3), 200, np.uint8)
+  hole = np.zeros((19, 26), bool)
+  hole[4:9, 20:] = True
+  paint = methods.create('tiny', '')
+  filled = paint(image, hole)
+  np.testing.assert_array_equal(filled[~hole], image[~hole])
+  assert (filled[hole] != 200).any()
+  # What the hole hides does not count.
+  image[hole] = 0
+  np.testing.assert_array_equal(paint(image, hole)[hole], filled[hole])
