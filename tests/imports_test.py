@@ -58,7 +58,14 @@ MAY_IMPORT['speed'] = {
   'training',
   *MAY_IMPORT['training'],
 }
-MAY_IMPORT['comparison'] = {'inference', 'photos', 'system', *REGISTRIES}
+MAY_IMPORT['comparison'] = {
+  'inference',
+  'inpainting',
+  'photos',
+  'release',
+  'system',
+  *REGISTRIES,
+}
 MAY_IMPORT['commands'] = set(MAY_IMPORT)
 
 
