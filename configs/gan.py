@@ -2,11 +2,12 @@
 
   python main.py --config=configs/gan.py --workdir=runs/gan
 
-trains on synthetic landscapes, and on photographs:
+trains on synthetic landscapes, and on photographs, with LPIPS in the loss:
 
   python main.py --config=configs/gan.py:landscapes \
     --config.data.source=DIR --workdir=runs/gan_landscapes
 
+With data.image_size=128 that is the recipe of unet-landscapes, see its card.
 For patches that have the hole as their target, as LaMa has them, add
 
   --config.discriminator.name=patch --config.objectives.r1=0.001 \
@@ -22,13 +23,20 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   """Returns default.get_config(preset) with two networks."""
   config = default.get_config(preset)
   config.loss = 'l1'
-  config.hole_weight = 6.0
+  # With this base, known pixels are right from the start.
+  config.hole_weight = 20.0
   config.model.base = 'harmonic'
   config.objectives.adversarial = 0.01
   config.objectives.feature_matching = 0.1
   config.discriminator.name = 'global_local'
-  config.optimizer.learning_rate = 1e-4
-  # The smallest pixel loss is not what a GAN is after.
+  config.optimizer.learning_rate = 3e-4
+  config.optimizer.clip_norm = 1.0
   config.early_stopping_patience = 0
   config.ema_decay = 0.999
+  if preset == 'landscapes':
+    config.objectives.perceptual = 0.1
+    # The smallest pixel loss is not what a GAN is after.
+    config.best_metric = 'val/lpips'
+    # Up stays up.
+    config.data.rotate = False
   return config
