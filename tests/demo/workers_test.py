@@ -73,6 +73,7 @@ def test_the_page_shows_the_last_part_of_a_models_path(monkeypatch):
   assert workers.list_guides(address)['c.safetensors'] == address
 
 
+@pytest.mark.slow
 def test_what_is_loaded_fills():
   explain = workers.load_onto('none', jax.local_devices()[0])
   image = np.random.default_rng(0).integers(0, 256, (60, 70, 3), np.uint8)

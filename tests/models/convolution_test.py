@@ -73,6 +73,7 @@ def test_a_model_uses_what_its_field_says():
   assert _program('winograd', wide, 16).count('conv_general_dilated[') < count
 
 
+@pytest.mark.slow
 def test_small_narrow_layers_are_left_to_xla():
   narrow = 2, 2, 2
   assert _program('winograd', narrow, 16) == _program('xla', narrow, 16)

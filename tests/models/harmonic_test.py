@@ -63,6 +63,7 @@ def _create(name, loss, **fields):
   return model, models.init_variables(model, jax.random.key(0), 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', models.MODELS)
 def test_a_model_starts_as_the_harmonic_fill(name):
   image, mask = _images(32), _masks('box', 32)
@@ -76,6 +77,7 @@ def test_a_model_starts_as_the_harmonic_fill(name):
     np.testing.assert_allclose(loss.to_image(outputs), filled, atol=1 / 512)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', models.MODELS)
 def test_variables_are_those_of_the_model_itself(name):
   _, variables = _create(name, 'mse')
@@ -87,6 +89,7 @@ def test_variables_are_those_of_the_model_itself(name):
   )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('colour', 'sign'), [(1.5, -1), (-0.5, 1)])
 def test_colours_out_of_range_come_back(colour, sign):
   """The gradient of the loss leads back, and is as large as within."""

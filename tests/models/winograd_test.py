@@ -92,6 +92,7 @@ def test_kernel_gradient_rounds_as_the_definition_does():
 
 
 # Values at once; of four images, three go at once, which divide the six.
+@pytest.mark.slow
 @pytest.mark.parametrize('part', [1, 2 * 8 * 8 * 5, 4 * 8 * 8 * 5])
 def test_parts_give_the_same(monkeypatch, part):
   x, kernel = _draw((6, 8, 8, 4)), _draw((3, 3, 4, 5), 1)

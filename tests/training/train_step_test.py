@@ -108,6 +108,7 @@ def test_every_choice_of_the_config_reaches_the_step(config):
       assert difference > 1e-6, f'{a}={b} and {a}={d} make the same step'
 
 
+@pytest.mark.slow
 def test_the_weight_of_holes_reaches_the_step(config):
   _, ours = _first_step(config)
   config.hole_weight = 6.0
@@ -115,6 +116,7 @@ def test_the_weight_of_holes_reaches_the_step(config):
   assert abs(theirs['loss'] - ours['loss']) > 1e-3
 
 
+@pytest.mark.slow
 def test_the_seed_draws_weights_and_masks(config):
   _, ours = _first_step(config)
   config.seed = 1
@@ -122,6 +124,7 @@ def test_the_seed_draws_weights_and_masks(config):
   assert float(ours['loss']) != float(theirs['loss'])
 
 
+@pytest.mark.slow
 def test_a_seed_that_is_an_argument_is_as_good_as_the_configs(config):
   seeds = [np.uint32(x) for x in (0, 1)]
   ours, theirs = (_first_step(config, seed)[1] for seed in seeds)
@@ -152,6 +155,7 @@ def test_bfloat16_trains_close_to_float32(config):
   assert all(x.dtype == np.float32 for x in jax.tree.leaves(state.params))
 
 
+@pytest.mark.slow
 def test_ema_is_the_running_mean_and_is_what_is_used(config):
   before, _ = _first_step(config)
   assert before.ema_params is None
