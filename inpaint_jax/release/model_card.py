@@ -220,8 +220,7 @@ def _limits(facts: Facts) -> str:
       better.append(f'{title(other)} in {", ".join(names)}')
   items = [
     f'It was trained at {size}x{size} pixels, with holes of about half of '
-    'that: the inside of a larger one is filled at a reduced size, and '
-    'enlarged.',
+    'that. As a guide of the engine it sees a larger window at a reduced size.',
     *([f'Better on the test above: {"; ".join(better)}.'] if better else []),
     *([f'Split: {OLD_SPLIT}.'] if facts.model.has_old_split else []),
     'It was measured on no other images and holes than those. Subjects '
