@@ -66,7 +66,8 @@ def _inpainter(model: str) -> Any:
 
   def fill(image: np.ndarray, hole: np.ndarray, **options: Any) -> np.ndarray:
     # What the hole hides must not help.
-    blanked = np.where(hole[..., None], np.uint8(0), image)
+    blanked = image.copy()
+    blanked[hole] = 0
     return inpainter(blanked, hole, **options)
 
   return fill
