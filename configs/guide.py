@@ -6,8 +6,8 @@ r"""A guide for the photo engine: colours and large structure in large holes.
 The encoder-decoder changes the harmonic fill, for the mean absolute error in
 the hole and the distance of AlexNet's features. Crops of 256 pixels are shrunk
 to 128, so that they show larger structure. It is the recipe of
-encoder-decoder-landscapes, see its card. In 2,500 steps of it the UNet, which
-sees less far, hardly left the harmonic fill.
+encoder-decoder-landscapes, see its card. The UNet, which sees less far, hardly
+left the harmonic fill in 2,451 steps of it at half the learning rate.
 """
 
 import ml_collections

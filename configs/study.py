@@ -14,7 +14,7 @@ synthetic. Presets:
   smoke: what the tests run.
 
 The base has all fields of configs/default.py, and each cell changes a few of
-them. To add a cell, add one line to `_cells` or `_more_cells`.
+them. To add a cell, add one line to `_cells` or `_medium_cells`.
 """
 
 from typing import Any
@@ -24,7 +24,8 @@ import ml_collections
 from configs import default
 
 # Best in the validation of the preset rates after 500 steps (docs/study/rates);
-# those of sgd, rmsprop and adagrad after 500 steps at 32x32 (docs/study/small).
+# those of the optimizers after 500 steps at 32x32 (docs/study/small), since
+# their sweeps in rates were not finished.
 _RATES = {
   'adam': 0.001,
   'sgd': 1.0,
@@ -39,7 +40,7 @@ _RATES = {
   'attention_unet': 0.001,
   'unet_harmonic': 0.0003,
 }
-# So that a term is about as large as the pixel loss. Not swept.
+# Chosen by hand: their sweep in rates was not finished.
 _WEIGHTS = {
   'perceptual': 0.03,
   'style': 0.3,

@@ -17,15 +17,7 @@ from inpaint_jax.training import evaluate, train
 
 # Batch statistics are the one thing in which images meet.
 PLAIN = {'model.name': 'tiny'}
-GAN = {
-  **PLAIN,
-  'objectives.adversarial': 0.1,
-  'objectives.feature_matching': 0.5,
-  'objectives.r1': 0.01,
-  'discriminator.features': (4, 6),
-  'ema_decay': 0.9,
-  'num_samples': 0,
-}
+GAN = PLAIN | tiny_model.GAN
 
 
 def train_all(data_dir, workdir):

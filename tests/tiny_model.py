@@ -3,6 +3,16 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
+# Fields of a run with every kind of objective of a discriminator.
+GAN = {
+  'objectives.adversarial': 0.1,
+  'objectives.feature_matching': 0.5,
+  'objectives.r1': 0.01,
+  'discriminator.features': (4, 6),
+  'ema_decay': 0.9,
+  'num_samples': 0,
+}
+
 
 class Tiny(nn.Module):
   """All that a model can have, in two layers.

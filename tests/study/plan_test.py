@@ -1,9 +1,11 @@
 """The plan: cells, seeds, and which runs are chosen by name or shard."""
 
+import pathlib
+
 import pytest
 
 from configs import study as study_config
-from inpaint_jax.study import plan
+from inpaint_jax.study import plan, results
 from inpaint_jax.system import errors
 
 
@@ -30,6 +32,23 @@ def test_a_name_is_a_cell_and_a_rate():
   assert plan.split_name('optimizer/sgd/lr1e-05') == ('optimizer/sgd', 1e-5)
   assert plan.split_name('loss/lr2') == ('loss/lr2', None)
   assert plan.split_name('base') == ('base', None)
+
+
+@pytest.mark.parametrize(
+  ('preset', 'folder', 'steps', 'count'),
+  [('medium', 'study', 2000, 48), ('rates', 'study/rates', 500, 47)],
+)
+def test_committed_runs_are_those_of_the_config(preset, folder, steps, count):
+  config = study_config.get_config(preset)
+  config.data.source = 'x'
+  study = plan.create_plan(config)
+  assert len(study.runs) == count
+  hashes = {x.name: plan.fingerprint(x.cell.config) for x in study.runs}
+  docs = pathlib.Path(__file__).parents[2] / 'docs'
+  rows = results.read(docs / folder / 'results.csv')
+  assert {x['steps'] for x in rows} == {steps}
+  for row in rows:
+    assert row['config_hash'] == hashes[results.row_name(row)]
 
 
 def test_full_is_the_reference_recipe(small):

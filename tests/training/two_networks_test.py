@@ -5,7 +5,7 @@ import functools
 import jax
 import numpy as np
 import pytest
-from tiny_model import Tiny
+from tiny_model import GAN, Tiny
 
 from inpaint_jax import models, objectives, optimizers
 from inpaint_jax.release import released_file
@@ -15,14 +15,6 @@ from inpaint_jax.training import setup, train, train_state, train_step
 
 pytestmark = pytest.mark.slow
 
-GAN = {
-  'objectives.adversarial': 0.1,
-  'objectives.feature_matching': 0.5,
-  'objectives.r1': 0.01,
-  'discriminator.features': (4, 6),
-  'ema_decay': 0.9,
-  'num_samples': 0,
-}
 # Traced and compiled in a part of the time.
 SMALL_GAN = {'objectives.feature_matching': 0.0, 'objectives.r1': 0.0}
 
