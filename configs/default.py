@@ -149,7 +149,7 @@ def _objectives() -> ml_collections.ConfigDict:
   # the discriminator's scores of true images, in its own loss; 0 = off.
   config.adversarial_loss = 'hinge'
   config.r1 = 0.0
-  # Whose features: alexnet, or vgg16, which takes many times as long.
+  # Whose features: alexnet, vgg16, which takes ten times as long, or both.
   config.features = 'alexnet'
   # What objectives see: composite, known pixels with the model's image in the
   # hole, or output, the model's whole image.

