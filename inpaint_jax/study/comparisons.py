@@ -11,8 +11,6 @@ from inpaint_jax.study import plan, results, statistics
 
 # dB; 6 dB are twice the error.
 COLLAPSE = 6.0
-# Fewer seeds tell little, whatever their interval.
-ENOUGH_SEEDS = 3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,11 +42,6 @@ class Member:
     """Returns a column over the seeds, None if no seed has it."""
     values = list(self.by_seed(column).values())
     return statistics.summarize(values) if values else None
-
-  def has_enough(self, other: 'Member') -> bool:
-    """Returns whether two cells share as many seeds as tell something."""
-    shared = self.by_seed('seed').keys() & other.by_seed('seed').keys()
-    return len(shared) >= ENOUGH_SEEDS
 
   def minus(self, other: 'Member', metric: str) -> statistics.Difference | None:
     """Compares a test metric of two cells, None if they share no seed."""

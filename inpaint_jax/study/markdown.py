@@ -1,14 +1,17 @@
 """Numbers and tables as the report shows them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from inpaint_jax.study import comparisons, results, statistics
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-  """Returns a Markdown table."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+  """Returns a Markdown table, without columns that are empty in all rows."""
+  filled = [0, *(i for i in range(1, len(header)) if any(x[i] for x in rows))]
   lines = [header, ['---'] * len(header), *rows]
-  return '\n'.join(f'| {" | ".join(cells)} |' for cells in lines)
+  return '\n'.join(
+    f'| {" | ".join(line[i] for i in filled)} |' for line in lines
+  )
 
 
 def values(rows: Sequence[results.Row], column: str) -> str:
@@ -39,3 +42,8 @@ def mean(summary: statistics.Summary | None, decimals: int) -> str:
 def signed(value: float, decimals: int) -> str:
   """Returns a number with its sign."""
   return f'{value:+.{decimals}f}'.replace('-', '\N{MINUS SIGN}')
+
+
+def image(title: str, name: str) -> str:
+  """Returns what shows a file beside the report."""
+  return f'![{title}]({name})'

@@ -21,8 +21,8 @@ def test_the_report_of_a_whole_study(made_up):
   text = path.read_text()
   assert '66 of 66 runs, 22 cells with seeds 0, 1, 2' in text
   assert '**model**: `unet`: nothing is better by more than chance' in text
-  assert 'Seeds that would tell: ' in text
-  assert 'In validation the order was the same at 240, 360, 600 ste' in text
+  assert 'in brackets the seeds that would tell' in text
+  assert 'unet > encoder_decoder at 240, 360, 600.' in text
   assert 'ours in brackets: unet 0.0156 (0.0' in text
   images = {x.name for x in made_up.glob('*.png')}
   assert images == {'loss.png', 'model.png', 'optimizer.png', 'rates.png'}
@@ -65,8 +65,6 @@ def test_the_report_shows_images_and_the_sweeps_of_another_study(
     )
     for x in rates
   ]
-  style = small.cells[0]._replace(name='objective/style_1', names=())
-  rows.append(make_row(style, 0, 18.0, **{'val/lpips': 0.25}))
   results.write_study(made_up / 'rates', rows)
   text = report.write(made_up).read_text()
   assert '(images.jpg)' in text
@@ -74,7 +72,6 @@ def test_the_report_shows_images_and_the_sweeps_of_another_study(
   # Those of the study itself come first.
   assert '32x32, 600 steps, 3 seed(s) |' in text
   assert '| loss/l1 | **0.001**, 0.003 | 64x64, 600 steps, 1 seed(s) |' in text
-  assert '| objective/style_1 | 18.00 | 0.2500 |' in text
 
 
 @pytest.mark.usefixtures('without_plots')
@@ -89,9 +86,8 @@ def test_equal_cells_are_called_a_tie(small, make_row, tmp_path):
   ]
   results.write_study(tmp_path, rows)
   text = report.write(tmp_path).read_text()
-  assert 'Seeds that would tell: ' in text
+  assert 'leads, in a tie with ' in text
   assert 'ahead by more than chance' not in text
-  assert ', alone.' not in text
 
 
 @pytest.mark.usefixtures('without_plots')
@@ -170,8 +166,7 @@ def test_one_seed_tells_nothing(small, make_row, tmp_path):
     tmp_path, [make_row(x, 0, 18.0 + i) for i, x in enumerate(small.cells)]
   )
   text = report.write(tmp_path).read_text()
-  assert 'too few seeds to tell it from' in text
-  assert 'unknown, of one seed in common or none' in text
+  assert '(unknown, of one seed in common or none)' in text
   assert '**+' not in text
 
 

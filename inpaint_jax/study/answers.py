@@ -1,0 +1,198 @@
+"""The answer to a question of the study: a line of advice, and a section."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from inpaint_jax.study import comparisons, reference, results, statistics
+from inpaint_jax.study.markdown import image, mean, names, signed, table
+
+
+class Column(NamedTuple):
+  """A metric in a table: its name, what follows it there, and its decimals."""
+
+  name: str
+  mark: str
+  decimals: int
+
+  @property
+  def heading(self) -> str:
+    return self.name + self.mark
+
+
+# LPIPS and what rests on its nets are empty where these were not installed.
+COLUMNS = {
+  'hole_psnr': Column('hole PSNR', ', dB ↑', 2),
+  'lpips': Column('LPIPS', ' ↓', 4),
+  'lpips_vgg': Column('LPIPS by VGG', ' ↓', 4),
+  'ssim': Column('SSIM', ' ↑', 4),
+  'l1': Column('whole L1', ' ↓', 4),
+  'seam_ratio': Column('seam', ' → 1', 2),
+  'texture_ratio': Column('texture', ' → 1', 2),
+  'detectability': Column('told apart', ' → 0.5', 3),
+}
+# Those with differences from the base, and ties.
+_EFFECTS = ('hole_psnr', 'lpips')
+# Shares of the training after which the order of the cells is told.
+_SHARES = (0.25, 0.5, 1)
+
+
+def advise(
+  compared: Sequence[comparisons.Comparison],
+  baselines: Mapping[str, Mapping[str, float]],
+) -> str:
+  """Returns what to use, a line a question.
+
+  Args:
+    compared: the questions.
+    baselines: {name: metrics} of methods that learn nothing.
+  """
+  lines = [_advice(x) for x in compared if len(x.sorted('test/hole_psnr')) > 1]
+  found = (m.summary('test/hole_psnr') for x in compared for m in x.members)
+  most = max((x.mean for x in found if x), default=float('inf'))
+  better = [
+    f'{name} ({x["hole_psnr"]:.2f} dB)'
+    for name, x in baselines.items()
+    if x['hole_psnr'] > most
+  ]
+  if better:
+    lines.append(
+      f'- **Or nothing of it**: {", ".join(better)}, which learned nothing, '
+      f'beats every model here ({most:.2f} dB at most).'
+    )
+  return '\n'.join(['## What we would use today', '', *lines]) if lines else ''
+
+
+def _advice(comparison: comparisons.Comparison) -> str:
+  """Returns the line of a question: the best by error and by looks."""
+  pixels, looks = map(comparison.ties, _EFFECTS)
+  both = [x for x in pixels if x in looks]
+  base = comparison.base
+  if base in pixels and (base in looks or not base.summary('test/lpips')):
+    chosen, why = [base], 'nothing is better by more than chance'
+  elif not looks:
+    chosen, why = pixels[:1], 'the least error'
+    why += f', in a tie with {names(pixels[1:])}' * (len(pixels) > 1)
+  elif both:
+    chosen, why = [both[0]], 'nothing is better by error or looks'
+  else:
+    chosen = [pixels[0], looks[0]]
+    why = 'the first for the least error, the second for looks'
+  text = f'- **{comparison.factor}**: {names(chosen, " or ")}: {why}.'
+  for member in comparison.members:
+    if failed := member.diverged + len(member.collapsed):
+      seeds = failed + len(member.rows)
+      text += f' {names([member])} failed with {failed} of {seeds} seeds.'
+  return text
+
+
+def section(comparison: comparisons.Comparison) -> str:
+  """Returns a question: plot, table and a paragraph."""
+  factor, base = comparison.factor, comparison.base
+  order = comparison.sorted('test/hole_psnr')
+  failed = [member for member in comparison.members if not member.rows]
+  header = ['', 'rate']
+  for metric, column in COLUMNS.items():
+    header.append(column.heading)
+    header += [f'less {base.label}'] * (metric in _EFFECTS)
+  header += ['step, ms', 'seeds']
+  told = [_ties(comparison, metric) for metric in _EFFECTS]
+  told += [_by_metric(comparison), _by_step(comparison)]
+  parts = [
+    f'## {factor[0].upper()}{factor[1:]}',
+    image(factor, f'{factor}.png') if order else '',
+    table(header, [_line(member, base) for member in [*order, *failed]]),
+    ' '.join(text for text in told if text),
+    _beside_reference(comparison),
+  ]
+  return '\n\n'.join(part for part in parts if part)
+
+
+def _line(member: comparisons.Member, base: comparisons.Member) -> list[str]:
+  """Returns a cell's line of the table."""
+  row: results.Row = member.rows[0] if member.rows else {}
+  rate, speed = row.get('learning_rate'), row.get('images_per_second')
+  line = [member.label, f'{rate:g}' if rate else '']
+  for metric, column in COLUMNS.items():
+    line.append(mean(member.summary(f'test/{metric}'), column.decimals))
+    if metric in _EFFECTS:
+      line.append(_effect(member, base, metric))
+  line.append(f'{1000 * row["batch_size"] / speed:.0f}' if speed else '')
+  seeds = f'{len(member.rows)}'
+  seeds += f', {member.diverged} diverged' if member.diverged else ''
+  for own in member.collapsed:
+    seeds += f', 1 collapsed ({own["test/hole_psnr"]:.1f} dB)'
+  return [*line, seeds]
+
+
+def _effect(
+  ours: comparisons.Member, base: comparisons.Member, metric: str
+) -> str:
+  """Returns a difference with its interval, bold where it is no tie."""
+  found = ours.minus(base, metric) if ours is not base else None
+  if found is None:
+    return ''
+  decimals = COLUMNS[metric].decimals
+  text = signed(found.mean, decimals)
+  if found.interval:
+    low, high = (signed(x, decimals) for x in found.interval)
+    text += f' ({low} to {high})'
+  return text if found.is_tie else f'**{text}**'
+
+
+def _ties(comparison: comparisons.Comparison, metric: str) -> str:
+  """Returns what is a tie by a metric, and how many seeds would break it."""
+  if len(comparison.sorted(f'test/{metric}')) < 2:
+    return ''
+  by = f'By {COLUMNS[metric].name}'
+  best, *tied = comparison.ties(metric)
+  if not tied:
+    return f'{by} {names([best])} is ahead by more than chance.'
+  told = (f'{names([x])} ({_seeds(x.minus(best, metric))})' for x in tied)
+  return (
+    f'{by} {names([best])} leads, in a tie with {", ".join(told)}; in brackets '
+    'the seeds that would tell.'
+  )
+
+
+def _seeds(found: statistics.Difference | None) -> str:
+  if found is None or found.interval is None:
+    return 'unknown, of one seed in common or none'
+  count = statistics.seeds_needed(found.mean, found.deviation)
+  return f'{count or f"more than {statistics.MOST_SEEDS:,}"}'
+
+
+def _by_metric(comparison: comparisons.Comparison) -> str:
+  """Returns which cell is the best by which metric."""
+  winners: dict[str, list[str]] = {}
+  for metric, column in COLUMNS.items():
+    for member in comparison.sorted(f'test/{metric}')[:1]:
+      winners.setdefault(member.label, []).append(column.name)
+  found = [f'{", ".join(x)}: {label}' for label, x in winners.items()]
+  return f'The best by metric: {"; ".join(found)}.' if found else ''
+
+
+def _by_step(comparison: comparisons.Comparison) -> str:
+  """Returns how the order in validation changes with the steps."""
+  orders: dict[str, list[str]] = {}
+  for step, order in map(comparison.order_at, _SHARES):
+    if len(order) > 1:
+      orders.setdefault(' > '.join(order), []).append(f'{step:,}')
+  told = [f'{order} at {", ".join(steps)}' for order, steps in orders.items()]
+  return f'The order in validation by steps: {"; ".join(told)}.' if told else ''
+
+
+def _beside_reference(comparison: comparisons.Comparison) -> str:
+  """Returns the reference's numbers beside ours, and why they differ."""
+  reported = reference.REPORTED.get(comparison.factor)
+  if reported is None:
+    return ''
+  members = {x.label.split(' at ')[0]: x for x in comparison.members}
+  lines = []
+  for name, theirs in reported.l1.items():
+    member = members.get(name)
+    ours = mean(member.summary('test/l1'), 4) if member else ''
+    lines.append(f'{name} {theirs} ({ours or "not measured"})')
+  return (
+    "The reference's L1 of the whole output, and ours in brackets: "
+    f'{", ".join(lines)}. {reported.why}'
+  )
