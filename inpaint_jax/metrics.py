@@ -33,6 +33,16 @@ MAX_PSNR = 100.0
 # Fractions of the image, between which `by_hole_area` reports means.
 AREA_BUCKETS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 
+# Metrics of which more is better, and those that are best at one value; of all
+# others less is better. Some are those of lpips.py and detectability.py.
+_MORE = ('cosine', 'hole_psnr', 'psnr', 'ssim')
+_BEST = {
+  'seam_ratio': 1.0,
+  'texture_ratio': 1.0,
+  'detectability': 0.5,
+  'fooled': 0.5,
+}
+
 _LEVELS = 255
 _BINOMIAL = (1, 4, 6, 4, 1)
 _PIXEL_AXES = (1, 2, 3)
@@ -251,6 +261,20 @@ def by_hole_area(
         {'low': low, 'high': high, 'count': int(inside.sum()), 'means': means}
       )
   return rows
+
+
+def badness(metric: str, value: float) -> float:
+  """Returns a number that is less the better a value of a metric is.
+
+  Args:
+    metric: of this module, LPIPS or of detectability.py, with or without the
+      name of a split, as in 'val/ssim'.
+    value: of the metric, such as a mean.
+  """
+  name = metric.rpartition('/')[2]
+  if name in _BEST:
+    return abs(value - _BEST[name])
+  return -value if name in _MORE else value
 
 
 def _hole_mean(error: jax.Array, mask: jax.Array) -> jax.Array:

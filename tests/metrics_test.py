@@ -250,3 +250,13 @@ def test_by_hole_area():
   assert edges == [(0, 0.1, 2), (0.1, 0.2, 1), (0.4, 0.5, 1), (0.5, 1, 2)]
   assert [row['means']['l1'] for row in rows] == [2, 5, 7, 11]
   assert [row['means']['psnr'] for row in rows] == [0.5, 2, 3, 4.5]
+
+
+def test_what_is_better():
+  badness = metrics.badness
+  assert badness('test/hole_psnr', 20) < badness('test/hole_psnr', 19)
+  assert badness('test/lpips', 0.1) < badness('test/lpips', 0.2)
+  assert badness('val/loss', 0.5) == 0.5
+  assert badness('seam_ratio', 0.9) < badness('seam_ratio', 1.2)
+  assert badness('seam_ratio', 1.1) < badness('seam_ratio', 0.8)
+  assert badness('detectability', 0.6) < badness('detectability', 0.9)

@@ -5,28 +5,28 @@ import math
 import textwrap
 from typing import Any, NamedTuple
 
-from inpaint_jax import __version__, models
+from inpaint_jax import __version__, metrics, models
 from inpaint_jax.runs.trained_model import OLD_SPLIT, TrainedModel
 
-# What a metric means, and where its best value is: 'low', 'high', 'one' or
-# 'half'; '' if the right image does not have the best value.
+# What a metric means.
 _METRICS = {
-  'hole_l1': ('mean error within the hole', 'low'),
-  'hole_psnr': ('dB within the hole', 'high'),
-  'psnr': ('dB over the image', 'high'),
-  'ssim': ('structural similarity, at most 1', 'high'),
-  'lpips': ('perceptual distance', 'low'),
-  'lpips_vgg': ('perceptual distance by VGG16', 'low'),
-  'seam_ratio': ("steps across the hole's rim, 1 = as in the truth", 'one'),
-  'texture_ratio': ('fine texture, 1 = as much as in the truth', 'one'),
-  'detectability': ('share told from the truth, 0.5 = nobody can', 'half'),
-  'fooled': ('share taken for more real than the truth', 'half'),
-  'seconds': ('seconds an image', 'low'),
-  'l1': ('mean error of the whole output', 'low'),
-  'l2': ('mean squared error of the whole output', 'low'),
-  'cosine': ('of colours, whole output, at most 1', 'high'),
-  'poisson_nll': ('of the whole output, as the reference study has it', ''),
+  'hole_l1': 'mean error within the hole',
+  'hole_psnr': 'dB within the hole',
+  'psnr': 'dB over the image',
+  'ssim': 'structural similarity, at most 1',
+  'lpips': 'perceptual distance',
+  'lpips_vgg': 'perceptual distance by VGG16',
+  'seam_ratio': "steps across the hole's rim, 1 = as in the truth",
+  'texture_ratio': 'fine texture, 1 = as much as in the truth',
+  'detectability': 'share told from the truth, 0.5 = nobody can',
+  'fooled': 'share taken for more real than the truth',
+  'l1': 'mean error of the whole output',
+  'l2': 'mean squared error of the whole output',
+  'cosine': 'of colours, whole output, at most 1',
+  'poisson_nll': 'of the whole output, as the reference study has it',
 }
+# The right image does not have its best value.
+_WITHOUT_BEST = 'poisson_nll'
 # Metrics that get a table by hole area.
 _BY_AREA = ('hole_psnr', 'lpips')
 _TITLES = {
@@ -173,8 +173,8 @@ def _metrics(facts: Facts) -> str:
   count = report['images'] if 'images' in report else report['pictures']
   rows = []
   for name in _measured(means):
-    text, _ = _METRICS.get(name, ('', ''))
     values = [means[method].get(name) for method in means]
+    text = _METRICS.get(name, '')
     rows.append([f'`{name}`', text, *_mark_best(name, values)])
   tables = [_table(['', '', *map(title, means)], rows, texts=2)]
   for name in _BY_AREA:
@@ -255,15 +255,11 @@ def _mark_best(name: str, values: Sequence[float | None]) -> list[str]:
 
 
 def _badness(name: str, values: Mapping[str, float | None]) -> float:
-  """Returns a number that is smaller the better a metric is.
-
-  It is infinite if the metric is missing, or has no best value.
-  """
-  value, best = values.get(name), _METRICS.get(name, ('', ''))[1]
-  if value is None or not best:
+  """Returns metrics.badness; inf if it is missing, or has no best value."""
+  value = values.get(name)
+  if value is None or name not in _METRICS or name == _WITHOUT_BEST:
     return math.inf
-  distances = {'one': abs(value - 1), 'half': abs(value - 0.5)}
-  return {'low': value, 'high': -value, **distances}[best]
+  return metrics.badness(name, value)
 
 
 def _paragraph(text: str, width: int = 80) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from inpaint_jax import metrics
 from inpaint_jax.study import plan, results, statistics
 
 # dB; 6 dB are twice the error.
@@ -70,7 +71,7 @@ class Comparison:
   def sorted(self, column: str) -> list[Member]:
     """Returns the members that have a column, the best first."""
     found = [
-      (statistics.badness(column, summary.mean), member)
+      (metrics.badness(column, summary.mean), member)
       for member in self.members
       if (summary := member.summary(column))
     ]

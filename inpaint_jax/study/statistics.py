@@ -17,10 +17,6 @@ POWER = 0.8
 # More seeds than this nobody trains.
 MOST_SEEDS = 1000
 _RESAMPLES = 4000
-# Metrics of which more is better, and those that are best at one value; of all
-# others less is better.
-_MORE = ('hole_psnr', 'psnr', 'ssim', 'cosine')
-_BEST = {'seam_ratio': 1.0, 'texture_ratio': 1.0, 'detectability': 0.5}
 
 Interval = tuple[float, float]
 
@@ -53,14 +49,6 @@ class Difference(NamedTuple):
   def is_tie(self) -> bool:
     """Returns whether the interval has 0 in it, or is unknown."""
     return self.interval is None or self.interval[0] <= 0 <= self.interval[1]
-
-
-def badness(metric: str, value: float) -> float:
-  """Returns a number that is less the better a value of a metric is."""
-  name = metric.rpartition('/')[2]
-  if name in _BEST:
-    return abs(value - _BEST[name])
-  return -value if name in _MORE else value
 
 
 def summarize(values: Sequence[float]) -> Summary:

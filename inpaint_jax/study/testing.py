@@ -11,12 +11,17 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from inpaint_jax import datasets, lpips, masks, metrics, models
+from inpaint_jax import datasets, masks, metrics, models
 from inpaint_jax.inpainting import fills
 from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.study import results
 from inpaint_jax.system import sharding
-from inpaint_jax.training import evaluate, images, input_pipeline
+from inpaint_jax.training import (
+  composite_metrics,
+  evaluate,
+  images,
+  input_pipeline,
+)
 
 # Images that the report shows, spread over the test split.
 NUM_SHOWN = 6
@@ -80,8 +85,7 @@ def measure(
     trained.model, trained.loss, masks.create_sampler(config.masks), config
   )
   composite = jax.jit(metrics.composite)
-  test_metrics = jax.jit(metrics.compute_test)
-  perceptual, deep = lpips.load(), lpips.load_features(net='vgg16')
+  of_composites = composite_metrics.CompositeMetrics()
   chosen = np.linspace(0, len(source) - 1, NUM_SHOWN).round()
   digest = hashlib.sha256()
   collected = collections.defaultdict(list)
@@ -93,12 +97,8 @@ def measure(
   ):
     values, seen = eval_step(trained.variables, sharding.put_batch(batch, mesh))
     filled = composite(seen['output'], seen['image'], seen['mask'])
-    values |= test_metrics(filled, seen['image'], seen['mask'])
-    if perceptual and deep:
-      values['lpips'] = perceptual(filled, seen['image'])
-      truth, made = deep.maps(seen['image']), deep.maps(filled)
-      values['lpips_vgg'] = deep.distance(made, truth)
-      values['features'] = evaluate.region_features(truth, made, seen['mask'])
+    own = {'': filled}
+    values |= of_composites.compute(own, seen['image'], seen['mask'])['']
     valid = batch['valid'] > 0
     for name, x in values.items():
       collected[name].append(np.asarray(x)[valid])
@@ -110,7 +110,7 @@ def measure(
     shown['composite'].append(images.to_uint8(np.asarray(filled)[rows]))
   measured = {name: np.concatenate(x) for name, x in collected.items()}
   return Measured(
-    told_apart=evaluate.tell_apart(measured.pop('features', None)),
+    told_apart=composite_metrics.take_detectability(measured),
     values=measured,
     shown={name: np.concatenate(x) for name, x in shown.items()},
     mask_hash=digest.hexdigest()[:16],

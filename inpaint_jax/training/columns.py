@@ -1,14 +1,10 @@
-"""The columns of metrics.csv, and which values are the best."""
-
-from collections.abc import Mapping
+"""The columns of metrics.csv."""
 
 import ml_collections
 
 from inpaint_jax import objectives
 from inpaint_jax.training import evaluate
 
-# Of what best_metric may name.
-LARGER_IS_BETTER = {'val/cosine', 'val/hole_psnr', 'val/psnr', 'val/ssim'}
 # After `step`, in this order where a run has them.
 TRAIN_METRICS = (
   'loss',
@@ -40,14 +36,3 @@ def list_columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
     *(f'val/{name}' for name in evaluate.NAMES),
     *(['val/lpips'] if config.best_metric == 'val/lpips' else []),
   )
-
-
-def score(row: Mapping[str, float], best_metric: str) -> float:
-  """Returns what is smallest in the best epoch.
-
-  Args:
-    row: the metrics of an epoch, see `list_columns`.
-    best_metric: that field of the config.
-  """
-  value = row[best_metric]
-  return -value if best_metric in LARGER_IS_BETTER else value

@@ -17,7 +17,6 @@ import tqdm
 from inpaint_jax import (
   baselines,
   datasets,
-  detectability,
   losses,
   lpips,
   masks,
@@ -32,7 +31,13 @@ from inpaint_jax.system import (
   sharding,
   user_paths,
 )
-from inpaint_jax.training import grids, images, input_pipeline, setup
+from inpaint_jax.training import (
+  composite_metrics,
+  grids,
+  images,
+  input_pipeline,
+  setup,
+)
 
 # (variables, batch) -> (a dict of [B], a dict of images [B, H, W, .]).
 EvalStep = Callable[
@@ -45,8 +50,6 @@ NAMES = ('loss', *metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS)
 # What an evaluation may change of the config that a run was trained with.
 OVERRIDABLE = ('batch_size', 'eval_seed', 'data.', 'masks.')
 
-# Features of truth and filling, [N, 2, D], beside the metrics.
-_FEATURES = 'features'
 
 # Of the table by hole area, where whole-image metrics say little.
 _BUCKET_METRICS = ('hole_l1', 'hole_psnr', 'seam_ratio', 'lpips')
@@ -199,11 +202,12 @@ def evaluate(
   if trained.has_old_split and distributed.is_first():
     print(f'{config.model.name}: {trained_model.OLD_SPLIT}')
 
-  measured = _measure(trained, test, config, mesh)
-  told_apart = {
-    name: tell_apart(values.pop(_FEATURES, None))
-    for name, values in measured.items()
-  }
+  means, by_hole_area = {}, {}
+  for method, values in _measure(trained, test, config, mesh).items():
+    told_apart = composite_metrics.take_detectability(values)
+    means[method] = {k: float(np.mean(x)) for k, x in values.items()}
+    means[method] |= told_apart
+    by_hole_area[method] = metrics.by_hole_area(values, values['hole_area'])
   report = {
     'step': trained.step,
     'epoch': trained.info['epoch'],
@@ -211,15 +215,8 @@ def evaluate(
     'parameters': models.count_parameters(trained.variables['params']),
     'images': len(test),
     'config': config.to_dict(),
-    'metrics': {
-      method: {k: float(np.mean(x)) for k, x in values.items()}
-      | told_apart[method]
-      for method, values in measured.items()
-    },
-    'by_hole_area': {
-      method: metrics.by_hole_area(values, values['hole_area'])
-      for method, values in measured.items()
-    },
+    'metrics': means,
+    'by_hole_area': by_hole_area,
   }
   print(format_report(report), flush=True)
   # The test of the run itself is kept.
@@ -286,14 +283,9 @@ def _measure(
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
 ) -> dict[str, dict[str, np.ndarray]]:
-  """Returns {method: {metric: [N]}} of the model, then of the baselines.
-
-  Where the nets are installed, a method also has _FEATURES.
-  """
-  everywhere = sharding.replicated(mesh)
-  perceptual = lpips.load(everywhere)
-  deep = lpips.load_features(everywhere, 'vgg16')
-  if perceptual is None or deep is None:
+  """Returns {method: {metric: [N]}} of the model, then of the baselines."""
+  of_composites = composite_metrics.CompositeMetrics(sharding.replicated(mesh))
+  if not of_composites.has_nets:
     print("no LPIPS: pip install -e '.[metrics]' adds it")
   fills = baselines.available()
   for name in baselines.BASELINES.keys() - fills.keys():
@@ -302,9 +294,7 @@ def _measure(
   sampler = masks.create_sampler(config.masks)
   eval_step = make_eval_step(trained.model, trained.loss, sampler, config)
   compute = jax.jit(metrics.compute)
-  composite = jax.jit(metrics.composite)
   area = jax.jit(metrics.hole_area)
-  test_metrics = jax.jit(metrics.compute_test)
   collected: dict[str, list[dict[str, np.ndarray]]] = {
     name: [] for name in (config.model.name, *fills)
   }
@@ -320,49 +310,24 @@ def _measure(
       placed = sharding.put_batch(batch, mesh)
       values, arrays = eval_step(trained.variables, placed)
       image, mask = arrays['image'], arrays['mask']
-      results = {config.model.name: (values, arrays['output'])}
+      outputs = {config.model.name: arrays['output']}
       # Each process fills the images that it has read.
       rows = sharding.local_rows(len(mask), mesh)
       mask_uint8 = sharding.gather(mask, mesh)[rows, ..., 0].astype(np.uint8)
       for name, fill in fills.items():
         filled = np.stack(list(pool.map(fill, batch['image'], mask_uint8)))
-        output = images.to_float(sharding.put_batch(filled, mesh))
-        results[name] = compute(output, image, mask), output
-      truth = deep.maps(image) if deep else []
-      for name, (values, output) in results.items():
-        seen = composite(output, image, mask)
-        values = {**values, 'hole_area': area(mask)}
-        if perceptual and deep:
-          values['lpips'] = perceptual(seen, image)
-          maps = deep.maps(seen)
-          values['lpips_vgg'] = deep.distance(maps, truth)
-          values[_FEATURES] = region_features(truth, maps, mask)
-        values |= test_metrics(seen, image, mask)
-        collected[name].append(_without_padding(values, placed['valid'], mesh))
+        outputs[name] = images.to_float(sharding.put_batch(filled, mesh))
+      seen = {k: _composite(x, image, mask) for k, x in outputs.items()}
+      of_seen = of_composites.compute(seen, image, mask)
+      for name, output in outputs.items():
+        own = values if name == config.model.name else {}
+        own = own or compute(output, image, mask)
+        own = {**own, 'hole_area': area(mask), **of_seen[name]}
+        collected[name].append(_without_padding(own, placed['valid'], mesh))
   return {name: _concatenate(rows) for name, rows in collected.items()}
 
 
 _composite = jax.jit(metrics.composite)
-
-
-@jax.jit
-def region_features(
-  truth: lpips.Maps, filled: lpips.Maps, mask: jax.Array
-) -> jax.Array:
-  """Returns means of features in and near the holes, [B, 2, D]."""
-  region = detectability.dilate(mask)
-  sums = [detectability.pool(maps, region) for maps in (truth, filled)]
-  # Without a hole both are 0.
-  area = jnp.maximum(jnp.mean(region, axis=(1, 2, 3)), 1e-9)
-  return jnp.stack(sums, axis=1) / area[:, None, None]
-
-
-def tell_apart(features: np.ndarray | None) -> dict[str, float]:
-  """Returns what features [N, 2, D] tell, {} if there are too few."""
-  if features is None or len(features) < detectability.LEAST:
-    return {}
-  told = detectability.tell_apart(features[:, 0], features[:, 1])
-  return {'detectability': told.accuracy, 'fooled': told.fooled}
 
 
 def _batches(

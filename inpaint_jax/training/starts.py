@@ -18,8 +18,8 @@ class Progress:
   """What the loop remembers beside the train state, kept in each checkpoint.
 
   Attributes:
-    best_loss: the smallest val/loss so far, or what config.best_metric is, with
-      a minus where larger is better; None before the first.
+    best_loss: the smallest metrics.badness of config.best_metric so far; None
+      before the first epoch.
     stale_epochs: epochs since it was found.
     window: losses of the steps since the last logged row.
     seconds: time spent in training and validation, over all starts.

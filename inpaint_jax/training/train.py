@@ -5,7 +5,7 @@ augmentation of step s are pure functions of (config, s), so a run that was
 killed goes on from its latest checkpoint as if nothing had happened.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import contextlib
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from inpaint_jax import datasets, models, optimizers
+from inpaint_jax import datasets, metrics, models, optimizers
 from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import (
   distributed,
@@ -370,7 +370,7 @@ class _Loop:
         path = self._workdir / 'samples' / f'epoch_{epoch:03d}.png'
         grids.write_png(path, grid)
       self._writer.image(step, 'val/samples', grid)
-    is_best = self._progress.add_epoch(columns.score(row, config.best_metric))
+    is_best = self._progress.add_epoch(self._score(row))
     self._console.log_epoch(epoch, config.num_epochs, row, is_best)
     if is_best:
       self._save_best(variables, row)
@@ -391,6 +391,11 @@ class _Loop:
       self._check_finite(name, row[name])
     return row
 
+  def _score(self, row: Mapping[str, float]) -> float:
+    """Returns what is smallest in the best epoch."""
+    best_metric = self._config.best_metric
+    return metrics.badness(best_metric, row[best_metric])
+
   def _replace_best(self) -> None:
     """Keeps another epoch as the best one, whose checkpoint is gone."""
     self._console.print(
@@ -402,7 +407,7 @@ class _Loop:
       return
     variables = self._state.variables()
     row = self._measure(variables)
-    self._progress.best_loss = columns.score(row, self._config.best_metric)
+    self._progress.best_loss = self._score(row)
     self._save_best(variables, row)
 
   def _save_best(

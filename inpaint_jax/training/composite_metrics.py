@@ -1,0 +1,68 @@
+"""What a test measures of composites, beside what validation does."""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from inpaint_jax import detectability, lpips, metrics
+
+# Features of truth and filling, [N, 2, D], beside the metrics.
+_FEATURES = 'features'
+
+_compute_test = jax.jit(metrics.compute_test)
+
+
+class CompositeMetrics:
+  """metrics.TEST_METRICS, and LPIPS and features where its nets are installed.
+
+  Attributes:
+    has_nets: whether they are.
+  """
+
+  def __init__(self, sharding: jax.sharding.Sharding | None = None):
+    """Loads the nets; `sharding` says where their weights go."""
+    self._alex = lpips.load(sharding)
+    self._vgg = lpips.load_features(sharding, 'vgg16')
+    self.has_nets = bool(self._alex and self._vgg)
+
+  def compute(
+    self, composites: Mapping[str, jax.Array], image: jax.Array, mask: jax.Array
+  ) -> dict[str, dict[str, jax.Array]]:
+    """Returns {name: {metric: [B]}} of composites of the same images."""
+    truth = self._vgg.maps(image) if self._alex and self._vgg else []
+    found: dict[str, dict[str, jax.Array]] = {}
+    for name, seen in composites.items():
+      values = found[name] = {}
+      if self._alex and self._vgg:
+        maps = self._vgg.maps(seen)
+        values['lpips'] = self._alex(seen, image)
+        values['lpips_vgg'] = self._vgg.distance(maps, truth)
+        values[_FEATURES] = _region_features(truth, maps, mask)
+      values |= _compute_test(seen, image, mask)
+    return found
+
+
+@jax.jit
+def _region_features(
+  truth: lpips.Maps, filled: lpips.Maps, mask: jax.Array
+) -> jax.Array:
+  """Returns means of features in and near the holes, [B, 2, D]."""
+  region = detectability.dilate(mask)
+  sums = [detectability.pool(maps, region) for maps in (truth, filled)]
+  # Without a hole both are 0.
+  area = jnp.maximum(jnp.mean(region, axis=(1, 2, 3)), 1e-9)
+  return jnp.stack(sums, axis=1) / area[:, None, None]
+
+
+def take_detectability(values: dict[str, np.ndarray]) -> dict[str, float]:
+  """Takes the features of a split out of its values; returns what they tell.
+
+  {} if there are none, or too few.
+  """
+  features = values.pop(_FEATURES, None)
+  if features is None or len(features) < detectability.LEAST:
+    return {}
+  told = detectability.tell_apart(features[:, 0], features[:, 1])
+  return {'detectability': told.accuracy, 'fooled': told.fooled}
