@@ -9,7 +9,6 @@ Outside a checkout the command is inpaint-jax-demo.
 """
 
 from collections.abc import Sequence
-import importlib.util
 import signal
 import threading
 
@@ -45,10 +44,7 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
 def main(argv: Sequence[str]) -> None:
   """Serves the page of the flags until it is interrupted."""
   command_line.check_flags(argv)
-  if importlib.util.find_spec('gradio') is None:
-    raise errors.UserError(
-      "gradio is not installed; run: pip install -e '.[demo]'"
-    )
+  errors.check_installed('gradio', 'the page', 'demo')
   # Both take seconds to import: a wrong flag need not wait for them.
   import jax
 

@@ -209,13 +209,7 @@ def fill_folder(
   passed_by: Sequence[str],
   prepare: Callable[..., Prepared],
 ) -> None:
-  """Fills photos one by one; exits with 1 if some cannot be filled.
-
-  Args:
-    jobs: what to fill.
-    passed_by: lines on what else is in the folder.
-    prepare: reads the files of a job.
-  """
+  """Fills photos one by one; exits with 1 if some cannot be filled."""
   folder = jobs[0].out.parent
   folder.mkdir(parents=True, exist_ok=True)
   todo = [job for job in jobs if _OVERWRITE.value or not is_done(job)]
@@ -280,11 +274,8 @@ def fill(
   """Fills a photo and writes all variants of it.
 
   Args:
-    prepared: what to fill.
     outs: the files of the results.
     explained: as many files for pictures of where they are from, or none.
-    inpainter: fills.
-    name: of the photo, beside the progress bar.
 
   Returns:
     Lines on what changed besides.
@@ -322,7 +313,6 @@ def progress_bar(
   """Shows how much of a photo is filled, on a terminal alone.
 
   Args:
-    name: of the photo.
     delay: seconds after which it is shown; most photos are filled before.
   """
   with tqdm.tqdm(

@@ -27,7 +27,7 @@ from ml_collections import config_flags
 
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import folder, plan
-from inpaint_jax.system import command_line, machine, user_paths
+from inpaint_jax.system import command_line, errors, machine, user_paths
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
@@ -83,7 +83,7 @@ def _train(
   # JAX takes seconds to import, which --list and wrong flags need not wait for.
   from inpaint_jax.study import report, runner
 
-  report.check_installed()
+  errors.check_installed('matplotlib', 'the report', 'study')
   # Outside of a training, which saves first, SIGTERM ends the process, too.
   signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
   with workdirs.disk_full_as_user_error(workdir):

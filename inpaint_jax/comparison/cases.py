@@ -85,10 +85,8 @@ def create(kind: str, photos: Sequence[pathlib.Path], seed: int) -> list[Case]:
   """Returns the cases of a kind, one a photo.
 
   Args:
-    kind: a name in KINDS.
     photos: their paths. Those that cannot be read, or are too small for a crop,
       are left out.
-    seed: of the holes and crops.
   """
   errors.choose(dict.fromkeys(KINDS), kind, 'kinds')
   created = []

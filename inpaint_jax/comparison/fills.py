@@ -4,7 +4,7 @@ A file says in its text what was filled and how long it took, so that no result
 is made twice unless the case has changed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
 import contextlib
 import multiprocessing
@@ -12,7 +12,6 @@ import os
 import pathlib
 import time
 
-import numpy as np
 from PIL import Image, PngImagePlugin
 
 from inpaint_jax.comparison import cases, methods
@@ -36,11 +35,8 @@ def fill_all(
   The first call in each process is not timed.
 
   Args:
-    method: its name.
-    to_fill: the cases.
     folder: OUT/KIND; results go to METHOD/ in it.
     model: of the engine.
-    again: whether to fill those that are there, too.
     workers: processes that share the work.
   """
   (folder / method).mkdir(parents=True, exist_ok=True)
@@ -89,22 +85,15 @@ def _fill_some(
     # Compiles, and loads libraries.
     fill(to_fill[0].truth, to_fill[0].hole)
     for case in to_fill:
-      filled, taken = _timed(fill, case)
+      start = time.perf_counter()
+      filled = fill(case.truth, case.hole)
+      taken = time.perf_counter() - start
       text = PngImagePlugin.PngInfo()
       text.add_text(_CASE, case.digest)
       text.add_text(_SECONDS, f'{taken:.4f}')
       with atomic_files.replacing(case.path(folder, method)) as path:
         image = Image.fromarray(filled)
         image.save(path, 'PNG', compress_level=1, pnginfo=text)
-
-
-def _timed(
-  fill: Callable[[np.ndarray, np.ndarray], np.ndarray],
-  case: cases.Case,
-) -> tuple[np.ndarray, float]:
-  start = time.perf_counter()
-  filled = fill(case.truth, case.hole)
-  return filled, time.perf_counter() - start
 
 
 def _text(path: pathlib.Path) -> dict[str, str]:

@@ -106,13 +106,6 @@ def draw(
 ) -> np.ndarray:
   """Returns the hole of a photo, bool [height, width], True = hole.
 
-  Args:
-    kind: a name in KINDS.
-    seed: of all holes.
-    index: the number of the photo.
-    height: of the photo, in pixels.
-    width: of the photo, in pixels.
-
   Raises:
     errors.UserError: the kind is unknown.
   """

@@ -28,7 +28,6 @@ def create(name: str, model: str) -> baselines.Baseline:
   """Returns a method as a function (image, hole) -> filled image.
 
   Args:
-    name: one of `known`.
     model: what the engine loads, see `inference.load`.
   """
   if name in peers.PEERS:

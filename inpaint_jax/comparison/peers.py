@@ -27,7 +27,8 @@ def resynthesizer(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   import resynthesizer as package
 
   filled = package.resynthesize(
-    Image.fromarray(_blank(image, hole)), Image.fromarray(np.uint8(255) * hole)
+    Image.fromarray(baselines.mean_fill(image, hole)),
+    Image.fromarray(np.uint8(255) * hole),
   )
   return _composite(np.asarray(filled.convert('RGB')), image, hole)
 
@@ -40,7 +41,8 @@ def gmic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """
   import gmic as package
 
-  parts = [_blank(image, hole), np.uint8(255) * hole[..., None]]
+  blanked = baselines.mean_fill(image, hole)
+  parts = [blanked, np.uint8(255) * hole[..., None]]
   # Its arrays have the axes x, y, z, c.
   images = [
     package.Image(part.swapaxes(0, 1)[:, :, None].astype(np.float32))
@@ -62,7 +64,8 @@ def shiftmap(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """
   # In its stubs the module of the additional package is missing.
   cv2: Any = importlib.import_module('cv2')
-  lab = cv2.cvtColor(_blank(image, hole), cv2.COLOR_RGB2Lab)
+  blanked = baselines.mean_fill(image, hole)
+  lab = cv2.cvtColor(blanked, cv2.COLOR_RGB2Lab)
   filled = np.zeros_like(lab)
   known = np.uint8(255) * ~hole
   cv2.xphoto.inpaint(lab, known, filled, cv2.xphoto.INPAINT_SHIFTMAP)
@@ -102,11 +105,6 @@ def missing(name: str) -> str:
   except ImportError:
     found = None
   return '' if found else f'pip install {package}'
-
-
-def _blank(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-  """Returns the image with the mean colour of the known pixels in the hole."""
-  return baselines.mean_fill(image, hole)
 
 
 def _composite(

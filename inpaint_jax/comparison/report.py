@@ -98,14 +98,7 @@ def write_page(
   shown: Sequence[cases.Case],
   methods: Sequence[str],
 ) -> None:
-  """Writes index.html, which shows what each method made of each case.
-
-  Args:
-    folder: OUT/KIND; cut-outs go to cut/ in it.
-    kind: of the holes.
-    shown: the cases.
-    methods: their names, in the order of the columns.
-  """
+  """Writes index.html, which shows what each method made of each case."""
   body = []
   for case in shown:
     cells = []

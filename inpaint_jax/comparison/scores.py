@@ -71,10 +71,6 @@ class Scorer:
   ) -> dict[str, Scored]:
     """Scores all fillings of a case.
 
-    Args:
-      case: what was to be filled.
-      paths: from methods to the PNG files of what they made.
-
     Returns:
       From methods to scores.
     """

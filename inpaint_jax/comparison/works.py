@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from inpaint_jax import baselines
 from inpaint_jax.comparison import holes
 from inpaint_jax.photos import reading
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, machine
 
 # Levels of 255; the deviation of the noise.
 _NOISE = 2
@@ -141,10 +141,7 @@ def measure(
   The first run of a work is done twice, and the first time not counted.
 
   Args:
-    methods: name to function.
     photos: what images are made of; a work is done with one after the other.
-    works: names in WORKS.
-    seed: of the holes and the noise.
     clock: what tells the time.
 
   Returns:
@@ -170,7 +167,7 @@ def measure(
         start = clock()
         fill(image, hole)
         seconds.append(clock() - start)
-      found[name][method] = Measured(seconds, _peak_bytes())
+      found[name][method] = Measured(seconds, machine.peak_bytes())
       print(f'{name}, {method}: {_cell(found[name][method])}', flush=True)
       rate = float(np.median(seconds)) / (work.height * work.width)
       rates[method] = min(rate, rates.get(method, rate))
@@ -217,13 +214,3 @@ def _reset_peak() -> None:
   """Makes the system forget the peak of this process, on Linux."""
   with contextlib.suppress(OSError):
     pathlib.Path('/proc/self/clear_refs').write_text('5')
-
-
-def _peak_bytes() -> int | None:
-  """Returns the peak of this process's memory, where the system tells."""
-  try:
-    lines = pathlib.Path('/proc/self/status').read_text().splitlines()
-  except OSError:
-    return None
-  peaks = [line.split()[1] for line in lines if line.startswith('VmHWM:')]
-  return 1024 * int(peaks[0]) if peaks else None

@@ -48,9 +48,6 @@ class Dataset:
 def dataset_name(config: ml_collections.ConfigDict) -> str:
   """Returns the name that `load(config)` would give, without building.
 
-  Args:
-    config: the section `config.data`.
-
   Raises:
     errors.UserError: a wrong field, or a missing source.
   """
@@ -66,7 +63,6 @@ def load(config: ml_collections.ConfigDict, name: str | None = None) -> Dataset:
   """Opens the dataset of a run, after building it if necessary.
 
   Args:
-    config: the section `config.data`.
     name: name of the dataset that the run has used. If it exists it is opened,
       even if `config.source` is gone or has changed.
 

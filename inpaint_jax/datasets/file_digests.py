@@ -19,7 +19,6 @@ def read(root: str, paths: list[str], memory: pathlib.Path) -> list[str]:
   change, so that a file with other content cannot pass for the old one.
 
   Args:
-    root: the folder.
     paths: files, relative to it.
     memory: a JSON file; where it cannot be written, every start reads all.
   """

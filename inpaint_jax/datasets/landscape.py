@@ -23,11 +23,6 @@ def render(index: int, size: int, seed: int = 0) -> Array:
   The image depends on nothing but the arguments. Another size shows the same
   scene, with as much detail as fits.
 
-  Args:
-    index: number of the image, 0 or more.
-    size: side in pixels.
-    seed: number of the series.
-
   Returns:
     uint8 [size, size, 3].
   """
@@ -74,9 +69,6 @@ def _add_clouds(
   """Returns the sky with clouds.
 
   Args:
-    rng: where chance comes from.
-    canvas: [S, S, 3].
-    light: the time of day.
     up: height of the rows, 0 at the horizon and 1 at the top, [S, 1].
     radius2: squared distance to the sun, [S, S].
   """

@@ -44,7 +44,6 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
   are followed; each folder is visited once, so loops end.
 
   Args:
-    root: the folder.
     data_dir: the folder of built datasets.
 
   Raises:

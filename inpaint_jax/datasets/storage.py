@@ -159,10 +159,6 @@ def build(
 def open_built(path: pathlib.Path, side: int) -> dict[str, Split]:
   """Opens the splits train, val and test of one of our built datasets.
 
-  Args:
-    path: the folder of the dataset.
-    side: side of its images, in pixels.
-
   Raises:
     errors.UserError: the files are damaged, or the images have another size.
   """

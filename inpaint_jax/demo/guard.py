@@ -83,8 +83,6 @@ class Guard:
   """ASGI middleware around Gradio's server.
 
   Attributes:
-    app: answers the requests that pass.
-    sessions: is told of pages and uploads.
     max_bytes: the most that one request may send.
   """
 

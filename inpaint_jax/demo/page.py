@@ -102,11 +102,6 @@ class Page:
 
   Each handler takes values of components and returns values for components, in
   the order in which `build` names them.
-
-  Attributes:
-    sessions: keeps the photos.
-    limits: what a visitor may send.
-    workers: fill the photos.
   """
 
   sessions: Sessions

@@ -139,8 +139,6 @@ class Photo:
     Args:
       name: 'source', if only what is white may be copied, or 'avoid', if that
         may not be.
-      upload: the file.
-      limits: the most that it may have.
     """
     try:
       marked, notes = photo_filling.read_limit(
@@ -169,7 +167,10 @@ class Photo:
     if self._shown is not None:
       layer = np.zeros((*self._shown.shape, 4), np.uint8)
       layer[self._shown] = (*MASK_COLOUR, MASK_ALPHA)
-      path = self._fresh_folder('layer') / 'layer.png'
+      for old in self.folder.glob('layer_*'):
+        old.unlink()
+      # A browser does not ask again for an address that it knows.
+      path = self.folder / f'layer_{secrets.token_hex(4)}.png'
       PIL.Image.fromarray(layer).save(path, compress_level=1)
       layers = [str(path)]
     background = str(self.folder / 'editor.png')
@@ -292,17 +293,6 @@ class Photo:
     # With a pixel around it: the outline of the copy is a rounded one.
     changed = scipy.ndimage.maximum_filter(painted != self._shown, 3)
     return np.where(_resize(changed, self._size), hole, np.load(self._mask))
-
-  def _fresh_folder(self, kind: str) -> pathlib.Path:
-    """Returns an empty folder in place of the last one of its kind.
-
-    Its name is new: a browser does not ask again for an address that it knows.
-    """
-    for old in self.folder.glob(f'{kind}_*'):
-      shutil.rmtree(old, ignore_errors=True)
-    folder = self.folder / f'{kind}_{secrets.token_hex(4)}'
-    folder.mkdir()
-    return folder
 
 
 def _write_copy(

@@ -37,8 +37,6 @@ def running(
   """Serves the page within the context, then deletes all its files.
 
   Args:
-    workers: fill the photos.
-    limits: what a visitor may send.
     host: the address to listen at; 0.0.0.0 is all of this computer.
     port: the first free one from 7860 unless given.
 

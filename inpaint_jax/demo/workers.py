@@ -70,8 +70,6 @@ class Workers:
     Args:
       guides: from what a visitor chooses to what is loaded; the first is chosen
         until then.
-      devices: where.
-      load: (guide, device) -> what fills.
     """
     self.guides = list(guides)
     self.count = len(devices)

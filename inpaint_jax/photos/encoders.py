@@ -178,7 +178,6 @@ def _channels(
   """Returns a picture's image [H, W, C] as a file holds it.
 
   Args:
-    picture: what to write.
     bits: 8 or 16.
     grey: one channel of brightness in place of three of colour.
     alpha: alpha as the last channel; if not, it is laid over white.

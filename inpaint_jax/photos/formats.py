@@ -108,11 +108,6 @@ def check_size(height: int, width: int, name: str) -> None:
 def encode(file: BinaryIO, picture: Picture, name: str) -> list[str]:
   """Writes a picture to an open file, as far as the format can hold it.
 
-  Args:
-    file: binary, empty.
-    picture: what to write.
-    name: a key of FORMATS.
-
   Returns:
     A line on what the format cannot hold, or none.
 

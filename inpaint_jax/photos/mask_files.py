@@ -68,12 +68,7 @@ def read(
 def check_differs(
   mask: str | os.PathLike[str], photo: str | os.PathLike[str], name: str
 ) -> None:
-  """Raises a UserError if a mask's file is the photo's file, or a copy of it.
-
-  Args:
-    mask, photo: paths of files that have been read before.
-    name: what errors call the mask.
-  """
+  """Raises a UserError if a mask's file is the photo's, or a copy of it."""
   if filecmp.cmp(mask, photo, shallow=False):
     raise _is_photo(name)
 

@@ -163,7 +163,6 @@ def exif_for(
   """Returns EXIF data for a result, b'' for none.
 
   Args:
-    metadata: what there is.
     width, height: of the result, which may be larger than the photo.
     with_dpi: for a format that has no other place for the resolution.
   """

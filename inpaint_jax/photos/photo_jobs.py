@@ -114,12 +114,6 @@ def _part_masks(
   """Returns the images that are masks, and the masks to choose from.
 
   The latter are None where each photo has the same mask, or none.
-
-  Args:
-    images: of the folder.
-    here: those that are masks by their names.
-    folder: of photos.
-    masks: a folder, one mask for all, or None.
   """
   if masks and masks.is_file():
     same = {image for image in images if _is_same(image, masks)}

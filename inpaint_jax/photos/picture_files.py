@@ -61,7 +61,6 @@ def check_output(
   """Raises a UserError unless a picture can be written to `path`.
 
   Args:
-    path: of the result.
     inputs: files that it must not be, by whatever name or link.
   """
   path = pathlib.Path(path)

@@ -84,7 +84,6 @@ def read(
   `scale_numbers` says. Takes the first frame of an animation.
 
   Args:
-    path: the file.
     at_least: a smaller side in pixels that is enough: JPEG files are then
       decoded faster, at 1/2, 1/4 or 1/8. 0 = full size.
     background: the colour below transparent parts.

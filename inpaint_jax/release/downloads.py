@@ -133,7 +133,6 @@ def check_allowed(url: str, origin: str = '') -> None:
   """Raises a UserError unless a URL is https, or http on this machine.
 
   Args:
-    url: the URL.
     origin: the URL that redirects to it, if one does. A redirect from https to
       this machine is refused: it would let a stranger send requests here.
   """

@@ -15,7 +15,6 @@ it, are stored in half precision; all is computed in float32.
 
 from collections.abc import Callable, Sequence
 import functools
-import importlib.util
 import pathlib
 from typing import Any, NamedTuple
 
@@ -96,10 +95,6 @@ def to_onnx(model: TrainedModel, dtype: np.dtype) -> bytes:
   Its metadata hold the model's name, its loss and, as `size`, the side in
   pixels of the images that it was trained on.
 
-  Args:
-    model: what to export.
-    dtype: of the stored kernels, float32 or float16.
-
   Raises:
     errors.UserError: the model has an operation that cannot be exported.
   """
@@ -175,11 +170,7 @@ FORMATS: dict[str, Format] = {
 def check_packages(kind: str) -> None:
   """Raises a UserError if a package that a key of FORMATS needs is missing."""
   for package in FORMATS[kind].packages:
-    if importlib.util.find_spec(package) is None:
-      raise errors.UserError(
-        f'{kind} needs the package {package}, which is not installed: pip '
-        "install -e '.[onnx]'"
-      )
+    errors.check_installed(package, kind, 'onnx')
 
 
 def export(
@@ -192,10 +183,6 @@ def export(
   """Writes a model to a file, after a check that both give the same images.
 
   Args:
-    model: what to export.
-    path: the file; replaced if it exists.
-    kind: a key of FORMATS.
-    dtype: a key of DTYPES.
     shapes: B, H and W of the images of the check.
 
   Returns:

@@ -93,11 +93,8 @@ def build(
     traced: takes float32 [B, H, W, C] for each of `inputs`, and returns float32
       [B, H, W, 3] for each of `outputs`. Its constants, such as weights, are
       stored in the file.
-    inputs: names of the inputs, with their C; the last C is 1.
-    outputs: names of the outputs.
     dtype: of the stored kernels, float32 or float16; all is computed in
       float32.
-    metadata: stored in the file.
 
   Raises:
     NotImplementedError: the function uses an operation that has no rule.

@@ -36,11 +36,7 @@ class OnnxFill:
       errors.UserError: ONNX Runtime is not installed, or the file is missing,
         damaged or of another kind.
     """
-    if not is_installed():
-      raise errors.UserError(
-        'the onnx backend needs the package onnxruntime, which is not '
-        "installed: pip install -e '.[onnx]'"
-      )
+    errors.check_installed('onnxruntime', 'the onnx backend', 'onnx')
     import onnxruntime
 
     path = user_paths.local(path, 'model')

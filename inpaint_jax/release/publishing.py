@@ -43,13 +43,8 @@ def publish(
   """Writes the files of a released model.
 
   Args:
-    workdir: the folder of the run.
-    name: of the model.
     draw: draws the landscapes that the written file is compared on.
     output: folder to write to; '' = that of the package's models.
-    data: what the model was trained on.
-    license: of the file.
-    notes: more on the training.
 
   Raises:
     errors.UserError: the run cannot be released, or the folder cannot be
@@ -152,12 +147,6 @@ def measure_difference(
   model: TrainedModel, variables: Any, draw: Draw, num_images: int = 16
 ) -> model_card.Difference:
   """Compares what a model fills in with its own and with other variables.
-
-  Args:
-    model: the model.
-    variables: the others.
-    draw: draws the images.
-    num_images: how many.
 
   Returns:
     The differences over the pixels of the holes.

@@ -50,8 +50,6 @@ def _training_command(
 
   Args:
     config: the fields; paths of this machine are left out.
-    workdir: the value of --workdir.
-    init_from: the value of --config.init_from.
   """
   command_line.import_configs()
   module = importlib.import_module(f'configs.{config.model.name}')

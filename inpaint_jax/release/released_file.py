@@ -51,7 +51,6 @@ def read(
   """Reads a released file.
 
   Args:
-    path: the file.
     sharding: where the variables go; None = the first device.
     shown: what messages call the file; '' = its path.
 
@@ -97,8 +96,6 @@ def write(
   """Writes a model as a released file, completely or not at all.
 
   Args:
-    path: the file; an older one is replaced.
-    model: what to release.
     about: further metadata, as JSON holds it, such as name and licence.
 
   Raises:

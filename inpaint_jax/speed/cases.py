@@ -9,14 +9,13 @@ import jax
 import ml_collections
 import numpy as np
 
-from inpaint_jax import losses, masks, models, optimizers
+from inpaint_jax import losses, masks, models
 from inpaint_jax.inpainting import fills
 from inpaint_jax.release import export
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import randomness, sharding
-from inpaint_jax.training import train_step
+from inpaint_jax.training import train
 from inpaint_jax.training.setup import create_setup
-from inpaint_jax.training.train_state import create_train_state
 
 # Inference without what is slow to compile, as in an Inpainter.
 QUICK = 'quick to compile'
@@ -88,7 +87,6 @@ def create_inference(case: Case, mode: str) -> Call:
   """Returns a call that fills holes, from and to NumPy.
 
   Args:
-    case: what to do.
     mode: a dtype, and after a comma QUICK for what an Inpainter calls; else the
       program is optimized, as for many images of one size.
   """
@@ -103,14 +101,8 @@ def create_training(case: Case, dtype: str) -> Call:
   """Returns a step as main.py makes it, with images that lie in memory."""
   config = _case_config(case, dtype)
   seed, setup = np.uint32(config.seed), create_setup(config)
-  mesh, model = setup.mesh, setup.model
-  tx = optimizers.create_optimizer(config.optimizer, num_steps=1)
-  step = train_step.jit_train_step(
-    train_step.make_train_step(model, tx, setup.loss, setup.sampler, config),
-    mesh,
-  )
-  sizes = {'image_size': case.size, 'ema_decay': config.ema_decay}
-  create_state = functools.partial(create_train_state, model, tx, **sizes)
+  mesh = setup.mesh
+  create_state, step = train.create_step(setup, num_steps=1)
   shardings = sharding.replicated(mesh)
   state = jax.jit(create_state, out_shardings=shardings)(seed)
   batch = {'image': example(case)[0]}

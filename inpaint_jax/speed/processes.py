@@ -12,7 +12,7 @@ import time
 from typing import NamedTuple
 
 from inpaint_jax.speed import cases, timing
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, machine
 
 _ROOT = str(pathlib.Path(__file__).parents[2])
 
@@ -42,8 +42,6 @@ def run_program(
   """Calls the function `run` of a module, and notes when it prints what.
 
   Args:
-    module: such as 'inpaint_jax.commands.train'.
-    args: its flags.
     env: what is added to the environment.
     until: a line with this text ends the program, by SIGTERM; '' = let it end.
 
@@ -67,7 +65,7 @@ def run_program(
     try:
       for line in process.stdout:
         lines.append((time.perf_counter() - start, line.rstrip('\n')))
-        peak = peak_bytes(process.pid) or peak
+        peak = machine.peak_bytes(process.pid) or peak
         found = bool(until) and until in line
         if found:
           process.terminate()
@@ -96,11 +94,6 @@ def measure_alone(
 ) -> tuple[list[float], int | None]:
   """Measures a case in one of our modes in a process of its own.
 
-  Args:
-    case: what to do.
-    mode: such as 'float32', see cases.CREATE.
-    seconds: to spend on it, see timing.interleave.
-
   Returns:
     The seconds of each call, and the most bytes of memory: of the process or,
     on an accelerator, of its arrays there; None where the system does not tell.
@@ -124,19 +117,4 @@ def _measure(
   calls = {mode: cases.CREATE[case.kind](case, mode)}
   times = timing.interleave(calls, seconds=seconds)[mode]
   # On an accelerator it is the accelerator's memory that runs out.
-  return times, cases.peak_bytes_on_device() or peak_bytes()
-
-
-def peak_bytes(pid: int | str = 'self') -> int | None:
-  """Returns the most memory that a process has had, None if it is not told.
-
-  As Linux alone tells it. Not ru_maxrss, which a process inherits from the one
-  that started it.
-  """
-  try:
-    lines = pathlib.Path(f'/proc/{pid}/status').read_text().splitlines()
-  except OSError:
-    return None
-  values = [line.split()[1] for line in lines if line.startswith('VmHWM:')]
-  # A process that has ended, but was not waited for, has no such line.
-  return int(values[0]) * 1024 if values else None
+  return times, cases.peak_bytes_on_device() or machine.peak_bytes()

@@ -48,9 +48,6 @@ def create_row(
   """Returns a row on the times of something.
 
   Args:
-    what: was done.
-    mode: in which it was done.
-    times: seconds that it took, each time.
     images: how many it is for; 0 = the row has no time an image.
     **fields: further keys of COLUMNS; None leaves a cell empty.
   """

@@ -42,13 +42,7 @@ def prepare(num_threads: int) -> None:
 def create_inference(
   case: cases.Case, mode: str, variables: Variables
 ) -> cases.Call:
-  """Returns a call that fills holes, from and to NumPy.
-
-  Args:
-    case: what to do.
-    mode: one of MODES.
-    variables: those of our model.
-  """
+  """Returns a call that fills holes, from and to NumPy."""
   net = _create_net(case, mode, variables, train=False)
   image, mask = cases.masked_example(case)
 
@@ -67,9 +61,6 @@ def create_training(
   """Returns a step: mean squared error of the whole image, Adam.
 
   Args:
-    case: what to do.
-    mode: one of MODES.
-    variables: those of our model.
     masks: [B, S, S, 1], the same in each step, while ours draws new ones.
   """
   net = _create_net(case, mode, variables, train=True)

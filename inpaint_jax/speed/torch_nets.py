@@ -85,7 +85,6 @@ def set_variables(net: nn.Module, variables: Mapping[str, Any]) -> None:
   """Gives a model the weights of one of ours.
 
   Args:
-    net: one of NETS.
     variables: {'params': ..., 'batch_stats': ...} of the same model.
   """
   names = {

@@ -124,7 +124,6 @@ def read_rows(
   """Returns {run: row} of the finished runs, of the tables and the folders.
 
   Args:
-    workdir: the folder of the study.
     names: of the runs whose folders are read; these come first. Rows of
       results.csv whose folders are gone are kept.
   """

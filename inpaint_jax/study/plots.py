@@ -108,7 +108,6 @@ def photo_grid(
   Args:
     filled: {label: uint8 [N, S, S, 3]}, a row each.
     given: the same of the rows that both columns begin with.
-    path: of the JPEG file.
   """
   rows = list(filled.items())
   half = -(-len(rows) // 2)

@@ -4,7 +4,6 @@ No sentence here states a result; the numbers choose the sentences.
 """
 
 from collections.abc import Mapping, Sequence
-import importlib.util
 import pathlib
 from typing import Any
 
@@ -14,14 +13,6 @@ from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import answers, caveats, comparisons, folder, results
 from inpaint_jax.study.markdown import image, table, values
 from inpaint_jax.system import atomic_files, errors, json_files
-
-
-def check_installed() -> None:
-  """Raises a UserError if what draws the plots is missing."""
-  if importlib.util.find_spec('matplotlib') is None:
-    raise errors.UserError(
-      "the report wants matplotlib: pip install -e '.[study]'"
-    )
 
 
 def write(workdir: pathlib.Path) -> pathlib.Path:
@@ -37,7 +28,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
   Raises:
     errors.UserError: there are no results, or they are damaged.
   """
-  check_installed()
+  errors.check_installed('matplotlib', 'the report', 'study')
   from inpaint_jax.study import plots
 
   with workdirs.disk_full_as_user_error(workdir):

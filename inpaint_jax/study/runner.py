@@ -59,9 +59,6 @@ def train_runs(
   """Trains and tests those of the runs that are not finished.
 
   Args:
-    runs: those of the study that are wanted.
-    study: what `prepare` made the folder for.
-    workdir: the folder of the study.
     data_hash: what `prepare` returned.
     write_tables: whether to bring the tables up to date after each run; not
       where other processes train other runs.

@@ -51,7 +51,6 @@ def test_run(folder: pathlib.Path, *, time_inference: bool) -> results.Row:
   """Tests the best epoch of a run.
 
   Args:
-    folder: of the run; per_image.npz and images.npz are written there.
     time_inference: whether to measure inference_seconds.
 
   Returns:

@@ -33,7 +33,6 @@ def run(
   one line and exit code 1.
 
   Args:
-    main: the main function of a command.
     default_config: the file for --config if the user names none. ml_collections
       would apply overrides to a default of its own while flags are still being
       defined, and let their errors through.
@@ -56,9 +55,7 @@ def run(
 def check_flags(argv: Sequence[str], **examples: str) -> None:
   """Raises a UserError on arguments that are no flags, or on missing flags.
 
-  Args:
-    argv: what is left when the flags are parsed.
-    **examples: flags that a command cannot do without, with a value each.
+  `examples` are the flags that a command cannot do without, with a value each.
   """
   if argv[1:]:
     raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')

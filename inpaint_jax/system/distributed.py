@@ -68,8 +68,6 @@ def joined(
 
   Args:
     coordinator_address: HOST:PORT of process 0; None to ask the cluster.
-    num_processes: number of processes; None to ask the cluster.
-    process_id: number of this process; None to ask the cluster.
 
   Raises:
     errors.UserError: the arguments do not fit together, or the processes do not

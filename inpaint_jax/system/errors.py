@@ -1,6 +1,7 @@
 """Errors that a user can fix."""
 
 from collections.abc import Mapping
+import importlib.util
 from typing import TypeVar
 
 T = TypeVar('T')
@@ -21,13 +22,21 @@ def choose(registry: Mapping[str, T], name: str, field: str) -> T:
 
   Args:
     registry: what there is to choose from.
-    name: the user's choice.
     field: the field that holds the choice, such as `loss`.
   """
   if name not in registry:
     known = ', '.join(sorted(registry))
     raise UserError(f'{field}={name!r} is unknown; choose one of: {known}')
   return registry[name]
+
+
+def check_installed(package: str, user: str, extra: str) -> None:
+  """Raises a UserError if a package is missing that `user` needs."""
+  if importlib.util.find_spec(package) is None:
+    raise UserError(
+      f'{user} needs the package {package}, which is not installed: pip '
+      f"install -e '.[{extra}]'"
+    )
 
 
 def one_line(error: object, limit: int = 200) -> str:

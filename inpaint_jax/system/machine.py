@@ -31,6 +31,21 @@ def cpu_field(name: str) -> str:
   )
 
 
+def peak_bytes(pid: int | str = 'self') -> int | None:
+  """Returns the most memory that a process has had, None if it is not told.
+
+  As Linux alone tells it. Not ru_maxrss, which a process inherits from the one
+  that started it.
+  """
+  try:
+    lines = pathlib.Path(f'/proc/{pid}/status').read_text().splitlines()
+  except OSError:
+    return None
+  values = [line.split()[1] for line in lines if line.startswith('VmHWM:')]
+  # A process that has ended, but was not waited for, has no such line.
+  return int(values[0]) * 1024 if values else None
+
+
 def use_huge_pages() -> None:
   """Restarts this program with memory in pages of 2 MB, on Linux with glibc.
 

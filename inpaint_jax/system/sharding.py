@@ -48,10 +48,6 @@ def local_rows(batch_size: int, mesh: jax.sharding.Mesh) -> slice:
 def put_batch(batch: Any, mesh: jax.sharding.Mesh) -> Any:
   """Moves a batch of NumPy arrays to the devices, split along axis 0.
 
-  Args:
-    batch: a pytree of arrays with the rows of this process.
-    mesh: the devices.
-
   Returns:
     The same tree with arrays of the whole batch.
   """
@@ -90,8 +86,6 @@ def check_batch_size(
   """Raises a UserError unless the devices can share the batch evenly.
 
   Args:
-    batch_size: images of an update, over all devices.
-    mesh: the devices.
     accumulate_steps: parts into which the batch is cut.
   """
   parts = mesh.size * accumulate_steps

@@ -16,13 +16,7 @@ class Console:
   """A progress bar, lines above it, and a clock."""
 
   def __init__(self, step: int, num_steps: int, batch_size: int):
-    """Shows the bar.
-
-    Args:
-      step: steps made before this start.
-      num_steps: steps of the whole training.
-      batch_size: images a step.
-    """
+    """Shows the bar."""
     self._num_steps = num_steps
     self._batch_size = batch_size
     self._bar = tqdm.tqdm(

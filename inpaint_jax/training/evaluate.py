@@ -65,12 +65,6 @@ def make_eval_step(
 
   `values` has `loss` and each metric as [B]; those of padding mean nothing.
   `arrays` has `image`, `mask` and `output`, float32 [B, H, W, .].
-
-  Args:
-    model: an entry of models.MODELS.
-    loss: an entry of losses.LOSSES.
-    sampler: draws the masks, see masks.create_sampler.
-    config: the run; it reads eval_seed, hole_weight and boundary_weight.
   """
 
   @jax.jit
@@ -162,7 +156,6 @@ def evaluate(
   """Tests the best checkpoint of a run; prints a table and writes it as JSON.
 
   Args:
-    workdir: the folder of the run.
     overrides: fields of the config to change, such as {'data.source': DIR}, of
       those in OVERRIDABLE.
 

@@ -41,11 +41,6 @@ def cache_splits(
   The test split stays as it is, since it is read once. The validation split is
   never kept on the devices.
 
-  Args:
-    splits: train, val and test.
-    config: the section `data` of a config.
-    mesh: the devices.
-
   Raises:
     errors.UserError: data.cache=device, and the images do not fit.
   """
@@ -150,14 +145,7 @@ class Feed:
     *,
     start_step: int = 0,
   ):
-    """Begins to read.
-
-    Args:
-      source: the training split, as cache_splits returned it.
-      config: the run.
-      mesh: where batches go.
-      start_step: batches to pass over.
-    """
+    """Begins to read."""
     self.waited = 0.0
     self._mesh = mesh
     self._images = source.images if isinstance(source, DeviceCache) else None

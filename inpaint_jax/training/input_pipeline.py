@@ -78,7 +78,6 @@ def load(
   Splits with fewer images than wanted are named in one line.
 
   Args:
-    config: the section `data` of a config.
     record: a file that keeps the dataset's name from one start of a run to the
       next. A run can then go on without its photos, from the dataset that was
       built from them, but not with other photos.
@@ -172,7 +171,6 @@ def draw_augmentation(
   """Draws how an image is flipped and rotated.
 
   Args:
-    rng: the source of chance.
     flip: whether to flip left and right, with probability 1/2.
     rotate: whether to rotate by 0, 90, 180 or 270 degrees, equally likely.
 
@@ -215,9 +213,6 @@ def train_batches(
   Args:
     source: the training split. Where its examples have no image, batches have
       `flipped` and `turns` instead, see draw_augmentation.
-    config: the section `data` of the config.
-    seed: of order and augmentation.
-    batch_size: images a batch.
     start_step: batches to pass over, without reading them.
     rows: the rows of each batch to read, all by default; their content does
       not depend on it.
@@ -254,14 +249,7 @@ def eval_batches(
   batch_size: int,
   rows: slice | None = None,
 ) -> Iterator[Batch]:
-  """Yields the whole split once, in order, the last batch padded with black.
-
-  Args:
-    source: a validation or test split.
-    config: the section `data` of the config.
-    batch_size: images a batch.
-    rows: the rows of each batch to read, all by default.
-  """
+  """Yields the whole split once, in order, the last batch padded with black."""
   examples = _Indexed(source)
   num_batches = -(-len(source) // batch_size)
   indices = np.arange(num_batches * batch_size).reshape(num_batches, batch_size)

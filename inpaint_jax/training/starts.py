@@ -55,13 +55,6 @@ def restore(
 
   Checkpoints of better epochs after it are deleted.
 
-  Args:
-    workdir: the folder of the run, for messages.
-    latest, best: its checkpoints.
-    shapes: of the state, see checkpoints.abstract_like.
-    steps_per_epoch: of the run.
-    mesh: all devices.
-
   Raises:
     errors.UserError: another host has other checkpoints, or the latest ones are
       gone.

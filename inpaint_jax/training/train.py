@@ -47,7 +47,7 @@ from inpaint_jax.training.train_state import (
   Discriminator,
   TrainState,
 )
-from inpaint_jax.training.writer import NoWriter, Writer
+from inpaint_jax.training.writer import Writer
 
 
 class DivergedError(errors.UserError):
@@ -86,10 +86,6 @@ def train_and_evaluate(
 ) -> TrainState:
   """Trains a run to its end, or goes on with it, and tests its best epoch.
 
-  Args:
-    config: the fields of configs/default.py.
-    workdir: the folder of the run, see workdir.py.
-
   Returns:
     The state after the last step.
 
@@ -107,10 +103,6 @@ def train(
   config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
 ) -> TrainingResult:
   """Trains a run to its end, or goes on with it, without the test.
-
-  Args:
-    config: the fields of configs/default.py.
-    workdir: the folder of the run, see workdir.py.
 
   Raises:
     DivergedError: a loss or a gradient is not finite.
@@ -195,11 +187,10 @@ class _Loop:
     self._step = int(self._state.step)
 
     # All processes make the same steps; the first one writes about them.
-    self._writer = (
-      Writer(workdir, columns.list_columns(config), self._step)
-      if distributed.is_first()
-      else NoWriter()
-    )
+    self._writer: Writer | None = None
+    if distributed.is_first():
+      names = columns.list_columns(config)
+      self._writer = Writer(workdir, names, self._step)
     self._console = console.Console(
       self._step, self._num_steps, config.batch_size
     )
@@ -219,7 +210,8 @@ class _Loop:
         self._train(stop)
     finally:
       self._profiler.close()
-      self._writer.close()
+      if self._writer:
+        self._writer.close()
       self._latest.close()
       self._best.close()
     # A signal that came after the last step had looked for one.
@@ -352,10 +344,11 @@ class _Loop:
     waited, self._feed.waited = self._feed.waited, 0.0
     timed = self._console.log_train(self._step, row, waited)
     self._rates.append(timed['train/images_per_second'])
-    self._writer.scalars(self._step, timed)
     if ends_epoch:
       row |= self._validate()
-    self._writer.row(self._step, row)
+    if self._writer:
+      self._writer.scalars(self._step, timed)
+      self._writer.row(self._step, row)
 
   def _validate(self) -> dict[str, float]:
     """Measures the epoch that ended, draws its samples, keeps the best."""
@@ -366,10 +359,10 @@ class _Loop:
       grid = evaluate.sample_grid(
         self._eval_step, variables, val, config, self._mesh, config.num_samples
       )
-      if distributed.is_first():
+      if self._writer:
         path = self._workdir / 'samples' / f'epoch_{epoch:03d}.png'
         grids.write_png(path, grid)
-      self._writer.image(step, 'val/samples', grid)
+        self._writer.image(step, 'val/samples', grid)
     is_best = self._progress.add_epoch(self._score(row))
     self._console.log_epoch(epoch, config.num_epochs, row, is_best)
     if is_best:
@@ -427,4 +420,6 @@ class _Loop:
     checkpoints.save(
       self._latest, self._step, self._state, dataclasses.asdict(self._progress)
     )
-    self._writer.scalars(self._step, {'train/seconds': self._progress.seconds})
+    if self._writer:
+      seconds = {'train/seconds': self._progress.seconds}
+      self._writer.scalars(self._step, seconds)

@@ -104,16 +104,7 @@ def create_train_state(
   ema_decay: float,
   discriminator: Discriminator | None = None,
 ) -> TrainState:
-  """Returns the state before the first step.
-
-  Args:
-    model: an entry of models.MODELS.
-    tx: the optimizer.
-    seed: of the initial weights.
-    image_size: side of the images in pixels.
-    ema_decay: 0 = no running means.
-    discriminator: None = the run has none.
-  """
+  """Returns the state before the first step."""
   # Steps count from 1, so key 0 of the seed is free for this.
   key = jax.random.fold_in(randomness.create_key(seed), 0)
   variables = models.init_variables(model, key, image_size)

@@ -40,10 +40,6 @@ def make_train_step(
   one program.
 
   Args:
-    model: an entry of models.MODELS.
-    tx: the optimizer.
-    loss: an entry of losses.LOSSES.
-    sampler: draws the masks, see masks.create_sampler.
     config: the run; it reads seed, hole_weight, boundary_weight, objectives,
       accumulate_steps and ema_decay.
     discriminator: what objectives may need; the state must have it, too.

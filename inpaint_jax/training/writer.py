@@ -26,8 +26,6 @@ class Writer:
     """Opens the files, and removes rows of steps after `start_step`.
 
     Args:
-      workdir: the folder of the run.
-      columns: the names of the values in a row.
       start_step: the step that the run goes on from.
     """
     self._columns = ['step', *columns]
@@ -73,25 +71,6 @@ class Writer:
     """Writes what is still in memory, and closes the files."""
     self._file.close()
     self._events.close()
-
-
-class NoWriter(Writer):
-  """The writer of the other processes, which write nothing."""
-
-  def __init__(self) -> None:
-    pass
-
-  def row(self, step: int, values: Mapping[str, float]) -> None:
-    pass
-
-  def scalars(self, step: int, values: Mapping[str, float]) -> None:
-    pass
-
-  def image(self, step: int, name: str, image: np.ndarray) -> None:
-    pass
-
-  def close(self) -> None:
-    pass
 
 
 def _rows_until(
