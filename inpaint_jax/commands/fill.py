@@ -310,11 +310,7 @@ def fill(
 def progress_bar(
   name: str, delay: float = 0.5
 ) -> Iterator[Callable[[float], None]]:
-  """Shows how much of a photo is filled, on a terminal alone.
-
-  Args:
-    delay: seconds after which it is shown; most photos are filled before.
-  """
+  """Shows how much of a photo is filled, on a terminal alone."""
   with tqdm.tqdm(
     desc=name,
     total=1.0,

@@ -33,7 +33,6 @@ class Case:
   """An image to fill.
 
   Attributes:
-    name: the number in its file names, such as 007.
     truth: uint8 [H, W, 3].
     hole: bool [H, W], True = hole.
   """

@@ -36,8 +36,6 @@ def fill_all(
 
   Args:
     folder: OUT/KIND; results go to METHOD/ in it.
-    model: of the engine.
-    workers: processes that share the work.
   """
   (folder / method).mkdir(parents=True, exist_ok=True)
   left = [

@@ -25,11 +25,7 @@ ENGINE: dict[str, dict[str, Any]] = {
 
 
 def create(name: str, model: str) -> baselines.Baseline:
-  """Returns a method as a function (image, hole) -> filled image.
-
-  Args:
-    model: what the engine loads, see `inference.load`.
-  """
+  """Returns a method as a function (image, hole) -> filled image."""
   if name in peers.PEERS:
     return peers.PEERS[name]
   if name in zoo.list_models():

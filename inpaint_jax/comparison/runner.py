@@ -10,21 +10,7 @@ from inpaint_jax.system import atomic_files, errors
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """What is compared, and where results go.
-
-  Attributes:
-    photos: a folder of photos.
-    out: a folder for all that is made.
-    kinds: names in cases.KINDS.
-    methods: names in methods.known().
-    model: of the engine, see `inference.load`.
-    num_photos: photos, evenly spaced over the folder.
-    num_crops: photos to take a crop from, for the kind `crops`.
-    seed: of holes and crops.
-    workers: processes that fill.
-    again: whether to fill what is there.
-    quick: whether to leave out all that VGG16 tells.
-  """
+  """What is compared, and where results go."""
 
   photos: pathlib.Path
   out: pathlib.Path
@@ -43,9 +29,6 @@ def compare(settings: Settings) -> dict[str, report.Scores]:
   """Fills with all methods, scores and writes the report.
 
   Fillings of other methods that are in the folder are scored as well.
-
-  Returns:
-    From kinds to the scores of each method.
 
   Raises:
     errors.UserError: a name is unknown, or there are no photos.

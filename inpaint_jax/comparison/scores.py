@@ -69,11 +69,7 @@ class Scorer:
   def score(
     self, case: cases.Case, paths: Mapping[str, pathlib.Path]
   ) -> dict[str, Scored]:
-    """Scores all fillings of a case.
-
-    Returns:
-      From methods to scores.
-    """
+    """Scores all fillings of a case."""
     found, left = {}, {}
     for method, path in paths.items():
       filled = cases.read(path)

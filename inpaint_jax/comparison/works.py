@@ -33,8 +33,6 @@ class Work(NamedTuple):
   """Something to fill.
 
   Attributes:
-    height: of the image, in pixels.
-    width: of the image, in pixels.
     draw: (rng, height, width) -> bool [height, width], True = hole.
     runs: times that it is done, at most, each with another photo and hole.
   """
@@ -49,7 +47,6 @@ class Measured(NamedTuple):
   """What a work took a method.
 
   Attributes:
-    seconds: of each run.
     peak_bytes: the most memory that the process had, images and all; None where
       the system does not tell.
   """
@@ -139,13 +136,6 @@ def measure(
   """Does all works with all methods.
 
   The first run of a work is done twice, and the first time not counted.
-
-  Args:
-    photos: what images are made of; a work is done with one after the other.
-    clock: what tells the time.
-
-  Returns:
-    From works to methods to what was measured, without what was left out.
   """
   # Seconds a pixel.
   rates: dict[str, float] = {}

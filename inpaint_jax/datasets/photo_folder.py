@@ -43,9 +43,6 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
   program has written to: runs, studies and built datasets. Links to folders
   are followed; each folder is visited once, so loops end.
 
-  Args:
-    data_dir: the folder of built datasets.
-
   Raises:
     errors.UserError: `root` is not a folder, or holds no photo.
   """

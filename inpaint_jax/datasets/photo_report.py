@@ -12,14 +12,8 @@ class Report:
   """What was found, skipped and used. Paths are relative to the folder.
 
   Attributes:
-    photos_found: files with the extension of a photo.
-    other_files: number of other files by extension.
     unreadable: (path, reason) of each photo that was skipped.
     near_duplicates: (path, kept path) of each photo dropped as a copy.
-    distinct: photos that are left.
-    photos: photos used, by split.
-    crops: crops, by split.
-    wanted: crops asked for, by split.
     available: crops that all distinct photos give.
   """
 

@@ -32,11 +32,7 @@ class Scene:
 
   Attributes:
     kind: a name in KINDS.
-    light: the time of day.
-    horizon: y of the horizon.
-    has_water: whether water lies below the horizon.
     sun_x, sun_y: where the sun is.
-    sun_shows: whether it can be seen.
   """
 
   kind: str

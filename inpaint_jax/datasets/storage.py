@@ -121,8 +121,6 @@ def build(
   it and the others wait.
 
   Args:
-    builder: the builder, with `folder` as its data_dir.
-    folder: the folder of all built datasets.
     quiet: whether to hide the progress bars of tensorflow-datasets.
 
   Raises:

@@ -105,7 +105,6 @@ def _alpine_colour(
   """Returns rock, with snow above its line and woods at the foot.
 
   Args:
-    rng: where chance comes from.
     rise: height over the horizon, 1 at the peaks, [S, S].
     slope: of the relief, above 0 on the sunny side, [S, S].
     snow_line: height from which snow lies, but on steep shaded slopes.

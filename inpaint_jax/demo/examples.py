@@ -20,7 +20,6 @@ def draw(number: int, width: int = 960) -> np.ndarray:
   """Returns an example, uint8 [3/4 width, width, 3]; takes about a second.
 
   Args:
-    number: which, from 0 to len(NAMES) - 1.
     width: in pixels; the scene is the same at every width.
   """
   _, index, top = _SCENES[number]

@@ -51,9 +51,6 @@ class Result:
   """A result: copies for the screen, and what becomes of it.
 
   Attributes:
-    folder: its own.
-    after: a copy for the screen.
-    note: a line on what was done.
     filled: the picture and its origins, until they are written.
     full: the file to download, once it is written.
     explained: a picture of where each part is from, once it is drawn.

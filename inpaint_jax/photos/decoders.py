@@ -28,9 +28,7 @@ def decode(
   """Returns the pixels of an opened photo as they lie in its file.
 
   Args:
-    image: as reading.opened gives it.
     source: what it was opened from; 16 bits are read from there.
-    modes: what `raw_modes` returned.
 
   Returns:
     Pixels, uint8 or uint16 [H, W, 3]; alpha, of the same type [H, W], or None;

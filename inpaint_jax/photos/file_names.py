@@ -35,18 +35,12 @@ def is_mask(name: str, photos: Set[str]) -> bool:
   """Returns whether a file is by its name the mask of one of some photos.
 
   Args:
-    name: of the file.
     photos: keys of the photos' names.
   """
   return not photos.isdisjoint(map(key, list_photos(name)))
 
 
 def find_masks(images: Sequence[str], others: Iterable[str] = ()) -> list[bool]:
-  """Returns of each image in a folder whether it is the mask of another.
-
-  Args:
-    images: their names.
-    others: names of photos that are not read, and may have masks.
-  """
+  """Returns of each image in a folder whether it is the mask of another."""
   photos = set(map(key, [*images, *others]))
   return [is_mask(name, photos) for name in images]

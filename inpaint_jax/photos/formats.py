@@ -19,9 +19,6 @@ class Format(NamedTuple):
   """A format that photos are written in.
 
   Attributes:
-    suffixes: endings of file names, in lower case.
-    encode: writes a picture and its metadata to an open file.
-    fields: the fields of Metadata that it can hold.
     max_bytes: the most that it can hold in some of them.
     max_side: the most pixels a side; by default as many as Pillow reads.
     has_alpha, has_16_bits: whether it can hold these.

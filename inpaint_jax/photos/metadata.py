@@ -46,11 +46,7 @@ class Metadata:
 
   Attributes:
     exif: with the six bytes 'Exif' and two zeros in front; orientation 1.
-    icc: the colour profile.
-    xmp: the XML packet.
-    iptc: IPTC-IIM records.
     dpi: pixels an inch, across and down.
-    comment: of a JPEG file.
     text: keys and values of a PNG file.
     png_colour: chunks of a PNG file on its colours, name and content.
   """

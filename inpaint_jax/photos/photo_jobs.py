@@ -17,10 +17,8 @@ class Job(NamedTuple):
   """A photo to fill.
 
   Attributes:
-    photo: its path.
     mask: the path of its mask; None = the hole is what is transparent, or what
       is added around the photo.
-    out: the path of the result.
     problem: why it cannot be filled; '' = no reason is known.
   """
 

@@ -37,7 +37,6 @@ class Picture:
     pixels: its image, uint8 or uint16 [H, W, 3]; three equal channels if grey.
     alpha: of the type of `pixels`, [H, W], 0 = transparent; None = no channel.
     grey: whether it is written with one channel.
-    metadata: EXIF, colour profile and so on.
     format: of the file that it was read from, such as 'JPEG'.
     jpeg: how that was compressed; None if these settings cannot be repeated.
     lossless: whether that was lossless WebP.

@@ -86,7 +86,6 @@ def read(
   Args:
     at_least: a smaller side in pixels that is enough: JPEG files are then
       decoded faster, at 1/2, 1/4 or 1/8. 0 = full size.
-    background: the colour below transparent parts.
 
   Raises:
     UnreadableError: the file is empty, damaged, no photo, too large, or may not

@@ -182,9 +182,6 @@ def export(
 ) -> tuple[float, float]:
   """Writes a model to a file, after a check that both give the same images.
 
-  Args:
-    shapes: B, H and W of the images of the check.
-
   Returns:
     The largest difference between the file and the model in JAX with the same
     weights, of a range of 1, and the largest that half precision makes, 0 in
@@ -249,7 +246,6 @@ def example(shape: Shape, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
   Args:
     shape: B, H and W.
-    seed: of the images.
 
   Returns:
     float32 [B, H, W, 3] in [0, 1] and [B, H, W, 1] in {0, 1}.

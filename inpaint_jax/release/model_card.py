@@ -50,18 +50,8 @@ class Facts(NamedTuple):
   """The content of a card.
 
   Attributes:
-    name: of the model; its files are NAME.safetensors and NAME.jpg.
     source: what zoo.load takes to load it.
-    model: the model.
-    report: what evaluate.evaluate returned for it.
     commands: of its training, first to last, over several lines each.
-    data: what it was trained on, a sentence or more.
-    license: of the file.
-    notes: further sentences, or ''.
-    size: of the file, in bytes.
-    digest: SHA-256 of the file.
-    difference: between the file and the checkpoint.
-    has_samples: whether NAME.jpg is there.
   """
 
   name: str

@@ -29,9 +29,6 @@ class OnnxFill:
   def __init__(self, path: str | os.PathLike[str]):
     """Reads a file, to run it on all the cores that this process may use.
 
-    Args:
-      path: a file that scripts/export.py wrote with --format=onnx.
-
     Raises:
       errors.UserError: ONNX Runtime is not installed, or the file is missing,
         damaged or of another kind.

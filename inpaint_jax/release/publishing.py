@@ -42,10 +42,6 @@ def publish(
 ) -> None:
   """Writes the files of a released model.
 
-  Args:
-    draw: draws the landscapes that the written file is compared on.
-    output: folder to write to; '' = that of the package's models.
-
   Raises:
     errors.UserError: the run cannot be released, or the folder cannot be
       written to.
@@ -146,11 +142,7 @@ def grid_as_jpeg(model: TrainedModel) -> bytes | None:
 def measure_difference(
   model: TrainedModel, variables: Any, draw: Draw, num_images: int = 16
 ) -> model_card.Difference:
-  """Compares what a model fills in with its own and with other variables.
-
-  Returns:
-    The differences over the pixels of the holes.
-  """
+  """Compares what a model fills in with its own and with other variables."""
   size, index = model.config.data.image_size, np.arange(num_images)
   image = np.stack([draw(int(i), size) for i in index]).astype(np.float32) / 255
   sampler = masks.create_sampler(model.config.masks)

@@ -19,7 +19,6 @@ def training_commands(
   """Returns the commands of a training, and before it those it started from.
 
   Args:
-    config: of the last run.
     name: of the model; the runs are runs/NAME-start1, ..., runs/NAME.
   """
   configs, seen = [config], set()
@@ -46,11 +45,7 @@ def training_commands(
 def _training_command(
   config: ml_collections.ConfigDict, workdir: str, init_from: str
 ) -> str:
-  """Returns the command that trains with a config, over several lines.
-
-  Args:
-    config: the fields; paths of this machine are left out.
-  """
+  """Returns the command that trains with a config, over several lines."""
   command_line.import_configs()
   module = importlib.import_module(f'configs.{config.model.name}')
   preset = 'landscapes' if config.data.dataset == 'photo_crops' else ''

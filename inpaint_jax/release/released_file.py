@@ -95,9 +95,6 @@ def write(
 ) -> None:
   """Writes a model as a released file, completely or not at all.
 
-  Args:
-    about: further metadata, as JSON holds it, such as name and licence.
-
   Raises:
     errors.UserError: a parameter has no value in half precision.
   """

@@ -31,9 +31,7 @@ class Case:
   Attributes:
     kind: 'inference', from masked images to whole ones, or 'training', one step
       from uint8 images to new parameters.
-    config: fields of a run, see configs/default.py.
     size: height and width of the images in pixels, a multiple of 8.
-    batch: number of images.
   """
 
   kind: str

@@ -22,7 +22,6 @@ class Program(NamedTuple):
 
   Attributes:
     lines: (seconds since the start, text) of each line.
-    seconds: from start to end.
     cpu_seconds: of all cores together.
     peak_bytes: its memory, None where the system does not tell.
   """
@@ -42,7 +41,6 @@ def run_program(
   """Calls the function `run` of a module, and notes when it prints what.
 
   Args:
-    env: what is added to the environment.
     until: a line with this text ends the program, by SIGTERM; '' = let it end.
 
   Raises:

@@ -78,11 +78,7 @@ class Report:
   """What was measured so far: printed as it comes, and kept as JSON.
 
   Attributes:
-    path: of the JSON file; None = none.
-    about: what was measured with, of JSON's types.
     rates: operations a second of the fastest matrix product, by dtype.
-    left_out: what is not measured and why.
-    sections: the rows of each.
   """
 
   path: pathlib.Path | None

@@ -41,16 +41,7 @@ _MOST_MEMORY = 0.8
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """What the flags say.
-
-  Attributes:
-    config: the run whose model and step are measured.
-    config_flags: the flags of main.py that give this config.
-    folder: an empty one, for what the sections write.
-    sizes: height and width of images in pixels.
-    batches: images at once in inference and scaling.
-    seconds: to spend on each measurement.
-  """
+  """What the flags say."""
 
   config: ml_collections.ConfigDict
   config_flags: tuple[str, ...]

@@ -40,12 +40,7 @@ def advise(
   compared: Sequence[comparisons.Comparison],
   baselines: Mapping[str, Mapping[str, float]],
 ) -> str:
-  """Returns what to use, a line a question.
-
-  Args:
-    compared: the questions.
-    baselines: {name: metrics} of methods that learn nothing.
-  """
+  """Returns what to use, a line a question."""
   lines = [_advice(x) for x in compared if len(x.sorted('test/hole_psnr')) > 1]
   found = (m.summary('test/hole_psnr') for x in compared for m in x.members)
   most = max((x.mean for x in found if x), default=float('inf'))

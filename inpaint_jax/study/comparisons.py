@@ -56,13 +56,7 @@ class Member:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """Cells that differ in one factor.
-
-  Attributes:
-    factor: what they differ in.
-    base: the one that the others are compared with.
-    members: all of them, the base too.
-  """
+  """Cells that differ in one factor."""
 
   factor: str
   base: Member
@@ -106,12 +100,7 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-  """The learning rates of an optimizer.
-
-  Attributes:
-    name: of the optimizer's cells, without the rate.
-    members: {learning rate: member}, in order.
-  """
+  """The learning rates of an optimizer."""
 
   name: str
   members: Mapping[float, Member]

@@ -27,7 +27,6 @@ class Cell(NamedTuple):
   Attributes:
     name: the folder of its runs, below runs/.
     names: its name in each factor that it belongs to.
-    config: the fields of configs/default.py; each run sets the seed.
   """
 
   name: str

@@ -107,7 +107,6 @@ def photo_grid(
 
   Args:
     filled: {label: uint8 [N, S, S, 3]}, a row each.
-    given: the same of the rows that both columns begin with.
   """
   rows = list(filled.items())
   half = -(-len(rows) // 2)

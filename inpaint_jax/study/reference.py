@@ -26,7 +26,6 @@ class Reported(NamedTuple):
 
   Attributes:
     l1: {cell: as it is written there}, the best first.
-    why: why ours may differ, one sentence.
   """
 
   l1: Mapping[str, str]

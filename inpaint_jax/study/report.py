@@ -22,9 +22,6 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
   study (see folder.py) add to the report. Folders in it may hold the tables of
   other studies, whose sweeps of learning rates are shown, too.
 
-  Returns:
-    The path of report.md.
-
   Raises:
     errors.UserError: there are no results, or they are damaged.
   """

@@ -59,7 +59,6 @@ def train_runs(
   """Trains and tests those of the runs that are not finished.
 
   Args:
-    data_hash: what `prepare` returned.
     write_tables: whether to bring the tables up to date after each run; not
       where other processes train other runs.
 

@@ -33,11 +33,9 @@ class Difference(NamedTuple):
   """The mean difference of the pairs of two cells, ours minus theirs.
 
   Attributes:
-    mean: over the pairs.
     deviation: of the pairs, that of the sample; 0 for one pair.
     interval: of the mean over other seeds and other test images; None for one
       pair.
-    pairs: their number.
   """
 
   mean: float
@@ -106,9 +104,7 @@ def _resample(
   """Returns the interval over seeds and images.
 
   Args:
-    mean: of the differences.
     error: the standard error of that mean over the seeds.
-    seeds: their number.
     images: [N], the difference of each image, its mean over the seeds.
   """
   random = np.random.default_rng(0)

@@ -50,9 +50,6 @@ class Measured(NamedTuple):
 def test_run(folder: pathlib.Path, *, time_inference: bool) -> results.Row:
   """Tests the best epoch of a run.
 
-  Args:
-    time_inference: whether to measure inference_seconds.
-
   Returns:
     The columns of results.csv that the test gives.
   """

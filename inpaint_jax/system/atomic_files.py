@@ -37,7 +37,6 @@ def check_writable(path: pathlib.Path, name: str) -> None:
   """Raises a UserError unless a file can be written to `path`.
 
   Args:
-    path: the file.
     name: what errors call it, such as `output=x.png`.
   """
   if path.is_dir():

@@ -18,12 +18,7 @@ class UserError(ValueError):
 
 
 def choose(registry: Mapping[str, T], name: str, field: str) -> T:
-  """Returns `registry[name]`, or raises a UserError that lists the names.
-
-  Args:
-    registry: what there is to choose from.
-    field: the field that holds the choice, such as `loss`.
-  """
+  """Returns `registry[name]`, or raises a UserError that lists the names."""
   if name not in registry:
     known = ', '.join(sorted(registry))
     raise UserError(f'{field}={name!r} is unknown; choose one of: {known}')

@@ -7,11 +7,7 @@ from typing import Any
 
 
 class Stop:
-  """Whether the process was asked to stop.
-
-  Attributes:
-    signal: the first signal received, None before.
-  """
+  """Whether the process was asked to stop."""
 
   def __init__(self) -> None:
     self.signal: signal.Signals | None = None

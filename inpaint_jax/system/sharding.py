@@ -46,11 +46,7 @@ def local_rows(batch_size: int, mesh: jax.sharding.Mesh) -> slice:
 
 
 def put_batch(batch: Any, mesh: jax.sharding.Mesh) -> Any:
-  """Moves a batch of NumPy arrays to the devices, split along axis 0.
-
-  Returns:
-    The same tree with arrays of the whole batch.
-  """
+  """Moves a batch of NumPy arrays to the devices, split along axis 0."""
   if jax.process_count() == 1:
     return jax.device_put(batch, split(mesh))
   return jax.tree.map(

@@ -15,7 +15,6 @@ def local(path: str | os.PathLike[str], name: str = '') -> pathlib.Path:
   A leading ~ is the home folder, and file://... is the path that it names.
 
   Args:
-    path: what the user wrote.
     name: the field that holds it, such as `workdir`; '' = none.
 
   Raises:

@@ -58,8 +58,6 @@ class Console:
     """Prints train metrics.
 
     Args:
-      step: the step that ended.
-      row: its metrics.
       waited: seconds since the last call that the loop waited for batches.
 
     Returns:

@@ -105,11 +105,7 @@ class HostCache:
 
 
 class DeviceCache:
-  """A source whose images lie on each device; its examples have none.
-
-  Attributes:
-    images: uint8 [N, S, S, 3].
-  """
+  """A source whose images lie on each device; its examples have none."""
 
   def __init__(
     self, source: HostCache, num_threads: int, mesh: jax.sharding.Mesh
@@ -131,11 +127,7 @@ class DeviceCache:
 
 
 class Feed:
-  """Training batches on the devices, without end.
-
-  Attributes:
-    waited: seconds that were spent in waiting for batches.
-  """
+  """Training batches on the devices, without end."""
 
   def __init__(
     self,

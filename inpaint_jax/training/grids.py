@@ -22,10 +22,6 @@ def draw_grid(
       in all.
     cell: least side of an image in the grid, in pixels; smaller ones are
       magnified by a whole number.
-    gap: pixels between images.
-
-  Returns:
-    uint8 [H, W, 3].
   """
   count, size = next(iter(rows.values())).shape[:2]
   scale = max(1, -(-cell // size))

@@ -33,11 +33,7 @@ class Profiler:
       self._is_tracing = True
 
   def end_step(self, outputs: Any) -> None:
-    """Writes the trace after its last step.
-
-    Args:
-      outputs: arrays of the step; the trace waits until they are computed.
-    """
+    """Writes the trace after its last step."""
     if self._step == self._last:
       jax.block_until_ready(outputs)
       self.close()

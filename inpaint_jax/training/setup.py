@@ -42,11 +42,6 @@ class Setup:
   """What a config names.
 
   Attributes:
-    config: the fields of configs/default.py.
-    mesh: the devices.
-    model: an entry of models.MODELS.
-    loss: an entry of losses.LOSSES.
-    sampler: draws the masks.
     discriminator: an entry of discriminators.DISCRIMINATORS, None without an
       objective that needs one.
   """

@@ -59,7 +59,6 @@ class TrainingResult:
   """What a training that reached its end returns.
 
   Attributes:
-    state: after the last step.
     seconds: time spent in training and validation, over all starts.
     images_per_second: median of what this start logged, None if it trained
       too little to tell.
@@ -74,7 +73,6 @@ def is_time(step: int, every: int, *, first: bool = False) -> bool:
   """Returns whether something is due after `step`.
 
   Args:
-    step: the step that ended; the first is number 1.
     every: it is due after so many steps; 0 = never.
     first: whether it is due after the first step, too.
   """
@@ -85,9 +83,6 @@ def train_and_evaluate(
   config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
 ) -> TrainState:
   """Trains a run to its end, or goes on with it, and tests its best epoch.
-
-  Returns:
-    The state after the last step.
 
   Raises:
     errors.UserError: something the user can fix; what was saved is whole.
@@ -124,7 +119,6 @@ def create_step(
   """Returns what makes the first state, and the compiled training step.
 
   Args:
-    setup: what the config names.
     num_steps: of the whole run, which schedules of learning rates depend on.
 
   Returns:

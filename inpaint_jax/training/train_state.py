@@ -46,9 +46,7 @@ class TrainState:
 
   Attributes:
     step: int32 scalar, the updates made so far.
-    params: parameters of the model.
     batch_stats: running statistics of the model, {} if it has none.
-    opt_state: state of the optimizer.
     ema_params: running means of the parameters and of the running statistics,
       as the variables of the model; None if they are off. The statistics of
       `params` do not fit the mean of the parameters.

@@ -23,11 +23,7 @@ class Writer:
   def __init__(
     self, workdir: pathlib.Path, columns: Sequence[str], start_step: int
   ):
-    """Opens the files, and removes rows of steps after `start_step`.
-
-    Args:
-      start_step: the step that the run goes on from.
-    """
+    """Opens the files, and removes rows of steps after `start_step`."""
     self._columns = ['step', *columns]
     path = workdir / 'metrics.csv'
     rows = _rows_until(path, self._columns, start_step)
