@@ -85,19 +85,17 @@ def main(argv: Sequence[str]) -> None:
   from inpaint_jax.comparison import runner
 
   runner.compare(
-    runner.Settings(
-      photos=folder,
-      out=out,
-      kinds=_KINDS.value,
-      methods=_METHODS.value,
-      model=_MODEL.value or inference.DEFAULT_GUIDE,
-      num_photos=_NUM_PHOTOS.value,
-      num_crops=_NUM_CROPS.value,
-      seed=_SEED.value,
-      workers=_WORKERS.value,
-      again=_AGAIN.value,
-      quick=_QUICK.value,
-    )
+    folder,
+    out,
+    _KINDS.value,
+    _METHODS.value,
+    model=_MODEL.value or inference.DEFAULT_GUIDE,
+    num_photos=_NUM_PHOTOS.value,
+    num_crops=_NUM_CROPS.value,
+    seed=_SEED.value,
+    workers=_WORKERS.value,
+    again=_AGAIN.value,
+    quick=_QUICK.value,
   )
   print(f'\n{out / "report.md"}, and pages to look at: {out}/KIND/index.html')
 

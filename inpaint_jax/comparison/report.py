@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from inpaint_jax.comparison import cases, scores
-from inpaint_jax.system import atomic_files
+from inpaint_jax.system import atomic_files, markdown
 
 # What others are held against.
 REFERENCE = 'pypatchmatch'
@@ -46,12 +46,7 @@ def table(kind: str, scored: Scores) -> str:
   ratios = [c for c in _RATIOS if reference and c in columns]
   count = len(next(iter(scored.values())))
   heads = ['', *columns, 'told apart', 'fooled', *(f'{c} / PM' for c in ratios)]
-  lines = [
-    f'## {kind}, {count} images',
-    '',
-    _row(heads),
-    _row(['---'] * len(heads)),
-  ]
+  lines = []
   for method, rows in scored.items():
     cells = [method]
     means = {}
@@ -69,8 +64,22 @@ def table(kind: str, scored: Scores) -> str:
         [x.values.get(column, np.nan) for x in reference or ()]
       )
       cells.append('' if np.isnan(ratio) else f'{ratio:.3f}')
-    lines.append(_row(cells))
-  return '\n'.join(lines)
+    lines.append(cells)
+  return f'## {kind}, {count} images\n\n{markdown.table(heads, lines)}'
+
+
+def write(
+  folder: pathlib.Path,
+  kind: str,
+  shown: Sequence[cases.Case],
+  scored: Scores,
+) -> None:
+  """Prints the table of a kind, and writes all files on it to OUT/KIND."""
+  text = table(kind, scored)
+  print(f'\n{text}', flush=True)
+  atomic_files.write(folder / 'table.md', f'{text}\n'.encode())
+  write_csv(folder / 'scores.csv', scored)
+  write_page(folder, kind, shown, list(scored))
 
 
 def join_tables(out: pathlib.Path) -> None:
@@ -134,7 +143,3 @@ def _cut(
   target.parent.mkdir(parents=True, exist_ok=True)
   rows, columns = scores.region(case.hole)
   Image.fromarray(image[rows, columns]).save(target, compress_level=1)
-
-
-def _row(cells: Sequence[str]) -> str:
-  return f'| {" | ".join(cells)} |'

@@ -21,7 +21,7 @@ from PIL import Image, ImageOps
 from inpaint_jax import baselines
 from inpaint_jax.comparison import holes
 from inpaint_jax.photos import reading
-from inpaint_jax.system import errors, machine
+from inpaint_jax.system import errors, machine, markdown
 
 # Levels of 255; the deviation of the noise.
 _NOISE = 2
@@ -184,13 +184,11 @@ def table(found: Mapping[str, Mapping[str, Measured]]) -> str:
   """Returns medians and maxima in seconds as a Markdown table."""
   methods = list(dict.fromkeys(m for row in found.values() for m in row))
   lines = [
-    ['seconds, median (maximum); peak memory', *methods],
-    ['---'] * (1 + len(methods)),
+    [work, *(_cell(row[m]) if m in row else '' for m in methods)]
+    for work, row in found.items()
   ]
-  for work, row in found.items():
-    cells = [_cell(row[method]) if method in row else '' for method in methods]
-    lines.append([work, *cells])
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+  head = ['seconds, median (maximum); peak memory', *methods]
+  return markdown.table(head, lines)
 
 
 def _cell(measured: Measured) -> str:

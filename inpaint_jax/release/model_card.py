@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from inpaint_jax import __version__, metrics, models
 from inpaint_jax.runs.trained_model import OLD_SPLIT, TrainedModel
+from inpaint_jax.system import markdown
 
 # What a metric means.
 _METRICS = {
@@ -122,7 +123,7 @@ def _top(facts: Facts) -> str:
     f'# {facts.name}',
     'A model that fills the holes of photographs.',
     *([image, caption] if facts.has_samples else []),
-    _table(rows[0], rows[1:], texts=2),
+    markdown.table(rows[0], rows[1:]),
   ]
   return '\n\n'.join(sections)
 
@@ -166,7 +167,7 @@ def _metrics(facts: Facts) -> str:
     values = [means[method].get(name) for method in means]
     text = _METRICS.get(name, '')
     rows.append([f'`{name}`', text, *_mark_best(name, values)])
-  tables = [_table(['', '', *map(title, means)], rows, texts=2)]
+  tables = [markdown.table(['', '', *map(title, means)], rows, texts=2)]
   for name in _BY_AREA:
     if name in means[config['model']['name']]:
       tables += [f'`{name}` by the area of the hole:', _by_area(report, name)]
@@ -228,7 +229,8 @@ def _by_area(report: Mapping[str, Any], name: str) -> str:
     low, high, count = (same[0][key] for key in ('low', 'high', 'count'))
     marked = _mark_best(name, [row['means'].get(name) for row in same])
     rows.append([f'{low:.0%} to {high:.0%}', f'{count:,}', *marked])
-  return _table(['hole', 'images', *map(title, buckets)], rows, texts=1)
+  head = ['hole', 'images', *map(title, buckets)]
+  return markdown.table(head, rows, texts=1)
 
 
 def _mark_best(name: str, values: Sequence[float | None]) -> list[str]:
@@ -256,12 +258,3 @@ def _paragraph(text: str, width: int = 80) -> str:
   return textwrap.fill(
     text, width, break_long_words=False, break_on_hyphens=False
   )
-
-
-def _table(
-  head: Sequence[str], rows: Sequence[Sequence[str]], *, texts: int
-) -> str:
-  """Returns a table whose first `texts` columns are text, the rest numbers."""
-  rule = ['---'] * texts + ['---:'] * (len(head) - texts)
-  lines = [head, rule, *rows]
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

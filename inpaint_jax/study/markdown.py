@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from inpaint_jax.study import comparisons, results, statistics
+from inpaint_jax.system import markdown
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
   """Returns a Markdown table, without columns that are empty in all rows."""
   filled = [0, *(i for i in range(1, len(header)) if any(x[i] for x in rows))]
-  lines = [header, ['---'] * len(header), *rows]
-  return '\n'.join(
-    f'| {" | ".join(line[i] for i in filled)} |' for line in lines
+  return markdown.table(
+    [header[i] for i in filled], [[x[i] for i in filled] for x in rows]
   )
 
 

@@ -1,0 +1,12 @@
+"""Tables in Markdown."""
+
+from collections.abc import Sequence
+
+
+def table(
+  head: Sequence[str], rows: Sequence[Sequence[str]], texts: int | None = None
+) -> str:
+  """Returns a table; after the first `texts` columns, numbers to the right."""
+  numbers = 0 if texts is None else len(head) - texts
+  rule = ['---'] * (len(head) - numbers) + ['---:'] * numbers
+  return '\n'.join(f'| {" | ".join(line)} |' for line in [head, rule, *rows])
