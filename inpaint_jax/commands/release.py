@@ -44,13 +44,11 @@ def main(argv: list[str]) -> None:
     if not flags.FLAGS[name].value:
       raise errors.UserError(f'no --{name}: {flags.FLAGS[name].help}')
   # JAX takes a second to import: wrong flags need not wait for it.
-  from inpaint_jax.datasets import landscape
   from inpaint_jax.release import publishing
 
   publishing.publish(
     str(_WORKDIR.value),
     str(_NAME.value),
-    landscape.render,
     output=_OUTPUT.value,
     data=_DATA.value,
     license=_LICENSE.value,

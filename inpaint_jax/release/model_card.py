@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 import math
+import pathlib
 import textwrap
 from typing import Any, NamedTuple
 
 from inpaint_jax import __version__, metrics, models
+from inpaint_jax.release import downloads
 from inpaint_jax.runs.trained_model import OLD_SPLIT, TrainedModel
 from inpaint_jax.system import markdown
 
@@ -39,23 +41,16 @@ _TITLES = {
 }
 
 
-class Difference(NamedTuple):
-  """How far half precision moves a model's images, in levels of 255."""
-
-  largest: float
-  mean: float
-  images: int
-
-
 class Facts(NamedTuple):
   """The content of a card.
 
   Attributes:
+    path: of the released file; samples are NAME.jpg beside it, if there are.
     source: what zoo.load takes to load it.
     commands: of its training, first to last, over several lines each.
   """
 
-  name: str
+  path: pathlib.Path
   source: str
   model: TrainedModel
   report: Mapping[str, Any]
@@ -63,10 +58,6 @@ class Facts(NamedTuple):
   data: str
   license: str
   notes: str
-  size: int
-  digest: str
-  difference: Difference
-  has_samples: bool
 
 
 def render(facts: Facts) -> str:
@@ -88,7 +79,8 @@ def title(method: str) -> str:
 
 
 def _top(facts: Facts) -> str:
-  model, config = facts.model, facts.model.config
+  path, model, config = facts.path, facts.model, facts.model.config
+  samples = path.with_suffix('.jpg')
   size = config.data.image_size
   count = models.count_parameters(model.variables['params'])
   features = ', '.join(map(str, config.model.features))
@@ -96,8 +88,8 @@ def _top(facts: Facts) -> str:
   if config.hole_weight != 1:
     weight = f', pixels of a hole counted {config.hole_weight:g} times'
   rows = [
-    ('file', f'`{facts.name}.safetensors`, {facts.size / 1e6:.2f} MB'),
-    ('SHA-256', f'`{facts.digest}`'),
+    ('file', f'`{path.name}`, {path.stat().st_size / 1e6:.2f} MB'),
+    ('SHA-256', f'`{downloads.sha256(path)}`'),
     ('model', f'{title(config.model.name)} ({features}), {count:,} parameters'),
     ('working size', f'{size}x{size} pixels'),
     ('loss', f'`{config.loss}`{weight}'),
@@ -117,12 +109,12 @@ def _top(facts: Facts) -> str:
   )
   image = (
     '![Photographs with holes, and what the model makes of them]'
-    f'({facts.name}.jpg)'
+    f'({samples.name})'
   )
   sections = [
-    f'# {facts.name}',
+    f'# {path.stem}',
     'A model that fills the holes of photographs.',
-    *([image, caption] if facts.has_samples else []),
+    *([image, caption] if samples.exists() else []),
     markdown.table(rows[0], rows[1:]),
   ]
   return '\n\n'.join(sections)
@@ -157,7 +149,7 @@ def _recipe(facts: Facts) -> str:
 
 
 def _metrics(facts: Facts) -> str:
-  report, difference = facts.report, facts.difference
+  report = facts.report
   config, means = report['config'], report['metrics']
   size = config['data']['image_size']
   # Reports of earlier versions count `pictures`.
@@ -175,17 +167,11 @@ def _metrics(facts: Facts) -> str:
   head = _paragraph(
     f'Means over the {count:,} images of the test split, '
     f'{size}x{size}, with holes of kind `{config["masks"]["kind"]}`, as '
-    "`--mode=evaluate` measured them on the run's checkpoint; the best of each "
-    'row in bold. All but the rows of the whole output are of the composite in '
-    '8 bits.'
+    "`--mode=evaluate` measured them on the run's checkpoint, in float32; the "
+    'best of each row in bold. All but the rows of the whole output are of the '
+    'composite in 8 bits.'
   )
-  foot = _paragraph(
-    'The checkpoint that was measured is in float32. On '
-    f'{difference.images} drawn landscapes with holes, what this file fills '
-    f'in differs from what the checkpoint fills in by {difference.mean:.2g} of '
-    f'255 levels in the mean, {difference.largest:.2g} at most.'
-  )
-  return f'## Metrics\n\n{head}\n\n{body}\n\n{foot}'
+  return f'## Metrics\n\n{head}\n\n{body}'
 
 
 def _measured(means: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -1,19 +1,13 @@
 """The files of a released model: NAME.safetensors, NAME.md and NAME.jpg."""
 
-from collections.abc import Callable
 import io
 import re
 import shlex
 from typing import Any
 
-import jax
-import numpy as np
 import PIL.Image
 
-from inpaint_jax import masks
 from inpaint_jax.release import (
-  downloads,
-  export,
   model_card,
   recipe,
   released_file,
@@ -26,14 +20,10 @@ from inpaint_jax.system import errors, json_files, user_paths
 # Largest size of the grid of samples.
 MAX_JPEG_BYTES = 200_000
 
-# (number of an image, side in pixels) -> uint8 [side, side, 3].
-Draw = Callable[[int, int], np.ndarray]
-
 
 def publish(
   workdir: str,
   name: str,
-  draw: Draw,
   *,
   output: str = '',
   data: str,
@@ -63,36 +53,24 @@ def publish(
     about = {'name': name, 'license': license, 'data': data}
     released_file.write(path, model, {**about, 'test': report['metrics']})
     released_file.write_checksums(folder)
-    # The difference is that of the file that was written.
-    difference = measure_difference(model, zoo.load(path).variables, draw)
-    facts = model_card.Facts(
-      name=name,
-      source=name if folder.samefile(zoo.FOLDER) else path.name,
-      model=model,
-      report=report,
-      commands=commands,
-      data=data,
-      license=license,
-      notes=notes,
-      size=path.stat().st_size,
-      digest=downloads.sha256(path),
-      difference=difference,
-      has_samples=grid is not None,
-    )
-    image = folder / f'{name}.jpg'
+    image = path.with_suffix('.jpg')
     if grid is None:
       print('no samples of this epoch: the card has no image')
       image.unlink(missing_ok=True)
     else:
       image.write_bytes(grid)
-    card = model_card.render(facts)
-    (folder / f'{name}.md').write_text(card, encoding='utf-8')
+    source = name if folder.samefile(zoo.FOLDER) else path.name
+    card = model_card.render(
+      model_card.Facts(
+        path, source, model, report, commands, data, license, notes
+      )
+    )
+    path.with_suffix('.md').write_text(card, encoding='utf-8')
   except OSError as error:
     raise errors.UserError(
       f'output={folder} cannot be written to ({error.strerror or error})'
     ) from error
-  print(f'{path}  {facts.size / 1e6:.2f} MB  SHA-256 {facts.digest}')
-  print(f'{path.with_suffix(".md")}, its model card')
+  print(f'{path} and {path.with_suffix(".md").name}, its model card')
 
 
 def read_report(model: TrainedModel) -> dict[str, Any]:
@@ -137,23 +115,3 @@ def grid_as_jpeg(model: TrainedModel) -> bytes | None:
     image = image.resize(
       (image.width * 3 // 4, image.height * 3 // 4), PIL.Image.Resampling.BOX
     )
-
-
-def measure_difference(
-  model: TrainedModel, variables: Any, draw: Draw, num_images: int = 16
-) -> model_card.Difference:
-  """Compares what a model fills in with its own and with other variables."""
-  size, index = model.config.data.image_size, np.arange(num_images)
-  image = np.stack([draw(int(i), size) for i in index]).astype(np.float32) / 255
-  sampler = masks.create_sampler(model.config.masks)
-  mask = masks.evaluation_masks(
-    sampler, model.config.eval_seed, index, size, size
-  )
-  fn = jax.jit(export.create_function(model))
-  one, two = (
-    np.asarray(fn(x, image, mask)[1]) for x in (model.variables, variables)
-  )
-  moved = 255 * np.abs(one - two)[np.asarray(mask)[..., 0] > 0]
-  return model_card.Difference(
-    float(moved.max()), float(moved.mean()), num_images
-  )

@@ -15,10 +15,12 @@ METRICS = {
 
 
 @pytest.fixture(scope='module')
-def model():
+def model(tmp_path_factory):
+  folder = tmp_path_factory.mktemp('released')
+  (folder / 'x.safetensors').write_bytes(bytes(1_000_000))
   model = create_model()
   model.config.batch_size = 16
-  return model._replace(step=20, info={'epoch': 2})
+  return model._replace(workdir=folder, step=20, info={'epoch': 2})
 
 
 def _render(
@@ -29,6 +31,10 @@ def _render(
   has_samples=True,
   count='images',
 ):
+  path = model.workdir / 'x.safetensors'
+  path.with_suffix('.jpg').unlink(missing_ok=True)
+  if has_samples:
+    path.with_suffix('.jpg').touch()
   config = model.config.to_dict()
   config['data']['image_size'] = 48
   report = {count: 7, 'config': config, 'metrics': means}
@@ -38,7 +44,7 @@ def _render(
   }
   return model_card.render(
     model_card.Facts(
-      name='x',
+      path=path,
       source='x.safetensors',
       model=model,
       report=report,
@@ -46,10 +52,6 @@ def _render(
       data='Drawings.',
       license='MIT.',
       notes=notes,
-      size=1_234_567,
-      digest='0123abcd',
-      difference=model_card.Difference(0.5, 0.012, 16),
-      has_samples=has_samples,
     )
   )
 
@@ -69,8 +71,7 @@ def test_a_card_tells_its_facts(model):
   for text in (
     '# x\n',
     '(x.jpg)',
-    '`x.safetensors`, 1.23 MB',
-    '`0123abcd`',
+    '`x.safetensors`, 1.00 MB',
     '| model | UNet (8, 12, 16), ',
     'step 20, epoch 2 of ',
     "inpainter = inference.load('x.safetensors')",
@@ -82,8 +83,6 @@ def test_a_card_tells_its_facts(model):
     'the 7 images of the test split, 48x48',
   ):
     assert text in card
-  flat = ' '.join(card.split())
-  assert 'by 0.012 of 255 levels in the mean, 0.5 at most' in flat
   assert not re.search(r'\bNone\b|\bnan\b|\{', card)
   for line in card.splitlines():
     assert len(line) <= 80 or line.startswith(('|', '!['))

@@ -1,7 +1,6 @@
 """The files of a released model, and which runs are refused."""
 
 import json
-import re
 import shutil
 
 import jax
@@ -9,8 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from inpaint_jax.datasets import landscape
-from inpaint_jax.release import model_card, publishing, released_file, zoo
+from inpaint_jax.release import publishing, released_file, zoo
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors
 from inpaint_jax.training import train
@@ -22,9 +20,7 @@ TEXTS = {'data': 'Drawings, by the *package*.', 'license': 'MIT.'}
 
 
 def publish(workdir, name, output='', **more):
-  publishing.publish(
-    workdir, name, landscape.render, output=output, **TEXTS, **more
-  )
+  publishing.publish(workdir, name, output=output, **TEXTS, **more)
 
 
 @pytest.fixture
@@ -80,24 +76,8 @@ def test_the_card_tells_what_was_measured(released, trained):
     assert text in card
   digest = released_file.read_checksums(released)['tiny-landscapes.safetensors']
   assert f'`{digest}`' in card
-  mean, largest = re.search(
-    r'by ([\d.e-]+) of 255 levels in the mean, ([\d.e-]+) at most',
-    ' '.join(card.split()),
-  ).groups()
-  # A model of ten steps has small weights: float16 keeps 11 bits of each.
-  assert 0 < float(mean) < float(largest) < 1
   # No path of the machine.
   assert str(trained.parent) not in card
-
-
-def test_the_difference_is_that_of_the_variables(trained):
-  model = trained_model.load_run(trained)
-  compare = lambda variables: publishing.measure_difference(
-    model, variables, landscape.render, num_images=2
-  )
-  assert compare(model.variables) == model_card.Difference(0, 0, 2)
-  doubled = jax.tree.map(lambda x: 2 * x, model.variables)
-  assert compare(doubled).largest > 1
 
 
 def test_a_second_model_joins_the_first(released, trained, tmp_path):
