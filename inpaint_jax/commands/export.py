@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inpaint_jax.system import atomic_files, command_line, errors, user_paths
+from inpaint_jax.system import command_line, user_paths
 
 # Tests import several commands into one process, which share these names.
 _MODEL = flags.DEFINE_string(
@@ -42,13 +42,7 @@ def main(argv: Sequence[str]) -> None:
   # JAX takes a second to import: --help need not wait for it.
   from inpaint_jax.release import export, zoo
 
-  # All errors are found before the work begins.
   path = user_paths.local(_OUTPUT.value or '', 'output')
-  errors.choose(export.FORMATS, _FORMAT.value, 'format')
-  errors.choose(export.DTYPES, _DTYPE.value, 'dtype')
-  export.check_packages(_FORMAT.value)
-  atomic_files.check_writable(path, f'output={path}')
-
   model = zoo.load(_MODEL.value or 'unet-landscapes')
   difference, rounding = export.export(model, path, _FORMAT.value, _DTYPE.value)
   print(

@@ -13,7 +13,7 @@ Outside a checkout the command is inpaint-jax-release.
 
 from absl import flags
 
-from inpaint_jax.system import command_line, errors
+from inpaint_jax.system import command_line
 
 _WORKDIR = flags.DEFINE_string(
   'workdir',
@@ -39,10 +39,9 @@ _NOTES = flags.DEFINE_string(
 
 def main(argv: list[str]) -> None:
   """Releases the run of the flags."""
-  command_line.check_flags(argv)
-  for name in ('workdir', 'name', 'data', 'license'):
-    if not flags.FLAGS[name].value:
-      raise errors.UserError(f'no --{name}: {flags.FLAGS[name].help}')
+  command_line.check_flags(
+    argv, workdir='runs/x', name='unet-landscapes', data='TEXT', license='MIT'
+  )
   # JAX takes a second to import: wrong flags need not wait for it.
   from inpaint_jax.release import publishing
 

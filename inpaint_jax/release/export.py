@@ -167,12 +167,6 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def check_packages(kind: str) -> None:
-  """Raises a UserError if a package that a key of FORMATS needs is missing."""
-  for package in FORMATS[kind].packages:
-    errors.check_installed(package, kind, 'onnx')
-
-
 def export(
   model: TrainedModel,
   path: pathlib.Path,
@@ -194,7 +188,8 @@ def export(
   """
   file_format = errors.choose(FORMATS, kind, 'format')
   stored = errors.choose(DTYPES, dtype, 'dtype')
-  check_packages(kind)
+  for package in file_format.packages:
+    errors.check_installed(package, kind, 'onnx')
   atomic_files.check_writable(path, f'output={path}')
   try:
     with atomic_files.replacing(path) as temporary:

@@ -54,7 +54,7 @@ COLUMNS: dict[str, type] = {
   'total_seconds': float,
   # Of training alone.
   'images_per_second': float,
-  # To fill one 256x256 image.
+  # Of earlier versions: to fill one 256x256 image.
   'inference_seconds': float,
   'device': str,
   'cores': int,

@@ -102,7 +102,6 @@ def train_run(
   """Trains and tests a run; returns its row, and leaves it as result.json."""
   start = time.monotonic()
   path, config = folder.run_folder(workdir, run.name), run.config
-  is_first_seed = run.seed == study.seeds[0]
   path.mkdir(parents=True, exist_ok=True)
   row = _describe(run) | {'data_hash': data_hash}
   with (
@@ -122,14 +121,14 @@ def train_run(
         'steps': int(result.state.step),
         'seconds': result.seconds,
         'images_per_second': result.images_per_second,
-        **testing.test_run(path, time_inference=is_first_seed),
+        **testing.test_run(path),
       }
     dataset = input_pipeline.load(config.data, path / 'dataset.json')
     row['dataset'] = dataset.name
     row |= {f'num_{k}': len(split) for k, split in dataset.splits.items()}
     row['total_seconds'] = time.monotonic() - start
-    is_base = is_first_seed and run.cell.name == plan.BASE
-    if is_base and row['status'] == results.FINISHED:
+    is_first_base = run.name == plan.run_name(plan.BASE, study.seeds[0])
+    if is_first_base and row['status'] == results.FINISHED:
       # For the baselines, which folder.gather takes from test_metrics.json.
       evaluate.evaluate(path)
   json_files.write(path / 'result.json', row)

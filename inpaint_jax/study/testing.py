@@ -4,15 +4,12 @@ import collections
 from concurrent import futures
 import hashlib
 import pathlib
-import statistics
-import time
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from inpaint_jax import datasets, masks, metrics, models
-from inpaint_jax.inpainting import fills
 from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.study import results
 from inpaint_jax.system import sharding
@@ -25,8 +22,6 @@ from inpaint_jax.training import (
 
 # Images that the report shows, spread over the test split.
 NUM_SHOWN = 6
-# Side of the image that inference is timed on, as in the reference.
-INFERENCE_SIZE = 256
 
 
 class Measured(NamedTuple):
@@ -47,7 +42,7 @@ class Measured(NamedTuple):
   mask_hash: str
 
 
-def test_run(folder: pathlib.Path, *, time_inference: bool) -> results.Row:
+def test_run(folder: pathlib.Path) -> results.Row:
   """Tests the best epoch of a run.
 
   Returns:
@@ -64,8 +59,6 @@ def test_run(folder: pathlib.Path, *, time_inference: bool) -> results.Row:
     'parameters': models.count_parameters(trained.variables['params']),
     'mask_hash': measured.mask_hash,
   }
-  if time_inference:
-    row['inference_seconds'] = inference_seconds(trained)
   means = {name: float(x.mean()) for name, x in measured.values.items()}
   row |= {f'test/{k}': x for k, x in (means | measured.told_apart).items()}
   row |= {k: x for k, x in trained.info.items() if k.startswith('val/')}
@@ -111,20 +104,6 @@ def measure(
     shown={name: np.concatenate(x) for name, x in shown.items()},
     mask_hash=digest.hexdigest()[:16],
   )
-
-
-def inference_seconds(trained: trained_model.TrainedModel) -> float:
-  """Returns the median time of filling one image of INFERENCE_SIZE."""
-  fill = fills.create_fill(trained, optimize=True)
-  image = np.full((1, INFERENCE_SIZE, INFERENCE_SIZE, 3), 0.5, np.float32)
-  mask = np.zeros_like(image[..., :1])
-  seconds = []
-  for _ in range(6):
-    start = time.perf_counter()
-    jax.block_until_ready(fill(image, mask))
-    seconds.append(time.perf_counter() - start)
-  # The first call compiles.
-  return statistics.median(seconds[1:])
 
 
 def data_hash(dataset: datasets.Dataset) -> str:

@@ -37,5 +37,5 @@ def test_a_missing_flag_is_one_line():
     check=False,
   )
   assert result.returncode == 1
-  assert result.stderr.startswith('error: no --data: What the model was')
+  assert result.stderr.startswith('error: no --data; name one, as --data=')
   assert result.stderr.count('\n') == 1
