@@ -8,6 +8,7 @@ Attributes:
   PEERS: name to peer.
 """
 
+import functools
 import importlib
 import importlib.util
 from typing import Any
@@ -18,6 +19,21 @@ from PIL import Image
 from inpaint_jax import baselines
 
 
+def _in_the_hole_alone(fill: baselines.Baseline) -> baselines.Baseline:
+  """Makes a peer of a program that need not keep what is known.
+
+  It sees the mean colour of the known pixels in the hole.
+  """
+
+  @functools.wraps(fill)
+  def peer(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    filled = fill(baselines.mean_fill(image, hole), hole)
+    return np.where(hole[..., None], filled, image)
+
+  return peer
+
+
+@_in_the_hole_alone
 def resynthesizer(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """Fills with single pixels of like surroundings, as GIMP's Resynthesizer.
 
@@ -27,12 +43,12 @@ def resynthesizer(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   import resynthesizer as package
 
   filled = package.resynthesize(
-    Image.fromarray(baselines.mean_fill(image, hole)),
-    Image.fromarray(np.uint8(255) * hole),
+    Image.fromarray(image), Image.fromarray(np.uint8(255) * hole)
   )
-  return _composite(np.asarray(filled.convert('RGB')), image, hole)
+  return np.asarray(filled.convert('RGB'))
 
 
+@_in_the_hole_alone
 def gmic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """Fills with patches, by the command inpaint_matchpatch of G'MIC.
 
@@ -41,8 +57,7 @@ def gmic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """
   import gmic as package
 
-  blanked = baselines.mean_fill(image, hole)
-  parts = [blanked, np.uint8(255) * hole[..., None]]
+  parts = [image, np.uint8(255) * hole[..., None]]
   # Its arrays have the axes x, y, z, c.
   images = [
     package.Image(part.swapaxes(0, 1)[:, :, None].astype(np.float32))
@@ -52,10 +67,10 @@ def gmic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     'srand 0 inpaint_matchpatch[0] [1]', package.ImageList(images)
   )
   filled = result[0].to_numpy()[:, :, 0].swapaxes(0, 1)
-  filled = np.clip(np.rint(filled), 0, 255).astype(np.uint8)
-  return _composite(filled, image, hole)
+  return np.clip(np.rint(filled), 0, 255).astype(np.uint8)
 
 
+@_in_the_hole_alone
 def shiftmap(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """Fills with shifted copies of large regions, by OpenCV's xphoto.
 
@@ -64,13 +79,11 @@ def shiftmap(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """
   # In its stubs the module of the additional package is missing.
   cv2: Any = importlib.import_module('cv2')
-  blanked = baselines.mean_fill(image, hole)
-  lab = cv2.cvtColor(blanked, cv2.COLOR_RGB2Lab)
+  lab = cv2.cvtColor(image, cv2.COLOR_RGB2Lab)
   filled = np.zeros_like(lab)
   known = np.uint8(255) * ~hole
   cv2.xphoto.inpaint(lab, known, filled, cv2.xphoto.INPAINT_SHIFTMAP)
-  filled = cv2.cvtColor(filled, cv2.COLOR_Lab2RGB)
-  return _composite(filled, image, hole)
+  return cv2.cvtColor(filled, cv2.COLOR_Lab2RGB)
 
 
 PEERS: dict[str, baselines.Baseline] = {
@@ -105,9 +118,3 @@ def missing(name: str) -> str:
   except ImportError:
     found = None
   return '' if found else f'pip install {package}'
-
-
-def _composite(
-  filled: np.ndarray, image: np.ndarray, hole: np.ndarray
-) -> np.ndarray:
-  return np.where(hole[..., None], filled, image)

@@ -14,17 +14,7 @@ from inpaint_jax.system import atomic_files, markdown
 
 # What others are held against.
 REFERENCE = 'pypatchmatch'
-# Columns whose median and mean a table has, with their decimals; of all there
-# are medians in the ratios.
-_DECIMALS = {
-  'hole_l1': 4,
-  'lpips_alex': 4,
-  'lpips_vgg': 4,
-  'texture': 2,
-  'seam': 2,
-  'psnr': 2,
-  'seconds': 2,
-}
+# Columns with ratios of means.
 _RATIOS = ('hole_l1', 'lpips_alex', 'lpips_vgg')
 
 # From a method to the scores of each case, in the cases' order.
@@ -39,7 +29,7 @@ def table(kind: str, scored: Scores) -> str:
   """
   columns = [
     column
-    for column in _DECIMALS
+    for column in scores.COLUMNS
     if any(column in x.values for rows in scored.values() for x in rows)
   ]
   reference = scored.get(REFERENCE)
@@ -54,7 +44,7 @@ def table(kind: str, scored: Scores) -> str:
       values = np.array([row.values.get(column, np.nan) for row in rows])
       means[column] = values.mean()
       second = values.max() if column == 'seconds' else values.mean()
-      digits = _DECIMALS[column]
+      digits = scores.COLUMNS[column]
       cell = f'{np.median(values):.{digits}f} ({second:.{digits}f})'
       cells.append('' if np.isnan(second) else cell)
     told = scores.of_set(rows)

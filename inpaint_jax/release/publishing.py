@@ -107,11 +107,10 @@ def grid_as_jpeg(model: TrainedModel) -> bytes | None:
   with PIL.Image.open(path) as png:
     image = png.convert('RGB')
   while True:
-    for quality in (90, 80, 70):
-      file = io.BytesIO()
-      image.save(file, format='JPEG', quality=quality, optimize=True)
-      if file.tell() <= MAX_JPEG_BYTES:
-        return file.getvalue()
+    file = io.BytesIO()
+    image.save(file, format='JPEG', quality=85, optimize=True)
+    if file.tell() <= MAX_JPEG_BYTES:
+      return file.getvalue()
     image = image.resize(
       (image.width * 3 // 4, image.height * 3 // 4), PIL.Image.Resampling.BOX
     )

@@ -57,19 +57,13 @@ def _training_command(
     if field == 'data.source' and value:
       fields[field] = 'DIR'
   file = f'configs/{config.model.name}.py' + (preset and f':{preset}')
-  words = ['main.py', f'--config={file}', f'--workdir={workdir}']
+  words = [f'python main.py --config={file}', f'--workdir={workdir}']
   words += [
-    f'--config.{field}={value}'
+    shlex.quote(f'--config.{field}={value}')
     for field, value in sorted(fields.items())
     if field not in base or base[field] != value
   ]
-  lines = ['python']
-  for word in map(shlex.quote, words):
-    if len(lines[-1]) + 1 + len(word) + 2 > 78:
-      lines.append(f'  {word}')
-    else:
-      lines[-1] += f' {word}'
-  return ' \\\n'.join(lines)
+  return ' \\\n  '.join(words)
 
 
 def _flatten(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -169,23 +169,10 @@ def evaluate(
       changed.
   """
   overrides = dict(overrides or {})
-  for name in overrides:
-    if not name.startswith(OVERRIDABLE):
-      raise errors.UserError(
-        f'{name} is part of what was trained and cannot be changed in '
-        'an evaluation; what can: batch_size, eval_seed, data.*, masks.*'
-      )
   mesh = sharding.create_mesh()
   workdir = user_paths.local(workdir, 'workdir')
   trained = trained_model.load_run(workdir, sharding.replicated(mesh))
-  config = trained.config.copy_and_resolve_references()
-  try:
-    config.lock().update_from_flattened_dict(overrides)
-  except (KeyError, AttributeError, TypeError) as error:
-    raise errors.UserError(
-      f'no such override: {errors.one_line(error)}'
-    ) from error
-  setup.check_fields(config)
+  config = _override(trained.config, overrides)
   # Before the work: a folder that cannot be written to would waste it.
   if distributed.is_first():
     workdirs.check_writable(workdir)
@@ -219,6 +206,27 @@ def evaluate(
     with workdirs.disk_full_as_user_error(workdir):
       json_files.write(workdir / name, report)
   return report
+
+
+def _override(
+  config: ml_collections.ConfigDict, overrides: Mapping[str, Any]
+) -> ml_collections.ConfigDict:
+  """Returns a config with other fields, or raises a UserError."""
+  for name in overrides:
+    if not name.startswith(OVERRIDABLE):
+      raise errors.UserError(
+        f'{name} is part of what was trained and cannot be changed in '
+        'an evaluation; what can: batch_size, eval_seed, data.*, masks.*'
+      )
+  config = config.copy_and_resolve_references()
+  try:
+    config.lock().update_from_flattened_dict(overrides)
+  except (KeyError, AttributeError, TypeError) as error:
+    raise errors.UserError(
+      f'no such override: {errors.one_line(error)}'
+    ) from error
+  setup.check_fields(config)
+  return config
 
 
 def _find_record(

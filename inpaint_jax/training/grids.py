@@ -12,9 +12,7 @@ from inpaint_jax.system import atomic_files
 from inpaint_jax.training import images
 
 
-def draw_grid(
-  rows: Mapping[str, np.ndarray], *, cell: int = 128, gap: int = 4
-) -> np.ndarray:
+def draw_grid(rows: Mapping[str, np.ndarray], *, cell: int = 128) -> np.ndarray:
   """Lays images out in rows, each under its name.
 
   Args:
@@ -25,7 +23,7 @@ def draw_grid(
   """
   count, size = next(iter(rows.values())).shape[:2]
   scale = max(1, -(-cell // size))
-  side, header = size * scale, 18
+  side, header, gap = size * scale, 18, 4
   width = count * (side + gap) + gap
   canvas = PIL.Image.new(
     'RGB', (width, len(rows) * (side + gap + header) + gap), 'white'

@@ -20,7 +20,7 @@ def test_the_grid_shows_every_image_in_its_place():
     name: np.full((3, 32, 32, 3), i / 4) + np.arange(3).reshape(3, 1, 1, 1) / 20
     for i, name in enumerate(['original', 'masked'])
   }
-  grid = grids.draw_grid(rows, cell=64, gap=4)
+  grid = grids.draw_grid(rows, cell=64)
   assert grid.shape == (2 * (64 + 4 + 18) + 4, 3 * 68 + 4, 3)
   for i, row in enumerate(rows.values()):
     for j, image in enumerate(row):
