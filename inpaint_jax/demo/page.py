@@ -126,22 +126,16 @@ class Page:
     note = photo.load_mask(self.sessions.find_upload(file), self.limits)
     return [None, photo.editor_value(), html.escape(note)]
 
-  @on_page(None, _SKIP)
-  def load_source(self, file: object, request: gr.Request) -> list[Any]:
-    """File of what may be copied -> file, note."""
-    return self._load_limit('source', file, request)
+  def load_limit(self, name: str) -> Handler:
+    """Returns a handler: file of 'source' or 'avoid' -> file, note."""
 
-  @on_page(None, _SKIP)
-  def load_avoid(self, file: object, request: gr.Request) -> list[Any]:
-    """File of what may not be copied -> file, note."""
-    return self._load_limit('avoid', file, request)
+    @on_page(None, _SKIP)
+    def load(file: object, request: gr.Request) -> list[Any]:
+      photo = self.sessions.get_photo(request.session_hash)
+      upload = self.sessions.find_upload(file)
+      return [None, html.escape(photo.load_limit(name, upload, self.limits))]
 
-  def _load_limit(
-    self, name: str, file: object, request: gr.Request
-  ) -> list[Any]:
-    photo = self.sessions.get_photo(request.session_hash)
-    upload = self.sessions.find_upload(file)
-    return [None, html.escape(photo.load_limit(name, upload, self.limits))]
+    return load
 
   @on_page(_SKIP)
   def drop_limits(self, request: gr.Request) -> list[Any]:
@@ -252,8 +246,9 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
     photo.upload(page.load_photo, photo, opened, preprocess=False)
     example.click(page.load_photo, example, opened, preprocess=False)
     mask.upload(page.load_mask, mask, [mask, editor, note], preprocess=False)
-    source.upload(page.load_source, source, [source, note], preprocess=False)
-    avoid.upload(page.load_avoid, avoid, [avoid, note], preprocess=False)
+    for name, chosen in (('source', source), ('avoid', avoid)):
+      load = page.load_limit(name)
+      chosen.upload(load, chosen, [chosen, note], preprocess=False)
     everywhere.click(page.drop_limits, None, note)
     shown = [results, slider, gallery, download, done]
     for pressed in (button, again):

@@ -27,6 +27,16 @@ _MAX_WAITING = 20
 _THUMBNAIL = 320
 
 
+def _draw_thumbnails(folder: pathlib.Path) -> list[pathlib.Path]:
+  folder.mkdir()
+  paths = []
+  for number in range(len(examples.NAMES)):
+    paths.append(folder / f'example{number + 1}.png')
+    image = PIL.Image.fromarray(examples.draw(number, _THUMBNAIL))
+    image.save(paths[-1])
+  return paths
+
+
 @contextlib.contextmanager
 def running(
   workers: Workers,
@@ -56,12 +66,7 @@ def running(
     # Gradio calls on the server once to see that it answers.
     os.environ['NO_PROXY'] = '*'
     sessions = Sessions(root)
-    (root / 'examples').mkdir()
-    thumbnails = []
-    for number in range(len(examples.NAMES)):
-      thumbnails.append(root / 'examples' / f'example{number + 1}.png')
-      image = PIL.Image.fromarray(examples.draw(number, _THUMBNAIL))
-      image.save(thumbnails[-1])
+    thumbnails = _draw_thumbnails(root / 'examples')
     blocks = page.build(page.Page(sessions, limits, workers), thumbnails)
     # A file too large for a photo but not for a copy is refused by its reader.
     max_bytes = max(limits['max_bytes'], _COPY)

@@ -89,14 +89,7 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
   except ValueError:
     xmp = b''
     notes.append('its XMP data have a preview, are damaged and were left out')
-  # Only PNG has it.
-  text = []
-  for key, value in getattr(image, 'text', {}).items():
-    if key != 'XML:com.adobe.xmp' and not key.startswith('Raw profile type '):
-      if previews.shows_picture(_raw(str(value))):
-        found.add(f'image in the text {key!r}')
-      else:
-        text.append((key, str(value)))
+  text = _text(image, found)
   records = _iptc(image)
   iptc = previews.clean_iptc(records)
   if iptc != records:
@@ -117,10 +110,24 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
     iptc=iptc,
     dpi=_dpi(image),
     comment=comment,
-    text=tuple(text),
+    text=text,
     png_colour=tuple(png_colour),
   )
   return metadata, notes
+
+
+def _text(
+  image: ImageFile.ImageFile, found: set[str]
+) -> tuple[tuple[str, str], ...]:
+  """Returns the text of a PNG file without images, and adds their names."""
+  text = []
+  for key, value in getattr(image, 'text', {}).items():
+    if key != 'XML:com.adobe.xmp' and not key.startswith('Raw profile type '):
+      if previews.shows_picture(_raw(str(value))):
+        found.add(f'image in the text {key!r}')
+      else:
+        text.append((key, str(value)))
+  return tuple(text)
 
 
 def _previews(image: ImageFile.ImageFile) -> set[str]:

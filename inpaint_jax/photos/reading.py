@@ -207,18 +207,8 @@ def opened(
     with Image.open(source, formats=formats()) as image:
       if image.width * image.height > max_pixels:
         raise UnreadableError(too_large)
-      tags = getattr(image, 'tag_v2', {})
-      if tags.get(_PLANES) == 2 and 16 in tags.get(_BITS, ()):
-        # Pillow mixes their channels up, and does not notice.
-        raise UnreadableError(
-          'a TIFF file of 16 bits with a plane for each colour; save it with '
-          'interleaved colours'
-        )
-      if _lacks_image(image):
-        raise UnreadableError(
-          'a file of layers without an image of all of them; '
-          f'{unread_files.SAVE_AS}'
-        )
+      if fault := _find_misread(image):
+        raise UnreadableError(fault)
       yield image
   except UnreadableError:
     raise
@@ -252,10 +242,21 @@ def path_of(source: Source) -> str:
   return os.fspath(source) if isinstance(source, (str, os.PathLike)) else ''
 
 
-def _lacks_image(image: ImageFile.ImageFile) -> bool:
-  """Returns whether a Photoshop file holds white in place of its layers."""
+def _find_misread(image: ImageFile.ImageFile) -> str:
+  """Returns what Pillow would read as another image, '' for most files."""
+  tags = getattr(image, 'tag_v2', {})
+  if tags.get(_PLANES) == 2 and 16 in tags.get(_BITS, ()):
+    # Pillow mixes their channels up, and does not notice.
+    return (
+      'a TIFF file of 16 bits with a plane for each colour; save it with '
+      'interleaved colours'
+    )
+  # A Photoshop file may hold white in place of its layers.
   resources = getattr(image, 'resources', ())
-  return any(r[0] == _PSD_VERSION and r[2][4:5] == b'\0' for r in resources)
+  if any(r[0] == _PSD_VERSION and r[2][4:5] == b'\0' for r in resources):
+    what = 'a file of layers without an image of all of them'
+    return f'{what}; {unread_files.SAVE_AS}'
+  return ''
 
 
 @contextlib.contextmanager

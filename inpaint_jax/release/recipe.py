@@ -57,7 +57,7 @@ def _training_command(
     if field == 'data.source' and value:
       fields[field] = 'DIR'
   file = f'configs/{config.model.name}.py' + (preset and f':{preset}')
-  words = [f'python main.py --config={file}', f'--workdir={workdir}']
+  words = [f'python main.py --config={file} --workdir={workdir}']
   words += [
     shlex.quote(f'--config.{field}={value}')
     for field, value in sorted(fields.items())
