@@ -48,29 +48,13 @@ def _check(
 
 
 def mse(inputs: jax.Array, targets: jax.Array) -> jax.Array:
-  """Squared error, (inputs - targets)^2.
-
-  Args:
-    inputs: predictions, [...].
-    targets: [...].
-
-  Returns:
-    The loss of each element, [...].
-  """
+  """Squared error of each element, (inputs - targets)^2, [...]."""
   inputs, targets = _check(inputs, targets)
   return jnp.square(inputs - targets)
 
 
 def l1(inputs: jax.Array, targets: jax.Array) -> jax.Array:
-  """Absolute error, |inputs - targets|.
-
-  Args:
-    inputs: predictions, [...].
-    targets: [...].
-
-  Returns:
-    The loss of each element, [...].
-  """
+  """Absolute error of each element, |inputs - targets|, [...]."""
   inputs, targets = _check(inputs, targets)
   return jnp.abs(inputs - targets)
 

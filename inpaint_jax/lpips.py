@@ -111,12 +111,6 @@ def load(
 def read_arrays(file: BinaryIO) -> Any:
   """Reads a pickle of dicts of NumPy arrays.
 
-  Args:
-    file: an open binary file.
-
-  Returns:
-    The dicts, as they were written.
-
   Raises:
     pickle.UnpicklingError: if the pickle asks for any other class or function,
       before anything of it is called.

@@ -318,11 +318,8 @@ def evaluation_masks(
   the same in every epoch, run, batch size and machine.
 
   Args:
-    sampler: what `create_sampler` returned.
     seed: `config.eval_seed`.
     index: [B] integers, the images' indices within their split.
-    height: of the images, in pixels.
-    width: of the images, in pixels.
 
   Returns:
     [B, height, width, 1] float32 in {0, 1}.

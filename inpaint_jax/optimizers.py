@@ -99,7 +99,6 @@ def create_schedule(
   Args:
     config: the `optimizer` section of a config; here learning_rate, schedule
       and warmup_steps are read.
-    num_steps: steps of the whole training.
 
   Returns:
     The schedule, a function of a count that may be traced.
@@ -150,7 +149,6 @@ def create_optimizer(
   as in torch.
 
   Args:
-    config: the `optimizer` section of a config.
     num_steps: steps of the whole training, for the schedule.
 
   Returns:

@@ -1,9 +1,11 @@
 """The models, by name.
 
 A model is a Flax module, called as `model.apply(variables, masked_image, mask,
-train=...)`. It returns raw outputs, which `Loss.to_image` turns into an image.
-To add one, write its module, with the fields features, dtype, conv and
-zero_start, and add one line to MODELS.
+train=...)` with image * (1 - mask), float [B, H, W, 3] in [0, 1], and the mask,
+float [B, H, W, 1] in {0, 1}, 1 = hole. It returns raw outputs, float32 [B, H,
+W, 3], which `Loss.to_image` turns into an image, and raises a ValueError if a
+shape does not fit. To add one, write its module, with the fields features,
+dtype, conv and zero_start, and add one line to MODELS.
 
 Attributes:
   MODELS: name to module class; without arguments it is the reference's model.

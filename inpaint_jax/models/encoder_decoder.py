@@ -37,20 +37,11 @@ class EncoderDecoder(nn.Module):
   def __call__(
     self, masked_image: jax.Array, mask: jax.Array, *, train: bool
   ) -> jax.Array:
-    """Predicts the whole image from its known pixels.
+    """Returns raw outputs, see models; H and W are multiples of 4.
 
     Args:
-      masked_image: image * (1 - mask), float [B, H, W, 3] in [0, 1], H and W
-        multiples of 4.
-      mask: float [B, H, W, 1] in {0, 1}, 1 = hole.
       train: whether to normalise by this batch and update the running
         statistics (`mutable=['batch_stats']`), or to normalise by the latter.
-
-    Returns:
-      Raw outputs, float32 [B, H, W, 3], for `Loss.to_image`.
-
-    Raises:
-      ValueError: if a shape does not fit.
     """
     features1, features2, features3 = self.features
     conv = functools.partial(layers.conv, dtype=self.dtype, method=self.conv)

@@ -35,17 +35,7 @@ class HarmonicBase(nn.Module):
   def __call__(
     self, masked_image: jax.Array, mask: jax.Array, *, train: bool
   ) -> jax.Array:
-    """Predicts the whole image from its known pixels.
-
-    Args:
-      masked_image: image * (1 - mask), float [B, H, W, 3] in [0, 1], H and W as
-        the model wants them.
-      mask: float [B, H, W, 1] in {0, 1}, 1 = hole.
-      train: as in the model.
-
-    Returns:
-      Raw outputs, float32 [B, H, W, 3], for `Loss.to_image`.
-    """
+    """Returns raw outputs, see models."""
     # No gradient is needed; a solver has a costly one.
     base = harmonic.fill(*jax.lax.stop_gradient((masked_image, mask)))
     image = base + self.net(base, mask, train=train)

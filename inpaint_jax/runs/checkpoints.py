@@ -49,8 +49,6 @@ def open_manager(
   """Returns the manager of workdir/checkpoints/`kind`.
 
   Args:
-    workdir: the folder of the run.
-    kind: latest or best.
     create: whether to make the folder, and to remove unfinished checkpoints
       from it. If not, nothing is written: another process may train there.
   """
@@ -72,10 +70,7 @@ def save(
   """Writes the checkpoint of `step`.
 
   Args:
-    manager: of this kind of checkpoints.
     step: larger than that of any checkpoint there.
-    tree: arrays.
-    info: what else to save, as JSON.
 
   Raises:
     errors.UserError: it could not be written. Earlier checkpoints are whole.
@@ -113,7 +108,6 @@ def restore(
   """Returns the newest checkpoint that is whole, None if there is none at all.
 
   Args:
-    manager: of this kind of checkpoints.
     abstract: the tree as jax.ShapeDtypeStructs that carry shardings, so that
       another number of devices than the one that saved can read it.
     set_aside: whether to rename damaged ones to STEP.damaged, so that their

@@ -61,7 +61,6 @@ def load_run(
   """Restores the best checkpoint of a run.
 
   Args:
-    workdir: the folder of the run.
     sharding: where the variables go, the first device by default.
 
   Raises:
@@ -102,8 +101,6 @@ def abstract_variables(
   """Returns the variables of a model as jax.ShapeDtypeStructs.
 
   Args:
-    model: the Flax module.
-    image_size: side of the images in pixels.
     sharding: where the variables go, the first device by default.
   """
   shapes = jax.eval_shape(

@@ -104,13 +104,6 @@ def locked_workdir(
   No other training can use it within the block. Of several processes that train
   together, the first one locks the folder and writes all that is written.
 
-  Args:
-    workdir: the folder.
-    config: the run; written to config.json.
-
-  Yields:
-    `workdir` as a path.
-
   Raises:
     errors.UserError: the folder cannot be written to, is in use, holds
       checkpoints of another run or files of something else, or is not that of
@@ -285,7 +278,6 @@ def describe_differences(
 
   Args:
     old, new: {'a.b': value} of the config that was found, and of this one.
-    free: names of fields that may differ.
   """
   return [
     f'{name} ({old.get(name, "absent")} there, {new.get(name, "absent")} here)'
