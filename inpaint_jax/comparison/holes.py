@@ -104,11 +104,7 @@ KINDS: dict[str, Kind] = {
 def draw(
   kind: str, seed: int, index: int, height: int, width: int
 ) -> np.ndarray:
-  """Returns the hole of a photo, bool [height, width], True = hole.
-
-  Raises:
-    errors.UserError: the kind is unknown.
-  """
+  """Returns the hole of a photo, bool [height, width], True = hole."""
   function = errors.choose(KINDS, kind, 'kinds')
   rng = np.random.default_rng([seed, list(KINDS).index(kind), index])
   return function(rng, height, width)

@@ -24,10 +24,7 @@ def compare(
   """Fills with the wanted methods, scores and writes the report.
 
   Fillings of other methods that are in the folder are scored as well. The
-  arguments are the flags of commands/compare.py.
-
-  Raises:
-    errors.UserError: a name is unknown, or there are no photos.
+  arguments are the flags of commands/compare.py; a wrong one is a UserError.
   """
   for kind in kinds:
     errors.choose(dict.fromkeys(cases.KINDS), kind, 'kinds')

@@ -56,11 +56,7 @@ class Scorer:
   """Scores fillings; holds the nets."""
 
   def __init__(self, quick: bool = False):
-    """Loads the nets.
-
-    Args:
-      quick: whether to leave VGG16 out, which takes most of the time.
-    """
+    """Loads the nets; without VGG16, which takes most of the time, if quick."""
     self._alex = lpips.load_features(net='alexnet')
     self._vgg = None if quick else lpips.load_features(net='vgg16')
     if self._alex is None:

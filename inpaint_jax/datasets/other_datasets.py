@@ -51,11 +51,6 @@ def load_splits(
   train, and a missing test is every fifth. Each gives its first images, as many
   as are wanted.
 
-  Args:
-    builder: see `create_builder`.
-    folder: the folder of all built datasets.
-    config: the section `config.data`.
-
   Raises:
     errors.UserError: it cannot be downloaded, built or read.
   """

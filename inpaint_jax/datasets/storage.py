@@ -73,12 +73,7 @@ class Split:
 
 
 def data_dir(setting: str) -> pathlib.Path:
-  """Returns the folder of built datasets.
-
-  Args:
-    setting: `config.data.data_dir`; '' for $INPAINT_JAX_DATA or, without it,
-      inpaint_jax/datasets in the user's cache folder.
-  """
+  """Returns the folder of built datasets; '' is that of the user's cache."""
   if setting:
     return user_paths.local(setting, 'data.data_dir').absolute()
   return cache.folder('INPAINT_JAX_DATA', 'datasets')
@@ -178,11 +173,7 @@ def open_built(path: pathlib.Path, side: int) -> dict[str, Split]:
 
 
 def image_key(builder: tfds.core.DatasetBuilder) -> str:
-  """Returns the name of the first feature that is an image.
-
-  Raises:
-    errors.UserError: there is none.
-  """
+  """Returns the first feature that is an image; a UserError without one."""
   for key, feature in (builder.info.features or {}).items():
     if isinstance(feature, tfds.features.Image):
       return key

@@ -17,11 +17,7 @@ NAMES = tuple(name for name, _, _ in _SCENES)
 
 @functools.cache
 def draw(number: int, width: int = 960) -> np.ndarray:
-  """Returns an example, uint8 [3/4 width, width, 3]; takes about a second.
-
-  Args:
-    width: in pixels; the scene is the same at every width.
-  """
+  """Returns an example, uint8 [3/4 width, width, 3]; takes about a second."""
   _, index, top = _SCENES[number]
   image = landscape.render(index, width)
   first = round(top * width)

@@ -1,4 +1,7 @@
-"""Names of photos and of their masks, as people and systems spell them."""
+"""Names of photos and of their masks, as people and systems spell them.
+
+All are without the ending of the file.
+"""
 
 from collections.abc import Iterable, Sequence, Set
 import re
@@ -22,21 +25,13 @@ def key(name: str) -> str:
 
 
 def list_photos(mask: str) -> list[str]:
-  """Returns the photos that a mask's name may stand for, NAME for NAME_mask.
-
-  Args:
-    mask: a file's name without its ending, as all names here.
-  """
+  """Returns the photos that a mask's name may stand for, NAME for NAME_mask."""
   matches = [pattern.fullmatch(mask) for pattern in _MASK_NAMES]
   return [match[1] for match in matches if match]
 
 
 def is_mask(name: str, photos: Set[str]) -> bool:
-  """Returns whether a file is by its name the mask of one of some photos.
-
-  Args:
-    photos: keys of the photos' names.
-  """
+  """Returns whether a name is that of a mask of one of some photos' keys."""
   return not photos.isdisjoint(map(key, list_photos(name)))
 
 

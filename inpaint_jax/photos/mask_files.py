@@ -94,11 +94,7 @@ def resize(hole: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def find_transparent(alpha: np.ndarray) -> np.ndarray:
-  """Returns what is less than half opaque, bool [H, W].
-
-  Args:
-    alpha: uint8 or uint16 [H, W].
-  """
+  """Returns what is less than half opaque, bool [H, W]."""
   return alpha <= np.iinfo(alpha.dtype).max // 2
 
 

@@ -61,12 +61,7 @@ def row_bands(height: int, width: int) -> Iterator[slice]:
 
 
 def turn_upright(array: np.ndarray, orientation: int) -> np.ndarray:
-  """Returns an image upright.
-
-  Args:
-    array: [H, W] or [H, W, C].
-    orientation: of EXIF, 1 to 8.
-  """
+  """Returns an image [H, W, ...] upright, by EXIF's orientation, 1 to 8."""
   if orientation in (5, 6, 7, 8):
     array = array.swapaxes(0, 1)
   if orientation in (3, 4, 7, 8):

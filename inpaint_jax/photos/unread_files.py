@@ -66,11 +66,7 @@ def remedy(endings: Iterable[str]) -> str:
 
 
 def advise(counts: Mapping[str, int]) -> str:
-  """Returns a line on the files of a folder that are not read, '' for none.
-
-  Args:
-    counts: number of files by ending, such as {'.cr2': 3, '.txt': 1}.
-  """
+  """Returns a line on files that are not read, of {'.cr2': 3, '.txt': 1}."""
   unread = {e: n for e, n in counts.items() if e[1:] in ENDINGS}
   if not unread:
     return ''
@@ -81,9 +77,7 @@ def advise(counts: Mapping[str, int]) -> str:
 def explain(head: bytes, ending: str = '') -> str:
   """Returns what a file is and what to do about it, '' if that is not known.
 
-  Args:
-    head: the first bytes of a file that Pillow cannot open, 512 of them.
-    ending: of its name, such as '.cr2'.
+  `head` is its first 512 bytes; Pillow cannot open it.
   """
   for pattern, text in _KINDS:
     if re.match(pattern, head, re.DOTALL):

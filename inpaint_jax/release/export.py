@@ -239,11 +239,7 @@ def _store(model: TrainedModel, dtype: np.dtype) -> Any:
 def example(shape: Shape, seed: int) -> tuple[np.ndarray, np.ndarray]:
   """Returns smooth random images with noise, and a square hole in each.
 
-  Args:
-    shape: B, H and W.
-
-  Returns:
-    float32 [B, H, W, 3] in [0, 1] and [B, H, W, 1] in {0, 1}.
+  float32 [B, H, W, 3] in [0, 1] and [B, H, W, 1] in {0, 1}.
   """
   B, H, W = shape
   r = np.random.default_rng(seed)

@@ -68,14 +68,11 @@ class OnnxFill:
     self._outputs = [x.name for x in self._session.get_outputs()]
 
   def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Returns the model's image.
+    """Returns the model's image, float32 [B, H, W, 3] in [0, 1].
 
     Args:
       image: float32 [B, H, W, 3] in [0, 1], H and W multiples of 8.
       mask: float32 [B, H, W, 1] in {0, 1}, 1 = hole.
-
-    Returns:
-      float32 [B, H, W, 3] in [0, 1].
     """
     return self._run(self._outputs[1:], image, mask)[0]
 

@@ -274,11 +274,7 @@ def _differences(
 def describe_differences(
   old: Mapping[str, Any], new: Mapping[str, Any], free: Set[str]
 ) -> list[str]:
-  """Returns a text for each field that two configs do not share.
-
-  Args:
-    old, new: {'a.b': value} of the config that was found, and of this one.
-  """
+  """Returns a text for each field, as {'a.b': value}, that differs."""
   return [
     f'{name} ({old.get(name, "absent")} there, {new.get(name, "absent")} here)'
     for name in sorted((old.keys() | new.keys()) - free)

@@ -45,11 +45,7 @@ class Case:
 
 
 def example(case: Case) -> tuple[np.ndarray, np.ndarray]:
-  """Returns random images and masks, as export.example draws them.
-
-  Returns:
-    uint8 [B, S, S, 3] and float32 [B, S, S, 1] in {0, 1}.
-  """
+  """Returns export.example, uint8 [B, S, S, 3] and float32 [B, S, S, 1]."""
   image, mask = export.example((case.batch, case.size, case.size), seed=0)
   return np.rint(image * 255).astype(np.uint8), mask
 
@@ -84,9 +80,8 @@ def create_trained_model(
 def create_inference(case: Case, mode: str) -> Call:
   """Returns a call that fills holes, from and to NumPy.
 
-  Args:
-    mode: a dtype, and after a comma QUICK for what an Inpainter calls; else the
-      program is optimized, as for many images of one size.
+  The mode is a dtype, and after a comma QUICK for what an Inpainter calls; else
+  the program is optimized, as for many images of one size.
   """
   dtype, _, how = mode.partition(', ')
   model = create_trained_model(case, dtype)

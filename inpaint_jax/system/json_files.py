@@ -18,11 +18,7 @@ def write(path: pathlib.Path, value: Any) -> None:
 
 
 def read(path: pathlib.Path) -> Any:
-  """Returns what a JSON file holds.
-
-  Raises:
-    errors.UserError: the file is missing or damaged.
-  """
+  """Returns what a file holds; a UserError if it is missing or damaged."""
   try:
     return json.loads(path.read_bytes())
   except (OSError, ValueError) as error:

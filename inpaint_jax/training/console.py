@@ -55,14 +55,9 @@ class Console:
   def log_train(
     self, step: int, row: Mapping[str, float], waited: float
   ) -> dict[str, float]:
-    """Prints train metrics.
+    """Prints train metrics, and returns those of the time since the last call.
 
-    Args:
-      waited: seconds since the last call that the loop waited for batches.
-
-    Returns:
-      What depends on the clock: images/s since the last call, and the share of
-      that time in which the loop waited.
+    `waited` are the seconds of it in which the loop waited for batches.
     """
     elapsed = max(time.monotonic() - self._since, 1e-9)
     rate = self._steps * self._batch_size / elapsed

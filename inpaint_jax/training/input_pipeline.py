@@ -168,15 +168,9 @@ def steps_per_epoch(source: Source, batch_size: int) -> int:
 def draw_augmentation(
   rng: np.random.Generator, *, flip: bool, rotate: bool
 ) -> dict[str, np.int8]:
-  """Draws how an image is flipped and rotated.
+  """Draws `flipped`, 0 or 1, and `turns`, quarter turns counterclockwise after.
 
-  Args:
-    flip: whether to flip left and right, with probability 1/2.
-    rotate: whether to rotate by 0, 90, 180 or 270 degrees, equally likely.
-
-  Returns:
-    `flipped`, 0 or 1, and `turns`, the counterclockwise quarter turns after
-    the flip.
+  All values are equally likely; without `flip` or `rotate` they are 0.
   """
   # Both are always drawn, so that a switch does not change the other's draw.
   flipped, turns = rng.integers(2), rng.integers(4)

@@ -70,23 +70,14 @@ class TrainingResult:
 
 
 def is_time(step: int, every: int, *, first: bool = False) -> bool:
-  """Returns whether something is due after `step`.
-
-  Args:
-    every: it is due after so many steps; 0 = never.
-    first: whether it is due after the first step, too.
-  """
+  """Returns whether something is due after `step`; every=0 is never."""
   return (first and step == 1) or (every > 0 and step % every == 0)
 
 
 def train_and_evaluate(
   config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
 ) -> TrainState:
-  """Trains a run to its end, or goes on with it, and tests its best epoch.
-
-  Raises:
-    errors.UserError: something the user can fix; what was saved is whole.
-  """
+  """Trains a run as `train` does, and tests its best epoch."""
   result = train(config, workdir)
   workdir = user_paths.local(workdir, 'workdir')
   report = evaluate.evaluate(workdir)
