@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from inpaint_jax.study import comparisons, reference, results, statistics
-from inpaint_jax.study.markdown import image, mean, names, signed, table
+from inpaint_jax.study.numbers import image, mean, names, signed, table
 
 
 class Column(NamedTuple):

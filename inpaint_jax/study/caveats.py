@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from inpaint_jax.study import comparisons, plan, reference, results, statistics
-from inpaint_jax.study.markdown import values
+from inpaint_jax.study.numbers import values
 
 
 def base(rows: Sequence[results.Row]) -> results.Row:

@@ -11,7 +11,7 @@ import numpy as np
 
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import answers, caveats, comparisons, folder, results
-from inpaint_jax.study.markdown import image, table, values
+from inpaint_jax.study.numbers import image, table, values
 from inpaint_jax.system import atomic_files, errors, json_files
 
 
