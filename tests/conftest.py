@@ -1,5 +1,7 @@
 """What all tests share: the CPU, strict ranks, tiny data, a trained run."""
 
+import collections
+import itertools
 import os
 import pathlib
 import sys
@@ -19,10 +21,36 @@ os.environ.setdefault(
 os.environ['GLIBC_TUNABLES'] = 'glibc.malloc.hugetlb=1'
 
 import filelock
+import forked
 import jax
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+
+# Set by pytest-xdist.
+_COUNT = 'PYTEST_XDIST_WORKER_COUNT'
+
+
+def pytest_collection_modifyitems(items):
+  """Has each worker begin with a share of the slow tests, by folder.
+
+  Workers begin with equal parts of the list, and in the end take each other's
+  last tests: they end together if those are fast ones.
+  """
+  shares = [[] for _ in range(int(os.environ.get(_COUNT, '1')))]
+  slow = [x for x in items if x.get_closest_marker('slow')]
+  fast = [x for x in items if not x.get_closest_marker('slow')]
+  folders = collections.defaultdict(list)
+  for item in slow:
+    folders[item.path.parent].append(item)
+  for tests in sorted(folders.values(), key=len, reverse=True):
+    min(shares, key=len).extend(tests)
+  size = len(items) // len(shares)
+  for share in shares:
+    missing = max(size - len(share), 0)
+    share += fast[:missing]
+    del fast[:missing]
+  items[:] = [*itertools.chain(*shares), *fast]
 
 
 @pytest.fixture
@@ -64,6 +92,14 @@ def make_once(tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
+def programs(tmp_path_factory):
+  """Starts processes that need not import JAX; see forked.py."""
+  server = forked.Server(tmp_path_factory.mktemp('programs'))
+  yield server
+  server.stop()
+
+
+@pytest.fixture(scope='session')
 def data_dir(make_once):
   """Where the tests build datasets."""
   return make_once('data', lambda folder: folder.mkdir())
@@ -89,6 +125,16 @@ def tiny(config, monkeypatch):
   monkeypatch.setitem(models.MODELS, 'tiny', tiny_model.Tiny)
   config.model.name = 'tiny'
   return config
+
+
+@pytest.fixture
+def tiny_features(monkeypatch):
+  """Objectives see features that are computed in no time."""
+  import tiny_model
+
+  from inpaint_jax import deep_features
+
+  monkeypatch.setattr(deep_features, 'load', lambda net: tiny_model.FEATURES)
 
 
 @pytest.fixture(scope='session')

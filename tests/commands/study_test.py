@@ -1,11 +1,11 @@
 """scripts/benchmark.py as a process: shards, signals, report, wrong flags."""
 
+import functools
 import json
 import pathlib
+import shlex
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -15,14 +15,10 @@ ROOT = pathlib.Path(__file__).parents[2]
 _STUDY = ROOT / 'docs' / 'study'
 
 
-def _start(*flags):
-  return subprocess.Popen(
-    [sys.executable, 'scripts/benchmark.py', *map(str, flags)],
-    cwd=ROOT,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
+@pytest.fixture
+def start(programs):
+  """Starts the command with some flags."""
+  return functools.partial(programs.start, 'scripts/benchmark.py')
 
 
 def _finish(process, code=0):
@@ -32,30 +28,38 @@ def _finish(process, code=0):
 
 
 @pytest.mark.slow
-def test_two_shards_one_of_them_stopped_and_started_again(data_dir, tmp_path):
+@pytest.mark.usefixtures('no_lpips')
+def test_two_shards_one_of_them_stopped_and_started_again(
+  start, data_dir, tmp_path
+):
+  model = [
+    '--config.model.name=encoder_decoder',
+    '--config.model.features=(2, 2, 2)',
+    '--config.model.conv=xla',
+  ]
   flags = [
     '--config=configs/study.py:smoke',
+    *model,
     f'--config.data.data_dir={data_dir}',
     f'--workdir={tmp_path}',
   ]
-  first, second = (_start(*flags, f'--shard={i}/2') for i in (1, 2))
+  first, second = (start(*flags, f'--shard={i}/2') for i in (1, 2))
   # It comes in the second run, as the first was finished.
-  for line in first.stdout:
-    if line.startswith('[1/2] base/seed0'):
-      first.send_signal(signal.SIGTERM)
+  first.wait_for('[1/2] base/seed0')
+  first.send_signal(signal.SIGTERM)
   _finish(first, 128 + signal.SIGTERM)
   out, _ = _finish(second)
   assert '2 runs of 2 cells, 2 to do' in out
   assert '[2/2] optimizer/sgd/lr0.1/seed1' in out
   assert '--report-only' in out
   assert not (tmp_path / 'report.md').exists()
-  listed, _ = _finish(_start(*flags, '--list'))
+  listed, _ = _finish(start(*flags, '--list'))
   assert 'base/seed0                 finished  (optimizer/adam' in listed
   assert listed.count('finished') == 3
 
-  out, _ = _finish(_start(*flags, '--shard=1/2'))
+  out, _ = _finish(start(*flags, '--shard=1/2'))
   assert '2 runs of 2 cells, 1 to do' in out
-  _finish(_start(f'--workdir={tmp_path}', '--report-only'))
+  _finish(start(f'--workdir={tmp_path}', '--report-only'))
   rows = results.read(tmp_path / 'results.csv')
   assert [results.row_name(row) for row in rows] == [
     'base/seed0',
@@ -70,7 +74,7 @@ def test_two_shards_one_of_them_stopped_and_started_again(data_dir, tmp_path):
   study = json.loads((tmp_path / 'study.json').read_text())
   assert study['command'] == (
     'python scripts/benchmark.py --config=configs/study.py:smoke '
-    '--workdir=runs/study'
+    f'{shlex.join(model)} --workdir=runs/study'
   )
 
   # Elsewhere the study goes on from the tables alone.
@@ -80,20 +84,20 @@ def test_two_shards_one_of_them_stopped_and_started_again(data_dir, tmp_path):
     if path.suffix in ('.csv', '.npz', '.json') and path.name != 'dataset.json':
       shutil.copy(path, copy)
   flags[-1] = f'--workdir={copy}'
-  listed, _ = _finish(_start(*flags, '--list'))
+  listed, _ = _finish(start(*flags, '--list'))
   assert listed.count('finished') == 4
   flags.append('--config.study.seeds=(0,1,2)')
-  out, _ = _finish(_start(*flags, '--only=optimizer/sgd'))
+  out, _ = _finish(start(*flags, '--only=optimizer/sgd'))
   assert '3 runs of 2 cells, 1 to do' in out
   assert len(results.read(copy / 'results.csv')) == 5
 
 
 @pytest.mark.slow
-def test_report_only_rebuilds_the_published_report(tmp_path):
+def test_report_only_rebuilds_the_published_report(start, tmp_path):
   """From the tables alone, which an earlier version wrote."""
   made = shutil.ignore_patterns('*.png', 'report.md')
   shutil.copytree(_STUDY, tmp_path, dirs_exist_ok=True, ignore=made)
-  _finish(_start(f'--workdir={tmp_path}', '--report-only'))
+  _finish(start(f'--workdir={tmp_path}', '--report-only'))
   for path in (*_STUDY.glob('*.md'), *_STUDY.glob('*.csv')):
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
   drawn = {path.name for path in tmp_path.glob('*.png')}
@@ -126,9 +130,9 @@ def test_report_only_rebuilds_the_published_report(tmp_path):
     ),
   ],
 )
-def test_a_wrong_flag_is_one_line(tmp_path, flags, code, message):
+def test_a_wrong_flag_is_one_line(start, tmp_path, flags, code, message):
   flags = [x.replace('=W', f'={tmp_path / "study"}') for x in flags]
-  _, err = _finish(_start(*flags), code)
+  _, err = _finish(start(*flags), code)
   (line,) = [x for x in err.splitlines() if x.startswith('error: ')]
   assert message in line
   assert not list(tmp_path.iterdir())
@@ -136,21 +140,21 @@ def test_a_wrong_flag_is_one_line(tmp_path, flags, code, message):
 
 
 @pytest.mark.slow
-def test_list_writes_nothing(tmp_path):
+def test_list_writes_nothing(start, tmp_path):
   flags = [f'--workdir={tmp_path / "no"}', '--list']
-  lines = _finish(_start(*flags))[0].splitlines()
+  lines = _finish(start(*flags))[0].splitlines()
   assert len(lines) == 66
   assert ['optimizer/sgd/lr0.001/seed2', 'to', 'do'] in map(str.split, lines)
-  shard = _finish(_start(*flags, '--shard=3/8'))[0].splitlines()
+  shard = _finish(start(*flags, '--shard=3/8'))[0].splitlines()
   assert shard == lines[2::8]
   assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_a_damaged_table_stops_the_study(tmp_path):
+def test_a_damaged_table_stops_the_study(start, tmp_path):
   content = (_STUDY / 'results.csv').read_bytes()[:-20]
   (tmp_path / 'results.csv').write_bytes(content)
-  process = _start('--config=configs/study.py:smoke', f'--workdir={tmp_path}')
+  process = start('--config=configs/study.py:smoke', f'--workdir={tmp_path}')
   _, err = _finish(process, 1)
   last = len(content.splitlines())
   assert f'results.csv is damaged in line {last}: it is cut short' in err

@@ -12,6 +12,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import PIL.Image
 import pytest
+import tiny_model
 
 from inpaint_jax.runs import checkpoints
 from inpaint_jax.training import train
@@ -21,19 +22,6 @@ SMOKE = '--config=configs/smoke.py'
 
 
 pytestmark = pytest.mark.slow
-
-
-def _start(*command, **env):
-  """Runs a command; a variable of the environment that is None is taken out."""
-  env = {k: v for k, v in (os.environ | env).items() if v is not None}
-  return subprocess.run(
-    [sys.executable, *map(str, command)],
-    cwd=ROOT,
-    env=env,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
 
 
 def _error(result):
@@ -51,7 +39,16 @@ def whole(data_dir, tmp_path_factory):
   command = ['main.py', SMOKE, f'--workdir={workdir}', flag]
   # As a user starts it: it starts itself once more. LPIPS is tested elsewhere.
   folder = str(ROOT / 'tests' / 'without_lpips')
-  result = _start(*command, GLIBC_TUNABLES=None, PYTHONPATH=folder)
+  env = os.environ | {'PYTHONPATH': folder}
+  del env['GLIBC_TUNABLES']
+  result = subprocess.run(
+    [sys.executable, *command],
+    cwd=ROOT,
+    env=env,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
   assert result.returncode == 0, result.stderr
   return workdir, result
 
@@ -86,7 +83,7 @@ def test_a_run_prints_what_a_user_needs(whole):
     assert grid.size == (4 * 132 + 4, 4 * 150 + 4)
 
 
-def test_the_printed_command_inpaints_a_photo(whole, tmp_path):
+def test_the_printed_command_inpaints_a_photo(whole, programs, tmp_path):
   _, result = whole
   random = np.random.RandomState(0)
   photo = random.randint(0, 256, (100, 150, 3), np.uint8)
@@ -98,7 +95,7 @@ def test_the_printed_command_inpaints_a_photo(whole, tmp_path):
   command = shlex.split(result.stdout.strip().splitlines()[-1])
   assert command[0] == 'python'
   assert command[-3:] == ['photo.jpg', 'mask.png', 'out.png']
-  done = _start(*command[1:-3], *names)
+  done = programs.run(*command[1:-3], *names)
   assert done.returncode == 0, done.stderr
   filled = np.asarray(PIL.Image.open(names[2]))
   np.testing.assert_array_equal(filled[mask == 0], photo[mask == 0])
@@ -115,17 +112,25 @@ def _end_as(workdir, other):
 
 
 @pytest.mark.usefixtures('no_lpips')
-def test_killed_at_any_moment_a_run_ends_as_if_it_were_not(tiny, tmp_path):
+@pytest.mark.parametrize(
+  'fields',
+  [{}, tiny_model.GAN | {'discriminator.name': 'global_local'}],
+  ids=['one network', 'two networks'],
+)
+def test_killed_at_any_moment_a_run_ends_as_if_it_were_not(
+  tiny, programs, tmp_path, fields
+):
   """Two epochs of five steps, killed at each kind of moment in turn."""
   workdir = tmp_path / 'killed'
   flags = [
     *(SMOKE, '--config.model.name=tiny', f'--workdir={workdir}'),
     f'--config.data.data_dir={tiny.data.data_dir}',
+    *(f'--config.{name}={value}' for name, value in fields.items()),
   ]
   killed = ROOT / 'tests' / 'killed.py'
 
   def kill(moment, going_on_from):
-    result = _start(killed, moment, *flags)
+    result = programs.run(killed, moment, *flags)
     assert result.returncode == -signal.SIGKILL, (moment, result.stderr)
     line = f'going on from the checkpoint of step {going_on_from}\n'
     assert (line in result.stdout) == bool(going_on_from), moment
@@ -135,7 +140,7 @@ def test_killed_at_any_moment_a_run_ends_as_if_it_were_not(tiny, tmp_path):
   for moment in ('row=4', 'save=1', 'save=2'):
     kill(moment, 0)
   # A polite end in the middle of it, which saves.
-  result = _start(killed, 'term=4', *flags)
+  result = programs.run(killed, 'term=4', *flags)
   assert result.returncode == 128 + signal.SIGTERM
   assert 'SIGTERM: saved step 4' in result.stdout
   # In the second epoch, and in the saves of its end, the best one and the
@@ -144,12 +149,15 @@ def test_killed_at_any_moment_a_run_ends_as_if_it_were_not(tiny, tmp_path):
   for moment in ('save=1', 'save=2'):
     kill(moment, 5)
 
-  assert _start(killed, 'end=0', *flags).returncode == 0
-  train.train_and_evaluate(tiny, tmp_path / 'whole')
+  assert programs.run(killed, 'end=0', *flags).returncode == 0
+  tiny.update_from_flattened_dict(fields)
+  train.train(tiny, tmp_path / 'whole')
   _end_as(workdir, tmp_path / 'whole')
 
 
-def test_all_that_is_optional_survives_a_kill_too(tiny, tmp_path, capsys):
+def test_all_that_is_optional_survives_a_kill_too(
+  tiny, programs, tmp_path, capsys
+):
   """Batch statistics, running mean, momentum, schedule, clipping, decay."""
   fields = {
     'data.data_dir': tiny.data.data_dir,
@@ -168,7 +176,7 @@ def test_all_that_is_optional_survives_a_kill_too(tiny, tmp_path, capsys):
   flags = [SMOKE, f'--workdir={workdir}']
   flags += [f'--config.{name}={value}' for name, value in fields.items()]
   killed = ROOT / 'tests' / 'killed.py'
-  result = _start(killed, 'step=5', *flags)
+  result = programs.run(killed, 'step=5', *flags)
   assert result.returncode == -signal.SIGKILL, result.stderr
   # To its end in this process, like the one that was never killed.
   tiny.update_from_flattened_dict(fields)
@@ -189,15 +197,15 @@ def test_all_that_is_optional_survives_a_kill_too(tiny, tmp_path, capsys):
     (['--mode=evaluate', '--workdir=W'], 1, 'holds no run'),
   ],
 )
-def test_a_wrong_flag_is_one_line(tmp_path, flags, code, message):
+def test_a_wrong_flag_is_one_line(programs, tmp_path, flags, code, message):
   flags = [x.replace('=W', f'={tmp_path / "run"}') for x in flags]
-  result = _start('main.py', *flags)
+  result = programs.run('main.py', *flags)
   assert result.returncode == code
   assert message in _error(result)
 
 
-def test_another_config_in_the_same_folder_is_refused(whole, data_dir):
-  workdir, _ = whole
-  result = _start('main.py', SMOKE, f'--workdir={workdir}', '--config.loss=l1')
+def test_another_config_in_the_same_folder_is_refused(trained, programs):
+  flags = SMOKE, f'--workdir={trained}', '--config.loss=l1'
+  result = programs.run('main.py', *flags)
   assert result.returncode == 1
   assert 'loss (mse there, l1 here)' in _error(result)

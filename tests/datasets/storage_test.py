@@ -4,11 +4,7 @@ from concurrent import futures
 import errno
 import itertools
 import os
-import pathlib
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 
 from datasets import samples
@@ -21,34 +17,21 @@ from inpaint_jax.datasets import landscape, storage
 from inpaint_jax.system import errors
 from inpaint_jax.training import input_pipeline
 
-ROOT = pathlib.Path(__file__).parents[2]
-
 _BUILD = """
-  import sys
-  import ml_collections
-  from inpaint_jax import datasets
-  config = ml_collections.ConfigDict(dict(
-    dataset='synthetic', source='', data_dir=sys.argv[1], image_size=32,
-    num_train=int(sys.argv[2]), num_val=2, num_test=2))
-  print(len(datasets.load(config).splits['train']))
+import sys
+import ml_collections
+from inpaint_jax import datasets
+config = ml_collections.ConfigDict(dict(
+  dataset='synthetic', source='', data_dir=sys.argv[1], image_size=32,
+  num_train=int(sys.argv[2]), num_val=2, num_test=2))
+print(len(datasets.load(config).splits['train']))
 """
 
 
-def _start_build(folder: pathlib.Path, num_train: int) -> subprocess.Popen:
-  code = textwrap.dedent(_BUILD)
-  return subprocess.Popen(
-    [sys.executable, '-c', code, str(folder), str(num_train)],
-    cwd=ROOT,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-
-
 @pytest.mark.slow
-def test_a_killed_build_is_never_used_and_leaves_nothing(tmp_path):
+def test_a_killed_build_is_never_used_and_leaves_nothing(programs, tmp_path):
   folder = tmp_path / 'data'
-  process = _start_build(folder, 600)
+  process = programs.start('-c', _BUILD, folder, 600)
   while not list(folder.rglob('incomplete.*')):
     assert process.poll() is None, process.communicate()
     time.sleep(0.02)
@@ -62,8 +45,9 @@ def test_a_killed_build_is_never_used_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_build_once(tmp_path):
-  processes = [_start_build(tmp_path / 'data', 300) for _ in range(2)]
+def test_two_processes_build_once(programs, tmp_path):
+  folder = tmp_path / 'data'
+  processes = [programs.start('-c', _BUILD, folder, 300) for _ in range(2)]
   results = [process.communicate() for process in processes]
   assert [out.strip() for out, _ in results] == ['300', '300'], results
   assert sum('Building' in err for _, err in results) == 1

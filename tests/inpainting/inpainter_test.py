@@ -521,7 +521,6 @@ print(peak)
 @pytest.mark.parametrize(
   ('height', 'width', 'kind', 'gigabytes'),
   [
-    (4000, 6000, 'thing', 2),
     (4000, 6000, 'scratch', 2),
     (4000, 6000, 'specks', 2),
     (8000, 12500, 'thing', 4),

@@ -19,14 +19,16 @@ def _case(kind, name='unet'):
 
 @pytest.mark.slow
 def test_a_step_trains():
-  step = cases.CREATE['training'](_case('training'), 'float32')
+  case = _case('training', 'encoder_decoder')
+  case.config.model.conv = 'xla'
+  step = cases.CREATE['training'](case, 'float32')
   losses = [step() for _ in range(8)]
   assert losses[-1] < losses[0]
 
 
 @pytest.mark.slow
 def test_inference_fills_alike_in_each_mode():
-  case = _case('inference')
+  case = _case('inference', 'encoder_decoder')
   create = cases.CREATE['inference']
   filled = create(case, 'float32')()
   assert filled.shape == (2, 32, 32, 3)

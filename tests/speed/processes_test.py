@@ -56,7 +56,7 @@ def test_a_program_that_fails_is_one_line(run, line, until, message):
 @pytest.mark.slow
 def test_a_case_is_measured_in_a_process_of_its_own():
   config = unet.get_config()
-  config.model.features = (4, 8, 16)
+  config.model.update(name='encoder_decoder', features=(4, 8, 16))
   case = cases.Case('inference', config, size=32, batch=2)
   times, peak = processes.measure_alone(case, 'float32', seconds=0)
   assert len(times) == 3

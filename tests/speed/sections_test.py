@@ -26,6 +26,7 @@ def settings(tmp_path):
     'num_epochs': 2,
     'model.name': 'encoder_decoder',
     'model.features': (4, 8, 16),
+    'model.conv': 'xla',
     'data.image_size': 32,
     'data.num_train': 8,
     'data.num_val': 2,

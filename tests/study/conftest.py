@@ -17,6 +17,7 @@ def smoke(data_dir):
   """The plan of `smoke`: two cells of two seeds."""
   config = study_config.get_config('smoke')
   config.data.data_dir = str(data_dir)
+  config.model.update(name='encoder_decoder', features=(2, 2, 2), conv='xla')
   return plan.create_plan(config)
 
 

@@ -6,8 +6,6 @@ import pathlib
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -21,21 +19,9 @@ from inpaint_jax.training import evaluate, train
 
 ROOT = pathlib.Path(__file__).parents[2]
 KILLED = ROOT / 'tests' / 'killed.py'
-FIELDS = {'model.name': 'tiny', 'data.num_test': 4}
-
-
-def _start(*commands):
-  """Starts processes at once."""
-  return [
-    subprocess.Popen(
-      [sys.executable, *map(str, command)],
-      cwd=ROOT,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.PIPE,
-      text=True,
-    )
-    for command in commands
-  ]
+PLAIN = {'model.name': 'tiny', 'data.num_test': 4}
+# As one process and two round otherwise, hence SGD.
+GAN = PLAIN | tiny_model.GAN | tiny_model.SGD | {'num_samples': 4}
 
 
 def _finish(processes, victim=0):
@@ -61,24 +47,22 @@ def _address():
     return f'127.0.0.1:{free.getsockname()[1]}'
 
 
-def _train(workdir, data_dir, *moments):
+def _train(programs, workdir, data_dir, fields, *moments):
   """Trains with two processes, each with a moment of tests/killed.py."""
   address = _address()
-  processes = _start(
-    *(
-      [
-        *(KILLED, moment),
-        '--config=configs/smoke.py',
-        f'--workdir={workdir}',
-        f'--config.data.data_dir={data_dir}',
-        *(f'--config.{name}={value}' for name, value in FIELDS.items()),
-        f'--coordinator_address={address}',
-        '--num_processes=2',
-        f'--process_id={number}',
-      ]
-      for number, moment in enumerate(moments)
+  processes = [
+    programs.start(
+      *(KILLED, moment),
+      '--config=configs/smoke.py',
+      f'--workdir={workdir}',
+      f'--config.data.data_dir={data_dir}',
+      *(f'--config.{name}={value}' for name, value in fields.items()),
+      f'--coordinator_address={address}',
+      '--num_processes=2',
+      f'--process_id={number}',
     )
-  )
+    for number, moment in enumerate(moments)
+  ]
   return _finish(processes, victim=1)
 
 
@@ -90,39 +74,55 @@ def _rows(workdir):
 
 
 # Fixtures of the tests marked slow.
-@pytest.fixture(scope='module')
-def trained(data_dir, tmp_path_factory):
-  """A run of one process; from now on, MODELS has the model."""
-  config = smoke.get_config()
-  config.data.data_dir = str(data_dir)
-  config.update_from_flattened_dict(FIELDS)
-  workdir = tmp_path_factory.mktemp('trained') / 'run'
+@pytest.fixture(scope='module', autouse=True)
+def _tiny():
   with pytest.MonkeyPatch.context() as patch:
     patch.setitem(models.MODELS, 'tiny', tiny_model.Tiny)
-    train.train_and_evaluate(config, workdir)
-    yield workdir
+    yield
 
 
 @pytest.fixture(scope='module')
-def killed(data_dir, tmp_path_factory):
+def trained(data_dir, tmp_path_factory):
+  """A run of one process."""
+  config = smoke.get_config()
+  config.data.data_dir = str(data_dir)
+  config.update_from_flattened_dict(PLAIN)
+  workdir = tmp_path_factory.mktemp('trained') / 'run'
+  train.train(config, workdir)
+  return workdir
+
+
+@pytest.fixture(scope='module')
+def trained_gan(data_dir, tmp_path_factory):
+  """A run of one process with a discriminator, tested."""
+  config = smoke.get_config()
+  config.data.data_dir = str(data_dir)
+  config.update_from_flattened_dict(GAN)
+  workdir = tmp_path_factory.mktemp('trained_gan') / 'run'
+  train.train_and_evaluate(config, workdir)
+  return workdir
+
+
+@pytest.fixture(scope='module')
+def killed(programs, data_dir, tmp_path_factory):
   """A run of two processes that were stopped, went on, and were killed."""
   workdir = tmp_path_factory.mktemp('killed') / 'run'
   # The signal comes to one of them alone.
-  stopped = _train(workdir, data_dir, 'end=0', 'term=3')
-  ended = _train(workdir, data_dir, 'end=0', 'step=3')
+  stopped = _train(programs, workdir, data_dir, PLAIN, 'end=0', 'term=3')
+  ended = _train(programs, workdir, data_dir, PLAIN, 'end=0', 'step=3')
   return workdir, stopped, ended
 
 
 @pytest.fixture(scope='module')
-def finished(trained, data_dir, tmp_path_factory):
-  """A run of one process that two have brought to its end."""
+def finished(trained_gan, programs, data_dir, tmp_path_factory):
+  """A run with a discriminator that two processes have brought to its end."""
   workdir = tmp_path_factory.mktemp('finished') / 'run'
-  shutil.copytree(trained, workdir)
+  shutil.copytree(trained_gan, workdir)
   for kind in ('latest', 'best'):
     shutil.rmtree(workdir / 'checkpoints' / kind / '10')
   for file in ('samples/epoch_002.png', 'test_metrics.json'):
     (workdir / file).unlink()
-  return workdir, _train(workdir, data_dir, 'end=0', 'end=0')
+  return workdir, _train(programs, workdir, data_dir, GAN, 'end=0', 'end=0')
 
 
 @pytest.mark.slow
@@ -155,19 +155,19 @@ def test_one_process_goes_on_with_the_run_of_two(killed, trained, capsys):
 
 
 @pytest.mark.slow
-def test_two_processes_go_on_with_the_run_of_one(finished, trained):
+def test_two_processes_go_on_with_the_run_of_one(finished, trained_gan):
   workdir, ends = finished
   assert [code for code, _, _ in ends] == [0, 0], ends
   assert 'going on from the checkpoint of step 5\n' in ends[0][1]
-  np.testing.assert_allclose(_rows(workdir), _rows(trained), rtol=1e-5)
+  np.testing.assert_allclose(_rows(workdir), _rows(trained_gan), rtol=5e-5)
   assert (workdir / 'samples' / 'epoch_002.png').exists()
 
 
 @pytest.mark.slow
-def test_two_processes_test_as_one_does(finished, trained, request):
+def test_two_processes_test_as_one_does(finished, trained_gan, request):
   ours, theirs = (
     json.loads((x / 'test_metrics.json').read_text())['metrics']
-    for x in (finished[0], trained)
+    for x in (finished[0], trained_gan)
   )
   assert ours.keys() == theirs.keys()
   for method, values in theirs.items():
@@ -213,40 +213,40 @@ with distributed.joined(*named):
 """
 
 
-def _run_script(*acts, victim=0):
+def _run_script(programs, *acts, victim=0):
   address = _address()
-  processes = _start(
-    *(['-c', _SCRIPT, address, i, act] for i, act in enumerate(acts))
-  )
+  processes = [
+    programs.start('-c', _SCRIPT, address, i, act) for i, act in enumerate(acts)
+  ]
   return _finish(processes, victim)
 
 
 @pytest.mark.slow
-def test_processes_of_a_slurm_job_join_and_leave():
-  ends = _run_script('slurm', 'slurm')
+def test_processes_of_a_slurm_job_join_and_leave(programs):
+  ends = _run_script(programs, 'slurm', 'slurm')
   assert ends == [(0, 'joined\n', ''), (0, '', '')]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('victim', [0, 1])
-def test_a_kill_of_one_process_ends_the_other_that_computes(victim):
+def test_a_kill_of_one_process_ends_the_other_that_computes(programs, victim):
   acts = ['compute', 'compute']
   acts[victim] = 'die'
-  code, _, stderr = _run_script(*acts, victim=victim)[1 - victim]
+  code, _, stderr = _run_script(programs, *acts, victim=victim)[1 - victim]
   assert code != 0
   assert 'JAX distributed service detected fatal errors' in stderr
 
 
 @pytest.mark.slow
-def test_an_error_of_one_process_ends_the_other_at_a_barrier():
-  ends = _run_script('wait', 'fail', victim=1)
+def test_an_error_of_one_process_ends_the_other_at_a_barrier(programs):
+  ends = _run_script(programs, 'wait', 'fail', victim=1)
   assert all(code != 0 for code, _, _ in ends)
   assert 'UserError: no room' in ends[1][2]
 
 
 @pytest.mark.slow
-def test_an_error_of_all_processes_is_an_ordinary_end():
-  for code, _, stderr in _run_script('fail', 'fail'):
+def test_an_error_of_all_processes_is_an_ordinary_end(programs):
+  for code, _, stderr in _run_script(programs, 'fail', 'fail'):
     assert code == 1
     assert stderr.endswith('UserError: no room\n')
 
@@ -270,9 +270,9 @@ def test_arguments_that_do_not_fit_together(arguments, message):
 
 
 @pytest.mark.slow
-def test_main_says_in_one_line_that_there_is_no_cluster(tmp_path):
+def test_main_says_in_one_line_that_there_is_no_cluster(programs, tmp_path):
   command = ['main.py', '--config=configs/smoke.py', f'--workdir={tmp_path}']
-  ((code, _, stderr),) = _finish(_start([*command, '--distributed']))
+  ((code, _, stderr),) = _finish([programs.start(*command, '--distributed')])
   assert code == 1
   assert stderr.startswith('error: found no Slurm')
   assert 'give --coordinator_address=HOST:PORT' in stderr

