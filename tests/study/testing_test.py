@@ -21,7 +21,7 @@ def test_the_test_is_that_of_an_evaluation(studied):
   deep = {'lpips', 'lpips_vgg', 'detectability', 'fooled'}
   assert ours.keys() - deep == always
   assert ours == pytest.approx(
-    {name: theirs['encoder_decoder'][name] for name in ours}, rel=1e-5
+    {name: theirs['tiny'][name] for name in ours}, rel=1e-5
   )
   assert row['images/l1'].mean() == pytest.approx(ours['l1'])
 
