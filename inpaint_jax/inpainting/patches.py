@@ -11,8 +11,9 @@ before. Random numbers are a hash of the seed and the pixel. So the result does
 not depend on the number of threads.
 
 Arrays of one resolution, for a window of [h, w] pixels:
-  features: uint8 [h, 5 w + 7], of each pixel its colours and gradients, see
-    `compute_features`; the last bytes of a row say nothing.
+  image: uint8 [h, w, 5], colours and `roughness`.
+  features: uint8 [h, 7 w + 5], of each pixel what is in `image`, and gradients,
+    see `compute_features`; the last bytes of a row say nothing.
   hole: bool [h, w].
   target: bool [h, w], centres of patches that meet the hole.
   source: bool [h, w], centres of patches that may be copied.
@@ -28,10 +29,10 @@ from inpaint_jax.inpainting import kernels
 # cost twice the time and were no better (measured on 18 crops).
 RADIUS = 2
 _SIDE = 2 * RADIUS + 1
-_CHANNELS = 5
+_CHANNELS = 7
 # Values of a row of a patch, and beside them some of weight 0: the loop over
 # them runs in whole vectors.
-_ROW = 32
+_ROW = 40
 _BAND = 32
 # The weight of hole pixels in the cost, beside known ones: what is only
 # guessed yet has little to say.
@@ -90,10 +91,10 @@ def create_features(height: int, width: int) -> np.ndarray:
 def compute_features(
   image: np.ndarray, features: np.ndarray, box: tuple[slice, slice]
 ) -> None:
-  """Writes the features of pixels: colours and the gradient of their sum.
+  """Writes the features of pixels: `image`, and the gradient of its colours.
 
   Args:
-    image: uint8 [h, w, 3].
+    image: see the module.
     features: see the module, to write to.
     box: rows and columns of the pixels.
   """
@@ -113,12 +114,12 @@ def compute_features(
     along = total[2:, 1:-1] - total[:-2, 1:-1]
     place = features[top:bottom, _CHANNELS * left : _CHANNELS * right]
     place = place.reshape(bottom - top, right - left, _CHANNELS)
-    for c in range(3):
+    for c in range(5):
       place[..., c] = part[1:-1, 1:-1, c]
     # Together as heavy as the halved gradients of all colours would be; what is
     # beyond 8 bits is cut off.
-    place[..., 3] = np.clip(128 + (across * 37 >> 7), 0, 255)
-    place[..., 4] = np.clip(128 + (along * 37 >> 7), 0, 255)
+    place[..., 5] = np.clip(128 + (across * 37 >> 7), 0, 255)
+    place[..., 6] = np.clip(128 + (along * 37 >> 7), 0, 255)
 
   kernels.for_bands(rows.stop - rows.start, work, kernels.ROWS)
 
@@ -231,7 +232,7 @@ def vote(
   """Gives the hole of an image the means of what patches copy, in place.
 
   Args:
-    image: uint8 [h, w, 3].
+    image: see the module.
     hole: bool [h, w].
     weight: float32 [h, w], of patches by their centres.
     match: see the module.
@@ -383,6 +384,7 @@ def _vote(
         left = x - radius if x - radius < rightmost else rightmost
         right = x + radius if x + radius > RADIUS else RADIUS
         total, red, green, blue = _ZERO, _ZERO, _ZERO, _ZERO
+        across, along = _ZERO, _ZERO
         for v in range(first, last + 1):
           for u in range(left, right + 1):
             if 0 <= v < height and 0 <= u < width:
@@ -392,6 +394,10 @@ def _vote(
               red += w * image[i, j, 0]
               green += w * image[i, j, 1]
               blue += w * image[i, j, 2]
+              across += w * image[i, j, 3]
+              along += w * image[i, j, 4]
         image[y, x, 0] = red / total + _HALF
         image[y, x, 1] = green / total + _HALF
         image[y, x, 2] = blue / total + _HALF
+        image[y, x, 3] = across / total + _HALF
+        image[y, x, 4] = along / total + _HALF

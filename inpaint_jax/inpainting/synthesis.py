@@ -19,7 +19,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from inpaint_jax.inpainting import guides, harmonic, kernels, patches
+from inpaint_jax.inpainting import (
+  guides,
+  harmonic,
+  kernels,
+  patches,
+  roughness,
+)
 
 # No resolution has a shorter side below this: too few patches would be known
 # to copy from (with 32 the error grew by a fifth on 12 crops of 256 pixels).
@@ -37,7 +43,7 @@ class Level(NamedTuple):
   """A window at one resolution.
 
   Attributes:
-    image: uint8 [h, w, 3].
+    image: uint8 [h, w, 5], colours and `roughness`.
     hole: bool [h, w].
     allowed: bool [h, w], known pixels that may be copied.
   """
@@ -103,11 +109,13 @@ def has_source(allowed: np.ndarray) -> bool:
 
 
 def _guess(levels: list[Level], guide: guides.Guide) -> np.ndarray:
-  """Returns the guess at the coarsest level, uint8 [h, w, 3]."""
+  """Returns the guess at the coarsest level, uint8 [h, w, 5]."""
   for number, level in enumerate(levels):
     if max(level.hole.shape) <= guides.SIZE or number == len(levels) - 1:
-      guess = guide(guides.to_floats(level.image), level.hole)
-      guess = guides.to_bytes(guess)
+      floats = guides.to_floats(level.image)
+      colours = guide(floats[..., :3], level.hole)
+      rough = guides.smooth(floats[..., 3:], level.hole)
+      guess = guides.to_bytes(np.concatenate([colours, rough], -1))
       for _ in levels[number + 1 :]:
         guess = _halve_all(guess)
       return guess
@@ -118,6 +126,7 @@ def _create_pyramid(
   image: np.ndarray, hole: np.ndarray, allowed: np.ndarray
 ) -> list[Level]:
   """Returns the resolutions of a window, the finest first."""
+  image = np.concatenate([image, roughness.measure(image, hole)], -1)
   levels = [Level(image, hole, allowed)]
   while min(levels[-1].hole.shape) >= 2 * _SHORTEST:
     level = _halve(levels[-1])
@@ -130,12 +139,14 @@ def _create_pyramid(
 def _halve(level: Level) -> Level:
   """Returns the next coarser level.
 
-  A colour is the mean of the known pixels around. A pixel is hole if all of its
-  four are, so that thin holes vanish, and it may be copied if all may.
+  A value is the mean of those of the known pixels around. A pixel is hole if
+  all of its four are, so that thin holes vanish, and it may be copied if all
+  may.
   """
   image, hole, allowed = level
   height, width = hole.shape
-  coarse = np.empty(((height + 1) // 2, (width + 1) // 2, 3), np.uint8)
+  channels = image.shape[-1]
+  coarse = np.empty(((height + 1) // 2, (width + 1) // 2, channels), np.uint8)
 
   def work(top: int, bottom: int) -> None:
     # The 4x4 pixels around each coarse one.
@@ -146,7 +157,7 @@ def _halve(level: Level) -> Level:
     )
     known = np.pad(~hole[first:last], margins).astype(np.uint16)
     total = np.maximum(_sum_around(known), 1).astype(np.float32)
-    for c in range(3):
+    for c in range(channels):
       part = np.pad(image[first:last, :, c], margins) * known
       coarse[top:bottom, :, c] = _sum_around(part) / total + np.float32(0.5)
 
@@ -171,7 +182,7 @@ def _are_all(mask: np.ndarray) -> np.ndarray:
 
 
 def _halve_all(image: np.ndarray) -> np.ndarray:
-  """Halves an image without a hole, uint8 [h, w, 3]."""
+  """Halves an image without a hole, uint8 [h, w, C]."""
   known = np.zeros(image.shape[:2], bool)
   return _halve(Level(image, known, known)).image
 
@@ -193,7 +204,7 @@ def _refine(
 
   Args:
     level: the window.
-    guess: uint8 [h, w, 3], where there is no coarser match.
+    guess: uint8 [h, w, 5], where there is no coarser match.
     coarse: the match of the level before, or None.
     number: of the level, 0 is the finest.
     seed: of the search.
