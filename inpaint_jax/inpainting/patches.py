@@ -11,8 +11,8 @@ before. Random numbers are a hash of the seed and the pixel. So the result does
 not depend on the number of threads.
 
 Arrays of one resolution, for a window of [h, w] pixels:
-  image: uint8 [h, w, 5], colours and `roughness`.
-  features: uint8 [h, 7 w + 5], of each pixel what is in `image`, and gradients,
+  image: uint8 [h, w, c], colours, and at reduced resolutions `roughness`.
+  features: uint8 [h, n], of each pixel what is in `image` and two gradients,
     see `compute_features`; the last bytes of a row say nothing.
   hole: bool [h, w].
   target: bool [h, w], centres of patches that meet the hole.
@@ -29,10 +29,9 @@ from inpaint_jax.inpainting import kernels
 # cost twice the time and were no better (measured on 18 crops).
 RADIUS = 2
 _SIDE = 2 * RADIUS + 1
-_CHANNELS = 7
-# Values of a row of a patch, and beside them some of weight 0: the loop over
-# them runs in whole vectors.
-_ROW = 40
+# A row of a patch has its values, and beside them some of weight 0: the loop
+# over them runs in whole vectors of so many.
+_VECTOR = 8
 _BAND = 32
 # The weight of hole pixels in the cost, beside known ones: what is only
 # guessed yet has little to say.
@@ -83,9 +82,17 @@ def find_targets(hole: np.ndarray) -> np.ndarray:
   return find_centres(np.ones_like(hole)) & ~find_centres(~hole)
 
 
-def create_features(height: int, width: int) -> np.ndarray:
-  """Returns features to write to, see the module."""
-  return np.zeros((height, width * _CHANNELS + _ROW - _SIDE * _CHANNELS), 'u1')
+def create_features(shape: tuple[int, ...]) -> np.ndarray:
+  """Returns features to write to, for an image of a shape; see the module."""
+  height, width, channels = shape
+  channels += 2
+  rest = _row_length(channels) - _SIDE * channels
+  return np.zeros((height, width * channels + rest), np.uint8)
+
+
+def _row_length(channels: int) -> int:
+  """Returns the length of a row of a patch with that many features a pixel."""
+  return -(-_SIDE * channels // _VECTOR) * _VECTOR
 
 
 def compute_features(
@@ -98,7 +105,7 @@ def compute_features(
     features: see the module, to write to.
     box: rows and columns of the pixels.
   """
-  height, width = image.shape[:2]
+  height, width, channels = image.shape
   rows, (left, right) = box[0], (box[1].start, box[1].stop)
 
   def work(first: int, last: int) -> None:
@@ -112,14 +119,15 @@ def compute_features(
     total += part[..., 2]
     across = total[1:-1, 2:] - total[1:-1, :-2]
     along = total[2:, 1:-1] - total[:-2, 1:-1]
-    place = features[top:bottom, _CHANNELS * left : _CHANNELS * right]
-    place = place.reshape(bottom - top, right - left, _CHANNELS)
-    for c in range(5):
+    size = channels + 2
+    place = features[top:bottom, size * left : size * right]
+    place = place.reshape(bottom - top, right - left, size)
+    for c in range(channels):
       place[..., c] = part[1:-1, 1:-1, c]
     # Together as heavy as the halved gradients of all colours would be; what is
     # beyond 8 bits is cut off.
-    place[..., 5] = np.clip(128 + (across * 37 >> 7), 0, 255)
-    place[..., 6] = np.clip(128 + (along * 37 >> 7), 0, 255)
+    place[..., -2] = np.clip(128 + (across * 37 >> 7), 0, 255)
+    place[..., -1] = np.clip(128 + (along * 37 >> 7), 0, 255)
 
   kernels.for_bands(rows.stop - rows.start, work, kernels.ROWS)
 
@@ -186,6 +194,8 @@ def search(
       then half as far, and so on.
   """
   cost = np.empty(target.shape, np.float32)
+  channels = features.shape[1] // target.shape[1]
+  scratch_shape = 2, _SIDE, _row_length(channels)
   tops = np.arange(0, len(match), _BAND)
   for number in range(passes):
     step = 1 if number % 2 == 0 else -1
@@ -208,7 +218,8 @@ def search(
         match,
         edges[top // _BAND],
         cost,
-        np.zeros((2, _SIDE, _ROW), np.float32),
+        np.zeros(scratch_shape, np.float32),
+        channels,
         np.uint64(seed + number),
         # The cost of the match itself is known after the first pass.
         min(number, 1),
@@ -284,6 +295,7 @@ def _search(
   edge: np.ndarray,
   cost: np.ndarray,
   scratch: np.ndarray,
+  channels: int,
   seed: int,
   first: int,
   last: int,
@@ -305,13 +317,13 @@ def _search(
     for _ in range(width):
       if target[y, x]:
         for i in range(_SIDE):
-          row = features[y - RADIUS + i, (x - RADIUS) * _CHANNELS :]
+          row = features[y - RADIUS + i, (x - RADIUS) * channels :]
           for k in range(patch.shape[1]):
             patch[i, k] = row[k]
           for j in range(_SIDE):
             is_hole = hole[y - RADIUS + i, x - RADIUS + j]
-            for c in range(_CHANNELS):
-              weight[i, j * _CHANNELS + c] = (
+            for c in range(channels):
+              weight[i, j * channels + c] = (
                 _HOLE_WEIGHT if is_hole else _KNOWN_WEIGHT
               )
         v, u, best = match[y, x, 0], match[y, x, 1], cost[y, x]
@@ -347,7 +359,7 @@ def _search(
           ):
             total = _ZERO
             for k in range(_SIDE):
-              row = features[i - RADIUS + k, (j - RADIUS) * _CHANNELS :]
+              row = features[i - RADIUS + k, (j - RADIUS) * channels :]
               # The number of turns is no constant: such loops are unrolled,
               # and not computed in vectors.
               for m in range(patch.shape[1]):
@@ -374,6 +386,7 @@ def _vote(
   bottom: int,
 ) -> None:
   height, width = hole.shape
+  is_rough = image.shape[2] > 3
   lowest, rightmost = height - 1 - RADIUS, width - 1 - RADIUS
   for y in range(top, bottom):
     # As far as the nearest that can be a centre.
@@ -394,10 +407,12 @@ def _vote(
               red += w * image[i, j, 0]
               green += w * image[i, j, 1]
               blue += w * image[i, j, 2]
-              across += w * image[i, j, 3]
-              along += w * image[i, j, 4]
+              if is_rough:
+                across += w * image[i, j, 3]
+                along += w * image[i, j, 4]
         image[y, x, 0] = red / total + _HALF
         image[y, x, 1] = green / total + _HALF
         image[y, x, 2] = blue / total + _HALF
-        image[y, x, 3] = across / total + _HALF
-        image[y, x, 4] = along / total + _HALF
+        if is_rough:
+          image[y, x, 3] = across / total + _HALF
+          image[y, x, 4] = along / total + _HALF
