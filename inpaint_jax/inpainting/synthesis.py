@@ -117,6 +117,8 @@ def _guess(levels: list[Level], guide: guides.Guide) -> np.ndarray:
       for _ in levels[number + 1 :]:
         guess = _halve_all(guess)
       last = levels[-1]
+      if last is levels[0]:
+        return guess
       rough = guides.smooth(guides.to_floats(last.image[..., 3:]), last.hole)
       return np.concatenate([guess, guides.to_bytes(rough)], -1)
   raise AssertionError('no level')

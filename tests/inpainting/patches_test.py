@@ -21,7 +21,7 @@ def _noise(seed=0):
 
 
 def _features(image):
-  features = patches.create_features(*_SHAPE)
+  features = patches.create_features(image.shape)
   patches.compute_features(image, features, _EVERYWHERE)
   return features
 
