@@ -3,6 +3,7 @@ import numpy as np
 from inpaint_jax.inpainting import inpainter, roughness
 
 _NO_HOLE = np.zeros((20, 30), bool)
+_NO_HOLE_ODD = np.zeros((21, 30), bool)
 
 
 def _code(step):
@@ -15,22 +16,23 @@ def test_a_flat_image_has_none():
 
 
 def test_steps_across_and_along():
-  image = np.zeros((20, 30, 3), np.uint8)
+  image = np.zeros((21, 30, 3), np.uint8)
   image[:, ::2] = 6
-  rough = roughness.measure(image, _NO_HOLE)
+  rough = roughness.measure(image, _NO_HOLE_ODD)
+  assert rough.shape == (11, 15, 2)
   np.testing.assert_array_equal(rough[..., 0], _code(6))
   np.testing.assert_array_equal(rough[..., 1], 0)
-  turned = roughness.measure(image.swapaxes(0, 1), _NO_HOLE.T)
+  turned = roughness.measure(image.swapaxes(0, 1), _NO_HOLE_ODD.T)
   np.testing.assert_array_equal(turned, rough.swapaxes(0, 1)[..., ::-1])
 
 
-def test_a_step_counts_as_far_as_two_pixels():
+def test_a_step_is_one_of_three_beside_it():
   image = np.zeros((20, 30, 3), np.uint8)
-  image[:, 15:] = 100
+  image[:, 14:] = 90
   (row,) = np.unique(roughness.measure(image, _NO_HOLE)[..., 0], axis=0)
-  # One step among four.
-  np.testing.assert_array_equal(np.flatnonzero(row), [13, 14, 15, 16])
-  np.testing.assert_array_equal(row[13:17], _code(100 / 4))
+  # Between pixels of the half resolution.
+  np.testing.assert_array_equal(np.flatnonzero(row), [6, 7])
+  np.testing.assert_array_equal(row[6:8], _code(90 / 3))
 
 
 def test_the_largest_steps_fit():
@@ -41,8 +43,8 @@ def test_the_largest_steps_fit():
 
 def test_holes_are_not_read():
   rng = np.random.default_rng(0)
-  image = rng.integers(0, 256, (70, 30, 3)).astype(np.uint8)
-  hole = rng.random((70, 30)) < 0.3
+  image = rng.integers(0, 256, (150, 30, 3)).astype(np.uint8)
+  hole = rng.random((150, 30)) < 0.3
   other = np.where(hole[..., None], 255 - image, image)
   rough = roughness.measure(image, hole)
   np.testing.assert_array_equal(rough, roughness.measure(other, hole))
