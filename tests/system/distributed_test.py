@@ -171,7 +171,12 @@ def test_two_processes_test_as_one_does(finished, trained_gan, request):
   )
   assert ours.keys() == theirs.keys()
   for method, values in theirs.items():
-    assert ours[method] == pytest.approx(values, rel=1e-4), method
+    # LPIPS may be hidden from one of them, as by `no_lpips`.
+    names = values.keys() & ours[method].keys()
+    assert 'hole_l1' in names
+    assert {name: ours[method][name] for name in names} == pytest.approx(
+      {name: values[name] for name in names}, rel=1e-4
+    ), method
   # The best epoch of two is read by one.
   request.getfixturevalue('no_lpips')
   report = evaluate.evaluate(finished[0])['metrics']['tiny']
