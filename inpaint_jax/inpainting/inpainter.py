@@ -21,6 +21,7 @@ from inpaint_jax.inpainting import (
   guides,
   kinds,
   panorama,
+  patches,
   synthesis,
   transparency,
   windows,
@@ -353,7 +354,7 @@ def _find_barred(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:
     except errors.UserError as error:
       raise errors.UserError(f'{name}: {error}') from error
     barred |= ~marked if name == 'source' else marked
-  if not synthesis.has_source(~barred):
+  if not patches.has_centre(~barred):
     raise errors.UserError(
       'source and avoid leave no 5x5 known pixels to copy from; mark more as '
       'source, or less to avoid'
@@ -376,8 +377,8 @@ def _grow(
     distance = ndimage.distance_transform_cdt(~hole, 'chessboard')
     feather = max(int(np.median(distance[~hole])) - 1, 1)
     wide = distance <= feather
-  has_source = synthesis.has_source(~barred)
-  if wide.all() or (has_source and not synthesis.has_source(~(barred | wide))):
+  has_source = patches.has_centre(~barred)
+  if wide.all() or (has_source and not patches.has_centre(~(barred | wide))):
     return hole, 0
   return wide, feather
 

@@ -63,6 +63,24 @@ def for_bands(
       helper.result()
 
 
+def blocks(
+  top: int, bottom: int, height: int, width: int
+) -> tuple[slice, list[tuple[int, int]]]:
+  """Returns the pixels around a band of an image of half the resolution.
+
+  Args:
+    top, bottom: of the band.
+    height, width: of the image.
+
+  Returns:
+    The rows of the 4x4 pixels around each of the band, and margins for np.pad
+    to make them [2 (bottom - top) + 2, 2 ((width + 1) // 2) + 2].
+  """
+  first, last = max(2 * top - 1, 0), min(2 * bottom + 1, height)
+  beyond = first - 2 * top + 1, 2 * bottom + 1 - last
+  return slice(first, last), [beyond, (1, 1 + width % 2)]
+
+
 @functools.cache
 def _threads() -> concurrent.futures.ThreadPoolExecutor:
   return concurrent.futures.ThreadPoolExecutor(NUM_THREADS)

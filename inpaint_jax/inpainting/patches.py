@@ -12,8 +12,7 @@ not depend on the number of threads.
 
 Arrays of one resolution, for a window of [h, w] pixels:
   image: uint8 [h, w, c], colours, and at reduced resolutions `roughness`.
-  features: uint8 [h, n], of each pixel what is in `image` and two gradients,
-    see `compute_features`; the last bytes of a row say nothing.
+  features: of each pixel, uint8 [h, w + 2, c + 2], see `features`.
   hole: bool [h, w].
   target: bool [h, w], centres of patches that meet the hole.
   source: bool [h, w], centres of patches that may be copied.
@@ -29,7 +28,7 @@ from inpaint_jax.inpainting import kernels
 # cost twice the time and were no better (measured on 18 crops).
 RADIUS = 2
 _SIDE = 2 * RADIUS + 1
-# A row of a patch has its values, and beside them some of weight 0: the loop
+# A row of a patch has its features, and beside them some of weight 0: the loop
 # over them runs in whole vectors of so many.
 _VECTOR = 8
 _BAND = 32
@@ -82,54 +81,9 @@ def find_targets(hole: np.ndarray) -> np.ndarray:
   return find_centres(np.ones_like(hole)) & ~find_centres(~hole)
 
 
-def create_features(shape: tuple[int, ...]) -> np.ndarray:
-  """Returns features to write to, for an image of a shape; see the module."""
-  height, width, channels = shape
-  channels += 2
-  rest = _row_length(channels) - _SIDE * channels
-  return np.zeros((height, width * channels + rest), np.uint8)
-
-
-def _row_length(channels: int) -> int:
-  """Returns the length of a row of a patch with that many features a pixel."""
-  return -(-_SIDE * channels // _VECTOR) * _VECTOR
-
-
-def compute_features(
-  image: np.ndarray, features: np.ndarray, box: tuple[slice, slice]
-) -> None:
-  """Writes the features of pixels: `image`, and the gradient of its colours.
-
-  Args:
-    image: see the module.
-    features: see the module, to write to.
-    box: rows and columns of the pixels.
-  """
-  height, width, channels = image.shape
-  rows, (left, right) = box[0], (box[1].start, box[1].stop)
-
-  def work(first: int, last: int) -> None:
-    top, bottom = rows.start + first, rows.start + last
-    part = image[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1]
-    above, below = int(top == 0), int(bottom == height)
-    beside = int(left == 0), int(right == width)
-    part = np.pad(part, [(above, below), beside, (0, 0)], mode='edge')
-    total = part[..., 0].astype(np.int16)
-    total += part[..., 1]
-    total += part[..., 2]
-    across = total[1:-1, 2:] - total[1:-1, :-2]
-    along = total[2:, 1:-1] - total[:-2, 1:-1]
-    size = channels + 2
-    place = features[top:bottom, size * left : size * right]
-    place = place.reshape(bottom - top, right - left, size)
-    for c in range(channels):
-      place[..., c] = part[1:-1, 1:-1, c]
-    # Together as heavy as the halved gradients of all colours would be; what is
-    # beyond 8 bits is cut off.
-    place[..., -2] = np.clip(128 + (across * 37 >> 7), 0, 255)
-    place[..., -1] = np.clip(128 + (along * 37 >> 7), 0, 255)
-
-  kernels.for_bands(rows.stop - rows.start, work, kernels.ROWS)
+def has_centre(allowed: np.ndarray) -> bool:
+  """Returns whether a patch lies within `allowed`, bool [h, w]."""
+  return bool(find_centres(allowed).any())
 
 
 def start(
@@ -194,8 +148,9 @@ def search(
       then half as far, and so on.
   """
   cost = np.empty(target.shape, np.float32)
-  channels = features.shape[1] // target.shape[1]
-  scratch_shape = 2, _SIDE, _row_length(channels)
+  channels = features.shape[2]
+  rows = features.reshape(len(features), -1)
+  length = -(-_SIDE * channels // _VECTOR) * _VECTOR
   tops = np.arange(0, len(match), _BAND)
   for number in range(passes):
     step = 1 if number % 2 == 0 else -1
@@ -211,14 +166,14 @@ def search(
       edges: np.ndarray = edges,
     ) -> None:
       _search(
-        features,
+        rows,
         hole,
         target,
         source,
         match,
         edges[top // _BAND],
         cost,
-        np.zeros(scratch_shape, np.float32),
+        np.zeros((2, _SIDE, length), np.float32),
         channels,
         np.uint64(seed + number),
         # The cost of the match itself is known after the first pass.
@@ -250,11 +205,12 @@ def vote(
     radius: how far from a pixel the centres of the patches are that vote for
       it. If 0, it becomes a copy; see `find_origins`.
   """
-  kernels.for_bands(
-    len(image),
-    lambda top, bottom: _vote(image, hole, weight, match, radius, top, bottom),
-    kernels.ROWS,
-  )
+
+  def vote_rows(top: int, bottom: int) -> None:
+    sums = np.zeros(image.shape[2], np.float32)
+    _vote(image, hole, weight, match, sums, radius, top, bottom)
+
+  kernels.for_bands(len(image), vote_rows, kernels.ROWS)
 
 
 def find_weights(depth: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -381,12 +337,12 @@ def _vote(
   hole: np.ndarray,
   weight: np.ndarray,
   match: np.ndarray,
+  sums: np.ndarray,
   radius: int,
   top: int,
   bottom: int,
 ) -> None:
   height, width = hole.shape
-  is_rough = image.shape[2] > 3
   lowest, rightmost = height - 1 - RADIUS, width - 1 - RADIUS
   for y in range(top, bottom):
     # As far as the nearest that can be a centre.
@@ -396,23 +352,16 @@ def _vote(
       if hole[y, x]:
         left = x - radius if x - radius < rightmost else rightmost
         right = x + radius if x + radius > RADIUS else RADIUS
-        total, red, green, blue = _ZERO, _ZERO, _ZERO, _ZERO
-        across, along = _ZERO, _ZERO
+        total = _ZERO
+        for c in range(len(sums)):
+          sums[c] = _ZERO
         for v in range(first, last + 1):
           for u in range(left, right + 1):
             if 0 <= v < height and 0 <= u < width:
               w = weight[v, u]
               i, j = match[v, u, 0] + y - v, match[v, u, 1] + x - u
               total += w
-              red += w * image[i, j, 0]
-              green += w * image[i, j, 1]
-              blue += w * image[i, j, 2]
-              if is_rough:
-                across += w * image[i, j, 3]
-                along += w * image[i, j, 4]
-        image[y, x, 0] = red / total + _HALF
-        image[y, x, 1] = green / total + _HALF
-        image[y, x, 2] = blue / total + _HALF
-        if is_rough:
-          image[y, x, 3] = across / total + _HALF
-          image[y, x, 4] = along / total + _HALF
+              for c in range(len(sums)):
+                sums[c] += w * image[i, j, c]
+        for c in range(len(sums)):
+          image[y, x, c] = sums[c] / total + _HALF

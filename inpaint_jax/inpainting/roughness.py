@@ -38,17 +38,12 @@ def measure(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   rough = np.empty(((height + 1) // 2, (width + 1) // 2, 2), np.uint8)
 
   def work(top: int, bottom: int) -> None:
-    # The 4x4 pixels around each of the half resolution.
-    first, last = max(2 * top - 1, 0), min(2 * bottom + 1, height)
-    margins = [
-      (first - 2 * top + 1, 2 * bottom + 1 - last),
-      (1, 1 + width % 2),
-    ]
-    total = image[first:last, :, 0].astype(np.int16)
-    total += image[first:last, :, 1]
-    total += image[first:last, :, 2]
+    rows, margins = kernels.blocks(top, bottom, height, width)
+    total = image[rows, :, 0].astype(np.int16)
+    total += image[rows, :, 1]
+    total += image[rows, :, 2]
     total = np.pad(total, margins)
-    known = np.pad(~hole[first:last], margins)
+    known = np.pad(~hole[rows], margins)
     rough[top:bottom, :, 0] = _across(total, known)
     rough[top:bottom, :, 1] = _across(total.T, known.T).T
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inpaint_jax.inpainting import kernels, patches
+from inpaint_jax.inpainting import features, kernels, patches
 
 # More than two bands of rows.
 _SHAPE = (90, 100)
@@ -21,9 +21,9 @@ def _noise(seed=0):
 
 
 def _features(image):
-  features = patches.create_features(image.shape)
-  patches.compute_features(image, features, _EVERYWHERE)
-  return features
+  values = features.create(image.shape)
+  features.compute(image, values, _EVERYWHERE)
+  return values
 
 
 def _search(image, hole, passes=8, seed=0):
@@ -48,7 +48,8 @@ def test_centres_and_targets():
   inner[2:-2, 2:-2] = True
   np.testing.assert_array_equal(patches.find_targets(hole), inner & ~expected)
   for shape in ((4, 9), (9, 4), (1, 1)):
-    assert not patches.find_centres(np.ones(shape, bool)).any()
+    assert not patches.has_centre(np.ones(shape, bool))
+  assert patches.has_centre(np.ones((5, 5), bool))
 
 
 def test_exact_copies_are_found_in_a_periodic_texture():
