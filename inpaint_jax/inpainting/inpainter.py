@@ -10,6 +10,7 @@ Imports neither training nor datasets.
 from collections.abc import Callable
 import functools
 import os
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from inpaint_jax.inpainting import (
   checks,
   copying,
   guides,
+  kernels,
   kinds,
   panorama,
   patches,
@@ -249,23 +251,34 @@ class Inpainter:
     origins = None
     if options.explain:
       origins = np.full((*hole.shape, 2), -1, np.int32)
-    parts = windows.find_windows(wide, barred)
-    for number, window in enumerate(parts):
+    turns = windows.find_windows(wide, barred)
+    count = sum(len(turn) for turn in turns)
+    earlier: list[windows.Window] = []
+    done: list[windows.Window] = []
+    caller = threading.get_ident()
+
+    def report(share: float) -> None:
+      # Whoever is told may not expect other threads, and may end the work.
+      if threading.get_ident() == caller:
+        options.progress((len(done) + share) / count)
+
+    def fill(window: windows.Window) -> None:
       place = window.rows, window.columns
-      part_hole = wide[place].copy()
-      for earlier in parts[:number]:
-        part_hole[window.locate(earlier.inner)] = False
+      hole = wide[place].copy()
+      for other in earlier:
+        hole[window.locate(other.inner)] = False
       part = result[place].copy()
       # What is to be filled is not to be seen.
-      part[part_hole] = 0
+      part[hole] = 0
       part, part_origins = self._fill_window(
-        part,
-        part_hole,
-        ~barred[place],
-        options,
-        functools.partial(_report, options.progress, number, len(parts)),
+        part, hole, ~barred[place], options, report
       )
-      _paste(result, origins, part_hole, window, part, part_origins)
+      _paste(result, origins, hole, window, part, part_origins)
+      done.append(window)
+
+    for turn in turns:
+      kernels.for_each(turn, fill)
+      earlier += turn
     options.progress(1.0)
     return _blend(result, image, hole, wide, feather), origins
 
@@ -313,11 +326,6 @@ class _Options(NamedTuple):
   progress: Progress
   # Whether the origins are wanted, which take more memory than the image.
   explain: bool = False
-
-
-def _report(progress: Progress, number: int, count: int, share: float) -> None:
-  """Tells of the share of one of several parts."""
-  progress((number + share) / count)
 
 
 def _ignore(share: float) -> None:

@@ -1,12 +1,15 @@
 """How loops over pixels are compiled, and run in several threads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import concurrent.futures
 import functools
 import os
-from typing import Any
+import threading
+from typing import Any, TypeVar
 
 import numba
+
+T = TypeVar('T')
 
 # How many bands are worked on at once.
 NUM_THREADS = os.cpu_count() or 1
@@ -45,22 +48,41 @@ def for_bands(
     size: of a band.
   """
   starts = range(0, count, size)
-  if len(starts) == 1:
-    function(0, count)
-    return
   rest = iter(starts)
 
   def work() -> None:
     for start in rest:
       function(start, min(start + size, count))
 
-  num_helpers = min(NUM_THREADS, len(starts)) - 1
-  helpers = [_threads().submit(work) for _ in range(num_helpers)]
-  work()
-  for helper in helpers:
-    # One that has not begun is not needed any more.
-    if not helper.cancel():
-      helper.result()
+  num_threads = 1 if _thread.is_helping else min(NUM_THREADS, len(starts))
+  helpers = [_threads().submit(work) for _ in range(num_threads - 1)]
+  try:
+    work()
+  finally:
+    # After an error, such as Ctrl-C, nobody begins another band.
+    for _ in rest:
+      pass
+    for helper in helpers:
+      # One that has not begun is not needed any more.
+      if not helper.cancel():
+        helper.result()
+
+
+def for_each(things: Sequence[T], function: Callable[[T], None]) -> None:
+  """Calls a function for each of several things, in parallel.
+
+  What it calls stays in its thread: bands are then worked on in turn. A single
+  thing has all threads for its bands.
+  """
+
+  def work(first: int, _: int) -> None:
+    _thread.is_helping = len(things) > 1
+    try:
+      function(things[first])
+    finally:
+      _thread.is_helping = False
+
+  for_bands(len(things), work, 1)
 
 
 def blocks(
@@ -79,6 +101,14 @@ def blocks(
   first, last = max(2 * top - 1, 0), min(2 * bottom + 1, height)
   beyond = first - 2 * top + 1, 2 * bottom + 1 - last
   return slice(first, last), [beyond, (1, 1 + width % 2)]
+
+
+class _Thread(threading.local):
+  # Whether it is one of several, whose work is not divided any further.
+  is_helping = False
+
+
+_thread = _Thread()
 
 
 @functools.cache

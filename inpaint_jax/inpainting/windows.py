@@ -3,9 +3,11 @@
 An image of up to two megapixels is one window. In a larger one, each large hole
 has a window of its own, with surroundings in proportion to its size, and small
 ones that lie near each other share one: thousands of specks become a few
-windows.
+windows. Those are filled in parallel, in an order that keeps apart what lies
+near each other.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +19,9 @@ _WHOLE = 2 * 10**6
 _LARGEST = 6 * 10**6
 # Holes are told apart on a grid of cells of this side, in pixels.
 _CELL = 8
-# Holes of at most this side share windows with those of the same tile.
+# Holes of at most this side share windows with those of the same tile. They and
+# their surroundings are smaller than a tile, so that every other tile may be
+# filled at the same time.
 _TILE = 1024
 _SMALL = 256
 # The least and the most surroundings of a hole, in pixels on each side.
@@ -25,9 +29,8 @@ _LEAST, _MOST = 64, 512
 # Side of a patch to copy, in pixels.
 _PATCH = 5
 
-Box = tuple[
-  int, int, int, int
-]  # First row and column, last row + 1, column + 1.
+# First row and column, last row + 1, column + 1.
+Box = tuple[int, int, int, int]
 
 
 class Window(NamedTuple):
@@ -55,11 +58,12 @@ def _shift(part: slice, start: int) -> slice:
   return slice(max(part.start - start, 0), max(part.stop - start, 0))
 
 
-def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[Window]:
-  """Returns windows that together hold all holes of an image.
+def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[list[Window]]:
+  """Returns windows that together hold all holes of an image, in turns.
 
-  A hole may be in several windows: it is filled in the first, and known in the
-  others. Each window holds something to copy, if there is anything.
+  The windows of a turn fill no common pixel. A hole may be in windows of
+  several turns: it is filled in the first, and known in the others. Each window
+  holds something to copy, if there is anything.
 
   Args:
     hole: bool [H, W].
@@ -68,7 +72,7 @@ def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[Window]:
   height, width = hole.shape
   if height * width <= _WHOLE:
     everything = slice(0, height), slice(0, width)
-    return [Window(*everything, everything)]
+    return [[Window(*everything, everything)]]
   large: list[tuple[Box, int]] = []
   tiles: dict[tuple[int, int], tuple[Box, int]] = {}
   for box in _find_boxes(hole):
@@ -79,9 +83,15 @@ def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[Window]:
       key = box[0] // _TILE, box[1] // _TILE
       joined, most = tiles.get(key, (box, 0))
       tiles[key] = _join(joined, box), max(most, extent)
+  turns = [[part] for part in large]
+  for odd in itertools.product((0, 1), repeat=2):
+    turns.append(
+      [x for at, x in tiles.items() if (at[0] % 2, at[1] % 2) == odd]
+    )
   return [
-    _surround(box, extent, hole, barred)
-    for box, extent in [*large, *tiles.values()]
+    [_surround(box, extent, hole, barred) for box, extent in turn]
+    for turn in turns
+    if turn
   ]
 
 

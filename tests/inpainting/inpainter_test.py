@@ -10,7 +10,7 @@ import pytest
 from random_models import create_model
 
 from inpaint_jax import inference
-from inpaint_jax.inpainting import harmonic, photo_filling
+from inpaint_jax.inpainting import harmonic, kernels, photo_filling
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.release import export, released_file
 from inpaint_jax.system import errors
@@ -378,6 +378,23 @@ def test_threads_share_an_inpainter(guided):
     thread.join()
   for i, mask in enumerate(masks):
     np.testing.assert_array_equal(results[i], guided(image, mask))
+
+
+def test_windows_give_the_same_on_any_number_of_threads(inpainter, monkeypatch):
+  # Four tiles and a large hole, which some of the windows see.
+  image = np.tile(_noise(512, 512), (4, 4, 1))
+  hole = _box(image.shape[:2], (900, 1250), (600, 700))
+  for top in range(60, 2000, 340):
+    for left in range(50, 2000, 310):
+      hole[top : top + 20, left : left + 30] = True
+  results = []
+  for count in (1, 2, 5):
+    monkeypatch.setattr(kernels, 'NUM_THREADS', count)
+    results.append(inpainter(image, hole))
+  np.testing.assert_array_equal(results[0][~hole], image[~hole])
+  assert (results[0][hole] != image[hole]).any()
+  np.testing.assert_array_equal(results[1], results[0])
+  np.testing.assert_array_equal(results[2], results[0])
 
 
 @pytest.mark.parametrize('texture', [False, True])

@@ -1,5 +1,7 @@
 """kernels.py: loops in several threads."""
 
+import threading
+
 import pytest
 
 from inpaint_jax.inpainting import kernels
@@ -20,3 +22,51 @@ def test_errors_come_through():
 
   with pytest.raises(ValueError, match=r'\d'):
     kernels.for_bands(90, fail, 32)
+
+
+def test_after_an_error_no_band_is_begun(monkeypatch):
+  monkeypatch.setattr(kernels, 'NUM_THREADS', 2)
+  begun, failed = [], threading.Event()
+  caller = threading.get_ident()
+
+  def work(first, last):
+    begun.append(first)
+    if threading.get_ident() == caller:
+      failed.set()
+      raise KeyboardInterrupt
+    failed.wait(30)
+
+  with pytest.raises(KeyboardInterrupt):
+    kernels.for_bands(90, work, 1)
+  # One of each thread.
+  assert len(begun) <= 2
+
+
+def test_what_runs_in_parallel_stays_in_its_thread(monkeypatch):
+  monkeypatch.setattr(kernels, 'NUM_THREADS', 3)
+  bands = []
+
+  def work(thing):
+    thread = threading.get_ident()
+    kernels.for_bands(
+      90,
+      lambda first, last: bands.append((thing, thread, threading.get_ident())),
+      1,
+    )
+
+  kernels.for_each(range(4), work)
+  assert len(bands) == 4 * 90
+  assert all(outer == inner for _, outer, inner in bands)
+  # Afterwards bands are shared again.
+  met = threading.Barrier(3, timeout=30)
+  kernels.for_bands(3, lambda first, last: met.wait(), 1)
+
+
+def test_a_single_thing_has_all_threads(monkeypatch):
+  monkeypatch.setattr(kernels, 'NUM_THREADS', 3)
+  met = threading.Barrier(3, timeout=30)
+
+  def work(thing):
+    kernels.for_bands(3, lambda first, last: met.wait(), 1)
+
+  kernels.for_each(['thing'], work)

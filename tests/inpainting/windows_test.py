@@ -1,5 +1,7 @@
 """windows.py: the parts of an image in which its holes are filled."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,10 @@ def _specks(height, width, count):
   return _holes(height, width, [(y, x, y + 3, x + 3) for y, x in places])
 
 
+def _find(hole, barred):
+  return list(itertools.chain(*windows.find_windows(hole, barred)))
+
+
 LARGE = {
   'one': _holes(2000, 2500, [(900, 900, 1000, 1100)]),
   'at corners': _holes(
@@ -35,7 +41,7 @@ LARGE = {
 @pytest.mark.parametrize('name', LARGE)
 def test_all_holes_are_in_a_window_of_bounded_size(name):
   hole = LARGE[name]
-  found, covered = windows.find_windows(hole, hole), np.zeros_like(hole)
+  found, covered = _find(hole, hole), np.zeros_like(hole)
   for rows, columns, inner in found:
     covered[inner] = True
     for outer, part, length in zip(
@@ -52,17 +58,17 @@ def test_all_holes_are_in_a_window_of_bounded_size(name):
 def test_a_small_image_is_one_window():
   hole = _holes(1200, 1600, [(5, 5, 6, 6), (900, 900, 950, 950)])
   everything = slice(0, 1200), slice(0, 1600)
-  assert windows.find_windows(hole, hole) == [(*everything, everything)]
+  assert _find(hole, hole) == [(*everything, everything)]
 
 
 def test_thousands_of_specks_are_few_windows():
   hole = _specks(4000, 6000, 20000)
-  assert len(windows.find_windows(hole, hole)) <= 24
+  assert len(_find(hole, hole)) <= 24
 
 
 def test_large_holes_far_apart_have_windows_of_their_own():
   hole = _holes(4000, 6000, [(10, 10, 400, 500), (3000, 5000, 3400, 5500)])
-  found = windows.find_windows(hole, hole)
+  found = _find(hole, hole)
   assert len(found) == 2
   for rows, columns, _ in found:
     assert rows.stop - rows.start <= 400 + 2 * 512
@@ -73,10 +79,23 @@ def test_large_holes_far_apart_have_windows_of_their_own():
 def test_a_window_reaches_to_what_may_be_copied(side):
   hole = _holes(3000, 3000, [(100, 100, 120, 130)])
   allowed = _holes(3000, 3000, [(2003, 2501, 2003 + side, 2501 + side)])
-  (window,) = windows.find_windows(hole, ~allowed)
+  (window,) = _find(hole, ~allowed)
   found = allowed[window.rows, window.columns]
   assert np.count_nonzero(found) == side**2
   assert window.rows.start == 100 - 64
   # Nothing is to be had.
-  (window,) = windows.find_windows(hole, np.ones_like(hole))
+  (window,) = _find(hole, np.ones_like(hole))
   assert window.rows == slice(36, 184)
+
+
+@pytest.mark.parametrize('name', LARGE)
+def test_windows_of_a_turn_see_no_pixel_that_another_fills(name):
+  hole = LARGE[name]
+  for turn in windows.find_windows(hole, hole):
+    seen = np.zeros(hole.shape, np.int32)
+    for rows, columns, _ in turn:
+      seen[rows, columns] += 1
+    for _, _, inner in turn:
+      assert seen[inner].max() == 1
+  if name == 'specks':
+    assert len(windows.find_windows(hole, hole)) == 4
