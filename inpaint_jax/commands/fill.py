@@ -36,8 +36,8 @@ from inpaint_jax.system import command_line, errors, user_paths
 _GUIDE = flags.DEFINE_string(
   'guide',
   None,
-  'What guesses at the large shapes before pixels are copied: none (the '
-  'smoothest surface; so unless given), a name of --list_models, the folder of '
+  'What guesses at the large shapes before pixels are copied: none (a smooth '
+  'surface; so unless given), a name of --list_models, the folder of '
   'a training run, the path or address of a released file, or an .onnx file of '
   'inpaint-jax-export.',
 )

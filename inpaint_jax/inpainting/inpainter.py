@@ -59,8 +59,8 @@ def load(
   """Returns an inpainter.
 
   Args:
-    guide: 'none', by which the smoothest surface is the first guess; or a model
-      that guesses: a name from `zoo.list_models`, the folder of a training run,
+    guide: 'none', by which a smooth surface is the first guess; or a model that
+      guesses: a name from `zoo.list_models`, the folder of a training run,
       whose best checkpoint is used, the path of a released file, an https:// or
       hf:// address, or an .onnx file that scripts/export.py wrote.
     backend: what runs the model: 'jax', 'onnx' (ONNX Runtime) or 'auto', see
@@ -97,14 +97,16 @@ class Inpainter:
     """Prepares an inpainter.
 
     Args:
-      fill: the model that guides, see `fills.Fill`; None = the smoothest
+      fill: the model that guides, see `fills.Fill`; None = a smooth
         surface guides.
       size: the side in pixels at which the model sees a window, a multiple of
         its stride.
     """
-    self._guide: guides.Guide = guides.smooth
+    # What copying starts from, and what is there without copies.
+    self._guide: guides.Guide = guides.smooth_along_rows
+    self._surface: guides.Guide = guides.smooth
     if fill is not None:
-      self._guide = guides.ModelGuide(fill, size)
+      self._guide = self._surface = guides.ModelGuide(fill, size)
 
   def __call__(
     self,
@@ -133,8 +135,8 @@ class Inpainter:
       seed: of the search; equal seeds give equal results, others others.
       feather: pixels around a hole that are filled anew and blended into the
         known pixels. All others come back bit for bit.
-      texture: whether known pixels are copied; if not, the hole gets the
-        guide's guess, which is smooth.
+      texture: whether known pixels are copied; if not, the hole gets what the
+        model guesses, or the smoothest surface.
       wrap: whether the left border meets the right one, as in a panorama of 360
         degrees.
       progress: called with the share of the work that is done, 0 to 1.
@@ -312,7 +314,7 @@ class Inpainter:
         return image, origins
     # Nothing can be copied.
     largest = np.float32(np.iinfo(image.dtype).max)
-    guess = np.rint(self._guide(image / largest, hole) * largest)
+    guess = np.rint(self._surface(image / largest, hole) * largest)
     return np.where(hole[..., None], guess.astype(image.dtype), image), None
 
 

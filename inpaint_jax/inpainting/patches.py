@@ -36,6 +36,10 @@ _BAND = 32
 # guessed yet has little to say.
 _HOLE_WEIGHT = np.float32(0.05)
 _KNOWN_WEIGHT = np.float32(1)
+# How unlike two places are by their distance, in levels of a feature over the
+# height and over the width: what lies near is more alike, and what lies in the
+# same row is as far away, and seen at the same scale. So horizons go on.
+_APART = 120, 40
 # A neighbour's match is taken if it costs up to this much more, a random one
 # only if it costs this much less: large pieces of one place keep its texture,
 # and few seams are left.
@@ -263,25 +267,29 @@ def _search(
   """Searches a band of rows, from above and the left or (step < 0) back.
 
   A target tries its own match, those of two neighbours, and random places:
-  candidates number first to last - 1. The cost is the weighted sum of squares.
+  candidates number first to last - 1. The cost is the weighted sum of squares,
+  of the features and of the distance.
   """
   height, width = target.shape
+  down = np.float32(_APART[0] / height)
+  across = np.float32(_APART[1] / width)
   patch, weight = scratch[0], scratch[1]
   y = top if step > 0 else bottom - 1
   for _ in range(bottom - top):
     x = 0 if step > 0 else width - 1
     for _ in range(width):
       if target[y, x]:
+        weights = _ZERO
         for i in range(_SIDE):
           row = features[y - RADIUS + i, (x - RADIUS) * channels :]
           for k in range(patch.shape[1]):
             patch[i, k] = row[k]
           for j in range(_SIDE):
             is_hole = hole[y - RADIUS + i, x - RADIUS + j]
+            one = _HOLE_WEIGHT if is_hole else _KNOWN_WEIGHT
+            weights += one
             for c in range(channels):
-              weight[i, j * channels + c] = (
-                _HOLE_WEIGHT if is_hole else _KNOWN_WEIGHT
-              )
+              weight[i, j * channels + c] = one
         v, u, best = match[y, x, 0], match[y, x, 1], cost[y, x]
         for number in range(first, last):
           limit = _INFINITE
@@ -313,7 +321,8 @@ def _search(
             and source[i, j]
             and (number == 0 or i != v or j != u)
           ):
-            total = _ZERO
+            dy, dx = down * np.float32(i - y), across * np.float32(j - x)
+            total = weights * (dy * dy + dx * dx)
             for k in range(_SIDE):
               row = features[i - RADIUS + k, (j - RADIUS) * channels :]
               # The number of turns is no constant: such loops are unrolled,

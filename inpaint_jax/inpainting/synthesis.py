@@ -96,7 +96,7 @@ def _guess(levels: list[pyramid.Level], guide: guides.Guide) -> np.ndarray:
   if len(levels) == 1:
     return guess
   rough = guides.to_floats(coarsest.image[..., 3:])
-  rough = guides.to_bytes(guides.smooth(rough, coarsest.hole))
+  rough = guides.to_bytes(guides.smooth_along_rows(rough, coarsest.hole))
   return np.concatenate([guess, rough], -1)
 
 

@@ -27,6 +27,32 @@ def test_the_smoothest_surface():
   )
 
 
+@pytest.mark.parametrize('size', [(40, 50), (40, 48), (9, 1), (1, 9), (7, 2)])
+def test_a_surface_along_rows_meets_what_is_known(size):
+  image, hole = _image(*size), _hole(*size)
+  guess = guides.smooth_along_rows(image, hole)
+  assert guess.shape == image.shape
+  assert guess.dtype == np.float32
+  np.testing.assert_array_equal(guess[~hole], image[~hole])
+  even = guides.smooth_along_rows(np.full_like(image, 0.25), hole)
+  if not hole.all():
+    np.testing.assert_allclose(even, 0.25, atol=1e-6)
+  assert not guides.smooth_along_rows(image, np.ones_like(hole)).any()
+
+
+def test_a_surface_along_rows_carries_a_horizon_on():
+  image = np.zeros((60, 90, 3), np.float32)
+  image[30:] = 1
+  hole = np.zeros((60, 90), bool)
+  hole[:, 60:] = True
+  # How steep the guess is at the horizon, at the far side of the hole.
+  steps = [
+    np.ptp(guide(image, hole)[28:32, 80, 0])
+    for guide in (guides.smooth, guides.smooth_along_rows)
+  ]
+  assert steps[1] > 2 * steps[0]
+
+
 @pytest.mark.parametrize('size', [(64, 64), (30, 50), (1, 64), (5, 3), (7, 64)])
 def test_a_model_sees_squares_of_one_size(size):
   image, hole = _image(*size), _hole(*size)

@@ -325,6 +325,17 @@ def test_equal_seeds_give_equal_images(inpainter):
   assert (first != other).any()
 
 
+def test_of_equal_places_the_one_in_the_same_row_is_copied(inpainter):
+  for seed in range(6):
+    image = _noise(96, 192)
+    there = image[30:66, 78:114]
+    image[30:66, 14:50] = image[58:94, 130:166] = there
+    hole = _box((96, 192), (38, 58), (86, 106))
+    origins = inpainter.explain(image, hole, seed=seed).origins
+    moved = origins[hole] - np.argwhere(hole)
+    np.testing.assert_array_equal(moved, np.broadcast_to([0, -64], moved.shape))
+
+
 @pytest.mark.parametrize(
   'seed', [-1, 2**70, -(2**40), np.int8(-1), np.uint64(5)]
 )
