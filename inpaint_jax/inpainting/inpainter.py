@@ -30,8 +30,8 @@ from inpaint_jax.inpainting import (
 )
 from inpaint_jax.system import errors
 
-# What guides unless a guide is named. The released models help at missing
-# borders alone (docs/filling.md has the numbers), and take seconds to start.
+# What guides unless a guide is named. The released models change little
+# (docs/filling.md has the numbers), and take seconds to start.
 DEFAULT_GUIDE = 'none'
 
 # The share of the search in the time that a window takes.
