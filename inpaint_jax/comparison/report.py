@@ -111,8 +111,8 @@ def write_page(
       )
     body.append(f'<h2>{case.name}</h2><div>{"".join(cells)}</div>')
   text = f"""<!doctype html><meta charset="utf-8"><title>{kind}</title>
-<style>body {{font: 14px sans-serif}} div {{display: flex; overflow-x: auto}}
-figure {{margin: 4px}}</style>
+<style>body {{font: 14px sans-serif}} div {{display: flex; flex-wrap: wrap}}
+figure {{margin: 4px}} img {{max-width: 100%}}</style>
 <h1>{kind}</h1>
 <p>The box of the hole and {scores.MARGIN} px around it; a click shows the whole
 image.</p>
