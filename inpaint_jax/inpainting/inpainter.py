@@ -266,16 +266,16 @@ class Inpainter:
 
     def fill(window: windows.Window) -> None:
       place = window.rows, window.columns
-      hole = wide[place].copy()
+      part_hole = wide[place].copy()
       for other in earlier:
-        hole[window.locate(other.inner)] = False
+        part_hole[window.locate(other.inner)] = False
       part = result[place].copy()
       # What is to be filled is not to be seen.
-      part[hole] = 0
+      part[part_hole] = 0
       part, part_origins = self._fill_window(
-        part, hole, ~barred[place], options, report
+        part, part_hole, ~barred[place], options, report
       )
-      _paste(result, origins, hole, window, part, part_origins)
+      _paste(result, origins, part_hole, window, part, part_origins)
       done.append(window)
 
     for turn in turns:

@@ -61,9 +61,10 @@ def _shift(part: slice, start: int) -> slice:
 def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[list[Window]]:
   """Returns windows that together hold all holes of an image, in turns.
 
-  The windows of a turn fill no common pixel. A hole may be in windows of
-  several turns: it is filled in the first, and known in the others. Each window
-  holds something to copy, if there is anything.
+  The windows of a turn fill no common pixel, and may be filled at the same
+  time. A hole may be in windows of several turns: it is filled in the first,
+  and known in the others. Each window holds something to copy, if there is
+  anything.
 
   Args:
     hole: bool [H, W].

@@ -391,17 +391,26 @@ def test_threads_share_an_inpainter(guided):
     np.testing.assert_array_equal(results[i], guided(image, mask))
 
 
-def test_windows_give_the_same_on_any_number_of_threads(inpainter, monkeypatch):
-  # Four tiles and a large hole, which some of the windows see.
+@pytest.mark.parametrize('source', [None, (slice(40, 300), slice(40, 300))])
+def test_windows_give_the_same_on_any_number_of_threads(
+  inpainter, monkeypatch, source
+):
+  # Four tiles and a large hole, which some of the windows see; all see the
+  # small holes of the first tile where only it may be copied.
   image = np.tile(_noise(512, 512), (4, 4, 1))
-  hole = _box(image.shape[:2], (900, 1250), (600, 700))
+  shape = image.shape[:2]
+  hole = _box(shape, (900, 1250), (600, 700))
   for top in range(60, 2000, 340):
     for left in range(50, 2000, 310):
       hole[top : top + 20, left : left + 30] = True
+  if source:
+    marked = np.zeros(shape, bool)
+    marked[source] = True
+    source = marked
   results = []
   for count in (1, 2, 5):
     monkeypatch.setattr(kernels, 'NUM_THREADS', count)
-    results.append(inpainter(image, hole))
+    results.append(inpainter(image, hole, source=source))
   np.testing.assert_array_equal(results[0][~hole], image[~hole])
   assert (results[0][hole] != image[hole]).any()
   np.testing.assert_array_equal(results[1], results[0])
