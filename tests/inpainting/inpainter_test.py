@@ -397,24 +397,23 @@ def test_windows_give_the_same_on_any_number_of_threads(
 ):
   # Four tiles and a large hole, which some of the windows see; all see the
   # small holes of the first tile where only it may be copied.
-  image = np.tile(_noise(512, 512), (4, 4, 1))
+  image = np.tile(_noise(400, 400), (4, 4, 1))
   shape = image.shape[:2]
   hole = _box(shape, (900, 1250), (600, 700))
-  for top in range(60, 2000, 340):
-    for left in range(50, 2000, 310):
+  for top in range(60, 1560, 340):
+    for left in range(50, 1560, 310):
       hole[top : top + 20, left : left + 30] = True
   if source:
     marked = np.zeros(shape, bool)
     marked[source] = True
     source = marked
   results = []
-  for count in (1, 2, 5):
+  for count in (1, 5):
     monkeypatch.setattr(kernels, 'NUM_THREADS', count)
     results.append(inpainter(image, hole, source=source))
   np.testing.assert_array_equal(results[0][~hole], image[~hole])
   assert (results[0][hole] != image[hole]).any()
   np.testing.assert_array_equal(results[1], results[0])
-  np.testing.assert_array_equal(results[2], results[0])
 
 
 @pytest.mark.parametrize('texture', [False, True])
