@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-# (image, hole, allowed) -> filled image, origins; see inpainter.Filling.
+# (image, hole, barred) -> filled image, origins; see inpainter.Filling.
 Fill = Callable[
   [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | None]
 ]
@@ -16,7 +16,7 @@ _REACH = 16
 
 
 def fill_wrapped(
-  fill: Fill, image: np.ndarray, hole: np.ndarray, allowed: np.ndarray
+  fill: Fill, image: np.ndarray, hole: np.ndarray, barred: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
   """Returns an image with its hole filled, without a seam at the border.
 
@@ -28,7 +28,7 @@ def fill_wrapped(
     fill: fills an image that does not wrap.
     image: [H, W, 3].
     hole: bool [H, W].
-    allowed: bool [H, W], what may be copied.
+    barred: bool [H, W], what may not be copied.
 
   Returns:
     The image, and the origins, as `fill` does.
@@ -42,7 +42,7 @@ def fill_wrapped(
     turned = np.roll(array, -cut, axis=1)
     return np.pad(turned, [*around, *[(0, 0)] * (array.ndim - 2)], mode='wrap')
 
-  filled, origins = fill(turn(image), turn(hole), turn(allowed))
+  filled, origins = fill(turn(image), turn(hole), turn(barred))
   image = filled[:, before : before + width]
   if origins is not None:
     origins = _move(origins[:, before : before + width], -before, width)
@@ -52,8 +52,8 @@ def fill_wrapped(
   strip = np.roll(hole, middle, axis=1)
   strip[:, : middle - reach] = strip[:, middle + reach :] = False
   if strip.any():
-    may = np.roll(allowed, middle - cut, axis=1)
-    again, others = fill(np.roll(image, middle, axis=1), strip, may)
+    turned = np.roll(barred, middle - cut, axis=1)
+    again, others = fill(np.roll(image, middle, axis=1), strip, turned)
     image = np.roll(again, -middle, axis=1)
     if origins is not None and others is not None:
       others = np.roll(_move(others, -middle, width), -middle, axis=1)

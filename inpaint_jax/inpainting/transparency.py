@@ -21,7 +21,7 @@ def fill_with_alpha(
   pixels: np.ndarray,
   alpha: np.ndarray,
   hole: np.ndarray,
-  allowed: np.ndarray,
+  barred: np.ndarray,
   *,
   wrap: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -31,16 +31,16 @@ def fill_with_alpha(
   and an outline goes on. Colours of transparent pixels are not used, and stay.
 
   Args:
-    fill: (pixels, hole, allowed) -> pixels, origins; see inpainter.Filling.
+    fill: (pixels, hole, barred) -> pixels, origins; see inpainter.Filling.
     pixels: uint8 or uint16 [H, W, 3].
     alpha: of the same type [H, W], 0 = transparent.
     hole: bool [H, W].
-    allowed: bool [H, W], what may be copied.
+    barred: bool [H, W], what may not be copied.
     wrap: whether the left border meets the right one.
   """
   clear = ~hole & (alpha <= np.iinfo(alpha.dtype).max * _CLEAR)
   filled, origins = fill(
-    _extend_colours(pixels, clear, hole), hole, allowed & ~clear
+    _extend_colours(pixels, clear, hole), hole, barred | clear
   )
   pixels = np.where(clear[..., None], pixels, filled)
   return pixels, _continue_alpha(alpha, hole, wrap), origins

@@ -22,7 +22,7 @@ def disc(dtype=np.uint8, soft=True):
   return pixels, alpha
 
 
-def keep(image, hole, allowed):
+def keep(image, hole, barred):
   return image, None
 
 
@@ -60,7 +60,7 @@ def test_even_surroundings_go_on(level):
   alpha, hole = np.full((40, 50), level, np.uint8), np.zeros((40, 50), bool)
   hole[10:20, 10:20] = True
   alpha[hole] = 230
-  _, filled, _ = transparency.fill_with_alpha(keep, pixels, alpha, hole, ~hole)
+  _, filled, _ = transparency.fill_with_alpha(keep, pixels, alpha, hole, hole)
   assert (filled == level).all()
 
 
@@ -73,7 +73,7 @@ def test_soft_alpha_goes_on_smoothly():
     np.zeros((40, 60, 3), np.uint8),
     np.where(hole, 0, alpha).astype(np.uint8),
     hole,
-    ~hole,
+    hole,
   )
   assert np.abs(filled.astype(int) - alpha).max() <= 4
 
@@ -82,7 +82,7 @@ def test_nothing_that_is_visible_is_known():
   """What was there goes, and what is left is transparent."""
   pixels, alpha = disc()
   result, filled, _ = transparency.fill_with_alpha(
-    keep, pixels, alpha, alpha > 0, alpha == 0
+    keep, pixels, alpha, alpha > 0, alpha > 0
   )
   assert (filled == 0).all()
   np.testing.assert_array_equal(result, pixels)
@@ -98,7 +98,7 @@ def test_alpha_goes_on_across_the_border():
     np.zeros((40, 60, 3), np.uint8),
     np.where(hole, 0, alpha).astype(np.uint8),
     hole,
-    ~hole,
+    hole,
     wrap=True,
   )
   assert (filled[20, :3] == 255).all()

@@ -1,0 +1,186 @@
+"""Fills an array of pixels window by window, and puts the windows together."""
+
+from collections.abc import Callable
+import threading
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from inpaint_jax.inpainting import (
+  copying,
+  guides,
+  kernels,
+  patches,
+  synthesis,
+  windows,
+)
+
+# The share of the search in the time that a window takes.
+_SEARCH = 0.6
+
+Progress = Callable[[float], None]
+
+
+class Options(NamedTuple):
+  """The arguments of a call that are the same for all its images."""
+
+  seed: int
+  feather: int
+  texture: bool
+  progress: Progress
+  # Whether the origins are wanted, which take more memory than the image.
+  explain: bool = False
+
+
+def fill_by_windows(
+  image: np.ndarray,
+  hole: np.ndarray,
+  barred: np.ndarray,
+  guide: guides.Guide,
+  surface: guides.Guide,
+  options: Options,
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Fills an image, window by window.
+
+  Args:
+    image: uint8 or uint16 [H, W, 3].
+    hole: bool [H, W].
+    barred: bool [H, W], what may not be copied; the hole among it. It may be
+      the hole itself: each more array of a large image takes its time.
+    guide: what copying starts from.
+    surface: what a hole gets where nothing can be copied.
+    options: of the call.
+
+  Returns:
+    The filled image, and the origins if they are wanted: int32 [H, W, 2], see
+    inpainter.Filling.
+  """
+  wide, feather = _grow(hole, barred, options.feather)
+  if feather:
+    barred = barred | wide
+  result = image.copy()
+  origins = None
+  if options.explain:
+    origins = np.full((*hole.shape, 2), -1, np.int32)
+  turns = windows.find_windows(wide, barred)
+  count = sum(len(turn) for turn in turns)
+  earlier: list[windows.Window] = []
+  done: list[windows.Window] = []
+  caller = threading.get_ident()
+
+  def report(share: float) -> None:
+    # Whoever is told may not expect other threads, and may end the work.
+    if threading.get_ident() == caller:
+      options.progress((len(done) + share) / count)
+
+  def fill(window: windows.Window) -> None:
+    place = window.rows, window.columns
+    part_hole = wide[place].copy()
+    for other in earlier:
+      part_hole[window.locate(other.inner)] = False
+    part = result[place].copy()
+    # What is to be filled is not to be seen.
+    part[part_hole] = 0
+    part, part_origins = _fill_window(
+      part, part_hole, ~barred[place], guide, surface, options, report
+    )
+    _paste(result, origins, part_hole, window, part, part_origins)
+    done.append(window)
+
+  for turn in turns:
+    kernels.for_each(turn, fill)
+    earlier += turn
+  options.progress(1.0)
+  return _blend(result, image, hole, wide, feather), origins
+
+
+def _fill_window(
+  image: np.ndarray,
+  hole: np.ndarray,
+  allowed: np.ndarray,
+  guide: guides.Guide,
+  surface: guides.Guide,
+  options: Options,
+  progress: Progress,
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Fills all holes of a window; returns it, and the origins in it."""
+  if not hole.any():
+    return image, None
+  if options.texture:
+    eight = image
+    if image.dtype == np.uint16:
+      eight = (image >> 8).astype(np.uint8)
+    seed = options.seed & (2**32 - 1)
+    origins = synthesis.find_origins(
+      eight,
+      hole,
+      allowed,
+      guide,
+      seed,
+      lambda share: progress(_SEARCH * share),
+    )
+    if origins is not None:
+      image = copying.copy(image, hole, allowed, origins)
+      progress(1.0)
+      return image, origins
+  # Nothing can be copied.
+  largest = np.float32(np.iinfo(image.dtype).max)
+  guess = np.rint(surface(image / largest, hole) * largest)
+  return np.where(hole[..., None], guess.astype(image.dtype), image), None
+
+
+def _grow(
+  hole: np.ndarray, barred: np.ndarray, feather: int
+) -> tuple[np.ndarray, int]:
+  """Returns the hole with its feather, and the feather that there is room for.
+
+  At least half of the known pixels stay as they are, and something to copy.
+  """
+  if not feather:
+    return hole, 0
+  feather = int(min(feather, max(hole.shape)))
+  wide = ndimage.maximum_filter(hole, 2 * feather + 1)
+  if 2 * np.count_nonzero(~wide) < np.count_nonzero(~hole):
+    distance = ndimage.distance_transform_cdt(~hole, 'chessboard')
+    feather = max(int(np.median(distance[~hole])) - 1, 1)
+    wide = distance <= feather
+  has_source = patches.has_centre(~barred)
+  if wide.all() or (has_source and not patches.has_centre(~(barred | wide))):
+    return hole, 0
+  return wide, feather
+
+
+def _blend(
+  filled: np.ndarray,
+  image: np.ndarray,
+  hole: np.ndarray,
+  wide: np.ndarray,
+  feather: int,
+) -> np.ndarray:
+  """Blends what was filled around the hole with what was known there."""
+  if not feather:
+    return filled
+  ring = wide & ~hole
+  distance = ndimage.distance_transform_cdt(~hole, 'chessboard')[ring, None]
+  weight = 1 - distance / np.float32(feather + 1)
+  known, new = image[ring], filled[ring]
+  filled[ring] = np.rint(known + weight * (new - known.astype(np.float32)))
+  return filled
+
+
+def _paste(
+  result: np.ndarray,
+  origins: np.ndarray | None,
+  hole: np.ndarray,
+  window: windows.Window,
+  part: np.ndarray,
+  part_origins: np.ndarray | None,
+) -> None:
+  """Puts the inner part of a window into the image, in place."""
+  local = window.locate(window.inner)
+  result[window.inner] = part[local]
+  if origins is not None and part_origins is not None:
+    corner = np.array([window.rows.start, window.columns.start], np.int32)
+    new, copied = part_origins[local], hole[local]
+    origins[window.inner][copied] = new[copied] + corner
