@@ -8,10 +8,12 @@ import sys
 import tempfile
 
 # Before JAX starts. All processes of the tests share compiled programs, and
-# compile in a fraction of the time, since they compute little; `full_compile`
-# is for tests of how programs round that are compiled as users compile them.
+# compile in a fraction of the time, since they compute little: without most
+# optimisations, and by XLA's emitters of before its MLIR. `full_compile` is for
+# tests of how programs round that are compiled as users compile them.
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
+os.environ['XLA_FLAGS'] = '--xla_cpu_use_fusion_emitters=false'
 os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0.1'
 os.environ.setdefault(
   'JAX_COMPILATION_CACHE_DIR',
@@ -23,6 +25,7 @@ os.environ['GLIBC_TUNABLES'] = 'glibc.malloc.hugetlb=1'
 import filelock
 import forked
 import jax
+from jax._src import compiler
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
@@ -54,8 +57,16 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture
-def full_compile():
-  """Programs are compiled with all optimisations."""
+def full_compile(monkeypatch):
+  """Programs of this process are compiled as those of users."""
+  real = compiler.get_compile_options
+
+  def get_options(*args, env_options_overrides=None, **kwargs):
+    overrides = dict(env_options_overrides or {})
+    overrides['xla_cpu_use_fusion_emitters'] = True
+    return real(*args, env_options_overrides=overrides, **kwargs)
+
+  monkeypatch.setattr(compiler, 'get_compile_options', get_options)
   jax.config.update('jax_disable_most_optimizations', False)
   yield
   jax.config.update('jax_disable_most_optimizations', True)

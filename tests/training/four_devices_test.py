@@ -18,7 +18,8 @@ def test_four_devices_do_what_one_does(programs, data_dir, tmp_path):
   one, four, tested = (tmp_path / name for name in ('one', 'four', 'tested'))
   four_devices.train_all(data_dir, one)
   shutil.copytree(one, tested)
-  env = os.environ | {'XLA_FLAGS': '--xla_force_host_platform_device_count=4'}
+  env = os.environ.copy()
+  env['XLA_FLAGS'] += ' --xla_force_host_platform_device_count=4'
   env['PYTHONPATH'] = f'{os.environ["PYTHONPATH"]}{os.pathsep}{ROOT}'
   script = 'tests/four_devices.py'
   result = programs.run(script, data_dir, four, tested, env=env)
