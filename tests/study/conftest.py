@@ -8,15 +8,20 @@ import pytest
 import tiny_model
 
 from configs import study as study_config
-from inpaint_jax import models
+from inpaint_jax import lpips, models
 from inpaint_jax.study import folder, plan, report, results, runner
 
 NUM_TEST = 40
 
 
+def _use_tiny(patch):
+  patch.setitem(models.MODELS, 'tiny', tiny_model.Tiny)
+  patch.setattr(lpips, 'load_features', tiny_model.load_features)
+
+
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch):
-  monkeypatch.setitem(models.MODELS, 'tiny', tiny_model.Tiny)
+  _use_tiny(monkeypatch)
 
 
 @pytest.fixture(scope='session')
@@ -34,7 +39,7 @@ def studied(smoke, make_once):
 
   def make(workdir):
     with pytest.MonkeyPatch.context() as patch:
-      patch.setitem(models.MODELS, 'tiny', tiny_model.Tiny)
+      _use_tiny(patch)
       data_hash = runner.prepare(workdir, smoke, 'python scripts/benchmark.py')
       runner.train_runs(smoke.runs, smoke, workdir, data_hash=data_hash)
       report.write(workdir)
