@@ -14,14 +14,14 @@ import time
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
+_PROGRAM = pathlib.Path(__file__).with_name('small_editor.py')
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 # Seconds; a machine that does much else takes its time.
 PATIENCE = 120
 
 
 class Demo:
-  """scripts/demo.py in a process of its own, all its files in one folder."""
+  """The page in a process of its own, all its files in one folder."""
 
   def __init__(self, folder, *flags):
     self.folder = folder
@@ -34,7 +34,7 @@ class Demo:
       'GRADIO_SHARE': 'true',
     }
     self.process = subprocess.Popen(
-      [sys.executable, str(ROOT / 'scripts' / 'demo.py'), *flags],
+      [sys.executable, str(_PROGRAM), *flags],
       cwd=folder,
       env=environment,
       stdout=subprocess.PIPE,
