@@ -185,11 +185,11 @@ def test_two_processes_test_as_one_does(finished, trained_gan, request):
 
 
 _SCRIPT = """
-import os, sys
+import ctypes, os, sys
 from inpaint_jax.system import distributed, errors
 
 # The tests need not wait for longer.
-distributed.HEARTBEAT_SECONDS = 10
+distributed.HEARTBEAT_SECONDS = distributed.SHUTDOWN_SECONDS = 5
 address, number, act = sys.argv[1:]
 named = (address, 2, int(number))
 if act == 'slurm':
@@ -208,10 +208,10 @@ with distributed.joined(*named):
   if act == 'die':
     os.kill(os.getpid(), 9)
   if act == 'compute':
-    # Other threads of Python wait for a second.
-    sys.setswitchinterval(1)
+    # Other threads of Python wait, as for a long computation, which would take
+    # its time from the other tests.
     while True:
-      pass
+      ctypes.PyDLL(None).usleep(999_999)
   if act == 'fail':
     raise errors.UserError('no room')
   distributed.barrier('wait')

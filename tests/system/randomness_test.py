@@ -105,7 +105,9 @@ _SETTINGS = {
   'JAX_DEFAULT_PRNG_IMPL': 'unsafe_rbg',
   'JAX_RANDOM_SEED_OFFSET': '5',
   'FLAX_FIX_RNG_SEPARATOR': '1',
-  'XLA_FLAGS': '--xla_force_host_platform_device_count=4',
+  'XLA_FLAGS': (
+    f'{os.environ["XLA_FLAGS"]} --xla_force_host_platform_device_count=4'
+  ),
 }
 
 
