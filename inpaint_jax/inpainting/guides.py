@@ -3,7 +3,7 @@
 A guide is a function (image, hole) -> guess: image float32 [h, w, 3] in [0, 1],
 hole bool [h, w], guess like the image, and equal to it where it is known. What
 counts are its large shapes and colours. For copying it is asked for windows
-reduced to about SIZE pixels a side.
+that are reduced, see `synthesis.make_guess`.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from inpaint_jax.inpainting import harmonic
 
 Guide = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-# The longer side at which a guide sees a window, in pixels.
+# The longer side at which a model sees a window, in pixels.
 SIZE = 256
 # So many columns are one in the guess that is smoother along rows.
 _SQUEEZE = 3

@@ -26,6 +26,8 @@ from inpaint_jax.inpainting import (
   pyramid,
 )
 
+# The longer side of a level at which there is a guess, at most.
+_GUESSED = 512
 # Side of the square over which the first guess is blurred, in pixels, passes of
 # the search in it, and rounds that follow at that resolution beside the usual.
 _BLUR = 5
@@ -35,22 +37,39 @@ _MORE_ROUNDS = 8
 _REACH = 32
 
 
+def make_guess(
+  levels: list[pyramid.Level], guide: guides.Guide
+) -> tuple[np.ndarray, int]:
+  """Returns the first guess at a hole, and the number of its level.
+
+  Args:
+    levels: of the window, the finest first.
+    guide: guesses; what counts are large shapes and colours.
+
+  Returns:
+    uint8 [h, w, 3], and the finest level that is small enough for a guess, of
+    which h and w are the size.
+  """
+  number = 0
+  while number + 1 < len(levels) and max(levels[number].hole.shape) > _GUESSED:
+    number += 1
+  image, hole = levels[number].image[..., :3], levels[number].hole
+  return guides.to_bytes(guide(guides.to_floats(image), hole)), number
+
+
 def find_origins(
-  image: np.ndarray,
-  hole: np.ndarray,
-  allowed: np.ndarray,
-  guide: guides.Guide,
+  levels: list[pyramid.Level],
+  guess: np.ndarray,
+  guessed: int,
   seed: int,
   progress: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray | None:
   """Returns which known pixel each pixel of the hole copies.
 
   Args:
-    image: uint8 [h, w, 3].
-    hole: bool [h, w].
-    allowed: bool [h, w], known pixels that may be copied.
-    guide: gives the first guess at the hole; what counts are its large shapes
-      and colours.
+    levels: of the window [h, w], the finest first; see `pyramid.create`.
+    guess: the first guess at the hole, and
+    guessed: the number of its level; see `make_guess`.
     seed: of the search, 0 or more.
     progress: called with the share of the work that is done.
 
@@ -58,8 +77,7 @@ def find_origins(
     int32 [h, w, 2], row and column, -1 outside the hole; or None where there
     is no patch to copy from.
   """
-  levels = pyramid.create(image, hole, allowed)
-  guess = _guess(levels, guide)
+  guess = _reduce(guess, levels[guessed:])
   match: np.ndarray | None = None
   # A level has about four times as many pixels as the next coarser one.
   works = [_count_rounds(n) * (n + 1) / 4**n for n in range(len(levels))]
@@ -72,7 +90,9 @@ def find_origins(
       seed,
       functools.partial(_report, progress, works, number),
     )
-  return None if match is None else patches.find_origins(hole, match)
+  if match is None:
+    return None
+  return patches.find_origins(levels[0].hole, match)
 
 
 def _report(
@@ -85,19 +105,15 @@ def _report(
   progress((sum(works[number + 1 :]) + share * works[number]) / sum(works))
 
 
-def _guess(levels: list[pyramid.Level], guide: guides.Guide) -> np.ndarray:
-  """Returns the guess at the coarsest level, uint8 like its image."""
-  coarsest = levels[-1]
-  seen = [x for x in levels if max(x.hole.shape) <= guides.SIZE] or [coarsest]
-  guess = guide(guides.to_floats(seen[0].image[..., :3]), seen[0].hole)
-  guess = guides.to_bytes(guess)
-  for _ in seen[1:]:
+def _reduce(guess: np.ndarray, levels: list[pyramid.Level]) -> np.ndarray:
+  """Returns the guess at the coarsest of some levels, like its image."""
+  for _ in levels[1:]:
     guess = pyramid.halve(guess)
-  if len(levels) == 1:
-    return guess
+  coarsest = levels[-1]
   rough = guides.to_floats(coarsest.image[..., 3:])
-  rough = guides.to_bytes(guides.smooth_along_rows(rough, coarsest.hole))
-  return np.concatenate([guess, rough], -1)
+  if rough.size:
+    rough = guides.smooth_along_rows(rough, coarsest.hole)
+  return np.concatenate([guess, guides.to_bytes(rough)], -1)
 
 
 def _count_rounds(number: int) -> int:

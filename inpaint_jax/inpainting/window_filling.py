@@ -12,6 +12,7 @@ from inpaint_jax.inpainting import (
   guides,
   kernels,
   patches,
+  pyramid,
   synthesis,
   windows,
 )
@@ -112,16 +113,13 @@ def _fill_window(
     if image.dtype == np.uint16:
       eight = (image >> 8).astype(np.uint8)
     seed = options.seed & (2**32 - 1)
+    levels = pyramid.create(eight, hole, allowed)
+    guess, number = synthesis.make_guess(levels, guide)
     origins = synthesis.find_origins(
-      eight,
-      hole,
-      allowed,
-      guide,
-      seed,
-      lambda share: progress(_SEARCH * share),
+      levels, guess, number, seed, lambda share: progress(_SEARCH * share)
     )
     if origins is not None:
-      image = copying.copy(image, hole, allowed, origins)
+      image = copying.copy(image, hole, allowed, origins, guess, 2**number)
       progress(1.0)
       return image, origins
   # Nothing can be copied.

@@ -42,12 +42,20 @@ def _origins(hole):
   )
 
 
+def _copy(image, hole, allowed, origins, guess=None, scale=1):
+  """Copies beside a guess, which is the image unless another is given."""
+  if guess is None:
+    guess = image if image.dtype == np.uint8 else image // 257
+  guess = guess.astype(np.uint8)
+  return copying.copy(image, hole, allowed, origins, guess, scale)
+
+
 @pytest.mark.parametrize('name', HOLES)
 def test_a_gradient_goes_on_without_a_step(name):
   """Copies from where it is darker; of 16 bits, without steps of 8."""
   image, hole = _plane(60, 70, np.uint16), HOLES[name]
   marred = np.where(hole[..., None], 9, image).astype(np.uint16)
-  result = copying.copy(marred, hole, ~hole, _origins(hole))
+  result = _copy(marred, hole, ~hole, _origins(hole), image // 257)
   assert result.dtype == np.uint16
   np.testing.assert_array_equal(result[~hole], image[~hole])
   # The solver's error is below half a level of 8 bits.
@@ -70,7 +78,8 @@ def test_nothing_in_the_hole_is_read(name, dtype):
   origins[hole] = np.stack([y[places], x[places]], axis=1)
   other = np.where(hole[..., None], most - image, image).astype(dtype)
   ours, theirs = (
-    copying.copy(one, hole, ~hole, origins) for one in (image, other)
+    _copy(one, hole, ~hole, origins, image.view(np.uint8)[..., :3])
+    for one in (image, other)
   )
   np.testing.assert_array_equal(ours, theirs)
   np.testing.assert_array_equal(ours[~hole], image[~hole])
@@ -80,14 +89,61 @@ def test_copies_of_one_place_that_fit_stay_as_they_are():
   tile = np.random.RandomState(0).randint(0, 256, (10, 10, 3), np.uint8)
   image, hole = np.tile(tile, (6, 7, 1)), HOLES['in the middle']
   marred = np.where(hole[..., None], 0, image).astype(np.uint8)
-  result = copying.copy(marred, hole, ~hole, _shifted(hole, -20, 20))
-  np.testing.assert_array_equal(result, image)
+  for guess in (marred, image):
+    result = _copy(marred, hole, ~hole, _shifted(hole, -20, 20), guess)
+    np.testing.assert_array_equal(result, image)
+
+
+def _bright_copies(noise):
+  """Returns an even grey, 100, copies that are brighter, and a hole."""
+  random, hole = np.random.RandomState(0), HOLES['in the middle']
+  image = np.full((60, 70, 3), 100, np.uint8)
+  y, x = np.mgrid[:15, :20]
+  bump = np.rint(60 * np.sin(np.pi * y / 14) * np.sin(np.pi * x / 19))
+  image[:20, :25] = 140
+  image[:15, :20] += bump[..., None].astype(np.uint8)
+  image[:15, :20] += random.randint(0, noise + 1, (15, 20, 3)).astype(np.uint8)
+  return image, hole, _shifted(hole, -20, -30)
+
+
+@pytest.mark.parametrize('scale', [1, 4])
+def test_light_and_dark_come_nearer_to_the_guess(scale):
+  """By less than the texture varies, which stays."""
+  image, hole, origins = _bright_copies(noise=20)
+  inner = np.s_[24:31, 36:44]
+  results = [
+    _copy(
+      image,
+      hole,
+      ~hole,
+      origins,
+      np.full((-(-60 // scale), -(-70 // scale), 3), level),
+      scale,
+    ).astype(int)
+    for level in (40, 174, 255)
+  ]
+  dark, middle, bright = (x[inner].mean() for x in results)
+  assert dark + 2 < middle < bright - 2
+  assert bright - dark < 20
+  steps = [np.abs(np.diff(x[inner], axis=1)).mean() for x in results]
+  assert max(steps) < 1.1 * min(steps)
+
+
+def test_an_even_slope_does_not_follow_the_guess():
+  """No more than neighbours differ, which is little."""
+  image, hole, origins = _bright_copies(noise=0)
+  image = image // 8
+  dark, bright = (
+    _copy(image, hole, ~hole, origins, np.full(image.shape, level))
+    for level in (0, 255)
+  )
+  assert np.abs(bright.astype(int) - dark).max() <= 2
 
 
 def test_texture_is_kept():
   image = np.random.RandomState(0).randint(90, 160, (60, 70, 3), np.uint8)
   hole = HOLES['in the middle']
-  result = copying.copy(image, hole, ~hole, _shifted(hole, -20, 20))
+  result = _copy(image, hole, ~hole, _shifted(hole, -20, 20))
   assert result[hole].std() > 0.9 * image[~hole].std()
 
 
@@ -101,7 +157,7 @@ def test_differences_to_what_may_not_be_copied_are_not_taken():
   origins = np.full((60, 70, 2), -1, np.int32)
   rows, columns = np.nonzero(hole)
   origins[hole] = np.stack([rows, np.full_like(columns, 10)], axis=1)
-  result = copying.copy(image, hole, allowed, origins)
+  result = _copy(image, hole, allowed, origins)
   np.testing.assert_array_equal(result, image)
 
 
@@ -110,5 +166,5 @@ def test_results_are_cut_off_at_the_range():
   image[:, :20] = 0
   image[::2, :20] = 255
   hole = _box((40, 40), (10, 30), (25, 38))
-  result = copying.copy(image, hole, ~hole, _shifted(hole, 0, -22))
+  result = _copy(image, hole, ~hole, _shifted(hole, 0, -22))
   assert result[hole].max() == 255

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inpaint_jax.inpainting import guides, kernels, synthesis
+from inpaint_jax.inpainting import guides, kernels, pyramid, synthesis
 
 
 def _tiles(height, width, seed=0):
@@ -21,7 +21,9 @@ def _box(shape, rows, columns):
 
 def _find(image, hole, allowed=None, seed=0, guide=guides.smooth, **kwargs):
   allowed = ~hole if allowed is None else allowed
-  return synthesis.find_origins(image, hole, allowed, guide, seed, **kwargs)
+  levels = pyramid.create(image, hole, allowed)
+  guess = synthesis.make_guess(levels, guide)
+  return synthesis.find_origins(levels, *guess, seed, **kwargs)
 
 
 @pytest.mark.parametrize('shape', [(60, 70), (150, 200), (401, 399)])
@@ -101,14 +103,23 @@ def test_a_guide_decides_what_is_copied():
   assert means[1] - means[0] > 60
 
 
-def test_a_guide_sees_a_reduced_window():
+@pytest.mark.parametrize(
+  ('size', 'scale'), [((200, 90), 1), ((512, 500), 1), ((700, 901), 2)]
+)
+def test_a_guide_sees_a_reduced_window(size, scale):
+  image, hole = _tiles(*size), _box(size, (20, 80), (20, 80))
   sizes = []
 
   def guide(image, hole):
     assert image.dtype == np.float32
     sizes.append(image.shape[:2])
-    return guides.smooth(image, hole)
+    return np.where(hole[..., None], np.float32(0.2), image)
 
-  _find(_tiles(700, 900), _box((700, 900), (200, 400), (200, 400)), guide=guide)
-  assert len(sizes) == 1
-  assert max(sizes[0]) <= guides.SIZE
+  levels = pyramid.create(image, hole, ~hole)
+  guess, number = synthesis.make_guess(levels, guide)
+  assert sizes == [tuple(-(-x // scale) for x in size)]
+  assert 2**number == scale
+  assert guess.shape[:2] == sizes[0]
+  assert (
+    guess[30 // scale : 70 // scale, 30 // scale : 70 // scale] == 51
+  ).all()
