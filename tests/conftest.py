@@ -4,6 +4,7 @@ import collections
 import itertools
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 
@@ -29,6 +30,8 @@ from jax._src import compiler
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
+# A shell has its background jobs ignore Ctrl-C, and what they start would, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Set by pytest-xdist.
 _COUNT = 'PYTEST_XDIST_WORKER_COUNT'
