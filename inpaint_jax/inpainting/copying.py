@@ -69,11 +69,15 @@ def copy(
   # the steps are saved; what has 16 bits may be smooth.
   tolerance = 0.5 / 255 if image.dtype == np.uint8 else 0.1 / 255
   change = harmonic.solve(grids, flow, tolerance)
-  filled = copies / largest + change
-  guessed = guess[rows // scale, columns // scale] / np.float32(255)
+  filled = copies
+  filled /= largest
+  filled += change
+  where = rows // scale * guess.shape[1] + columns // scale
+  guessed = (guess / np.float32(255)).reshape(-1, 3).take(where, axis=0)
   filled += _approach(guessed, filled, change, grids[0])
-  filled = np.rint(np.clip(filled, 0, 1) * largest)
-  result[rows, columns] = filled.astype(image.dtype)
+  np.clip(filled, 0, 1, out=filled)
+  filled *= largest
+  result[rows, columns] = np.rint(filled, out=filled).astype(image.dtype)
   return result
 
 
@@ -90,36 +94,41 @@ def _approach(
   seen and an even slope goes on.
 
   Args:
-    guess, filled, change: float32 [n, 3], of the n pixels of the hole.
+    guess: float32 [n, 3], of the n pixels of the hole; it is overwritten.
+    filled, change: float32 [n, 3].
     grid: of the hole.
 
   Returns:
     float32 [n, 3], to be added to `filled`.
   """
-  (left,) = np.nonzero(grid.neighbours[:, 0] < len(filled))
-  texture = np.zeros((len(filled), 1), np.float32)
-  steps = np.abs(filled[grid.neighbours[left, 0]] - filled[left])
-  texture[left, 0] = steps.mean(axis=1)
-  means = _blur(np.concatenate([guess - filled, texture], axis=1), grid)
-  limit = np.minimum(np.abs(change), means[:, 3:])
-  return np.clip(_SHARE * means[:, :3], -limit, limit)
+  right = grid.neighbours[:, 0]
+  texture = filled.take(right, axis=0, mode='clip')
+  texture -= filled
+  texture = np.abs(texture, out=texture).mean(axis=1)
+  texture[right == len(filled)] = 0
+  apart = np.subtract(guess, filled, out=guess)
+  means = _blur([*apart.T, texture], grid)
+  limit = np.minimum(np.abs(change), means[3][:, None])
+  apart = np.stack(means[:3], axis=1)
+  apart *= _SHARE
+  return np.clip(apart, -limit, limit, out=apart)
 
 
-def _blur(values: np.ndarray, grid: harmonic.Grid) -> np.ndarray:
-  """Returns means of values [n, C] of a hole that is 0 around; [n, C]."""
-  rows, columns = grid.rows, grid.columns
-  height, width = (int(x.max()) // _SIDE + 1 for x in (rows, columns))
-  square = rows // _SIDE * width + columns // _SIDE
-  result = np.empty_like(values)
-  for c, channel in enumerate(values.T):
+def _blur(channels: list[np.ndarray], grid: harmonic.Grid) -> list[np.ndarray]:
+  """Returns means of channels [n] of a hole that is 0 around; [n] each."""
+  height, width = (int(x.max()) // _SIDE + 1 for x in (grid.rows, grid.columns))
+  square = (grid.rows // _SIDE * width + grid.columns // _SIDE).astype(np.intp)
+  place = grid.rows * (width * _SIDE) + grid.columns
+  means = []
+  for channel in channels:
     sums = np.bincount(square, channel, height * width).reshape(height, width)
-    means = (sums / _SIDE**2).astype(np.float32)
-    means = ndimage.uniform_filter(means, 3, mode='nearest')
-    wide = PIL.Image.fromarray(means).resize(
+    mean = (sums / _SIDE**2).astype(np.float32)
+    mean = ndimage.uniform_filter(mean, 3, mode='nearest')
+    wide = PIL.Image.fromarray(mean).resize(
       (width * _SIDE, height * _SIDE), PIL.Image.Resampling.BILINEAR
     )
-    result[:, c] = np.asarray(wide)[rows, columns]
-  return result
+    means.append(np.asarray(wide).take(place))
+  return means
 
 
 def _add_between(
