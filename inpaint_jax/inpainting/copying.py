@@ -69,6 +69,7 @@ def copy(
   # the steps are saved; what has 16 bits may be smooth.
   tolerance = 0.5 / 255 if image.dtype == np.uint8 else 0.1 / 255
   change = harmonic.solve(grids, flow, tolerance)
+  # In place: each more array of a large hole takes its time.
   filled = copies
   filled /= largest
   filled += change

@@ -210,9 +210,6 @@ class Inpainter:
         image, hole, barred, self._guide, self._surface, options
       )
 
-    if one.alpha is None and not wrap:
-      pixels, origins = fill(one.pixels, hole, barred)
-      return one.pack(pixels, None), origins
     if wrap:
       fill = functools.partial(panorama.fill_wrapped, fill)
     if one.alpha is None:
