@@ -16,12 +16,14 @@ import numpy as np
 import PIL.Image
 from scipy import ndimage
 
-from inpaint_jax.inpainting import harmonic
+from inpaint_jax.inpainting import harmonic, kernels
 
 # Light and dark are means over 3x3 squares of this side in pixels; they come
 # nearer to the guess by this share of what lies between.
 _SIDE = 4
 _SHARE = np.float32(0.3)
+# How many pixels a thread works on at a time.
+_BAND = 2**16
 
 
 def copy(
@@ -48,18 +50,17 @@ def copy(
   box = harmonic.find_box(hole)
   part_hole, result = np.ascontiguousarray(hole[box]), image.copy()
   grids = harmonic.connect(part_hole)
-  rows, columns = grids[0].rows + box[0].start, grids[0].columns + box[1].start
-  at = origins[rows, columns]
+  rows, columns = grids[0].rows, grids[0].columns
+  at = origins[box][rows, columns]
   copies = image[at[:, 0], at[:, 1]].astype(np.float32)
   largest = np.iinfo(image.dtype).max
   flow = np.zeros((len(rows) + 1, 3), np.float32)
+  # Each pair of pixels once.
+  for side in range(2):
+    _add_between(image, allowed, at, copies, grids[0].neighbours, side, flow)
   for side, (dy, dx) in enumerate(harmonic.SIDES):
-    # Each pair of pixels once.
-    if side < 2:
-      q = grids[0].neighbours[:, side]
-      _add_between(image, allowed, at, copies, q, (dy, dx), flow)
     p, v, u = harmonic.find_known(part_hole, *grids[0][:3], side)
-    known = image[v + box[0].start, u + box[1].start]
+    known = image[box][v, u]
     # The known pixel, less what the origin has there.
     there, may = _look(image, allowed, at[p] + [dy, dx])
     flow[p] += np.where(may, known - there, 0)
@@ -69,16 +70,20 @@ def copy(
   # the steps are saved; what has 16 bits may be smooth.
   tolerance = 0.5 / 255 if image.dtype == np.uint8 else 0.1 / 255
   change = harmonic.solve(grids, flow, tolerance)
+  right = grids[0].neighbours[:, 0].copy()
+  # Large holes need the memory for what follows.
+  del grids, flow
   # In place: each more array of a large hole takes its time.
   filled = copies
   filled /= largest
   filled += change
-  where = rows // scale * guess.shape[1] + columns // scale
-  guessed = (guess / np.float32(255)).reshape(-1, 3).take(where, axis=0)
-  filled += _approach(guessed, filled, change, grids[0])
+  y, x = (rows + box[0].start) // scale, (columns + box[1].start) // scale
+  guessed = (guess / np.float32(255)).reshape(-1, 3)
+  guessed = guessed.take(y * guess.shape[1] + x, axis=0)
+  filled += _approach(guessed, filled, change, rows, columns, right)
   np.clip(filled, 0, 1, out=filled)
   filled *= largest
-  result[rows, columns] = np.rint(filled, out=filled).astype(image.dtype)
+  result[box][rows, columns] = np.rint(filled, out=filled).astype(image.dtype)
   return result
 
 
@@ -86,7 +91,9 @@ def _approach(
   guess: np.ndarray,
   filled: np.ndarray,
   change: np.ndarray,
-  grid: harmonic.Grid,
+  rows: np.ndarray,
+  columns: np.ndarray,
+  right: np.ndarray,
 ) -> np.ndarray:
   """Returns what brings light and dark nearer to the guess.
 
@@ -97,29 +104,31 @@ def _approach(
   Args:
     guess: float32 [n, 3], of the n pixels of the hole; it is overwritten.
     filled, change: float32 [n, 3].
-    grid: of the hole.
+    rows, columns: [n].
+    right: [n], the pixel to the right of each; n where there is none.
 
   Returns:
     float32 [n, 3], to be added to `filled`.
   """
-  right = grid.neighbours[:, 0]
   texture = filled.take(right, axis=0, mode='clip')
   texture -= filled
   texture = np.abs(texture, out=texture).mean(axis=1)
   texture[right == len(filled)] = 0
   apart = np.subtract(guess, filled, out=guess)
-  means = _blur([*apart.T, texture], grid)
+  means = _blur([*apart.T, texture], rows, columns)
   limit = np.minimum(np.abs(change), means[3][:, None])
   apart = np.stack(means[:3], axis=1)
   apart *= _SHARE
   return np.clip(apart, -limit, limit, out=apart)
 
 
-def _blur(channels: list[np.ndarray], grid: harmonic.Grid) -> list[np.ndarray]:
+def _blur(
+  channels: list[np.ndarray], rows: np.ndarray, columns: np.ndarray
+) -> list[np.ndarray]:
   """Returns means of channels [n] of a hole that is 0 around; [n] each."""
-  height, width = (int(x.max()) // _SIDE + 1 for x in (grid.rows, grid.columns))
-  square = (grid.rows // _SIDE * width + grid.columns // _SIDE).astype(np.intp)
-  place = grid.rows * (width * _SIDE) + grid.columns
+  height, width = (int(x.max()) // _SIDE + 1 for x in (rows, columns))
+  square = (rows // _SIDE * width + columns // _SIDE).astype(np.intp)
+  place = rows * (width * _SIDE) + columns
   means = []
   for channel in channels:
     sums = np.bincount(square, channel, height * width).reshape(height, width)
@@ -138,7 +147,7 @@ def _add_between(
   at: np.ndarray,
   copies: np.ndarray,
   neighbours: np.ndarray,
-  step: tuple[int, int],
+  side: int,
   flow: np.ndarray,
 ) -> None:
   """Adds the change of difference that is wanted between pixels of the hole.
@@ -147,25 +156,35 @@ def _add_between(
     image, allowed: as in `copy`.
     at: [n, 2], origins of the n pixels of the hole.
     copies: float32 [n, 3], what is there.
-    neighbours: [n], the pixel at one side of each; n where there is none.
-    step: rows and columns from a pixel to this neighbour.
+    neighbours: [n, 4], see `harmonic.Grid`.
+    side: of each pixel, at which the other one of the pair is.
     flow: float32 [n + 1, 3], of the pixels, to add to.
   """
-  p = np.flatnonzero(neighbours < len(at))
-  q = neighbours[p]
-  # Nothing changes where both are of one place.
-  moved = at[q] - at[p]
-  apart = (moved[:, 0] != step[0]) | (moved[:, 1] != step[1])
-  p, q = p[apart], q[apart]
-  now = copies[q] - copies[p]
-  there, may = _look(image, allowed, at[p] + step)
-  wanted = np.where(may, there - copies[p], now)
-  there, may_other = _look(image, allowed, at[q] - step)
-  other = copies[q] - there
-  is_larger = ~may | (np.abs(other) > np.abs(wanted))
-  change = np.where(may_other & is_larger, other, wanted) - now
-  flow[q] += change
-  flow[p] -= change
+  step = harmonic.SIDES[side]
+  changes = {}
+
+  def find(first: int, last: int) -> None:
+    q = neighbours[first:last, side]
+    p = np.flatnonzero(q < len(at))
+    q, p = q[p], p + first
+    # Nothing changes where both are of one place.
+    moved = at[q] - at[p]
+    apart = (moved[:, 0] != step[0]) | (moved[:, 1] != step[1])
+    p, q = p[apart], q[apart]
+    now = copies[q] - copies[p]
+    there, may = _look(image, allowed, at[p] + step)
+    wanted = np.where(may, there - copies[p], now)
+    there, may_other = _look(image, allowed, at[q] - step)
+    other = copies[q] - there
+    is_larger = ~may | (np.abs(other) > np.abs(wanted))
+    change = np.where(may_other & is_larger, other, wanted) - now
+    changes[first] = p, q, change
+
+  kernels.for_bands(len(at), find, _BAND)
+  for first in sorted(changes):
+    p, q, change = changes[first]
+    flow[q] += change
+    flow[p] -= change
 
 
 def _look(

@@ -158,7 +158,7 @@ def solve(
   """
   x = _v_cycle(grids, flow)
   residual = _subtract(grids[0], x, flow)
-  direction, previous = np.zeros_like(flow), 1.0
+  direction, previous = _zeros(flow), 1.0
   for _ in range(_MAX_STEPS):
     correction = _v_cycle(grids, residual)
     if max(correction.max(), -correction.min()) < tolerance:
@@ -170,7 +170,7 @@ def solve(
     # Large holes need their memory for the next cycle.
     del correction
     # A times the direction, negative.
-    change = _subtract(grids[0], direction, np.zeros_like(flow))
+    change = _subtract(grids[0], direction, _zeros(flow))
     step = np.float32(product / -_dot(direction, change))
     residual += step * change
     del change
@@ -202,10 +202,16 @@ def _number(
 def _find_neighbours(
   rows: np.ndarray, columns: np.ndarray, height: int, width: int
 ) -> np.ndarray:
-  number = _number(rows, columns, height, width)
-  return np.stack(
-    [number[rows + 1 + dy, columns + 1 + dx] for dy, dx in SIDES], axis=1
-  )
+  number = _number(rows, columns, height, width).ravel()
+  place = (rows + 1) * np.intp(width + 2) + (columns + 1)
+  neighbours = np.empty((len(rows), 4), np.int32)
+
+  def find(side: int) -> None:
+    step = SIDES[side][0] * (width + 2) + SIDES[side][1]
+    neighbours[:, side] = number.take(place + step)
+
+  kernels.for_each(range(4), find)
+  return neighbours
 
 
 def find_known(
@@ -240,6 +246,11 @@ def _divide(groups: np.ndarray) -> np.ndarray:
   return np.concatenate([[0], starts, [len(groups)]])
 
 
+def _zeros(like: np.ndarray) -> np.ndarray:
+  # Not zeros_like, which writes the zeros: the system has memory of them.
+  return np.zeros(like.shape, like.dtype)
+
+
 def _network(grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   return grid.neighbours, grid.weights, grid.total
 
@@ -252,7 +263,7 @@ def _dot(x: np.ndarray, y: np.ndarray) -> float:
 
 def _v_cycle(grids: list[Grid], flow: np.ndarray) -> np.ndarray:
   """Returns an approximate solution; as an operator it is symmetric."""
-  grid, x = grids[0], np.zeros_like(flow)
+  grid, x = grids[0], _zeros(flow)
   count = len(grid.total)
   halves = (0, grid.num_first), (grid.num_first, count)
   # The coarsest grid has four pixels at most: sweeps solve it.
@@ -304,7 +315,7 @@ def _sweep(
 
 def _subtract(grid: Grid, x: np.ndarray, flow: np.ndarray) -> np.ndarray:
   """Returns inflow less outflow of each pixel, float32 [n + 1, C]."""
-  result, itself = np.zeros_like(flow), np.arange(len(flow), dtype=np.int32)
+  result, itself = _zeros(flow), np.arange(len(flow), dtype=np.int32)
   kernels.for_bands(
     len(grid.total),
     lambda first, last: _find_residual(
