@@ -14,6 +14,11 @@ from inpaint_jax.study import answers, caveats, comparisons, folder, results
 from inpaint_jax.study.numbers import image, table, values
 from inpaint_jax.system import atomic_files, errors, json_files
 
+_NO_BASE = (
+  'No run of the base is there, so nothing is compared; results.csv has the '
+  'numbers of each run.'
+)
+
 
 def write(workdir: pathlib.Path) -> pathlib.Path:
   """Makes the tables, report.md and its plots in the folder of a study.
@@ -47,12 +52,12 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     if sweeps:
       plots.sweep(sweeps, workdir / 'rates.png')
     filled = _filled(workdir, compared)
+    given = {x: filled.pop(x) for x in results.GIVEN if x in filled}
     if filled:
-      given = {name: filled.pop(name) for name in results.GIVEN}
       plots.photo_grid(filled, given, workdir / 'images.jpg')
     sections = [
       _head(rows, folder.read(workdir)),
-      answers.advise(compared, baselines),
+      answers.advise(compared, baselines) if compared else _NO_BASE,
       *map(answers.section, compared),
       _sweeps(sweeps),
       _baselines(baselines, caveats.split(rows)),

@@ -170,6 +170,17 @@ def test_one_seed_tells_nothing(small, make_row, tmp_path):
   assert '**+' not in text
 
 
+def test_one_cell_alone_is_compared_with_nothing(small, make_row, tmp_path):
+  cell = small.cells[1]
+  results.write_study(tmp_path, [make_row(cell, 0, 18.0)])
+  images = np.zeros((6, 16, 16, 3), np.uint8)
+  names = (*results.GIVEN, cell.name)
+  results.write_images(tmp_path / 'images.npz', dict.fromkeys(names, images))
+  text = report.write(tmp_path).read_text()
+  assert 'No run of the base' in text
+  assert 'images.jpg' not in text
+
+
 def test_no_report_of_nothing(tmp_path):
   with pytest.raises(
     errors.UserError, match=r'no results\.csv with a finished'
