@@ -102,7 +102,10 @@ _WRAP = flags.DEFINE_bool(
   'The photo is a panorama of 360 degrees: its left and right border meet.',
 )
 _OVERWRITE = flags.DEFINE_bool(
-  'overwrite', False, 'Fill photos of a folder again that have a newer result.'
+  'overwrite',
+  False,
+  'Fill photos of a folder again that have a newer result; replace the result '
+  'of a photo without a mask, or with one that is not black and white.',
 )
 
 
@@ -198,10 +201,25 @@ def fill_one(job: Job, prepare: Callable[..., Prepared]) -> None:
         f'--explain={_EXPLAIN.value} is the result; give it another name'
       )
   prepared = prepare(job, outs=[*outs, *explained])
+  if job.mask is None or prepared.doubtful:
+    # The last name may be that of a mask or photo, the result's was forgotten.
+    check_absent(job, [*outs, *explained])
   for line in fill(prepared, outs, explained, load(), str(job.out)):
     print(f'{job.photo}: {line}')
   names = ', '.join(map(str, [*outs, *explained]))
   print(f'wrote {names}; {prepared.hole.mean():.1%} of it was hole')
+
+
+def check_absent(job: Job, outs: Sequence[pathlib.Path]) -> None:
+  """Raises a UserError if a result exists, unless it may be replaced."""
+  existing = [out for out in outs if out.exists()]
+  if existing and not _OVERWRITE.value:
+    found = f'the mask {job.mask} is not black and white'
+    raise errors.UserError(
+      f'the result {existing[0]} exists, and '
+      f'{found if job.mask else "no mask was given"}; name another result, or '
+      'replace it with --overwrite'
+    )
 
 
 def fill_folder(
@@ -280,7 +298,7 @@ def fill(
   Returns:
     Lines on what changed besides.
   """
-  picture, hole, limits = prepared
+  picture, hole, limits, _ = prepared
   lines = list(picture.notes)
   for number, out in enumerate(outs):
     with progress_bar(name) as progress:

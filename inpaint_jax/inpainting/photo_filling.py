@@ -35,11 +35,13 @@ class Prepared(NamedTuple):
     hole: bool [H, W].
     limits: 'source' and 'avoid', bool [H, W], as an Inpainter takes them; those
       that were given.
+    doubtful: whether the mask is not black and white, as if it were a photo.
   """
 
   picture: Picture
   hole: np.ndarray
   limits: dict[str, np.ndarray]
+  doubtful: bool
 
 
 def prepare(
@@ -123,13 +125,14 @@ def prepare_job(
     picture_files.check_output(out, [job.photo, *masks])
   picture, mask = picture_files.read(job.photo), None
   height, width = picture.pixels.shape[:2]
-  notes = list(picture.notes)
+  notes, doubtful = list(picture.notes), False
   if job.mask is not None:
     mask, lines = mask_files.read(
       job.mask, height, width, invert=invert_mask, photo=picture.pixels
     )
     mask_files.check_differs(job.mask, job.photo, str(job.mask))
     notes += lines
+    doubtful = any(mask_files.NOT_BLACK_AND_WHITE in line for line in lines)
   marked = {}
   for name, path in limits.items():
     if path is not None:
@@ -143,7 +146,7 @@ def prepare_job(
     marked[name] = _expand(area, **expand or {})
   for out in outs:
     formats.check_size(len(hole), hole.shape[1], formats.format_of(out))
-  return Prepared(picture, hole, marked)
+  return Prepared(picture, hole, marked, doubtful)
 
 
 def read_limit(

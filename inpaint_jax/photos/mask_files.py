@@ -10,6 +10,9 @@ from inpaint_jax.photos import metadata, reading
 from inpaint_jax.photos.picture import turn_upright
 from inpaint_jax.system import errors
 
+# What the line on a mask says that may be a photo.
+NOT_BLACK_AND_WHITE = 'is not black and white'
+
 
 def read(
   source: reading.Source,
@@ -108,7 +111,7 @@ def _describe_surprises(values: np.ndarray, count: int, name: str) -> list[str]:
   grey = float((~is_black & ~is_white).mean())
   if grey > min(0.05, black, white):
     lines.append(
-      f'{name} is not black and white, {grey:.1%} of it is grey; what is '
+      f'{name} {NOT_BLACK_AND_WHITE}, {grey:.1%} of it is grey; what is '
       'brighter than half counts as white'
     )
   return lines

@@ -155,6 +155,27 @@ def test_a_photo_without_a_mask(run, files):
   assert (after[..., 3] == 255).all()
 
 
+@pytest.mark.parametrize('kind', ['transparent', '--expand=top=3', 'grey'])
+def test_a_result_is_not_replaced_where_its_name_may_be_another(
+  run, files, kind
+):
+  photo, mask, out = files
+  args = [photo, mask, out]
+  if kind == 'grey':
+    png(noise(channels=1)).save(mask)
+  else:
+    image = png(noise())
+    image.putalpha(png(255 - np.uint8(hole_of()) * 255))
+    image.save(photo)
+    args = [*[kind][: kind.startswith('--')], photo, out]
+  out.write_text('mine')
+  with pytest.raises(errors.UserError, match=r'out\.png exists, .*overwrite'):
+    run(*args)
+  assert out.read_text() == 'mine'
+  run('--overwrite', *args)
+  assert out.read_bytes()[1:4] == b'PNG'
+
+
 def test_16_bits_and_metadata_survive(run, files):
   photo, mask, out = files
   grey = noise(channels=1).astype(np.uint16) * 251

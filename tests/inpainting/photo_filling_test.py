@@ -217,7 +217,7 @@ def test_what_may_be_copied_moves_with_the_photo(job, tmp_path):
   # Odd: it is mostly grey.
   avoid = np.full((80, 100), 100, np.uint8)
   avoid[60:64] = 255
-  picture, hole, limits = photo_filling.prepare_job(
+  picture, hole, limits, _ = photo_filling.prepare_job(
     job,
     source=write(tmp_path / 'source.png', source),
     avoid=write(tmp_path / 'avoid.png', avoid),
