@@ -228,6 +228,7 @@ def fill_folder(
   prepare: Callable[..., Prepared],
 ) -> None:
   """Fills photos one by one; exits with 1 if some cannot be filled."""
+  check_variants(jobs)
   folder = jobs[0].out.parent
   folder.mkdir(parents=True, exist_ok=True)
   todo = [job for job in jobs if _OVERWRITE.value or not is_done(job)]
@@ -265,6 +266,18 @@ def fill_folder(
     print(f'error: {len(failures)} could not be filled:', file=sys.stderr)
     print('\n'.join(f'  {line}' for line in failures), file=sys.stderr)
     sys.exit(1)
+
+
+def check_variants(jobs: Sequence[Job]) -> None:
+  """Raises a UserError if a variant has the name of another photo's result."""
+  photos = {job.out: job.photo for job in jobs}
+  for job in jobs:
+    for out in set(number_paths(job.out)) - {job.out}:
+      if out in photos:
+        raise errors.UserError(
+          f'--variants={_VARIANTS.value} of {job.photo} would have the result '
+          f'{out}, as {photos[out]} has; rename one of these photos'
+        )
 
 
 def is_done(job: Job) -> bool:

@@ -123,6 +123,19 @@ def test_variants_of_a_folder(run, model, folders):
   assert len(os.listdir(out)) == 6
 
 
+def test_variants_are_not_taken_for_results_of_other_photos(
+  run, model, folders
+):
+  photos, masks, out = folders
+  png(noise()).save(photos / 'a_2.jpg')
+  run(photos, masks / 'other.png', out)
+  before = snapshot(out)
+  for flags in (['--variants=2'], ['--variants=2', '--overwrite']):
+    with pytest.raises(errors.UserError, match=r'a_2\.jpg has; rename one'):
+      run(*flags, photos, masks / 'other.png', out)
+  assert snapshot(out) == before
+
+
 def test_a_single_photo_is_done_again(run, model, files):
   run(*files)
   run(*files)
