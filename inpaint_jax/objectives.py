@@ -237,7 +237,7 @@ def active(config: ml_collections.ConfigDict) -> dict[str, float]:
   Raises:
     errors.UserError: a weight is negative or not finite.
   """
-  weights = {name: config[name] for name in (*OBJECTIVES, 'r1')}
+  weights = {name: config.get(name, 0.0) for name in (*OBJECTIVES, 'r1')}
   for name, weight in weights.items():
     if not 0 <= weight < float('inf'):
       raise errors.UserError(

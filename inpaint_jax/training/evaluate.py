@@ -44,15 +44,18 @@ EvalStep = Callable[
   [Any, Any], tuple[dict[str, jax.Array], dict[str, jax.Array]]
 ]
 
-# What is measured for every image, in the order in which it is shown.
-NAMES = ('loss', *metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS)
-
 # What an evaluation may change of the config that a run was trained with.
 OVERRIDABLE = ('batch_size', 'eval_seed', 'data.', 'masks.')
 
 
 # Of the table by hole area, where whole-image metrics say little.
 _BUCKET_METRICS = ('hole_l1', 'hole_psnr', 'seam_ratio', 'lpips')
+
+
+def metric_names() -> tuple[str, ...]:
+  """Returns what is measured for every image, in the order it is shown in."""
+  # Of now: a metric may be added after this module was imported.
+  return ('loss', *metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS)
 
 
 def make_eval_step(
@@ -355,7 +358,7 @@ def _without_padding(
 
 def _concatenate(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
   # jit sorts the names of what it returns.
-  names = [name for name in NAMES if name in rows[0]]
+  names = [name for name in metric_names() if name in rows[0]]
   names += [name for name in rows[0] if name not in names]
   return {name: np.concatenate([row[name] for row in rows]) for name in names}
 

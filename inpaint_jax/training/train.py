@@ -173,9 +173,9 @@ class _Loop:
 
     # All processes make the same steps; the first one writes about them.
     self._writer: Writer | None = None
+    self._columns = columns.list_columns(config)
     if distributed.is_first():
-      names = columns.list_columns(config)
-      self._writer = Writer(workdir, names, self._step)
+      self._writer = Writer(workdir, self._columns, self._step)
     self._console = console.Console(
       self._step, self._num_steps, config.batch_size
     )
@@ -323,9 +323,8 @@ class _Loop:
       'loss': math.fsum(window) / len(window),
       'learning_rate': float(self._schedule(self._step - 1)),
     }
-    row = {
-      f'train/{x}': values[x] for x in columns.TRAIN_METRICS if x in values
-    }
+    names = (x for x in self._columns if x.startswith('train/'))
+    row = {x: values[x.removeprefix('train/')] for x in names}
     waited, self._feed.waited = self._feed.waited, 0.0
     timed = self._console.log_train(self._step, row, waited)
     self._rates.append(timed['train/images_per_second'])

@@ -47,7 +47,7 @@ def test_padding_and_batch_size_move_nothing(measure):
   """Six pictures: no padding in batches of 3, two or more in 4 and 16."""
   wanted = measure(3)
   assert len(wanted['loss']) == 6
-  assert tuple(wanted) == evaluate.NAMES
+  assert tuple(wanted) == evaluate.metric_names()
   for batch_size in (4, 16):
     found = measure(batch_size)
     for name in wanted:
@@ -57,7 +57,9 @@ def test_padding_and_batch_size_move_nothing(measure):
 def test_the_report_of_a_run(trained):
   report = json.loads((trained / 'test_metrics.json').read_text())
   assert set(report['metrics']) == {'unet', *baselines.BASELINES}
-  names = {*evaluate.NAMES, 'hole_area', 'lpips', 'lpips_vgg'} - {'loss'}
+  names = {*evaluate.metric_names(), 'hole_area', 'lpips', 'lpips_vgg'} - {
+    'loss'
+  }
   names |= {'texture_ratio', 'detectability', 'fooled'}
   for values in report['metrics'].values():
     assert names <= set(values)

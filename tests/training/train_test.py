@@ -64,7 +64,7 @@ def test_a_run_leaves_what_it_promises(trained):
   assert set(rows[0]) == {
     'step',
     *(f'train/{name}' for name in training),
-    *(f'val/{name}' for name in evaluate.NAMES),
+    *(f'val/{name}' for name in evaluate.metric_names()),
   }
   assert sorted(x.name for x in (trained / 'samples').iterdir()) == [
     'epoch_001.png',
