@@ -27,7 +27,8 @@ class Listing:
       forward slashes, sorted.
     other_files: number of other files by extension, such as {'.txt': 2}, and
       of masks that lie beside their photos, and of folders left out.
-    unreadable: (path, reason) of folders that cannot be listed.
+    unreadable: (path, reason) of folders that cannot be listed, and of pipes
+      and the like that are named as photos are.
   """
 
   root: str
@@ -76,7 +77,13 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
       continue
     folders[:] = sorted(name for name in folders if not name.startswith('.'))
     photos = _choose_photos(names, other)
-    paths += [_relative(os.path.join(folder, name), root) for name in photos]
+    for name in photos:
+      path = os.path.join(folder, name)
+      # To open a pipe would be to wait for whoever writes to it.
+      if os.path.exists(path) and not os.path.isfile(path):
+        unreadable.append((_relative(path, root), 'not a regular file'))
+      else:
+        paths.append(_relative(path, root))
   if not paths:
     raise errors.UserError(_describe_none(root, other, unreadable))
   return Listing(root, sorted(paths), dict(sorted(other.items())), unreadable)
@@ -127,7 +134,7 @@ def _describe_none(
   found = f'{other.total()} other files ({kinds})' if other else 'no file'
   advice = unread_files.advise(other)
   if unreadable:
-    found = f'folders that cannot be read ({unreadable[0][1]}), {found}'
+    found = f'what cannot be read ({unreadable[0][1]}), {found}'
   return (
     f'data.source={root} holds {found} and no photo (.jpg, .png, .webp, .tif '
     'and others); '

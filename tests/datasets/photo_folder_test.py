@@ -1,5 +1,7 @@
 """Which photos a folder holds."""
 
+import os
+
 import pytest
 
 from inpaint_jax.datasets import photo_folder
@@ -38,6 +40,20 @@ def test_masks_beside_their_photos_are_no_photos(tmp_path):
   listing = photo_folder.list_photos(str(tmp_path))
   assert listing.paths == ['a.jpg', 'b_mask.png', 'deep/b.jpg']
   assert listing.other_files == {'.cr2': 1, 'masks of photos': 2}
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='needs pipes')
+def test_a_pipe_named_like_a_photo_is_never_opened(tmp_path):
+  (tmp_path / 'a.jpg').touch()
+  os.mkfifo(tmp_path / 'b.jpg')
+  (tmp_path / 'broken.jpg').symlink_to(tmp_path / 'nothing')
+  listing = photo_folder.list_photos(str(tmp_path))
+  assert listing.paths == ['a.jpg', 'broken.jpg']
+  assert listing.unreadable == [('b.jpg', 'not a regular file')]
+  (tmp_path / 'a.jpg').unlink()
+  (tmp_path / 'broken.jpg').unlink()
+  with pytest.raises(errors.UserError, match='cannot be read .not a regular'):
+    photo_folder.list_photos(str(tmp_path))
 
 
 def test_a_source_of_photos_that_are_not_read(tmp_path):
