@@ -10,7 +10,12 @@ from inpaint_jax.system import errors
 
 
 def to_hole(
-  mask: Any, height: int, width: int, *, whole: bool = False
+  mask: Any,
+  height: int,
+  width: int,
+  *,
+  whole: bool = False,
+  on_its_side: bool = False,
 ) -> np.ndarray:
   """Returns the hole as bool [H, W]; it may be the mask itself.
 
@@ -19,6 +24,7 @@ def to_hole(
       Pillow; True, or half of the largest value and more, is hole.
     height, width: of the image.
     whole: whether it may be all hole, or none.
+    on_its_side: whether the image has to be turned by 90 degrees to be upright.
 
   Raises:
     errors.UserError: its type or shape is wrong; or, unless `whole`, it has no
@@ -43,10 +49,15 @@ def to_hole(
       'float [height, width], such as mask > 0'
     )
   if array.shape != (height, width):
+    remedy = 'bring the mask to the size of the image'
+    if on_its_side and array.shape == (width, height):
+      remedy = (
+        'the image lies on its side, as its EXIF says: turn it by '
+        'PIL.ImageOps.exif_transpose(image)'
+      )
     raise errors.UserError(
       f'the image is {width}x{height} pixels, the mask '
-      f'{array.shape[1]}x{array.shape[0]}; bring the mask to the size of the '
-      'image'
+      f'{array.shape[1]}x{array.shape[0]}; {remedy}'
     )
   if array.dtype == np.uint8:
     if array.max(initial=0) == 1:

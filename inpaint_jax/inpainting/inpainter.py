@@ -241,7 +241,9 @@ def _make_options(
 def _unpack(image: Any, mask: Any) -> tuple[kinds.Unpacked, np.ndarray]:
   """Returns an image taken apart, and its hole, bool [H, W]."""
   one = kinds.unpack(image)
-  return one, checks.to_hole(mask, *one.pixels.shape[:2])
+  return one, checks.to_hole(
+    mask, *one.pixels.shape[:2], on_its_side=kinds.is_on_its_side(image)
+  )
 
 
 def _find_barred(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import PIL.Image
 
+from inpaint_jax.photos import metadata
 from inpaint_jax.photos.picture import luma
 from inpaint_jax.system import errors
 
@@ -108,11 +109,20 @@ def stack(image: Any, results: list[Any]) -> Any:
   return _as_kind_of(image, np.stack([np.asarray(x) for x in results]))
 
 
+def is_on_its_side(image: Any) -> bool:
+  """Returns whether EXIF says that height and width are to be swapped."""
+  is_pillow = isinstance(image, PIL.Image.Image)
+  return is_pillow and metadata.orientation(image) in (5, 6, 7, 8)
+
+
 def _as_kind_of(image: Any, array: np.ndarray) -> Any:
   if isinstance(image, PIL.Image.Image):
     result = PIL.Image.fromarray(array)
     kept = ('icc_profile', 'dpi')
     result.info = {k: image.info[k] for k in kept if k in image.info}
+    # With its orientation: the pixels lie as they did.
+    if exif := metadata.exif_unturned(image):
+      result.info['exif'] = exif
     return result
   if _is_of_jax(image):
     return sys.modules['jax'].device_put(array, image.sharding)

@@ -136,14 +136,21 @@ def _is_photo(name: str) -> errors.UserError:
 
 
 def _check_aspect(hole: np.ndarray, height: int, width: int, name: str) -> None:
+  if _has_aspect(hole, height, width):
+    return
+  remedy = 'bring the mask to the size of the photo, or to its aspect'
+  if _has_aspect(hole, width, height):
+    remedy = 'draw the mask on the photo upright, as its EXIF turns it'
+  raise errors.UserError(
+    f'the photo is {width}x{height} pixels, the mask {name} '
+    f'{hole.shape[1]}x{hole.shape[0]}; {remedy}'
+  )
+
+
+def _has_aspect(hole: np.ndarray, height: int, width: int) -> bool:
   # One factor has to explain both sides, each of them rounded up or down.
   factors = [
     ((side - 1) / of_photo, (side + 1) / of_photo)
     for side, of_photo in zip(hole.shape, (height, width), strict=True)
   ]
-  if max(low for low, _ in factors) >= min(high for _, high in factors):
-    raise errors.UserError(
-      f'the photo is {width}x{height} pixels, the mask {name} '
-      f'{hole.shape[1]}x{hole.shape[0]}; bring the mask to the size of the '
-      'photo, or to its aspect'
-    )
+  return max(low for low, _ in factors) < min(high for _, high in factors)

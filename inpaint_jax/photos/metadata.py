@@ -160,6 +160,22 @@ def orientation(image: Image.Image) -> int:
   return value if value in range(1, 9) else 1
 
 
+def exif_unturned(image: Image.Image) -> bytes:
+  """Returns EXIF data without previews, for pixels as they lie in the file.
+
+  b'' where there is none, or it is damaged.
+  """
+  try:
+    data = _exif(image, set())
+  except Exception:
+    return b''
+  exif = Image.Exif()
+  exif.load(data)
+  if _ORIENTATION in exif:
+    exif[_ORIENTATION] = orientation(image)
+  return exif.tobytes() if data else b''
+
+
 def exif_for(
   metadata: Metadata, width: int, height: int, with_dpi: bool
 ) -> bytes:

@@ -5,7 +5,7 @@ import io
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 import pytest
 
 from inpaint_jax import inference
@@ -79,6 +79,32 @@ def test_images_of_pillow_come_back_as_they_were(quick, mode):
   before, after = np.asarray(image), np.asarray(result)
   np.testing.assert_array_equal(after[~hole], before[~hole])
   assert (after[hole] != before[hole]).any()
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP', 'TIFF'])
+def test_a_photo_of_a_phone_keeps_its_exif(quick, kind):
+  exif = Image.Exif()
+  exif[0x0112], exif[0x010F] = 6, 'camera'
+  file = io.BytesIO()
+  photo = Image.fromarray(IMAGES['colours'])
+  photo.save(file, 'JPEG', exif=exif, icc_profile=b'profile')
+  image = Image.open(file)
+  result = quick(image, hole_of(), texture=False)
+  assert result.size == image.size
+  file = io.BytesIO()
+  result.save(file, kind, exif=result.getexif())
+  saved = Image.open(file)
+  assert saved.getexif()[0x010F] == 'camera'
+  assert ImageOps.exif_transpose(saved).size == (40, 50)
+  with pytest.raises(errors.UserError, match=r'50x40 .* 40x50; the image l'):
+    quick(image, hole_of().T)
+  quick(ImageOps.exif_transpose(image), hole_of().T, texture=False)
+
+
+def test_damaged_exif_is_dropped(quick):
+  image = Image.fromarray(IMAGES['colours'])
+  image.info['exif'] = b'nothing'
+  assert not quick(image, hole_of(), texture=False).info
 
 
 def test_a_grey_image_is_filled_as_its_colours_are(quick):

@@ -184,6 +184,12 @@ def test_another_aspect_is_refused(mask, photo):
   )
 
 
+def test_a_mask_of_a_photo_on_its_side_is_told():
+  data = file_of(Image.new('L', (400, 300)))
+  with pytest.raises(errors.UserError, match=r'on the photo upright, as its E'):
+    mask_files.read(data, 400, 300)
+
+
 def test_what_is_no_mask(tmp_path):
   path = tmp_path / 'mask.png'
   path.write_text('hello')
