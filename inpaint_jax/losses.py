@@ -256,9 +256,18 @@ def mean(
     hole_weight: see above.
     boundary_weight: further factor of the pixels, of hole or known, that have a
       pixel of the other kind within BOUNDARY pixels along both axes.
+
+  Raises:
+    errors.UserError: the loss map is none, such as a mean of each image.
   """
   if loss_map.ndim == 3:
     loss_map = loss_map[..., None]
+  if loss_map.ndim != 4 or loss_map.shape[:3] != mask.shape[:3]:
+    B, H, W, _ = mask.shape
+    raise errors.UserError(
+      f'the loss returns an array of shape {list(loss_map.shape)}; return it '
+      f'unreduced, [{B}, {H}, {W}] or [{B}, {H}, {W}, 3]'
+    )
   weights = 1 + (hole_weight - 1) * mask
   if boundary_weight != 1:
     weights *= 1 + (boundary_weight - 1) * boundary(mask)

@@ -98,6 +98,13 @@ def test_mean_over_the_picture_weighs_the_hole():
       )
 
 
+@pytest.mark.parametrize('shape', [(2,), (), (2, 1, 1), (2, 3, 4, 5, 1)])
+def test_a_loss_that_is_already_reduced_is_refused(shape):
+  """Broadcast against the mask, it would give some number."""
+  with pytest.raises(errors.UserError, match=r'unreduced, \[2, 4, 5\] or'):
+    losses.mean(jnp.ones(shape), jnp.ones((2, 4, 5, 1)), 1.0)
+
+
 def test_get_loss():
   assert losses.get_loss('l1') is losses.LOSSES['l1']
   with pytest.raises(errors.UserError, match=r'loss=.*kl_div.*mse'):
