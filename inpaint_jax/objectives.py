@@ -257,6 +257,11 @@ def check(config: ml_collections.ConfigDict) -> None:
   errors.choose(
     ADVERSARIAL_LOSSES, config.adversarial_loss, 'objectives.adversarial_loss'
   )
+  if config.r1 and not needs(config, 'discriminator'):
+    raise errors.UserError(
+      f'objectives.r1={config.r1} has no effect without a discriminator; set '
+      'objectives.adversarial, too, or objectives.r1=0'
+    )
   if needs(config, 'features'):
     deep_features.load(config.features)
 

@@ -82,12 +82,13 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
 def _create_discriminator(
   config: ml_collections.ConfigDict,
 ) -> nn.Module | None:
+  created = discriminators.create_discriminator(config.discriminator)
   if not objectives.needs(config.objectives, 'discriminator'):
     return None
   optimizers.create_optimizer(
     config.discriminator.optimizer, num_steps=2**31 - 1
   )
-  return discriminators.create_discriminator(config.discriminator)
+  return created
 
 
 def check_fields(config: ml_collections.ConfigDict) -> None:

@@ -50,6 +50,7 @@ def test_a_wrong_number_is_named(field, value):
     'optimizer.name',
     'masks.kind',
     'data.cache',
+    'discriminator.name',
   ],
 )
 def test_an_unknown_name_stops_before_anything_is_written(
