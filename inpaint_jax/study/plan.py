@@ -138,9 +138,11 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   names: dict[str, list[str]] = {fingerprint(base): []}
   configs = {fingerprint(base): base}
   for name, changes in study.cells.items():
-    if not re.fullmatch('[^/]+/[^/]+', name):
+    # Tables have the names of a cell in one column, with spaces between them.
+    if not re.fullmatch(r'[^/\s]+/[^/\s]+', name):
       raise errors.UserError(
-        f'study.cells has {name!r}; a cell is named factor/name, as loss/l1'
+        f'study.cells has {name!r}; a cell is named factor/name, without '
+        'spaces, as loss/l1'
       )
     if not isinstance(changes, ml_collections.ConfigDict):
       raise errors.UserError(
