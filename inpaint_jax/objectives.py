@@ -135,6 +135,12 @@ def feature_matching(made: Made) -> jax.Array:
   """
   total = jnp.zeros_like(made.share)
   maps = made.judged.maps
+  if not maps:
+    raise errors.UserError(
+      'objectives.feature_matching compares what the layers of the '
+      'discriminator give, and it returns none in Judgement.maps; return them, '
+      'or set objectives.feature_matching=0'
+    )
   for a, b in zip(maps, made.true_judged.maps, strict=True):
     total += jnp.mean(jnp.abs(a - jax.lax.stop_gradient(b)), axis=(1, 2, 3))
   return total / len(maps) / made.share

@@ -182,6 +182,13 @@ def test_wrong_fields_are_named(fields, message):
     objectives.check(_config(**fields))
 
 
+def test_feature_matching_needs_the_layers_of_the_discriminator():
+  nothing = Judgement(jnp.ones((2, 1)), jnp.ones((2, 1)), ())
+  made = _made()._replace(judged=nothing, true_judged=nothing)
+  with pytest.raises(errors.UserError, match=r'Judgement\.maps'):
+    objectives.feature_matching(made)
+
+
 def test_a_missing_package_is_named(monkeypatch):
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
   config = _config(perceptual=1.0)
