@@ -7,6 +7,7 @@ import jax
 import ml_collections
 import orbax.checkpoint as ocp
 
+from inpaint_jax import losses
 from inpaint_jax.release import zoo
 from inpaint_jax.runs import checkpoints, trained_model
 from inpaint_jax.system import errors, sharding
@@ -113,6 +114,11 @@ def load_other(
         'name a source of the same model'
       )
   print(f'starting from the parameters of {source}, step {trained.step}')
+  if losses.get_loss(config.loss).to_image is not trained.loss.to_image:
+    print(
+      f'outputs of loss={trained.config.loss} stand for other colours with '
+      f'loss={config.loss}: the first images will be wrong'
+    )
   if trained.has_old_split:
     print(f'{source}: {trained_model.OLD_SPLIT}')
   return trained

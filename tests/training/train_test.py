@@ -15,7 +15,7 @@ import pytest
 
 from inpaint_jax.release import released_file
 from inpaint_jax.runs import checkpoints, trained_model
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, sharding
 from inpaint_jax.training import evaluate, starts, train, train_step
 
 pytestmark = pytest.mark.slow
@@ -332,6 +332,14 @@ def test_training_goes_on_from_another(trained, config, tmp_path, capsys, kind):
     state.params,
     wanted,
   )
+
+
+def test_another_link_of_the_loss_is_told(trained, config, capsys):
+  config.init_from = str(trained)
+  for loss, is_told in (('kl_div', True), ('l1', False)):
+    config.loss = loss
+    starts.load_other(config, sharding.create_mesh())
+    assert ('outputs of loss=mse' in capsys.readouterr().out) == is_told
 
 
 def test_training_goes_on_from_nothing(tiny, tmp_path):
