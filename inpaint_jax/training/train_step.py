@@ -19,6 +19,9 @@ from inpaint_jax.training.train_state import (
   TwoNetworkState,
 )
 
+# Folded into a step's key for dropout; masks take the numbers below batch_size.
+_DROPOUT = 2**32 - 1
+
 # The two networks, in what is differentiated and in statistics.
 MODEL, DISCRIMINATOR = 'model', 'discriminator'
 
@@ -61,8 +64,10 @@ def make_train_step(
     if isinstance(state, TwoNetworkState):
       params[DISCRIMINATOR] = state.discriminator.params
       stats[DISCRIMINATOR] = state.discriminator.batch_stats
+    count = config.accumulate_steps
+    keys = randomness.split(jax.random.fold_in(key, _DROPOUT), count)
     values, stats, grads = _accumulate(
-      grad_fn, params, stats, (image, mask), config.accumulate_steps
+      grad_fn, params, stats, (image, mask, keys), count
     )
     state = _update(state, tx, stats[MODEL], grads[MODEL], config.ema_decay)
     values['grad_norm'] = optax.tree.norm(grads[MODEL])
@@ -88,13 +93,18 @@ def _make_loss(
   """Returns the function of which a step follows the gradient.
 
   Its arguments are parameters and statistics, each {MODEL: ..., DISCRIMINATOR:
-  ...}, images as uint8 and masks. It returns the sum of the losses of both
-  networks, each with a gradient of its own, the new statistics and the metrics.
+  ...}, images as uint8, masks, and [1] key. It returns the sum of the losses of
+  both networks, each with a gradient of its own, the new statistics and the
+  metrics.
   """
   weights = objectives.active(config.objectives)
 
   def loss_fn(
-    params: Any, stats: Any, image: jax.Array, mask: jax.Array
+    params: Any,
+    stats: Any,
+    image: jax.Array,
+    mask: jax.Array,
+    keys: jax.Array,
   ) -> tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]:
     image, stats = images.to_float(image), dict(stats)
     outputs, mutated = model.apply(
@@ -103,6 +113,7 @@ def _make_loss(
       mask,
       train=True,
       mutable=['batch_stats'],
+      rngs={'dropout': keys[0]},
     )
     stats[MODEL] = mutated.get('batch_stats', {})
     loss_map = loss.fn(outputs, image)
@@ -226,7 +237,7 @@ def _accumulate(
   Args:
     grad_fn: (params, stats, *part) -> ((_, (stats, losses)), gradient).
     params, stats: before the step.
-    batch: arrays [B, ...].
+    batch: arrays [B, ...], and a key for each part.
     count: parts of the batch, computed one after the other.
   """
 

@@ -1,8 +1,10 @@
 """One step of training, as a pure function."""
 
+import dataclasses
 import functools
 import itertools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -234,3 +236,32 @@ def test_accumulated_parts_move_batch_statistics_one_by_one(config):
   )
   # Four updates of 0.1 each come nearer to the batch's than one.
   assert np.abs(ours).sum() > 2 * np.abs(theirs).sum()
+
+
+class _Dropped(nn.Module):
+  """Outputs of 0 and 2, the same in all images that are computed together."""
+
+  @nn.compact
+  def __call__(self, masked_image, mask, *, train):
+    ones = jnp.ones(masked_image.shape) + nn.Dense(3)(0 * masked_image)
+    return nn.Dropout(0.5, broadcast_dims=(0,), deterministic=not train)(ones)
+
+
+@pytest.mark.parametrize('backend', ['cpu', 'gpu'])
+def test_dropout_is_drawn_anew_in_each_step_and_part(
+  config, monkeypatch, backend
+):
+  monkeypatch.setattr(jax, 'default_backend', lambda: backend)
+  batch = {'image': np.zeros((4, 32, 32, 3), np.uint8)}
+  state = _create_state(config, _Dropped())
+  found = []
+  for count in (1, 2):
+    config.accumulate_steps = count
+    step = jax.jit(_make_step(config, _Dropped()))
+    for seed in (0, 0, 1):
+      found.append(float(step(state, batch, np.uint32(seed))[1]['loss']))
+    later = dataclasses.replace(state, step=state.step + 1)
+    found.append(float(step(later, batch, np.uint32(0))[1]['loss']))
+  assert found[0] == found[1]
+  assert found[4] == found[5]
+  assert len(set(found)) == 6
