@@ -5,6 +5,8 @@ import gzip
 import itertools
 import json
 import os
+import pathlib
+import re
 import shutil
 import signal
 import types
@@ -13,6 +15,7 @@ import jax
 import numpy as np
 import pytest
 
+from inpaint_jax import losses, metrics, objectives
 from inpaint_jax.release import released_file
 from inpaint_jax.runs import checkpoints, trained_model
 from inpaint_jax.system import errors, sharding
@@ -340,6 +343,30 @@ def test_another_link_of_the_loss_is_told(trained, config, capsys):
     config.loss = loss
     starts.load_other(config, sharding.create_mesh())
     assert ('outputs of loss=mse' in capsys.readouterr().out) == is_told
+
+
+@pytest.mark.parametrize(
+  ('number', 'column'), [(0, 'val/loss'), (1, 'val/max_error')]
+)
+def test_the_lines_in_docs(data_dir, tmp_path, monkeypatch, number, column):
+  docs = pathlib.Path(__file__).parents[2] / 'docs'
+  text = (docs / 'extending.md').read_text()
+  block = re.findall(r'```python\n(.*?)```', text, re.DOTALL)[number]
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('INPAINT_JAX_DATA', str(data_dir))
+  for module, name in (
+    (losses, 'LOSSES'),
+    (objectives, 'OBJECTIVES'),
+    (metrics, 'COMPOSITE_METRICS'),
+  ):
+    monkeypatch.setattr(module, name, {**getattr(module, name)})
+  exec(block, {})
+  [run] = (tmp_path / 'runs').iterdir()
+  rows = _rows(run)
+  assert all(float(rows[i][column]) > 0 for i in (3, 6))
+  train_column = f'train/{run.name}'
+  assert all(float(row.get(train_column, 1)) > 0 for row in rows)
+  assert (train_column in rows[0]) == (number == 1)
 
 
 def test_training_goes_on_from_nothing(tiny, tmp_path):
