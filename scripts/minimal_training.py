@@ -11,8 +11,8 @@ import functools
 import jax
 import ml_collections
 
-from inpaint_jax import datasets, losses, masks, models, optimizers
-from inpaint_jax.system import command_line
+from inpaint_jax import datasets, losses, masks, models, objectives, optimizers
+from inpaint_jax.system import command_line, errors
 from inpaint_jax.training import input_pipeline, train_state, train_step
 
 
@@ -20,6 +20,11 @@ def train(
   config: ml_collections.ConfigDict, num_steps: int
 ) -> tuple[train_state.TrainState, list[float]]:
   """Returns the state after the last step, and the loss of each step."""
+  if objectives.needs(config.objectives, 'discriminator'):
+    raise errors.UserError(
+      'objectives.adversarial and feature_matching need a discriminator, which '
+      'this loop does not train; set them to 0, or use main.py'
+    )
   # The data: uint8 images [B, H, W, 3] in [0, 255].
   images = datasets.load(config.data).splits['train']
   batches = input_pipeline.train_batches(
@@ -28,8 +33,8 @@ def train(
 
   # The model maps a masked image and its mask (1 = hole) to raw outputs, which
   # the loss compares with the image and turns into one.
-  model = models.create_model(config.model)
   loss = losses.get_loss(config.loss)
+  model = models.create_model(config.model, loss.to_outputs)
   sampler = masks.create_sampler(config.masks)
   tx = optimizers.create_optimizer(config.optimizer, num_steps)
 
