@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from inpaint_jax.system import command_line, user_paths
+from inpaint_jax.system import command_line, errors, user_paths
 
 # Tests import several commands into one process, which share these names.
 _MODEL = flags.DEFINE_string(
@@ -22,6 +22,12 @@ _MODEL = flags.DEFINE_string(
   None,
   'Name of a released model, folder of a training run, released file or its '
   'address; unet-landscapes unless given.',
+  allow_override=True,
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir',
+  None,
+  'The same as --model, for the folder of a training run.',
   allow_override=True,
 )
 _OUTPUT = flags.DEFINE_string(
@@ -39,11 +45,13 @@ _DTYPE = flags.DEFINE_string(
 def main(argv: Sequence[str]) -> None:
   """Exports the model of the flags."""
   command_line.check_flags(argv, output='x.onnx')
+  if _MODEL.value and _WORKDIR.value:
+    raise errors.UserError('found --model and --workdir; give one of them')
   # JAX takes a second to import: --help need not wait for it.
   from inpaint_jax.release import export, zoo
 
   path = user_paths.local(_OUTPUT.value or '', 'output')
-  model = zoo.load(_MODEL.value or 'unet-landscapes')
+  model = zoo.load(_MODEL.value or _WORKDIR.value or 'unet-landscapes')
   difference, rounding = export.export(model, path, _FORMAT.value, _DTYPE.value)
   print(
     f'wrote {path}, {path.stat().st_size / 1e6:.2f} MB; it differs from the '

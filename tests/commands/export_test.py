@@ -47,6 +47,8 @@ def test_a_file_is_written_and_its_use_is_printed(tmp_path, capsys):
     (['--output=.'], '^--output=. is a folder'),
     (['--output=no/such/x.onnx'], '^--output=.* No such file or directory'),
     (['--output=x.onnx', '--model=moon'], 'moon'),
+    (['--output=x.onnx', '--workdir=sun'], 'sun'),
+    (['--output=x.onnx', '--model=moon', '--workdir=sun'], 'give one of them'),
   ],
 )
 def test_bad_input_is_one_line(args, message, tmp_path, monkeypatch):
