@@ -120,8 +120,9 @@ class Photo:
   def load_mask(self, upload: pathlib.Path, limits: Limits) -> str:
     """Takes a mask file of the photo's aspect, and returns a line about it."""
     try:
+      picture = picture_files.read(self._file, name=self._name)
       hole, notes = mask_files.read(
-        upload, *self._size, name=upload.name, **limits
+        upload, *self._size, photo=picture.pixels, name=upload.name, **limits
       )
       mask_files.check_differs(upload, self._file, upload.name)
     finally:

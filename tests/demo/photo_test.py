@@ -149,6 +149,9 @@ def test_a_mask_that_is_odd(load, tmp_path):
   photo, _ = load(content)
   with pytest.raises(errors.UserError, match='is the photo itself'):
     photo.load_mask(put_upload(tmp_path, 'a.png', content, 'cd' * 32), LIMITS)
+  copy = encode(noise(40, 60), 'JPEG', quality=90)
+  with pytest.raises(errors.UserError, match='is the photo itself, or a copy'):
+    photo.load_mask(put_upload(tmp_path, 'a.jpg', copy, 'cd' * 32), LIMITS)
   assert photo.editor_value()['layers'] == []
   grey = put_upload(tmp_path, 'b.png', encode(noise(40, 60)[::-1]), 'cd' * 32)
   assert 'b.png is not black and white' in photo.load_mask(grey, LIMITS)

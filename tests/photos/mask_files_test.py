@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 from photos import samples
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 import pytest
 
 from inpaint_jax.photos import mask_files
@@ -127,6 +127,38 @@ def test_a_mask_that_shows_the_photo_is_refused(kind):
   with pytest.raises(errors.UserError, match='is the photo itself'):
     mask_files.read(data, 40, 50, photo=deep)
   mask_files.read(data, 40, 50, photo=photo[::-1])
+
+
+def _changed_copy(kind):
+  copy = Image.fromarray(samples.smooth(200, 300))
+  if kind == 'half':
+    return copy.resize((150, 100), Image.Resampling.LANCZOS)
+  if kind == 'double':
+    return copy.resize((600, 400), Image.Resampling.BICUBIC)
+  if kind == 'erased':
+    alpha = Image.new('L', copy.size, 255)
+    alpha.paste(0, (50, 50, 150, 150))
+    copy.putalpha(alpha)
+  elif kind == 'scribbled':
+    for colour in ('white', 'red'):
+      ImageDraw.Draw(copy).line([(9, 9), (250, 99), (30, 190)], colour, 9)
+  return copy
+
+
+@pytest.mark.parametrize('kind', ['half', 'double', 'erased', 'scribbled'])
+def test_a_changed_copy_of_the_photo_is_refused(kind):
+  photo, data = samples.smooth(200, 300), file_of(_changed_copy(kind))
+  with pytest.raises(errors.UserError, match='is the photo itself, or a copy'):
+    mask_files.read(data, 200, 300, photo=photo)
+
+
+@pytest.mark.parametrize('invert', [False, True])
+def test_a_soft_mask_is_no_copy(invert):
+  for photo in (samples.smooth(200, 300), np.zeros((200, 300, 3), np.uint8)):
+    mask = Image.fromarray(np.uint8(hole_of(200, 300)) * 200)
+    mask = mask.filter(ImageFilter.GaussianBlur(9))
+    mask = ImageOps.invert(mask) if invert else mask
+    mask_files.read(file_of(mask), 200, 300, photo=photo)
 
 
 def test_a_mask_like_a_photo_in_black_and_white_is_a_mask(tmp_path):
