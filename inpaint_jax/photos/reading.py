@@ -24,7 +24,8 @@ _NOT_PHOTOS = frozenset(
   ('BUFR', 'EPS', 'FITS', 'GRIB', 'HDF5', 'MPEG', 'PCD', 'PDF', 'WMF')
 )
 # Tags of TIFF files.
-_BITS, _PLANES, _SIGN, _NO_DATA_TAG = 258, 284, 339, 42113
+_BITS, _PHOTOMETRIC, _PLANES, _SIGN = 258, 262, 284, 339
+_NO_DATA_TAG = 42113
 # From here on, a value stands for no data.
 _NO_DATA = 1e30
 # A block of Photoshop files: 4 bytes, and whether the layers are laid together.
@@ -103,6 +104,9 @@ def to_rgb(image: Image.Image, background: str = 'white') -> Image.Image:
   if mode.startswith('I') or mode == 'F':
     if mode.startswith('I;16'):
       values = np.asarray(image) / 65535
+      # Pillow reads 16 bits with white as 0 as they are, others inverted.
+      if getattr(image, 'tag_v2', {}).get(_PHOTOMETRIC) == 0:
+        values = 1 - values
     else:
       values, _ = scale_numbers(image)
     values = np.round(values * 255)

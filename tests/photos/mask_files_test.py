@@ -47,6 +47,19 @@ def test_white_is_hole_in_a_file_of_any_kind(mode):
   np.testing.assert_array_equal(found, hole)
 
 
+@pytest.mark.parametrize('mode', ['1', 'L', 'I;16'])
+def test_white_may_be_zero_in_a_tiff_file(mode):
+  hole = hole_of()
+  if mode == 'I;16':
+    values = np.uint16(~hole)[..., None] * 65535
+    data = samples.bare_tiff(values, b'II', photometric=0)
+  else:
+    image = Image.fromarray(np.uint8(hole) * 255).convert(mode)
+    data = file_of(image, 'TIFF', tiffinfo={262: 0})
+  found, _ = mask_files.read(data, 40, 50)
+  np.testing.assert_array_equal(found, hole)
+
+
 def test_soft_edges_count_from_half():
   values = np.uint8([[0, 127, 128, 255]])
   found, _ = mask_files.read(file_of(Image.fromarray(values)), 1, 4)
