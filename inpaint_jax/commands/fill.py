@@ -207,7 +207,11 @@ def fill_one(job: Job, prepare: Callable[..., Prepared]) -> None:
   for line in fill(prepared, outs, explained, load(), str(job.out)):
     print(f'{job.photo}: {line}')
   names = ', '.join(map(str, [*outs, *explained]))
-  print(f'wrote {names}; {prepared.hole.mean():.1%} of it was hole')
+  share = prepared.hole.mean()
+  hint = ''
+  if job.mask and share > 0.9:
+    hint = '; if the hole and the rest are swapped, see --invert-mask'
+  print(f'wrote {names}; {share:.1%} of it was hole{hint}')
 
 
 def check_absent(job: Job, outs: Sequence[pathlib.Path]) -> None:

@@ -75,6 +75,11 @@ def to_hole(
       f'the mask is {array.dtype} with values outside of [0, 1]; give a bool '
       'mask, such as mask > 0'
     )
+  if not whole and array.dtype == np.uint8 and not hole.any():
+    raise errors.UserError(
+      f'the mask has no hole: its largest value is {array.max(initial=0)} of '
+      '255; give 255 where the hole is, or such as mask > 0'
+    )
   if not whole:
     check_hole(hole)
   return hole

@@ -131,6 +131,11 @@ def prepare_job(
       job.mask, height, width, invert=invert_mask, photo=picture.pixels
     )
     mask_files.check_differs(job.mask, job.photo, str(job.mask))
+    if not mask.any() and not any((expand or {}).values()):
+      colour = 'black (0)' if invert_mask else 'white (255)'
+      raise errors.UserError(
+        f'the mask {lines[-1]}; paint it {colour} where the hole is'
+      )
     notes += lines
     doubtful = any(mask_files.NOT_BLACK_AND_WHITE in line for line in lines)
   marked = {}

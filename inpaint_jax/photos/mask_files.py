@@ -63,6 +63,11 @@ def read(
   _check_aspect(hole, height, width, name)
   if notes and photo is not None and _shows(values, photo):
     raise _is_photo(name)
+  if not hole.any():
+    found = f'smallest brightness is {values.min()}'
+    if not invert:
+      found = f'largest brightness is {values.max()}'
+    notes.append(f'{name} has no hole: its {found} of 255')
   if hole.shape != (height, width):
     hole = resize(hole, height, width)
   return hole, notes

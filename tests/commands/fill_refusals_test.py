@@ -9,6 +9,7 @@ import pytest
 
 from inpaint_jax.system import errors
 from tests.commands.filling import (
+  hole_of,
   noise,
   png,
   snapshot,
@@ -51,6 +52,12 @@ def _wrong_arguments(kind, photo, mask, out):
     png(np.zeros((40, 60), np.uint8)).save(mask)
   elif kind == 'no hole':
     png(np.zeros((40, 50), np.uint8)).save(mask)
+  elif kind == 'red':
+    red = np.uint8(hole_of())[..., None] * np.uint8([255, 0, 0])
+    png(red).save(mask)
+  elif kind == 'inverted white':
+    png(np.full((40, 50), 255, np.uint8)).save(mask)
+    return ['--invert-mask', photo, mask, out]
   elif kind == 'all hole':
     png(np.full((40, 50), 255, np.uint8)).save(mask)
   elif kind == 'one pixel':
@@ -124,7 +131,9 @@ def _wrong_arguments(kind, photo, mask, out):
   ('kind', 'message'),
   [
     ('size', 'the photo is 50x40 pixels, the mask .* 60x40; bring'),
-    ('no hole', 'the mask has no hole'),
+    ('no hole', r'mask\.png has no hole: its largest brightness is 0 of 255'),
+    ('red', 'its largest brightness is 76 of 255; paint it white'),
+    ('inverted white', 'its smallest brightness is 255 of 255; paint it black'),
     ('all hole', 'the mask is nothing but hole'),
     ('one pixel', 'the mask is nothing but hole'),
     ('too long', 'JPEG has room for 65500 a side'),

@@ -141,6 +141,15 @@ def test_what_becomes_of_the_mask(run, files, flag):
   assert (after[hole] == round(GREY * 255)).all()
 
 
+def test_a_mask_that_may_be_inverted_is_told(run, files, capsys):
+  hole = np.ones((40, 50), bool)
+  hole[10:15, 10:20] = False
+  for mask, told in ((hole, True), (~hole, False)):
+    png(np.uint8(mask) * 255).save(files[1])
+    run(*files)
+    assert ('; if the hole' in capsys.readouterr().out) == told
+
+
 def test_a_photo_without_a_mask(run, files):
   photo, _, out = files
   alpha = np.full((40, 50), 255, np.uint8)
