@@ -137,6 +137,7 @@ def main(argv: Sequence[str]) -> None:
     wrap=_WRAP.value,
   )
   try:
+    check_inputs(photo, mask)
     with reading.quiet():
       if not photo.is_dir():
         fill_one(Job(photo, mask, out), prepare)
@@ -154,6 +155,24 @@ def main(argv: Sequence[str]) -> None:
     raise errors.UserError(
       f'{photo} does not fit into memory; make it smaller'
     ) from error
+
+
+def check_inputs(photo: pathlib.Path, mask: pathlib.Path | None) -> None:
+  """Raises a UserError if they do not exist, or do not go together."""
+  if not photo.exists():
+    raise errors.UserError(
+      f'the photo {photo} does not exist; name a photo, or a folder of photos'
+    )
+  if mask and not mask.exists():
+    raise errors.UserError(
+      f'the mask {mask} does not exist; name a mask file, or for a folder of '
+      'photos a folder of masks'
+    )
+  if mask and mask.is_dir() and not photo.is_dir():
+    raise errors.UserError(
+      f'the mask {mask} is a folder, and the photo {photo} is a file; name a '
+      'mask file'
+    )
 
 
 def local_file(name: str, path: str | None) -> pathlib.Path | None:

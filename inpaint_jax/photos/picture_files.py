@@ -64,13 +64,14 @@ def check_output(
     inputs: files that it must not be, by whatever name or link.
   """
   path = pathlib.Path(path)
+  # First whether it is a folder, whose name has no type.
+  atomic_files.check_writable(path, f'the result {path}')
   formats.format_of(path)
   for other in map(pathlib.Path, inputs):
     if path.exists() and other.exists() and path.samefile(other):
       raise errors.UserError(
         f'the result {path} would overwrite an input; give it another name'
       )
-  atomic_files.check_writable(path, f'the result {path}')
 
 
 def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:

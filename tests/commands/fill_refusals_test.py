@@ -22,9 +22,9 @@ from tests.commands.filling import (
   [
     (lambda path: path.write_bytes(b'hello'), 'not an image'),
     (lambda path: path.write_bytes(path.read_bytes()[:-900]), 'truncated'),
-    (lambda path: path.unlink(), 'No such file'),
+    (lambda path: path.unlink(), 'the (photo|mask) .* does not exist; name a'),
     (lambda path: (path.unlink(), os.mkfifo(path)), 'not a regular file'),
-    (lambda path: (path.unlink(), path.mkdir()), 'folder|not a regular file'),
+    (lambda path: (path.unlink(), path.mkdir()), 'is a folder|the folder'),
   ],
 )
 def test_a_bad_file_is_one_line(run, model, files, which, spoil, message):
@@ -114,6 +114,13 @@ def _wrong_arguments(kind, photo, mask, out):
     return [f'--explain={out}', photo, mask, out]
   elif kind == 'photo as explanation':
     return [f'--explain={photo}', photo, mask, out]
+  elif kind == 'no photos':
+    return [folder / 'none', mask, folder / 'results']
+  elif kind == 'no masks':
+    return [folder, folder / 'none', folder / 'results']
+  elif kind == 'a folder as result':
+    out = folder / 'results'
+    out.mkdir()
   elif kind == 'explained folder':
     (folder / 'photos').mkdir()
     return ['--explain=why.png', folder / 'photos', mask, folder / 'results']
@@ -165,6 +172,9 @@ def _wrong_arguments(kind, photo, mask, out):
     ('source as result', 'would overwrite an input'),
     ('result as explanation', '--explain=.*out.png is the result'),
     ('photo as explanation', 'would overwrite an input'),
+    ('no photos', r'the photo .*none does not exist'),
+    ('no masks', r'the mask .*none does not exist'),
+    ('a folder as result', 'results is a folder; name a file'),
     ('explained folder', '--explain=why.png and the folder .* for one photo'),
     ('--explain=why.gif', 'why.gif has no type that can be written'),
     ('photo as variant', 'out_2.png would overwrite an input'),
