@@ -259,6 +259,10 @@ def needs(config: ml_collections.ConfigDict, what: str) -> bool:
 
 def check(config: ml_collections.ConfigDict) -> None:
   """Raises a UserError if the `objectives` section has a wrong field."""
+  others = ('r1', 'adversarial_loss', 'features', 'image')
+  for name in config:
+    # The weight of one that was not registered would have no effect.
+    errors.choose(dict.fromkeys([*OBJECTIVES, *others]), name, 'objectives')
   errors.choose(dict.fromkeys(IMAGES), config.image, 'objectives.image')
   errors.choose(
     ADVERSARIAL_LOSSES, config.adversarial_loss, 'objectives.adversarial_loss'

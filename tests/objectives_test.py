@@ -172,6 +172,7 @@ def test_the_gradient_is_finite_where_images_are_equal_or_flat():
     ({'perceptual': -1.0}, 'objectives.perceptual=-1.0 must be 0'),
     ({'r1': float('nan')}, 'objectives.r1=nan must be'),
     ({'r1': 0.1, 'style': 1.0}, 'objectives.r1=0.1 has no effect without'),
+    ({'tv': 0.1}, "objectives='tv' is unknown; choose one of: .*, style"),
     ({'image': 'both'}, "objectives.image='both' is unknown"),
     ({'adversarial_loss': 'x'}, 'choose one of: hinge, nonsaturating'),
     ({'style': 1.0, 'features': 'x'}, 'choose one of: alexnet, both, vgg16'),
