@@ -297,7 +297,9 @@ def _measure(
 
   sampler = masks.create_sampler(config.masks)
   eval_step = make_eval_step(trained.model, trained.loss, sampler, config)
-  compute = jax.jit(metrics.compute)
+  # A function of its own: JAX remembers what it traced of metrics.compute when
+  # there may have been fewer.
+  compute = jax.jit(lambda *args: metrics.compute(*args))
   area = jax.jit(metrics.hole_area)
   collected: dict[str, list[dict[str, np.ndarray]]] = {
     name: [] for name in (config.model.name, *fills)
