@@ -16,12 +16,35 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from inpaint_jax import __version__
 from inpaint_jax.system import cache, errors, terminal
 
 # The arguments of the command while it reads them, with those of its flagfiles
 # in place of these; the `sys_argv` of DEFINE_config_file, which would take
 # sys.argv, and read flagfiles while flags are still being defined.
 arguments: list[str] = []
+
+
+class _HelpFlag(app.HelpFlag):
+  """The flag -h, the same as --help."""
+
+  NAME, SHORT_NAME = 'h', None
+
+
+class _VersionFlag(flags.BooleanFlag):
+  """Prints the version and ends the process."""
+
+  def __init__(self) -> None:
+    super().__init__('version', False, 'Print the version.')
+
+  def parse(self, arg: Any) -> None:
+    if self._parse(arg):
+      print(f'inpaint-jax {__version__}')
+      sys.exit()
+
+
+flags.DEFINE_flag(_HelpFlag())
+flags.DEFINE_flag(_VersionFlag())
 
 
 def run(
@@ -147,7 +170,8 @@ def import_configs() -> None:
 def _set_help(module: str) -> None:
   """Makes --help show the docstring and the flags of a module."""
   sys.modules['__main__'].__doc__ = sys.modules[module].__doc__
-  for flag in flags.FLAGS.get_flags_for_module(module):
+  own = flags.FLAGS.get_flags_for_module(module)
+  for flag in [*own, flags.FLAGS['version']]:
     flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
 
 
@@ -160,7 +184,11 @@ def _parse_flags(argv: Sequence[str], default_config: str | None) -> list[str]:
     if 'config' in flags.FLAGS:
       file, argv = _take_config(argv, default_config)
     arguments[:] = argv
-    rest = flags.FLAGS(argv)
+    try:
+      rest = flags.FLAGS(argv)
+    except SystemExit:
+      # absl ends with 1 after a help, as if it were an error.
+      sys.exit(0)
     if 'config' in flags.FLAGS:
       # A config file that cannot be read raises when its value is used.
       _ = flags.FLAGS.config.keys

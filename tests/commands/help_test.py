@@ -9,6 +9,8 @@ import tomllib
 
 import pytest
 
+import inpaint_jax
+
 ROOT = pathlib.Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 
@@ -20,6 +22,19 @@ try:
 except SystemExit:
   print('jax' in sys.modules)
 """
+
+
+@pytest.mark.parametrize('flag', ['--help', '-h', '--helpfull', '--version'])
+def test_what_only_tells_something_ends_with_0(flag):
+  result = subprocess.run(
+    [sys.executable, ROOT / 'scripts' / 'inpaint.py', flag],
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  version = f'inpaint-jax {inpaint_jax.__version__}\n'
+  assert (result.stdout == version) == (flag == '--version')
+  assert ('photo.jpg' in result.stdout) == (flag != '--version')
 
 
 @pytest.mark.parametrize('name', PROJECT['scripts'])
