@@ -11,28 +11,30 @@ from typing import Any
 class OutputClosed(BaseException):
   """Nobody reads the output any more, as after `| head -1`.
 
-  It is no OSError, which a command might take for one of its files.
+  Its text is the reason where another one is, as that a disk is full. It is no
+  OSError, which a command might take for one of its files.
   """
 
 
 class _Raw(io.FileIO):
-  """A file descriptor that tells of a closed pipe by OutputClosed."""
+  """A file descriptor that tells by OutputClosed that it cannot be written."""
 
   def write(self, data: Any) -> int:
     try:
       return super().write(data)
-    except BrokenPipeError:
+    except OSError as error:
       # What is still in buffers goes nowhere.
       with open(os.devnull, 'wb') as nowhere:
         os.dup2(nowhere.fileno(), self.fileno())
-      raise OutputClosed from None
+      is_closed = isinstance(error, BrokenPipeError)
+      raise OutputClosed('' if is_closed else error.strerror) from None
 
 
 def prepare() -> None:
   """Makes standard output and error fit for any text and any end.
 
   - Characters that they cannot show, as in the names of files, are escaped.
-  - A closed pipe raises OutputClosed.
+  - A closed pipe or a full disk raises OutputClosed.
   - If they are closed from the start, what is printed goes nowhere, rather than
     into the next file that is opened.
   """
@@ -65,13 +67,19 @@ def _stream(stream: Any, descriptor: int) -> Any:
 
 @contextlib.contextmanager
 def quiet_end() -> Iterator[None]:
-  """Ends the process without a word where the block raises OutputClosed."""
+  """Ends the process where the block raises OutputClosed.
+
+  It does so without a word if nobody reads on.
+  """
   try:
     try:
       yield
     finally:
       sys.stdout.flush()
       sys.stderr.flush()
-  except OutputClosed:
+  except OutputClosed as error:
+    if reason := str(error):
+      print(f'error: standard output: {reason}', file=sys.stderr, flush=True)
+      os._exit(1)
     # What a shell shows for a program that SIGPIPE ended.
     os._exit(128 + 13)

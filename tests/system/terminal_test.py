@@ -35,6 +35,12 @@ command_line.run(main)
 """
 
 
+_BRIEF = """
+from inpaint_jax.system import command_line
+command_line.run(lambda argv: print('line'))
+"""
+
+
 @pytest.mark.parametrize('encoding', ['ascii', 'latin-1', 'utf-8'])
 def test_characters_that_cannot_be_shown_are_escaped(tmp_path, encoding):
   result = subprocess.run(
@@ -45,6 +51,20 @@ def test_characters_that_cannot_be_shown_are_escaped(tmp_path, encoding):
   )
   shown = 'h\xe4user'.encode(encoding, 'backslashreplace')
   assert result.stdout.replace(b'1', b'') == shown + b' \\udcff\n'
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='of Linux')
+@pytest.mark.parametrize('program', [_ENDLESS, _BRIEF])
+def test_a_full_disk_is_one_line(program):
+  with open('/dev/full', 'wb') as full:
+    result = subprocess.run(
+      [sys.executable, '-c', program],
+      stdout=full,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+  assert result.returncode == 1
+  assert result.stderr == 'error: standard output: No space left on device\n'
 
 
 @pytest.mark.parametrize('closed', ['>&-', '2>&-', '<&- >&- 2>&-'])
