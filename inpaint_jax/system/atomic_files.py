@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 import contextlib
+import os
 import pathlib
 import secrets
+import shutil
 import tempfile
 
 from inpaint_jax.system import errors
@@ -15,13 +17,17 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
   After an error in the block, the old file is still there. So it is after a
   kill, which can also leave the hidden temporary file. Several processes can
-  write the same file at once: the last one wins.
+  write the same file at once: the last one wins. A link stays one, and the new
+  file has the permissions of the old one.
   """
+  path = _target(path)
   # Not the longer name, which may be too long for the folder, and no process
   # id, which machines that share the folder may have in common.
   temporary = path.with_name(f'.{secrets.token_hex(8)}.tmp')
   try:
     yield temporary
+    with contextlib.suppress(OSError):  # as if there is no old file
+      shutil.copymode(path, temporary)
     temporary.replace(path)
   finally:
     temporary.unlink(missing_ok=True)
@@ -33,6 +39,11 @@ def write(path: pathlib.Path, content: bytes) -> None:
     temporary.write_bytes(content)
 
 
+def _target(path: pathlib.Path) -> pathlib.Path:
+  """Returns the file that a link leads to, other paths as they are."""
+  return pathlib.Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def check_writable(path: pathlib.Path, name: str) -> None:
   """Raises a UserError unless a file can be written to `path`.
 
@@ -42,7 +53,7 @@ def check_writable(path: pathlib.Path, name: str) -> None:
   if path.is_dir():
     raise errors.UserError(f'{name} is a folder; name a file')
   try:
-    with tempfile.TemporaryFile(dir=path.parent):
+    with tempfile.TemporaryFile(dir=_target(path).parent):
       pass
   except OSError as error:
     raise errors.UserError(

@@ -67,3 +67,15 @@ def test_where_no_file_can_be_written(tmp_path):
     atomic_files.check_writable(tmp_path, 'it')
   with pytest.raises(errors.UserError, match='it cannot be written: No such'):
     atomic_files.check_writable(tmp_path / 'no' / 'a.txt', 'it')
+
+
+def test_a_link_and_permissions_survive(tmp_path):
+  path, link = tmp_path / 'folder' / 'file', tmp_path / 'link'
+  path.parent.mkdir()
+  path.write_bytes(b'old')
+  path.chmod(0o600)
+  link.symlink_to(path)
+  atomic_files.write(link, b'new')
+  assert link.is_symlink()
+  assert path.read_bytes() == b'new'
+  assert path.stat().st_mode & 0o777 == 0o600
