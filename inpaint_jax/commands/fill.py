@@ -79,9 +79,9 @@ flags.DEFINE_alias('invert-mask', 'invert_mask')
 _DILATE = flags.DEFINE_integer(
   'dilate', 0, 'Pixels by which the hole is made larger.', lower_bound=0
 )
-_EXPAND = flags.DEFINE_string(
+_EXPAND = flags.DEFINE_multi_string(
   'expand',
-  '',
+  [],
   'Pixels to add around the photo, such as left=128,top=64,right=0,bottom=0.',
 )
 _FEATHER = flags.DEFINE_integer(
@@ -123,6 +123,8 @@ def main(argv: Sequence[str]) -> None:
     )
   if _GUIDE.value and _WORKDIR.value:
     raise errors.UserError('found --guide and --workdir; give one of them')
+  if not _TEXTURE.value:
+    check_without_copies()
   photo, *masks, out = map(user_paths.local, argv[1:])
   mask = masks[0] if masks else None
   if _INVERT_MASK.value and mask is None:
@@ -132,7 +134,7 @@ def main(argv: Sequence[str]) -> None:
     source=local_file('source', _SOURCE.value),
     avoid=local_file('avoid', _AVOID.value),
     invert_mask=_INVERT_MASK.value,
-    expand=parse_expand(_EXPAND.value),
+    expand=parse_expand(','.join(_EXPAND.value)),
     dilate=_DILATE.value,
     wrap=_WRAP.value,
   )
@@ -175,6 +177,21 @@ def check_inputs(photo: pathlib.Path, mask: pathlib.Path | None) -> None:
     )
 
 
+def check_without_copies() -> None:
+  """Raises a UserError on flags without effect where nothing is copied."""
+  given = {
+    'source': _SOURCE.value,
+    'avoid': _AVOID.value,
+    'explain': _EXPLAIN.value,
+    'variants': _VARIANTS.value > 1,
+  }
+  for name in filter(given.get, given):
+    raise errors.UserError(
+      f'found --{name} and --notexture, which copies nothing, so that --{name} '
+      'has no effect; give one of them'
+    )
+
+
 def local_file(name: str, path: str | None) -> pathlib.Path | None:
   """Returns the file of a flag; a UserError if it is none."""
   if path is None:
@@ -205,6 +222,8 @@ def parse_expand(text: str) -> dict[str, int]:
         f'--expand has {part.strip()!r}; wanted pixels by side, as in '
         '--expand=left=128,top=64,right=0,bottom=0'
       )
+    if side in sides:
+      raise errors.UserError(f'--expand has {side} twice; give it once')
     sides[side] = int(amount)
   return sides
 
@@ -278,7 +297,8 @@ def fill_folder(
         text = errors.one_line(error)
         named = str(job.photo) in text
         failures.append(text if named else f'{job.photo}: {text}')
-  print(f'filled {len(todo) - len(failures)} photos, results in {folder}')
+  count = len(todo) - len(failures)
+  print(f'filled {count} photo{"s" * (count != 1)}, results in {folder}')
   for line in passed_by:
     print(line)
   if len(todo) < len(jobs):

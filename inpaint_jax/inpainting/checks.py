@@ -44,9 +44,10 @@ def to_hole(
     array = array[..., 0]
   is_known_type = array.dtype in (np.uint8, bool) or array.dtype.kind == 'f'
   if not is_known_type or array.ndim != 2:
+    hint = 'mask[..., 0] > 0' if array.ndim == 3 else 'mask > 0'
     raise errors.UserError(
       f'the mask is {array.dtype} {list(array.shape)}; wanted bool, uint8 or '
-      'float [height, width], such as mask > 0'
+      f'float [height, width], such as {hint}'
     )
   if array.shape != (height, width):
     remedy = 'bring the mask to the size of the image'

@@ -60,6 +60,10 @@ def load(
     errors.UserError: the guide does not exist or cannot be read, or the
       backend is unknown or not installed.
   """
+  if not isinstance(guide, str | os.PathLike):
+    raise errors.UserError(
+      f"guide={guide!r}; wanted 'none', or the name or the path of a model"
+    )
   errors.choose(dict.fromkeys(('auto', 'jax', 'onnx')), backend, 'backend')
   if os.fspath(guide) == 'none':
     return Inpainter()
@@ -146,6 +150,8 @@ class Inpainter:
       raise errors.UserError(
         'source and avoid belong to one image; fill the images one by one'
       )
+    if not len(image):
+      raise errors.UserError('there are no images; give one or more')
     is_one_mask = getattr(mask, 'ndim', 3) == 2 or not hasattr(mask, '__len__')
     num_masks = 1 if is_one_mask else len(mask)
     if is_one_mask or len(image) != num_masks:

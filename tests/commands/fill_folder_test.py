@@ -81,7 +81,7 @@ def test_bad_files_are_named_at_the_end(run, model, folders, capsys):
   assert lines[4] == (
     f'  {photos / "d.jpg"}: there are 2 masks for it: d.png, d.tif; keep one'
   )
-  assert 'filled 1 photos' in said.out
+  assert 'filled 1 photo, ' in said.out
   assert os.listdir(out) == ['b \xe9.png']
 
 

@@ -90,6 +90,9 @@ def _wrong_arguments(kind, photo, mask, out):
     out = folder / f'{"a" * 300}.png'
   elif kind == 'opaque':
     return [photo, out]
+  elif kind in ('avoid', 'source', 'explain', 'variants'):
+    value = '2' if kind == 'variants' else folder / 'x.png'
+    return ['--notexture', f'--{kind}={value}', photo, mask, out]
   elif kind.startswith('--'):
     return [kind, photo, mask, out]
   elif kind == 'inverted nothing':
@@ -162,6 +165,11 @@ def _wrong_arguments(kind, photo, mask, out):
     ('--expand=left=-3', "--expand has 'left=-3'"),
     ('--expand=front=3', "--expand has 'front=3'"),
     ('--expand=left=99999999999', 'megapixels: extend it by less'),
+    ('--expand=left=3,left=4', '--expand has left twice'),
+    ('source', 'found --source and --notexture'),
+    ('avoid', 'found --avoid and --notexture'),
+    ('explain', 'found --explain and --notexture'),
+    ('variants', 'found --variants and --notexture'),
     ('inverted nothing', 'found --invert_mask without a mask'),
     ('two guides', 'found --guide and --workdir'),
     ('source of another size', 'photo is 50x40 pixels, the mask .*source.png'),

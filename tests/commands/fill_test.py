@@ -155,7 +155,7 @@ def test_a_photo_without_a_mask(run, files):
   alpha = np.full((40, 50), 255, np.uint8)
   alpha[hole_of()] = 0
   png(np.dstack([noise(), alpha])).save(photo)
-  run('--expand', 'left=8,top=3,bottom=1', photo, out)
+  run('--expand', 'left=8,top=3', '--expand=bottom=1', photo, out)
   hole = np.ones((44, 58), bool)
   hole[3:43, 8:] = hole_of()
   after = pixels_of(out)

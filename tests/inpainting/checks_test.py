@@ -43,7 +43,7 @@ def test_what_is_a_mask(mask):
     (HOLE * np.nan, 'outside of'),
     (HOLE * 1, 'wanted bool, uint8 or float'),
     (np.uint8(HOLE), '1 as its largest value; give mask > 0'),
-    (np.stack([WHITE] * 3, axis=2), r'is uint8 \[8, 9, 3\]; wanted bool'),
+    (np.stack([WHITE] * 3, axis=2), r'\[8, 9, 3\]; .* mask\[\.\.\., 0\] > 0'),
     ('mask.png', 'wanted bool, uint8 or float'),
     (None, 'wanted bool, uint8 or float'),
     ([[1], [1, 2]], 'cannot be read as an array'),

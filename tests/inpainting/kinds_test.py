@@ -169,3 +169,14 @@ def test_one_mask_for_several_images(quick):
   for mask in (hole_of(), Image.fromarray(hole_of())):
     with pytest.raises(errors.UserError, match='2 images and 1 masks'):
       quick(noise(2, 40, 50, 3), mask)
+
+
+@pytest.mark.parametrize('images', [[], noise(0, 40, 50, 3)])
+def test_no_images(quick, images):
+  with pytest.raises(errors.UserError, match='there are no images'):
+    quick(images, [])
+
+
+def test_a_guide_that_is_no_name():
+  with pytest.raises(errors.UserError, match="guide=None; wanted 'none'"):
+    inference.load(None)
