@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 import PIL.Image
+from scipy import ndimage
 
 from inpaint_jax.inpainting import harmonic
 
@@ -20,6 +21,9 @@ Guide = Callable[[np.ndarray, np.ndarray], np.ndarray]
 SIZE = 256
 # So many columns are one in the guess that is smoother along rows.
 _SQUEEZE = 3
+# A hole is wide if a pixel of it is further from all known ones than this share
+# of the shorter side.
+_WIDE = 1 / 6
 
 
 def smooth(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -30,10 +34,38 @@ def smooth(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
 def smooth_along_rows(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """Guesses a surface that is smoother along rows than across them.
 
-  It is the smoothest one of the image at a third of its width. In a landscape
-  horizons and shores run along rows: with it, LPIPS fell by 1% in the borders
-  of 40 photos.
+  In a landscape horizons and shores run along rows. Where a hole is wide, it is
+  what the rows have around the hole, and a surface that meets the rest: so a
+  horizon on one side goes on at its height, though the ground below is nearer.
   """
+  rows = np.zeros((len(hole), 1, image.shape[-1]), np.float32)
+  depth = ndimage.distance_transform_cdt(hole, 'chessboard').max()
+  if depth > _WIDE * min(hole.shape) and not hole.all():
+    rows = _find_rows(image, hole, depth)
+  surface = _surface_along_rows(image - rows, hole) + rows
+  return np.where(hole[..., None], np.clip(surface, 0, 1), image)
+
+
+def _find_rows(image: np.ndarray, hole: np.ndarray, depth: int) -> np.ndarray:
+  """Returns means of known pixels of each row, float32 [h, 1, C].
+
+  Those nearer to the hole count more: e times more for each `depth` pixels.
+  """
+  distance = ndimage.distance_transform_edt(~hole)
+  weight = np.where(hole, 0, np.exp(-distance / depth))
+  total = weight.sum(axis=1)
+  sums = np.einsum('hw,hwc->hc', weight, image)
+  # A row with little that is known has what the nearest others have.
+  known, at = total > 1e-3, np.arange(len(hole))
+  means = [
+    np.interp(at, at[known], sums[known, c] / total[known])
+    for c in range(image.shape[-1])
+  ]
+  return np.stack(means, axis=1).astype(np.float32)[:, None]
+
+
+def _surface_along_rows(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+  """Returns the smoothest surface of the image at a third of its width."""
   height, width = hole.shape
   margin = -width % _SQUEEZE
   known = np.pad(~hole, [(0, 0), (0, margin)])
@@ -42,15 +74,14 @@ def smooth_along_rows(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   values = values.reshape(height, known.shape[1], _SQUEEZE, -1)
   count = known.sum(axis=2, dtype=np.float32)
   means = np.sum(values * known, axis=2) / np.maximum(count, 1)
-  surface = smooth(means, count[..., 0] == 0)
+  surface = harmonic.harmonic_fill(means, count[..., 0] > 0)
   # Back to the width, linear between the centres of what was squeezed.
   at = (np.arange(width, dtype=np.float32) + 0.5) / _SQUEEZE - 0.5
   at = np.clip(at, 0, surface.shape[1] - 1)
   left = at.astype(int)
   right = np.minimum(left + 1, surface.shape[1] - 1)
   share = (at - left).astype(np.float32)[:, None]
-  wide = surface[:, left] * (1 - share) + surface[:, right] * share
-  return np.where(hole[..., None], wide, image)
+  return surface[:, left] * (1 - share) + surface[:, right] * share
 
 
 class ModelGuide:

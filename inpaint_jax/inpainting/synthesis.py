@@ -33,8 +33,9 @@ _GUESSED = 512
 _BLUR = 5
 _FIRST_PASSES = 8
 _MORE_ROUNDS = 8
-# How far from the coarser match the finer resolutions look, in pixels.
-_REACH = 32
+# How far from the coarser match the finer resolutions look, in pixels. With 32
+# the error was larger by 2% on wires, 1% in text and 0.4% of things.
+_REACH = 128
 
 
 def make_guess(

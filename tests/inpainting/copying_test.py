@@ -168,3 +168,21 @@ def test_results_are_cut_off_at_the_range():
   hole = _box((40, 40), (10, 30), (25, 38))
   result = _copy(image, hole, ~hole, _shifted(hole, 0, -22))
   assert result[hole].max() == 255
+
+
+def test_no_new_colours():
+  """Where a border is missing, what copies are changed by goes on and on."""
+  grass, stone, mud = (60, 150, 40), (110, 110, 105), (110, 100, 90)
+  image = np.zeros((80, 60, 3), np.uint8)
+  image[:20], image[20:40], image[40:50] = grass, stone, mud
+  hole = _box((80, 60), (50, 80), (0, 60))
+  # Beside the mud is grass, and below it stone.
+  origins = np.full((80, 60, 2), -1, np.int32)
+  origins[50:60] = np.stack(np.mgrid[5:15, :60], -1)
+  origins[60:] = np.stack(np.mgrid[20:40, :60], -1)
+  result = _copy(image, hole, ~hole, origins, image[:1, :1], 80)
+  # It begins as the mud, and does not become purple.
+  assert np.abs(result[50].astype(int) - mud).max() <= 1
+  red, green, blue = np.moveaxis(result[70:].astype(int), -1, 0)
+  assert (green - red).min() > -25
+  assert (green - blue).min() > -20

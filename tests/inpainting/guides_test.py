@@ -132,3 +132,13 @@ def test_bytes_and_floats():
     guides.to_bytes(guides.to_floats(levels)), levels
   )
   np.testing.assert_array_equal(guides.to_bytes(np.array([-1, 2])), [0, 255])
+
+
+def test_a_horizon_goes_on_at_its_height():
+  """It is known on one side, far away; the sea below is nearer."""
+  image = np.empty((96, 160, 3), np.float32)
+  image[:40], image[40:] = (0.5, 0.7, 1), (0.1, 0.4, 0.4)
+  hole = np.zeros((96, 160), bool)
+  hole[:60, 50:] = True
+  guess = guides.smooth_along_rows(np.where(hole[..., None], 0, image), hole)
+  assert np.abs(guess - image).max() < 0.01
