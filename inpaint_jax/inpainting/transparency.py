@@ -9,6 +9,9 @@ from inpaint_jax.photos import mask_files
 
 # Up to this part of opaque, the colours of a pixel mean nothing.
 _CLEAR = 1 / 16
+# So near to such a pixel, those that are not opaque may have the colour of what
+# was behind, in pixels.
+_FRINGE = 6
 # An outline is sharp if at most this part of the pixels around the hole is
 # translucent.
 _FEW = 0.2
@@ -38,12 +41,26 @@ def fill_with_alpha(
     barred: bool [H, W], what may not be copied.
     wrap: whether the left border meets the right one.
   """
-  clear = ~hole & (alpha <= np.iinfo(alpha.dtype).max * _CLEAR)
+  clear = _find_clear(alpha, hole)
   filled, origins = fill(
     _extend_colours(pixels, clear, hole), hole, barred | clear
   )
   pixels = np.where(clear[..., None], pixels, filled)
   return pixels, _continue_alpha(alpha, hole, wrap), origins
+
+
+def _find_clear(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
+  """Returns the known pixels whose colours are not to be used, bool [H, W]."""
+  import scipy.ndimage
+
+  opaque = np.iinfo(alpha.dtype).max
+  clear = ~hole & (alpha <= opaque * _CLEAR)
+  if clear.any():
+    near = scipy.ndimage.maximum_filter(clear, 2 * _FRINGE + 1)
+    fringe = near & ~hole & (alpha < opaque)
+    if (~hole & ~clear & ~fringe).any():
+      clear |= fringe
+  return clear
 
 
 def _extend_colours(

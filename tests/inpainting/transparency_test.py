@@ -54,6 +54,21 @@ def test_a_disc_with_a_mask_over_its_rim_stays_a_disc(dtype, soft, texture):
   np.testing.assert_array_equal(result.pixels[clear], pixels[clear])
 
 
+def test_a_fringe_of_what_was_behind_does_not_spread():
+  y, x = np.mgrid[:120, :120]
+  alpha = np.clip((44 - np.hypot(y - 60, x - 60)) / 8, 0, 1)
+  mixed = np.array(ORANGE) * alpha[..., None] + 255 * (1 - alpha[..., None])
+  pixels, alpha = mixed.astype(np.uint8), (alpha * 255).astype(np.uint8)
+  hole = np.zeros(alpha.shape, bool)
+  hole[48:72, 84:112] = True
+  picture = Picture(np.where(hole[..., None], 77, pixels), alpha)
+  result = photo_filling.fill_picture(inference.Inpainter(), picture, hole)
+  inside = hole & (np.hypot(y - 60, x - 60) < 34)
+  error = np.abs(result.pixels[inside].astype(int) - ORANGE)
+  assert error.max() <= 3
+  np.testing.assert_array_equal(result.pixels[~hole], pixels[~hole])
+
+
 @pytest.mark.parametrize('level', [0, 200, 255])
 def test_even_surroundings_go_on(level):
   pixels = np.full((40, 50, 3), 99, np.uint8)
