@@ -23,7 +23,7 @@ SIZE = 256
 _SQUEEZE = 3
 # A hole is wide if a pixel of it is further from all known ones than this share
 # of the shorter side.
-_WIDE = 1 / 6
+_WIDE = 1 / 4
 
 
 def smooth(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
