@@ -116,7 +116,8 @@ def _find_colours(
   found = np.zeros((_PARTS, _PARTS), bool)
   for pixels in (known, copies[::_STEP]):
     found.ravel()[_number_colours(pixels)] = True
-  return ndimage.maximum_filter(found, 5).ravel()
+  # What lies between them, too: a hole may go from one to another.
+  return ndimage.binary_fill_holes(ndimage.maximum_filter(found, 5)).ravel()
 
 
 def _number_colours(pixels: np.ndarray) -> np.ndarray:

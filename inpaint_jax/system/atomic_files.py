@@ -41,7 +41,8 @@ def write(path: pathlib.Path, content: bytes) -> None:
 
 def _target(path: pathlib.Path) -> pathlib.Path:
   """Returns the file that a link leads to, other paths as they are."""
-  return pathlib.Path(os.path.realpath(path)) if path.is_symlink() else path
+  # Also of the paths that tensorflow-datasets gives, which have no is_symlink.
+  return pathlib.Path(os.path.realpath(path)) if os.path.islink(path) else path
 
 
 def check_writable(path: pathlib.Path, name: str) -> None:
