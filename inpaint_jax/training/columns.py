@@ -10,11 +10,18 @@ def list_columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
   """Returns the columns of a run's metrics.csv, after `step`."""
   active = objectives.active(config.objectives)
   is_judged = objectives.needs(config.objectives, 'discriminator')
-  train = ['loss', *(['pixel', *active] if active else [])]
+  train = ['loss']
+  if active:
+    train += ['pixel', *active]
   if is_judged:
-    train += ['discriminator', *(['r1'] if config.objectives.r1 else [])]
+    train.append('discriminator')
+  if is_judged and config.objectives.r1:
+    train.append('r1')
+  if is_judged:
     train += ['hole_accuracy', 'known_accuracy']
-  train += ['grad_norm', *['discriminator_grad_norm'] * is_judged]
+  train.append('grad_norm')
+  if is_judged:
+    train.append('discriminator_grad_norm')
   return (
     *(f'train/{name}' for name in (*train, 'param_norm', 'learning_rate')),
     *(f'val/{name}' for name in evaluate.metric_names()),
