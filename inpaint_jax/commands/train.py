@@ -1,7 +1,9 @@
-"""Trains or evaluates a model.
+r"""Trains or evaluates a model.
 
   python main.py --config=configs/unet.py --workdir=runs/unet
   python main.py --mode=evaluate --workdir=runs/unet
+  python main.py --mode=evaluate --model=unet-landscapes --workdir=runs/tests \
+    --config.data.source=DIR
 
 This file has only the flags: training is in training/train.py, evaluation in
 training/evaluate.py, the fields of --config in configs/default.py.
@@ -15,7 +17,7 @@ import contextlib
 from absl import flags
 from ml_collections import config_flags
 
-from inpaint_jax.system import command_line, machine
+from inpaint_jax.system import command_line, errors, machine
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
@@ -28,6 +30,12 @@ _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Folder of checkpoints, metrics and samples.'
 )
 _MODE = flags.DEFINE_enum('mode', 'train', ['train', 'evaluate'], 'What to do.')
+_MODEL = flags.DEFINE_string(
+  'model',
+  '',
+  'What to evaluate in place of the run in --workdir, where the table goes: a '
+  'name of the zoo, a .safetensors file or its address.',
+)
 
 _DISTRIBUTED = flags.DEFINE_bool(
   'distributed',
@@ -47,8 +55,13 @@ _PROCESS_ID = flags.DEFINE_integer(
 
 
 def main(argv: Sequence[str]) -> None:
-  """Trains or evaluates the run of the flags."""
+  r"""Trains or evaluates the run of the flags."""
   command_line.check_flags(argv, workdir='runs/unet')
+  if _MODEL.value and _MODE.value != 'evaluate':
+    raise errors.UserError(
+      f'--model={_MODEL.value} is what --mode=evaluate tests; to train on from '
+      f'it, give --config.init_from={_MODEL.value}'
+    )
   named = _COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value
   # Imported here: --help and wrong flags need not wait a second for JAX.
   with contextlib.ExitStack() as stack:
@@ -64,7 +77,7 @@ def main(argv: Sequence[str]) -> None:
       from inpaint_jax.training import evaluate
 
       overrides = config_flags.get_override_values(flags.FLAGS['config'])
-      evaluate.evaluate(_WORKDIR.value or '', overrides)
+      evaluate.evaluate(_WORKDIR.value or '', overrides, _MODEL.value)
 
 
 def run() -> None:

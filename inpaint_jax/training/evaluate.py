@@ -23,6 +23,7 @@ from inpaint_jax import (
   metrics,
   models,
 )
+from inpaint_jax.release import zoo
 from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.system import (
   distributed,
@@ -154,16 +155,22 @@ def sample_grid(
 
 
 def evaluate(
-  workdir: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None
+  workdir: str | os.PathLike[str],
+  overrides: Mapping[str, Any] | None = None,
+  model: str = '',
 ) -> dict[str, Any]:
   """Tests the best checkpoint of a run; prints a table and writes it as JSON.
 
   Args:
+    workdir: of the run.
     overrides: fields of the config to change, such as {'data.source': DIR}, of
       those in OVERRIDABLE.
+    model: what to test in place of the run, as `zoo.load` takes it; only the
+      table then goes to workdir.
 
   Returns:
-    The content of test_metrics.json, or of test_other.json with overrides:
+    The content of test_metrics.json, or of test_other.json with overrides or a
+    model:
     `step`, `epoch` and `checksum` of the checkpoint, the means over the test
     split for the model and each baseline, and the same by hole area.
 
@@ -174,13 +181,17 @@ def evaluate(
   overrides = dict(overrides or {})
   mesh = sharding.create_mesh()
   workdir = user_paths.local(workdir, 'workdir')
-  trained = trained_model.load_run(workdir, sharding.replicated(mesh))
+  if model:
+    trained = zoo.load(model, sharding.replicated(mesh))
+    workdir.mkdir(parents=True, exist_ok=True)
+  else:
+    trained = trained_model.load_run(workdir, sharding.replicated(mesh))
   config = _override(trained.config, overrides)
   # Before the work: a folder that cannot be written to would waste it.
   if distributed.is_first():
     workdirs.check_writable(workdir)
   with distributed.first_before_others('dataset'):
-    record = _find_record(workdir, config, overrides)
+    record = None if model else _find_record(workdir, config, overrides)
     test = input_pipeline.load(config.data, record).splits['test']
   if trained.has_old_split and distributed.is_first():
     print(f'{config.model.name}: {trained_model.OLD_SPLIT}')

@@ -208,6 +208,7 @@ def test_all_that_is_optional_survives_a_kill_too(
     (['--mode=test'], 2, '<train|evaluate>'),
     (['--workdir=W', '--config.loss=l3'], 1, "--config.loss='l3' is unknown"),
     (['--mode=evaluate', '--workdir=W'], 1, 'holds no run'),
+    (['--model=x', '--workdir=W'], 1, 'give --config.init_from=x'),
   ],
 )
 def test_a_wrong_flag_is_one_line(programs, tmp_path, flags, code, message):

@@ -116,6 +116,24 @@ def test_without_the_extra_its_columns_are_left_out(
   assert 'no telea: pip install' in out
 
 
+@pytest.mark.usefixtures('no_lpips')
+def test_a_released_model_is_tested_as_its_run_is(trained, tmp_path):
+  path, run = tmp_path / 'unet.safetensors', trained_model.load_run(trained)
+  released_file.write(path, run, {})
+  workdir = tmp_path / 'tests'
+  # A released file names no folder of the machine.
+  overrides = {'data.data_dir': run.config.data.data_dir}
+  report = evaluate.evaluate(workdir, overrides, str(path))
+  written = json.loads((workdir / 'test_other.json').read_text())
+  assert written == json.loads(json.dumps(report))
+  own = json.loads((trained / 'test_metrics.json').read_text())
+  assert report['images'] == own['images']
+  assert report['metrics']['telea'] == own['metrics']['telea']
+  # Its parameters are in half precision.
+  ours, theirs = (x['metrics']['unet']['hole_l1'] for x in (report, own))
+  assert ours == pytest.approx(theirs, abs=1e-3)
+
+
 @pytest.mark.parametrize(
   'field', ['data.cache', 'masks.kind', 'masks.strokes', 'data.dataset']
 )
