@@ -152,8 +152,6 @@ def _metrics(facts: Facts) -> str:
   report = facts.report
   config, means = report['config'], report['metrics']
   size = config['data']['image_size']
-  # Reports of earlier versions count `pictures`.
-  count = report['images'] if 'images' in report else report['pictures']
   rows = []
   for name in _measured(means):
     values = [means[method].get(name) for method in means]
@@ -165,7 +163,7 @@ def _metrics(facts: Facts) -> str:
       tables += [f'`{name}` by the area of the hole:', _by_area(report, name)]
   body = '\n\n'.join(tables)
   head = _paragraph(
-    f'Means over the {count:,} images of the test split, '
+    f'Means over the {report["images"]:,} images of the test split, '
     f'{size}x{size}, with holes of kind `{config["masks"]["kind"]}`, as '
     "`--mode=evaluate` measured them on the run's checkpoint, in float32; the "
     'best of each row in bold. All but the rows of the whole output are of the '

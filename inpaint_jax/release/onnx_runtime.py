@@ -55,17 +55,16 @@ class OnnxFill:
       raise errors.UserError(
         f'{path} cannot be read as an ONNX file: {errors.one_line(error, 160)}'
       ) from error
-    names = [x.name for x in self._session.get_inputs()]
+    ends = [*self._session.get_inputs(), *self._session.get_outputs()]
+    names = [x.name for x in ends]
     size = self._session.get_modelmeta().custom_metadata_map.get('size', '')
-    if names != ['image', 'mask'] or not size.isdigit():
+    wanted = ['image', 'mask', 'filled', 'output']
+    if names != wanted or not size.isdigit():
       raise errors.UserError(
         f'{path} is an ONNX file of another kind; name one that '
         'scripts/export.py wrote'
       )
     self.size = int(size)
-    # The composite and the model's image, which earlier versions named
-    # otherwise.
-    self._outputs = [x.name for x in self._session.get_outputs()]
 
   def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Returns the model's image, float32 [B, H, W, 3] in [0, 1].
@@ -74,15 +73,15 @@ class OnnxFill:
       image: float32 [B, H, W, 3] in [0, 1], H and W multiples of 8.
       mask: float32 [B, H, W, 1] in {0, 1}, 1 = hole.
     """
-    return self._run(self._outputs[1:], image, mask)[0]
+    return self.run(image, mask, ['output'])[0]
 
-  def run(self, image: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
-    """Returns the composite and the model's image; see __call__."""
-    return self._run(self._outputs, image, mask)
-
-  def _run(
-    self, outputs: Sequence[str], image: np.ndarray, mask: np.ndarray
+  def run(
+    self,
+    image: np.ndarray,
+    mask: np.ndarray,
+    outputs: Sequence[str] = ('filled', 'output'),
   ) -> list[np.ndarray]:
+    """Returns outputs, by default the composite and the model's image."""
     inputs = {'image': image, 'mask': mask}
     feed = {name: np.asarray(x, np.float32) for name, x in inputs.items()}
     return self._session.run(outputs, feed)

@@ -132,13 +132,12 @@ def read_rows(
   for name in names:
     run = run_folder(workdir, name)
     if (run / 'result.json').exists():
-      row = results.renamed(json_files.read(run / 'result.json'))
+      row = json_files.read(run / 'result.json')
       results.check_schema(run / 'result.json', row.get('schema'))
       if curves := results.read_curves(run / 'metrics.csv'):
         row['curves'] = curves['']
-      arrays_path = results.find(run, 'per_image.npz')
-      if arrays_path.exists():
-        with np.load(arrays_path) as arrays:
+      if (run / 'per_image.npz').exists():
+        with np.load(run / 'per_image.npz') as arrays:
           found = (x for x in results.METRICS if x in arrays)
           row |= {f'images/{x}': arrays[x] for x in found}
       first[name] = row

@@ -6,9 +6,6 @@ per_image.npz    METRICS of each test image, float16 [N], as RUN:METRIC
 images.npz       some test images: `truth` and `masked`, uint8 [N, S, S, 3], and
                  for each cell its composite less the truth (mod 256), which is
                  0 outside of holes and so takes little space
-
-Earlier versions said picture, in names of files and columns; what they wrote is
-read, too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,8 +67,6 @@ COLUMNS: dict[str, type] = {
   # Of the config without its seed.
   'config_hash': str,
 }
-# What earlier versions named otherwise.
-_RENAMED = {'pictures_per_second': 'images_per_second'}
 # No row lacks these.
 _REQUIRED = ('schema', 'cell', 'seed', 'status', 'config_hash')
 # Metrics that each test has, and those to compare, of each test image.
@@ -93,18 +88,6 @@ def row_name(row: Row) -> str:
   return plan.run_name(row['cell'], row['seed'])
 
 
-def renamed(row: Mapping[str, Any]) -> Row:
-  """Returns a row of any version under the names of this one."""
-  return {_RENAMED.get(name, name): value for name, value in row.items()}
-
-
-def find(workdir: pathlib.Path, name: str) -> pathlib.Path:
-  """Returns a file's path, or that of the same file of an earlier version."""
-  path = workdir / name
-  earlier = workdir / name.replace('image', 'picture')
-  return earlier if earlier.exists() and not path.exists() else path
-
-
 def read_study(workdir: pathlib.Path) -> list[Row]:
   """Returns the rows of results.csv with what the other tables hold of them.
 
@@ -115,7 +98,7 @@ def read_study(workdir: pathlib.Path) -> list[Row]:
   by_name = {row_name(row): row for row in rows}
   for name, curves in read_curves(workdir / 'curves.csv').items():
     by_name.get(name, {})['curves'] = curves
-  path = find(workdir, 'per_image.npz')
+  path = workdir / 'per_image.npz'
   if path.exists():
     with _damage_as_user_error(path), np.load(path) as arrays:
       for key in arrays.files:
@@ -162,7 +145,6 @@ def read(path: pathlib.Path) -> list[Row]:
   except (OSError, ValueError) as error:
     raise errors.UserError(f'{path} cannot be read: {error}') from error
   header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
-  header = list(renamed(dict.fromkeys(header)))
   found = [f'without {name}' for name in COLUMNS if name not in header][:3]
   unknown = (x for x in header if not x.startswith(('test/', 'val/')))
   found += [f'with {x!r}' for x in unknown if x not in COLUMNS][:3]

@@ -42,18 +42,6 @@ def test_a_fill_returns_the_whole_image_of_the_model(model, path):
   assert fill.size == model.config.data.image_size
 
 
-def test_a_file_of_an_earlier_version_is_run(path, tmp_path):
-  """Its second output was called picture."""
-  graph = onnx.load(path)
-  for names in [node.output for node in graph.graph.node]:
-    names[:] = ['picture' if name == 'output' else name for name in names]
-  graph.graph.output[1].name = 'picture'
-  onnx.save(graph, tmp_path / 'old.onnx')
-  image, mask = export.example((1, 16, 16), 3)
-  fills = [onnx_runtime.OnnxFill(x) for x in (path, tmp_path / 'old.onnx')]
-  np.testing.assert_array_equal(*(fill(image, mask) for fill in fills))
-
-
 def test_threads_share_a_fill(path):
   fill = onnx_runtime.OnnxFill(path)
   inputs = [export.example((1, 32, 32 + 8 * (i % 3)), i) for i in range(12)]

@@ -20,16 +20,6 @@ def test_rows_survive_the_file(made_up, small, make_row):
   assert results.read(path) == [row]
 
 
-def test_the_names_of_earlier_versions_are_read(made_up):
-  wanted = results.read_study(made_up)
-  path = made_up / 'results.csv'
-  text = path.read_text()
-  assert ',images_per_second,' in text
-  path.write_text(text.replace('images_per_second', 'pictures_per_second', 1))
-  (made_up / 'per_image.npz').rename(made_up / 'per_picture.npz')
-  np.testing.assert_equal(results.read_study(made_up), wanted)
-
-
 @pytest.mark.parametrize(
   ('old', 'new', 'message'),
   [
