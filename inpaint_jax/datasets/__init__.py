@@ -87,17 +87,6 @@ def load(config: ml_collections.ConfigDict, name: str | None = None) -> Dataset:
   return Dataset(name, storage.open_built(path, config.image_size), path)
 
 
-def is_split_by_numbers(name: str) -> bool:
-  """Returns whether a dataset of this name was split by an earlier version.
-
-  That dealt the photos by num_train, num_val and num_test: other numbers, and
-  other photos beside them, moved photos from training to test.
-  """
-  if name.split('/')[0] in DATASETS:
-    return name.endswith('/1.0.0')
-  return not name.endswith(f'/{_BY_INDEX}')
-
-
 def is_built(config: ml_collections.ConfigDict, name: str) -> bool:
   """Returns whether one of our datasets lies in the folder of datasets."""
   return (storage.data_dir(config.data_dir) / name).is_dir()

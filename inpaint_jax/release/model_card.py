@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from inpaint_jax import __version__, metrics, models
 from inpaint_jax.release import downloads
-from inpaint_jax.runs.trained_model import OLD_SPLIT, TrainedModel
+from inpaint_jax.runs.trained_model import TrainedModel
 from inpaint_jax.system import markdown
 
 # What a metric means.
@@ -197,7 +197,6 @@ def _limits(facts: Facts) -> str:
     f'It was trained at {size}x{size} pixels, with holes of about half of '
     'that. As a guide of the engine it sees a larger window at a reduced size.',
     *([f'Better on the test above: {"; ".join(better)}.'] if better else []),
-    *([f'Split: {OLD_SPLIT}.'] if facts.model.has_old_split else []),
     'It was measured on no other images and holes than those. Subjects '
     'unlike its data, such as faces, text and rooms, have to be tried.',
     'What it paints is made up, and no evidence of what was there.',

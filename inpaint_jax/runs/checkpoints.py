@@ -11,7 +11,6 @@ checkpoint does.
 """
 
 from collections.abc import Iterable
-import contextlib
 import errno
 import json
 import os
@@ -103,7 +102,6 @@ def restore(
   abstract: Any,
   *,
   set_aside: bool = False,
-  earlier: Any = None,
 ) -> Restored | None:
   """Returns the newest checkpoint that is whole, None if there is none at all.
 
@@ -113,7 +111,6 @@ def restore(
     set_aside: whether to rename damaged ones to STEP.damaged, so that their
       steps can be saved again. If none can be read, all stay in place, since
       the cause may then be something else.
-    earlier: `abstract` as an earlier version saved it, tried next.
 
   Raises:
     errors.UserError: there are checkpoints, but none can be read.
@@ -121,7 +118,7 @@ def restore(
   damaged = {}
   for step in sorted(manager.all_steps(), reverse=True):
     try:
-      restored = _read_either(manager, step, abstract, earlier)
+      restored = _read(manager, step, abstract)
     # Each damaged file raises an error of its own type.
     except Exception as error:
       damaged[step] = _reason(error)
@@ -177,20 +174,6 @@ def checksum(tree: Any, info: dict[str, Any]) -> int:
       leaf = leaf.addressable_data(0)
     value = zlib.crc32(np.ascontiguousarray(leaf).data, value)
   return value
-
-
-def _read_either(
-  manager: ocp.CheckpointManager, step: int, abstract: Any, earlier: Any
-) -> Restored:
-  try:
-    return _read(manager, step, abstract)
-  except Exception:
-    if earlier is None:
-      raise
-    # What is damaged raises the first error again.
-    with contextlib.suppress(Exception):
-      return _read(manager, step, earlier)
-    raise
 
 
 def _read(manager: ocp.CheckpointManager, step: int, abstract: Any) -> Restored:

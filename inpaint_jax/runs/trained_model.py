@@ -12,13 +12,6 @@ from inpaint_jax import losses, models
 from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import devices, errors, randomness, user_paths
 
-# What is said of models that `has_old_split`.
-OLD_SPLIT = (
-  'it was trained on photos that were dealt to training and test by '
-  'data.num_*, as earlier versions did: a test on photos may include some of '
-  'those'
-)
-
 
 class TrainedModel(NamedTuple):
   """A trained model: the best checkpoint of a run, or a released file.
@@ -30,8 +23,7 @@ class TrainedModel(NamedTuple):
     loss: the loss it was trained with; loss.to_image(outputs) is the image.
     variables: parameters and running statistics.
     step: of the checkpoint.
-    info: the checkpoint's epoch and validation metrics, and split_by_content,
-      which those of earlier versions lack.
+    info: the checkpoint's epoch and validation metrics.
     checksum: of the checkpoint, see checkpoints.checksum; None for a released
       file.
   """
@@ -44,14 +36,6 @@ class TrainedModel(NamedTuple):
   step: int
   info: dict[str, Any]
   checksum: int | None = None
-
-  @property
-  def has_old_split(self) -> bool:
-    """Whether it, or what it started from, may know photos of any test split.
-
-    Earlier versions dealt photos to splits by data.num_*, not by their content.
-    """
-    return not self.info.get('split_by_content', False)
 
 
 def load_run(

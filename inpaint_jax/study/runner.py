@@ -18,7 +18,7 @@ import inpaint_jax
 from inpaint_jax import datasets
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import estimates, folder, plan, results, testing
-from inpaint_jax.system import errors, json_files, machine
+from inpaint_jax.system import json_files, machine
 from inpaint_jax.training import evaluate, input_pipeline, setup, train
 
 
@@ -33,13 +33,6 @@ def prepare(workdir: pathlib.Path, study: plan.Plan, command: str) -> str:
     setup.create_setup(cell.config)
   workdirs.check_not_source(workdir, study.base)
   record = workdir / 'dataset.json'
-  if record.exists() and datasets.is_split_by_numbers(
-    json_files.read(record)['name']
-  ):
-    raise errors.UserError(
-      f'workdir={workdir} holds a study whose photos an earlier version dealt '
-      'to training and test; name another folder, or use that version'
-    )
   if not record.exists():
     datasets.load(study.base.data)
   folder.create(workdir, study, command)

@@ -193,8 +193,6 @@ def evaluate(
   with distributed.first_before_others('dataset'):
     record = None if model else _find_record(workdir, config, overrides)
     test = input_pipeline.load(config.data, record).splits['test']
-  if trained.has_old_split and distributed.is_first():
-    print(f'{config.model.name}: {trained_model.OLD_SPLIT}')
 
   means, by_hole_area = {}, {}
   for method, values in _measure(trained, test, config, mesh).items():

@@ -110,17 +110,6 @@ def _load_recorded(
   source = config.source and user_paths.local(config.source, 'data.source')
   is_built = datasets.is_built(config, name)
   there = f'set data.data_dir to the folder that holds {name}'
-  if datasets.is_split_by_numbers(name):
-    # Of the datasets that are not ours, only the splits were by numbers.
-    is_ours = config.dataset in datasets.DATASETS
-    if not (is_built and is_ours):
-      raise errors.UserError(
-        f'the run in {folder} was trained on {name}, whose splits an earlier '
-        'version dealt by data.num_*, and this one cannot; '
-        + (f'{there}, or ' if is_ours else '')
-        + 'name another workdir'
-      )
-    return datasets.load(config, name=name)
   if config.dataset == 'photo_crops' and not (source and source.exists()):
     if not is_built:
       data_dir = storage.data_dir(config.data_dir)
@@ -140,9 +129,8 @@ def _load_recorded(
   now = datasets.dataset_name(config)
   if now != name and config.dataset != 'photo_crops':
     raise errors.UserError(
-      f'the run in {folder} was trained on {name}, and this version of '
-      f'tensorflow-datasets has {now}; install the one of the run, or name '
-      'another workdir'
+      f'the run in {folder} was trained on {name}, and what is installed here '
+      f'has {now}; install the versions of the run, or name another workdir'
     )
   if now != name:
     undo = "set data.source=''" + ('' if is_built else f' and {there[4:]}')

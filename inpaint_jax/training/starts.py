@@ -24,16 +24,12 @@ class Progress:
     stale_epochs: epochs since it was found.
     window: losses of the steps since the last logged row.
     seconds: time spent in training and validation, over all starts.
-    split_by_content: whether the content of each photo, of this run and of what
-      it started from, decided on its split; see datasets/photo_splits.py.
   """
 
   best_loss: float | None = None
   stale_epochs: int = 0
   window: list[float] = dataclasses.field(default_factory=list)
   seconds: float = 0.0
-  # Checkpoints of earlier versions lack it.
-  split_by_content: bool = False
 
   def add_epoch(self, score: float) -> bool:
     """Counts an epoch; returns whether its score is the smallest so far."""
@@ -60,13 +56,7 @@ def restore(
     errors.UserError: another host has other checkpoints, or the latest ones are
       gone.
   """
-  with_ema = bool(shapes.ema_params)
-  restored = checkpoints.restore(
-    latest,
-    shapes,
-    set_aside=True,
-    earlier=shapes.as_first_version() if with_ema else None,
-  )
+  restored = checkpoints.restore(latest, shapes, set_aside=True)
   step = restored.step if restored else 0
   if int(sharding.largest(step, mesh)) != step:
     raise errors.UserError(
@@ -87,13 +77,10 @@ def restore(
   if restored is None:
     return None
   print(f'going on from the checkpoint of step {step}')
-  progress = Progress(**restored.info)
-  if not progress.split_by_content:
-    print(f'this run: {trained_model.OLD_SPLIT}')
-  state = restored.tree
-  if with_ema and 'batch_stats' not in state.ema_params:
-    state = state.from_first_version()
-  return state, progress
+  # Another version may have remembered more.
+  known = {field.name for field in dataclasses.fields(Progress)}
+  info = {name: x for name, x in restored.info.items() if name in known}
+  return restored.tree, Progress(**info)
 
 
 def load_other(
@@ -119,6 +106,4 @@ def load_other(
       f'outputs of loss={trained.config.loss} stand for other colours with '
       f'loss={config.loss}: the first images will be wrong'
     )
-  if trained.has_old_split:
-    print(f'{source}: {trained_model.OLD_SPLIT}')
   return trained

@@ -21,7 +21,7 @@ import jax
 import ml_collections
 import numpy as np
 
-from inpaint_jax import datasets, metrics, models, optimizers
+from inpaint_jax import metrics, models, optimizers
 from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import (
   distributed,
@@ -148,7 +148,6 @@ class _Loop:
 
     with distributed.first_before_others('dataset'):
       dataset = input_pipeline.load(config.data, workdir / 'dataset.json')
-    self._split_by_content = not datasets.is_split_by_numbers(dataset.name)
     self._splits = feed.cache_splits(dataset.splits, config.data, mesh)
     self._steps_per_epoch = input_pipeline.steps_per_epoch(
       self._splits['train'], config.batch_size
@@ -273,12 +272,10 @@ class _Loop:
       return found
     create_state = jax.jit(self._create_state, out_shardings=sharded)
     state = create_state(self._seed)
-    progress = starts.Progress(split_by_content=self._split_by_content)
     if config.init_from:
       trained = starts.load_other(config, mesh)
       state = state.with_variables(trained.variables)
-      progress.split_by_content &= not trained.has_old_split
-    return state, progress
+    return state, starts.Progress()
 
   def _is_stale(self) -> bool:
     patience = self._config.early_stopping_patience
@@ -390,11 +387,7 @@ class _Loop:
   def _save_best(
     self, variables: dict[str, Any], row: dict[str, float]
   ) -> None:
-    info = {
-      'epoch': self._step // self._steps_per_epoch,
-      'split_by_content': self._progress.split_by_content,
-      **row,
-    }
+    info = {'epoch': self._step // self._steps_per_epoch, **row}
     checkpoints.save(self._best, self._step, variables, info)
 
   def _save(self) -> None:

@@ -73,15 +73,6 @@ class TrainState:
       ema_params=None if self.ema_params is None else _copy(variables),
     )
 
-  def as_first_version(self) -> 'TrainState':
-    """Returns the form of earlier versions, without means of statistics."""
-    return dataclasses.replace(self, ema_params=self.ema_params['params'])
-
-  def from_first_version(self) -> 'TrainState':
-    """Returns a state of that form with the statistics of `params` added."""
-    ema = {'params': self.ema_params, 'batch_stats': _copy(self.batch_stats)}
-    return dataclasses.replace(self, ema_params=ema)
-
 
 @flax.struct.dataclass
 class TwoNetworkState(TrainState):

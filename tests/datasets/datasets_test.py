@@ -23,13 +23,6 @@ def test_each_synthetic_split_is_a_series_of_its_own(tmp_path):
       )
 
 
-def test_datasets_of_earlier_versions_are_known_by_their_names():
-  for name in ('photo_crops/64px-9-1-2-abc/1.0.0', 'tf_flowers/3.0.1'):
-    assert datasets.is_split_by_numbers(name)
-  for name in ('photo_crops/64px-9-1-2-abc/2.0.0', 'tf_flowers/3.0.1/by-index'):
-    assert not datasets.is_split_by_numbers(name)
-
-
 def test_second_load_does_not_build(tmp_path, monkeypatch, capsys):
   config = samples.data_config(tmp_path)
   first = datasets.load(config)

@@ -174,11 +174,3 @@ def test_runs_of_other_images_do_not_mix(made_up):
   with pytest.raises(errors.UserError, match=message):
     folder.check_images(made_up, 'x')
   folder.check_images(made_up, 'd' * 16)
-
-
-def test_a_study_of_an_earlier_version_does_not_go_on(tmp_path, smoke):
-  """Its runs would not be of the same images."""
-  name = 'synthetic/32px-16-6-7-seed0/1.0.0'
-  (tmp_path / 'dataset.json').write_text(f'{{"name": "{name}"}}')
-  with pytest.raises(errors.UserError, match='an earlier version dealt'):
-    runner.prepare(tmp_path, smoke, 'command')

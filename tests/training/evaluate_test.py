@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from inpaint_jax import baselines, masks
-from inpaint_jax.release import released_file
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, sharding
 from inpaint_jax.training import evaluate, input_pipeline, train
@@ -161,7 +160,7 @@ def test_a_run_without_a_checkpoint(trained, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures('no_lpips')
 def test_no_number_and_no_folder_brings_a_trained_photo_into_a_test(
-  config, tmp_path, monkeypatch, capsys
+  config, tmp_path, monkeypatch
 ):
   """And a run below its photos, then moved with its dataset, can be tested."""
   source = tmp_path / 'photos'
@@ -173,7 +172,6 @@ def test_no_number_and_no_folder_brings_a_trained_photo_into_a_test(
   config.num_epochs = 1
   run = source / 'run'
   train.train_and_evaluate(config, run)
-  assert not trained_model.load_run(run).has_old_split
   seen = []
   splits = input_pipeline.load(config.data).splits
   trained_on = {splits['train'][i]['image'].tobytes() for i in range(11)}
@@ -209,22 +207,3 @@ def test_no_number_and_no_folder_brings_a_trained_photo_into_a_test(
     assert len(seen) == 1
     assert (moved / 'test_metrics.json').exists()
     assert not (moved / 'test_other.json').exists()
-  assert 'data.num_*' not in capsys.readouterr().out
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures('no_lpips')
-def test_a_run_of_an_earlier_version_is_named(trained, tmp_path, capsys):
-  found = trained_model.load_run(trained)
-  assert not found.has_old_split
-  source = tmp_path / 'old.safetensors'
-  info = {k: x for k, x in found.info.items() if k != 'split_by_content'}
-  released_file.write(source, found._replace(info=info), {})
-  config = found.config.copy_and_resolve_references()
-  config.init_from, config.num_epochs = str(source), 1
-  train.train_and_evaluate(config, tmp_path / 'run')
-  out = capsys.readouterr().out
-  assert f'{source}: {trained_model.OLD_SPLIT}' in out
-  assert f'unet: {trained_model.OLD_SPLIT}' in out
-  # What starts from it is no better.
-  assert trained_model.load_run(tmp_path / 'run').has_old_split

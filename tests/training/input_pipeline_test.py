@@ -190,23 +190,6 @@ def test_a_run_and_its_dataset_that_were_moved(run, photos, tmp_path):
   assert input_pipeline.load(config, record).name == name
 
 
-def test_a_dataset_of_an_earlier_version_is_kept_but_not_built(run):
-  """Its photos were dealt to the splits by the numbers of images."""
-  config, record = run
-  name = json_files.read(record)['name']
-  folder = pathlib.Path(config.data_dir)
-  old = name.replace('/2.0.0', '/1.0.0')
-  (folder / name).rename(folder / old)
-  json_files.write(record, {'name': old})
-  assert input_pipeline.load(config, record).path == folder / old
-  (folder / old).rename(folder / 'gone')
-  with pytest.raises(
-    errors.UserError, match=r'an earlier version dealt by data\.num_\*'
-  ):
-    input_pipeline.load(config, record)
-  assert input_pipeline.load(config).name == name
-
-
 def test_fewer_pictures_than_wanted_are_one_line(run, capsys):
   config, _ = run
   config.update({'num_train': 9, 'num_test': 2})
