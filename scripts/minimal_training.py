@@ -12,7 +12,7 @@ import jax
 import ml_collections
 
 from inpaint_jax import datasets, losses, masks, models, objectives, optimizers
-from inpaint_jax.system import command_line, errors
+from inpaint_jax.system import config_files, errors
 from inpaint_jax.training import input_pipeline, train_state, train_step
 
 
@@ -62,7 +62,7 @@ def train(
 
 
 if __name__ == '__main__':
-  command_line.import_configs()
+  config_files.make_importable()
   from configs import smoke
 
   train(smoke.get_config(), num_steps=200)

@@ -27,7 +27,13 @@ from ml_collections import config_flags
 
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import folder, plan
-from inpaint_jax.system import command_line, errors, machine, user_paths
+from inpaint_jax.system import (
+  command_line,
+  config_files,
+  errors,
+  machine,
+  user_paths,
+)
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
@@ -114,7 +120,7 @@ def _command() -> str:
   """Returns what was typed, without the paths of this machine."""
   flag = flags.FLAGS['config']
   path, *preset = config_flags.get_config_filename(flag).split(':')
-  path = os.path.relpath(path, command_line.configs_folder().parent)
+  path = os.path.relpath(path, config_files.folder().parent)
   overrides = dict(config_flags.get_override_values(flag))
   overrides.pop('data.data_dir', None)
   if 'data.source' in overrides:

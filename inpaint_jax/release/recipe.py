@@ -10,7 +10,7 @@ import ml_collections
 
 from inpaint_jax.release import downloads
 from inpaint_jax.runs import workdir as workdirs
-from inpaint_jax.system import command_line, user_paths
+from inpaint_jax.system import config_files, user_paths
 
 
 def training_commands(
@@ -21,22 +21,22 @@ def training_commands(
   Args:
     name: of the model; the runs are runs/NAME-start1, ..., runs/NAME.
   """
-  configs, seen = [config], set()
+  chain, seen = [config], set()
   while True:
-    source = configs[0].init_from
+    source = chain[0].init_from
     if not source or source in seen or downloads.is_address(source):
       break
     folder = user_paths.local(source, 'init_from')
     if not (folder / 'config.json').exists():
       break
     seen.add(source)
-    configs.insert(0, workdirs.load_config(folder))
+    chain.insert(0, workdirs.load_config(folder))
   start = (
     source if downloads.is_address(source) else pathlib.PurePath(source).name
   )
   commands = []
-  for i, one in enumerate(configs, 1):
-    workdir = f'runs/{name}' + (f'-start{i}' if i < len(configs) else '')
+  for i, one in enumerate(chain, 1):
+    workdir = f'runs/{name}' + (f'-start{i}' if i < len(chain) else '')
     commands.append(_training_command(one, workdir, start))
     start = workdir
   return commands
@@ -46,7 +46,7 @@ def _training_command(
   config: ml_collections.ConfigDict, workdir: str, init_from: str
 ) -> str:
   """Returns the command that trains with a config, over several lines."""
-  command_line.import_configs()
+  config_files.make_importable()
   module = importlib.import_module(f'configs.{config.model.name}')
   preset = 'landscapes' if config.data.dataset == 'photo_crops' else ''
   base = _flatten(module.get_config(preset))

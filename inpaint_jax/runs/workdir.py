@@ -23,7 +23,7 @@ from typing import Any
 import filelock
 import ml_collections
 
-from inpaint_jax.system import errors, json_files, user_paths
+from inpaint_jax.system import config_files, errors, json_files, user_paths
 
 # Fields that do not change what is trained: a run may go on with other values.
 # The dataset's name stands for the content of data.source, see
@@ -56,41 +56,6 @@ _WRITTEN = (
 # Sections and fields that the config of every run has had, by which a
 # config.json of something else is told apart.
 _ALWAYS = {'seed', 'eval_seed', 'loss', 'data', 'masks', 'model', 'optimizer'}
-
-# The section of a run without a discriminator, as in configs/default.py.
-_DISCRIMINATOR = {
-  'name': 'patch',
-  'features': (64, 128, 256, 512),
-  'optimizer.name': 'adam',
-  'optimizer.learning_rate': 4e-4,
-  'optimizer.momentum': 0.0,
-  'optimizer.schedule': 'constant',
-  'optimizer.warmup_steps': 0,
-  'optimizer.clip_norm': 0.0,
-  'optimizer.weight_decay': 0.0,
-}
-
-# Fields that runs of earlier versions lack, with the values that they had.
-_ADDED = {
-  'accumulate_steps': 1,
-  'best_metric': 'val/loss',
-  'boundary_weight': 1.0,
-  **{f'discriminator.{name}': x for name, x in _DISCRIMINATOR.items()},
-  'hole_weight': 1.0,
-  'init_from': '',
-  'model.base': 'none',
-  'model.conv': 'auto',
-  'objectives.adversarial': 0.0,
-  'objectives.adversarial_loss': 'hinge',
-  'objectives.feature_matching': 0.0,
-  'objectives.r1': 0.0,
-  'objectives.features': 'alexnet',
-  'objectives.image': 'composite',
-  'objectives.perceptual': 0.0,
-  'objectives.style': 0.0,
-  'profile.num_steps': 0,
-  'profile.skip_steps': 10,
-}
 
 Path = str | os.PathLike[str]
 
@@ -238,17 +203,13 @@ def load_config(workdir: Path) -> ml_collections.ConfigDict:
 
 
 def to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
-  """Returns a config from its fields in JSON, and adds those it lacks."""
-  config = ml_collections.ConfigDict(_tuples(fields))
-  for name, value in _ADDED.items():
-    *sections, field = name.split('.')
-    place = config
-    for section in sections:
-      if section not in place:
-        place[section] = ml_collections.ConfigDict()
-      place = place[section]
-    if field not in place:
-      place[field] = value
+  """Returns a config from its fields in JSON.
+
+  Fields that came later, which it lacks, are those of configs/default.py.
+  """
+  config = config_files.default()
+  with config.ignore_type():
+    config.update(_tuples(fields))
   return config
 
 

@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import sys
-import types
 from typing import Any
 
 # Before the first import of these libraries, which print greetings otherwise.
@@ -17,7 +16,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from inpaint_jax import __version__
-from inpaint_jax.system import cache, errors, terminal
+from inpaint_jax.system import cache, config_files, errors, terminal
 
 # The arguments of the command while it reads them, with those of its flagfiles
 # in place of these; the `sys_argv` of DEFINE_config_file, which would take
@@ -62,7 +61,7 @@ def run(
   """
   terminal.prepare()
   _set_help(main.__module__)
-  import_configs()
+  config_files.make_importable()
   # JAX reads these when it is imported.
   for variable, value in cache.compilation().items():
     os.environ.setdefault(variable, value)
@@ -151,22 +150,6 @@ def _is_section(node: Any) -> bool:
   return hasattr(node, 'keys')
 
 
-def configs_folder() -> pathlib.Path:
-  """Returns the folder of configs, beside the package or installed in it."""
-  package = pathlib.Path(__file__).parents[1]
-  installed = package / 'configs'
-  return installed if installed.is_dir() else package.parent / 'configs'
-
-
-def import_configs() -> None:
-  """Makes `from configs import default` work in any folder."""
-  if 'configs' not in sys.modules:
-    # An entry of sys.path would show the package's own folders as well.
-    module = types.ModuleType('configs')
-    module.__path__ = [str(configs_folder())]
-    sys.modules['configs'] = module
-
-
 def _set_help(module: str) -> None:
   """Makes --help show the docstring and the flags of a module."""
   sys.modules['__main__'].__doc__ = sys.modules[module].__doc__
@@ -219,7 +202,7 @@ def _take_config(
     return None, argv
   match = re.match(r'configs[/\\](\w+\.py)(.*)', file)
   if match and not pathlib.Path('configs', match[1]).exists():
-    file = f'{configs_folder() / match[1]}{match[2]}'
+    file = f'{config_files.folder() / match[1]}{match[2]}'
   return file, [argv[0], f'--config={file}', *rest]
 
 

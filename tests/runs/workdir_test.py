@@ -10,7 +10,7 @@ import pytest
 
 from configs import smoke
 from inpaint_jax.runs import workdir
-from inpaint_jax.system import errors, json_files
+from inpaint_jax.system import errors
 
 
 def _start(path, config, checkpoint=True):
@@ -105,18 +105,6 @@ def test_a_field_of_another_version_is_a_difference(tmp_path):
     config.novel = 1
   with pytest.raises(errors.UserError, match=r'novel \(absent there, 1 here\)'):
     _start(tmp_path, config)
-
-
-def test_a_run_of_an_earlier_version_goes_on(tmp_path):
-  config = smoke.get_config()
-  _start(tmp_path, config)
-  path = tmp_path / 'config.json'
-  fields = json_files.read(path)
-  for name in ('profile', 'accumulate_steps', 'hole_weight', 'init_from'):
-    del fields[name]
-  json_files.write(path, fields)
-  assert workdir.load_config(tmp_path).to_dict() == config.to_dict()
-  _start(tmp_path, config)
 
 
 def test_checkpoints_of_an_unknown_run_are_left_alone(tmp_path):
@@ -247,7 +235,7 @@ def test_fields_that_came_later_have_their_defaults(tmp_path):
   _start(tmp_path, config)
   path = tmp_path / 'config.json'
   fields = json.loads(path.read_text())
-  del fields['model']['conv'], fields['hole_weight']
+  del fields['model']['conv'], fields['hole_weight'], fields['profile']
   path.write_text(json.dumps(fields))
   assert workdir.load_config(tmp_path).to_dict() == config.to_dict()
   _start(tmp_path, config)
