@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from inpaint_jax import baselines, masks
+from inpaint_jax.release import released_file
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, sharding
 from inpaint_jax.training import evaluate, input_pipeline, train
