@@ -26,9 +26,6 @@ from inpaint_jax.system import errors
 # Features after five layers, each [B, h, w, C].
 Maps = Sequence[jax.Array]
 
-_SHIFT = np.array((-0.030, -0.088, -0.188), np.float32).reshape(1, 1, 1, 3)
-_SCALE = np.array((0.458, 0.448, 0.450), np.float32).reshape(1, 1, 1, 3)
-
 
 class DeepFeatures(NamedTuple):
   """A net with its weights.
@@ -75,7 +72,7 @@ def _load_net(net: str) -> DeepFeatures:
 
 def _alexnet(convs: Sequence[Any], image: jax.Array) -> Maps:
   """AlexNet (Krizhevsky et al., 2012), five convolutions."""
-  x = _conv_of_stride_4(_normalize(image), **convs[0])
+  x = _conv_of_stride_4(lpips.normalize(image), **convs[0])
   maps = [jax.nn.relu(x)]
   for i, conv in enumerate(convs[1:]):
     x = _max_pool(maps[-1], 3) if i < 2 else maps[-1]
@@ -86,7 +83,7 @@ def _alexnet(convs: Sequence[Any], image: jax.Array) -> Maps:
 def _vgg16(convs: Sequence[Any], image: jax.Array) -> Maps:
   """VGG16 (Simonyan and Zisserman, 2014), thirteen convolutions."""
   maps: list[jax.Array] = []
-  x, rest = _normalize(image), list(convs)
+  x, rest = lpips.normalize(image), list(convs)
   for count in (2, 2, 3, 3, 3):
     x = _max_pool(x, 2) if maps else x
     for _ in range(count):
@@ -103,10 +100,6 @@ FEATURES: dict[str, tuple[str, ...]] = {
   **{net: (net,) for net in NETS},
   'both': ('alexnet', 'vgg16'),
 }
-
-
-def _normalize(image: jax.Array) -> jax.Array:
-  return (2 * image - 1 - _SHIFT) / _SCALE
 
 
 def _conv(

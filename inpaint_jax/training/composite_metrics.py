@@ -24,7 +24,7 @@ class CompositeMetrics:
   def __init__(self, sharding: jax.sharding.Sharding | None = None):
     """Loads the nets; `sharding` says where their weights go."""
     self._alex = lpips.load(sharding)
-    self._vgg = lpips.load_features(sharding, 'vgg16')
+    self._vgg = lpips.load(sharding, 'vgg16')
     self.has_nets = bool(self._alex and self._vgg)
 
   def compute(
@@ -37,7 +37,7 @@ class CompositeMetrics:
       values = found[name] = {}
       if self._alex and self._vgg:
         maps = self._vgg.maps(seen)
-        values['lpips'] = self._alex(seen, image)
+        values['lpips'] = self._alex.between(seen, image)
         values['lpips_vgg'] = self._vgg.distance(maps, truth)
         values[_FEATURES] = _region_features(truth, maps, mask)
       values |= _compute_test(seen, image, mask)

@@ -116,7 +116,7 @@ def evaluate_split(
     if perceptual:
       image = arrays['image']
       seen = _composite(arrays['output'], image, arrays['mask'])
-      values = {**values, 'lpips': perceptual(seen, image)}
+      values = {**values, 'lpips': perceptual.between(seen, image)}
     # The devices compute this batch while the one before it is read.
     if unread:
       collected.append(_without_padding(*unread, mesh))

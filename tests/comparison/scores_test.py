@@ -66,7 +66,7 @@ def test_lpips_is_that_of_the_region(scorer, tmp_path):
   write(path, filled)
   both = scores.Scorer().score(one, {'x': path})['x']
   for column, net in {'lpips_alex': 'alexnet', 'lpips_vgg': 'vgg16'}.items():
-    expected = lpips.load(net=net)(
+    expected = lpips.load(net=net).between(
       *(jnp.asarray(x[None], jnp.float32) / 255 for x in (filled, one.truth))
     )
     assert both.values[column] == pytest.approx(float(expected[0]), rel=1e-3)

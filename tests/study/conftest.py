@@ -16,7 +16,7 @@ NUM_TEST = 40
 
 def _use_tiny(patch):
   patch.setitem(models.MODELS, 'tiny', tiny_model.Tiny)
-  patch.setattr(lpips, 'load_features', tiny_model.load_features)
+  patch.setattr(lpips, 'load', tiny_model.load_lpips)
 
 
 @pytest.fixture(autouse=True)
