@@ -35,12 +35,9 @@ def telea(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
   Journal of Graphics Tools 9(1), 2004, with a radius of 3 pixels.
   """
   known = _known(mask)
-  try:
-    import cv2
-  except ImportError as error:
-    raise errors.UserError(
-      'the baseline telea needs OpenCV: pip install opencv-python-headless'
-    ) from error
+  errors.check_installed('cv2', 'the baseline telea', 'metrics')
+  import cv2
+
   hole = (~known).astype(np.uint8)
   # Near the border of the image OpenCV reads pixels of the hole: the true ones
   # must not be there.
@@ -59,12 +56,9 @@ def patchmatch(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
   search starts from the same seed for every image.
   """
   known = _known(mask)
-  try:
-    import patchmatch
-  except ImportError as error:
-    raise errors.UserError(
-      'the baseline patchmatch needs PyPatchMatch: pip install pypatchmatch'
-    ) from error
+  errors.check_installed('patchmatch', 'the baseline patchmatch', 'metrics')
+  import patchmatch
+
   if not patchmatch.patchmatch_available:
     raise errors.UserError(
       'PyPatchMatch is installed without its compiled library; it takes a C++ '

@@ -132,14 +132,13 @@ def test_what_is_not_installed_is_left_out(monkeypatch, name, module):
   )
   assert name not in baselines.available()
   assert 'mean_fill' in baselines.available()
-  monkeypatch.setitem(sys.modules, module, None)
   image, hole = random_picture()
   with pytest.raises(errors.UserError, match='pip install'):
     baselines.BASELINES[name](image, hole)
 
 
 def test_patchmatch_without_its_library(monkeypatch):
-  broken = types.SimpleNamespace(patchmatch_available=False)
+  broken = types.SimpleNamespace(patchmatch_available=False, __spec__='any')
   monkeypatch.setitem(sys.modules, 'patchmatch', broken)
   with pytest.raises(errors.UserError, match='without its compiled library'):
     baselines.patchmatch(*random_picture())

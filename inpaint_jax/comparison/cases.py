@@ -87,7 +87,6 @@ def create(kind: str, photos: Sequence[pathlib.Path], seed: int) -> list[Case]:
     photos: their paths. Those that cannot be read, or are too small for a crop,
       are left out.
   """
-  errors.choose(dict.fromkeys(KINDS), kind, 'kinds')
   created = []
   for index, path in enumerate(photos):
     try:

@@ -94,15 +94,13 @@ def create_training(case: Case, dtype: str) -> Call:
   """Returns a step as main.py makes it, with images that lie in memory."""
   config = _case_config(case, dtype)
   seed, setup = np.uint32(config.seed), create_setup(config)
-  mesh = setup.mesh
   create_state, step = train.create_step(setup, num_steps=1)
-  shardings = sharding.replicated(mesh)
-  state = jax.jit(create_state, out_shardings=shardings)(seed)
+  state = create_state(seed)
   batch = {'image': example(case)[0]}
 
   def call() -> float:
     nonlocal state
-    state, values = step(state, sharding.put_batch(batch, mesh), seed)
+    state, values = step(state, sharding.put_batch(batch, setup.mesh), seed)
     # Wait for the new parameters, too, not only for the loss.
     jax.block_until_ready(state)
     return float(values['loss'])

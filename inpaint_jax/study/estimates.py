@@ -83,8 +83,7 @@ def measure(config: ml_collections.ConfigDict) -> float:
   num_steps = config.num_epochs * (data.num_train // batch_size)
   made = setup.create_setup(config)
   create_state, step = train.create_step(made, num_steps)
-  everywhere = sharding.replicated(made.mesh)
-  state = jax.jit(create_state, out_shardings=everywhere)(np.uint32(0))
+  state = create_state(np.uint32(0))
   shape = (batch_size, data.image_size, data.image_size, 3)
   batch = {
     'image': np.full(shape, 128, np.uint8),

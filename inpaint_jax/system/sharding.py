@@ -13,15 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from inpaint_jax.system import devices as devices_lib, errors
+from inpaint_jax.system import devices, errors
 
 
-def create_mesh(devices: list[jax.Device] | None = None) -> jax.sharding.Mesh:
-  """Returns the mesh over `devices`, by default those of all processes."""
-  devices_lib.check_any()
-  devices = jax.devices() if devices is None else devices
-  devices = sorted(devices, key=lambda x: (x.process_index, x.id))
-  return jax.sharding.Mesh(np.array(devices), ('data',))
+def create_mesh() -> jax.sharding.Mesh:
+  """Returns the mesh over the devices of all processes."""
+  devices.check_any()
+  ours = sorted(jax.devices(), key=lambda x: (x.process_index, x.id))
+  return jax.sharding.Mesh(np.array(ours), ('data',))
 
 
 def replicated(mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:

@@ -113,8 +113,9 @@ def create_step(
     num_steps: of the whole run, which schedules of learning rates depend on.
 
   Returns:
-    The pure function from a seed to the state before the first step, and
-    (state, batch, seed) -> (state, metrics), which takes the state's memory.
+    The function from a seed to the state before the first step, on all devices,
+    and (state, batch, seed) -> (state, metrics), which takes the state's
+    memory; both are jitted.
   """
   config = setup.config
   tx = optimizers.create_optimizer(config.optimizer, num_steps)
@@ -135,7 +136,11 @@ def create_step(
   step = train_step.make_train_step(
     setup.model, tx, setup.loss, setup.sampler, config, discriminator
   )
-  return create_state, train_step.jit_train_step(step, setup.mesh)
+  everywhere = sharding.replicated(setup.mesh)
+  return (
+    jax.jit(create_state, out_shardings=everywhere),
+    train_step.jit_train_step(step, setup.mesh),
+  )
 
 
 class _Loop:
@@ -259,19 +264,17 @@ class _Loop:
       f'{mesh.size} {jax.default_backend()} device(s) of '
       f'{jax.process_count()} process(es)'
     )
-    sharded = sharding.replicated(mesh)
     found = starts.restore(
       self._workdir,
       self._latest,
       self._best,
-      checkpoints.abstract_like(shapes, sharded),
+      checkpoints.abstract_like(shapes, sharding.replicated(mesh)),
       self._steps_per_epoch,
       mesh,
     )
     if found is not None:
       return found
-    create_state = jax.jit(self._create_state, out_shardings=sharded)
-    state = create_state(self._seed)
+    state = self._create_state(self._seed)
     if config.init_from:
       trained = starts.load_other(config, mesh)
       state = state.with_variables(trained.variables)
