@@ -79,11 +79,7 @@ def measure(
   digest = hashlib.sha256()
   collected = collections.defaultdict(list)
   shown = collections.defaultdict(list)
-  # Padding makes a batch of any size fit any number of devices.
-  batch_size = sharding.round_up(config.batch_size, mesh)
-  for batch in input_pipeline.eval_batches(
-    source, config.data, batch_size=batch_size
-  ):
+  for batch in evaluate.batches(source, config, mesh):
     values, seen = eval_step(trained.variables, sharding.put_batch(batch, mesh))
     filled = composite(seen['output'], seen['image'], seen['mask'])
     own = {'': filled}

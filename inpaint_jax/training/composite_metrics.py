@@ -31,7 +31,7 @@ class CompositeMetrics:
     self, composites: Mapping[str, jax.Array], image: jax.Array, mask: jax.Array
   ) -> dict[str, dict[str, jax.Array]]:
     """Returns {name: {metric: [B]}} of composites of the same images."""
-    truth = self._vgg.maps(image) if self._alex and self._vgg else []
+    truth = self._vgg.maps(image) if self._vgg else []
     found: dict[str, dict[str, jax.Array]] = {}
     for name, seen in composites.items():
       values = found[name] = {}

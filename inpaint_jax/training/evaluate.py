@@ -110,7 +110,7 @@ def evaluate_split(
   if config.best_metric == 'val/lpips':
     perceptual = lpips.load(sharding.replicated(mesh))
   unread: tuple[dict[str, jax.Array], jax.Array] | None = None
-  for batch in _batches(source, config, mesh):
+  for batch in batches(source, config, mesh):
     placed = sharding.put_batch(batch, mesh)
     values, arrays = eval_step(variables, placed)
     if perceptual:
@@ -137,7 +137,7 @@ def sample_grid(
   """Returns the grid of a split's first images as uint8 [H, W, 3]."""
   num_batches = -(-count // sharding.round_up(config.batch_size, mesh))
   collected = []
-  for batch in itertools.islice(_batches(source, config, mesh), num_batches):
+  for batch in itertools.islice(batches(source, config, mesh), num_batches):
     placed = sharding.put_batch(batch, mesh)
     _, arrays = eval_step(variables, placed)
     collected.append(_without_padding(arrays, placed['valid'], mesh))
@@ -314,14 +314,14 @@ def _measure(
     name: [] for name in (config.model.name, *fills)
   }
   with futures.ThreadPoolExecutor() as pool:
-    batches = tqdm.tqdm(
-      _batches(source, config, mesh),
+    shown = tqdm.tqdm(
+      batches(source, config, mesh),
       total=-(-len(source) // sharding.round_up(config.batch_size, mesh)),
       desc='testing',
       unit='batch',
       disable=None if distributed.is_first() else True,
     )
-    for batch in batches:
+    for batch in shown:
       placed = sharding.put_batch(batch, mesh)
       values, arrays = eval_step(trained.variables, placed)
       image, mask = arrays['image'], arrays['mask']
@@ -345,11 +345,12 @@ def _measure(
 _composite = jax.jit(metrics.composite)
 
 
-def _batches(
+def batches(
   source: input_pipeline.Source,
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
 ) -> Iterator[input_pipeline.Batch]:
+  """Yields the rows of this process of a split, in batches for all devices."""
   # Padding makes a batch of any size fit any number of devices.
   batch_size = sharding.round_up(config.batch_size, mesh)
   return input_pipeline.eval_batches(

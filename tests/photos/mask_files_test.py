@@ -1,7 +1,5 @@
 """Masks: what counts as hole, at which size, and what is refused."""
 
-import io
-
 import numpy as np
 from photos import samples
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
@@ -17,10 +15,7 @@ def hole_of(height=40, width=50):
   return hole
 
 
-def file_of(image, kind='PNG', **options):
-  file = io.BytesIO()
-  image.save(file, kind, **options)
-  return file.getvalue()
+file_of = samples.pillow_bytes
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def saved(picture, kind):
   return file.getvalue(), lines
 
 
-def pillow_bytes(image, kind, **options):
+def pillow_bytes(image, kind='PNG', **options):
   file = io.BytesIO()
   image.save(file, kind, **options)
   return file.getvalue()
