@@ -299,8 +299,14 @@ def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
   brush = config.strokes
   errors.choose(BRUSHES, brush, 'masks.strokes')
 
+  def draw_one(key: jax.Array, height: int, width: int) -> jax.Array:
+    mask = draw(key, height, width, brush)
+    maker = f'the mask {config.kind}'
+    errors.check_shape(mask, (height, width, 1), maker)
+    return mask
+
   def sampler(keys: jax.Array, height: int, width: int) -> jax.Array:
-    return jax.vmap(lambda key: draw(key, height, width, brush))(keys)
+    return jax.vmap(lambda key: draw_one(key, height, width))(keys)
 
   return sampler
 

@@ -23,6 +23,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from inpaint_jax.system import errors
+
 # (output or composite, image, mask) -> [B].
 Metric = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
@@ -216,18 +218,31 @@ def compute(
 
   Returns:
     A dict from the names of OUTPUT_METRICS and COMPOSITE_METRICS to [B].
+
+  Raises:
+    errors.UserError: a metric does not return [B].
   """
   seen = composite(output, image, mask)
-  of_output = {k: fn(output, image, mask) for k, fn in OUTPUT_METRICS.items()}
-  of_seen = {k: fn(seen, image, mask) for k, fn in COMPOSITE_METRICS.items()}
-  return of_output | of_seen
+  return {
+    **_compute(OUTPUT_METRICS, output, image, mask),
+    **_compute(COMPOSITE_METRICS, seen, image, mask),
+  }
 
 
 def compute_test(
   composite: jax.Array, image: jax.Array, mask: jax.Array
 ) -> dict[str, jax.Array]:
   """Computes TEST_METRICS of every image: from names to [B]."""
-  return {k: fn(composite, image, mask) for k, fn in TEST_METRICS.items()}
+  return _compute(TEST_METRICS, composite, image, mask)
+
+
+def _compute(
+  metrics: Mapping[str, Metric], *images: jax.Array
+) -> dict[str, jax.Array]:
+  values = {name: fn(*images) for name, fn in metrics.items()}
+  for name, value in values.items():
+    errors.check_shape(value, (len(images[0]),), f'the metric {name}')
+  return values
 
 
 def hole_area(mask: jax.Array) -> jax.Array:

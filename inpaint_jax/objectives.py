@@ -306,5 +306,12 @@ def made(
 def compute(
   config: ml_collections.ConfigDict, made: Made
 ) -> dict[str, jax.Array]:
-  """Returns {name: [B]} of the objectives with a weight, not yet weighted."""
-  return {name: OBJECTIVES[name].fn(made) for name in active(config)}
+  """Returns {name: [B]} of the objectives with a weight, not yet weighted.
+
+  Raises:
+    errors.UserError: an objective does not return [B].
+  """
+  values = {name: OBJECTIVES[name].fn(made) for name in active(config)}
+  for name, value in values.items():
+    errors.check_shape(value, (len(made.image),), f'the objective {name}')
+  return values

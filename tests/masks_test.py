@@ -273,3 +273,15 @@ def test_mixture_draws_each_kind_on_a_quarter_of_the_images():
 def test_unknown_names_are_refused(kind, brush, flag):
   with pytest.raises(errors.UserError, match=flag):
     create(kind, brush)
+
+
+def test_a_mask_of_a_wrong_shape_is_one_line(monkeypatch):
+  draw = lambda key, height, width, brush: jnp.ones((height, width))
+  monkeypatch.setitem(masks.MASKS, 'flat', draw)
+  config = ml_collections.ConfigDict({'kind': 'flat', 'strokes': 'thin'})
+  sampler = masks.create_sampler(config)
+  with pytest.raises(
+    errors.UserError,
+    match=r'mask flat returns the shape \[8, 16\]; .* \[8, 16, 1\]',
+  ):
+    sampler(jax.random.split(jax.random.key(0), 2), 8, 16)

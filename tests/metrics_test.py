@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from inpaint_jax import metrics
+from inpaint_jax.system import errors
 
 
 def random_batch(size=32, count=3, seed=0):
@@ -260,3 +261,17 @@ def test_what_is_better():
   assert badness('seam_ratio', 0.9) < badness('seam_ratio', 1.2)
   assert badness('seam_ratio', 1.1) < badness('seam_ratio', 0.8)
   assert badness('detectability', 0.6) < badness('detectability', 0.9)
+
+
+@pytest.mark.parametrize('kind', ['OUTPUT', 'COMPOSITE', 'TEST'])
+def test_a_metric_that_is_no_number_an_image_is_one_line(monkeypatch, kind):
+  """A map would be averaged with the wrong images left out."""
+  registry = getattr(metrics, f'{kind}_METRICS')
+  map_of = lambda output, image, mask: jnp.mean(output, axis=-1)
+  monkeypatch.setitem(registry, 'map', map_of)
+  compute = metrics.compute_test if kind == 'TEST' else metrics.compute
+  image = jnp.zeros((2, 16, 16, 3))
+  with pytest.raises(
+    errors.UserError, match=r'metric map returns the shape .*; .* \[2\]'
+  ):
+    compute(image, image, image[..., :1])

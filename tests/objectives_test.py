@@ -190,6 +190,27 @@ def test_feature_matching_needs_the_layers_of_the_discriminator():
     objectives.feature_matching(made)
 
 
+@pytest.mark.parametrize(
+  ('value', 'found'),
+  [
+    (jnp.ones(()), r'the shape \[\]'),
+    (jnp.ones((2, 3)), r'the shape \[2, 3\]'),
+  ],
+)
+def test_an_objective_of_no_number_an_image_is_one_line(
+  monkeypatch, value, found
+):
+  objective = objectives.Objective(lambda made: value)
+  monkeypatch.setitem(objectives.OBJECTIVES, 'own', objective)
+  config = default.get_config().objectives
+  config.own = 0.1
+  batch = len(_made().image)
+  with pytest.raises(
+    errors.UserError, match=rf'objective own returns {found}; .* \[{batch}\]'
+  ):
+    objectives.compute(config, _made())
+
+
 def test_a_missing_package_is_named(monkeypatch):
   monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
   config = _config(perceptual=1.0)

@@ -66,14 +66,23 @@ def create_model(
     )
   conv = convolution.choose(config.conv)
   errors.choose(dict.fromkeys(BASES), config.base, 'model.base')
+  fields = {'features': features, 'dtype': dtype, 'conv': conv}
+  if config.base != 'none':
+    fields['zero_start'] = True
+  try:
+    net = model(**fields)
+  except TypeError as error:
+    raise errors.UserError(
+      f'model.name={config.name} cannot be made ({errors.one_line(error)}); '
+      'give its module the fields features, dtype, conv and zero_start'
+    ) from error
   if config.base == 'none':
-    return model(features=features, dtype=dtype, conv=conv)
+    return net
   if to_outputs is None:
     raise errors.UserError(
       f'model.base={config.base} needs a loss that has `to_outputs`; add it, '
       'or set model.base=none'
     )
-  net = model(features=features, dtype=dtype, conv=conv, zero_start=True)
   return HarmonicBase(net, to_outputs)
 
 

@@ -194,8 +194,8 @@ def _limits(facts: Facts) -> str:
     if names:
       better.append(f'{title(other)} in {", ".join(names)}')
   items = [
-    f'It was trained at {size}x{size} pixels, with holes of about half of '
-    'that. As a guide of the engine it sees a larger window at a reduced size.',
+    f'It was trained at {size}x{size} pixels. As a guide of the engine it sees '
+    'a larger window at a reduced size.',
     *([f'Better on the test above: {"; ".join(better)}.'] if better else []),
     'It was measured on no other images and holes than those. Subjects '
     'unlike its data, such as faces, text and rooms, have to be tried.',
@@ -232,7 +232,14 @@ def _mark_best(name: str, values: Sequence[float | None]) -> list[str]:
 def _badness(name: str, values: Mapping[str, float | None]) -> float:
   """Returns metrics.badness; inf if it is missing, or has no best value."""
   value = values.get(name)
-  if value is None or name not in _METRICS or name == _WITHOUT_BEST:
+  # Reports of other versions may have metrics of which nothing is known here.
+  known = {
+    *_METRICS,
+    *metrics.OUTPUT_METRICS,
+    *metrics.COMPOSITE_METRICS,
+    *metrics.TEST_METRICS,
+  }
+  if value is None or name not in known or name == _WITHOUT_BEST:
     return math.inf
   return metrics.badness(name, value)
 

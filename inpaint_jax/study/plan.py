@@ -19,6 +19,10 @@ from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.system import errors
 
 BASE = 'base'
+# Weights that are in the fingerprints of tables also where they are 0. Of other
+# objectives that are off nothing is, so that adding one leaves tables as they
+# are.
+_OBJECTIVES = ('adversarial', 'feature_matching', 'perceptual', 'r1', 'style')
 
 
 class Cell(NamedTuple):
@@ -173,7 +177,9 @@ def fields(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
   for name, value in config.items():
     if isinstance(value, Mapping | ml_collections.ConfigDict):
       flat |= fields(value, f'{prefix}{name}.')
-    elif prefix + name not in workdirs.FREE_FIELDS:
+    elif prefix + name not in workdirs.FREE_FIELDS and not (
+      prefix == 'objectives.' and name not in _OBJECTIVES and value == 0
+    ):
       flat[prefix + name] = list(value) if isinstance(value, tuple) else value
   return flat
 

@@ -24,6 +24,6 @@ def make_importable() -> None:
     sys.modules['configs'] = module
 
 
-def default() -> ml_collections.ConfigDict:
+def default(preset: str = '') -> ml_collections.ConfigDict:
   """Returns configs/default.py, whatever else is called `configs` here."""
-  return runpy.run_path(str(folder() / 'default.py'))['get_config']()
+  return runpy.run_path(str(folder() / 'default.py'))['get_config'](preset)

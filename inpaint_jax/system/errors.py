@@ -1,8 +1,8 @@
 """Errors that a user can fix."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import importlib.util
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar('T')
 
@@ -23,6 +23,17 @@ def choose(registry: Mapping[str, T], name: str, field: str) -> T:
     known = ', '.join(sorted(registry))
     raise UserError(f'{field}={name!r} is unknown; choose one of: {known}')
   return registry[name]
+
+
+def check_shape(array: Any, shape: Sequence[int], maker: str) -> None:
+  """Raises a UserError if `maker` returned no array of this shape.
+
+  For functions in registries, whose results would broadcast to wrong numbers.
+  """
+  found = getattr(array, 'shape', None)
+  if found is None or tuple(found) != tuple(shape):
+    what = type(array).__name__ if found is None else f'the shape {list(found)}'
+    raise UserError(f'{maker} returns {what}; return an array {list(shape)}')
 
 
 def check_installed(package: str, user: str, extra: str) -> None:

@@ -11,7 +11,7 @@ import ml_collections
 import optax
 
 from inpaint_jax import losses, masks, objectives
-from inpaint_jax.system import randomness, sharding
+from inpaint_jax.system import errors, randomness, sharding
 from inpaint_jax.training import images
 from inpaint_jax.training.train_state import (
   Discriminator,
@@ -115,6 +115,8 @@ def _make_loss(
       mutable=['batch_stats'],
       rngs={'dropout': keys[0]},
     )
+    maker = f'the model {type(model).__name__}'
+    errors.check_shape(outputs, image.shape, maker)
     stats[MODEL] = mutated.get('batch_stats', {})
     loss_map = loss.fn(outputs, image)
     value = jnp.mean(

@@ -3,6 +3,7 @@
 import pathlib
 
 import flax
+import flax.linen as nn
 from golden import make_golden
 import jax
 import jax.numpy as jnp
@@ -286,6 +287,28 @@ def test_a_wrong_field_is_one_line(fields, message):
 
 
 @pytest.mark.slow
+class _Linear(nn.Module):
+  """What somebody might write first: without conv, and of one channel."""
+
+  features: tuple[int, int, int]
+  dtype: jax.typing.DTypeLike
+
+  @nn.compact
+  def __call__(self, masked_image, mask, *, train):
+    del mask, train
+    return nn.Dense(1, dtype=self.dtype)(masked_image)
+
+
+def test_a_model_without_a_field_is_one_line(monkeypatch):
+  monkeypatch.setitem(models.MODELS, 'linear', _Linear)
+  config = default.get_config().model
+  config.name = 'linear'
+  with pytest.raises(
+    errors.UserError, match=r"name=linear .*'conv'.*; give .* conv and zero_st"
+  ):
+    models.create_model(config)
+
+
 def test_attention_passes_over_holes_of_any_size():
   """A pixel far beyond the reach of convolutions moves the hole's centre."""
   image = np.random.RandomState(0).rand(1, 8, 320, 3).astype(np.float32)

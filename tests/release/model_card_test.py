@@ -5,6 +5,7 @@ import re
 import pytest
 from random_models import create_model
 
+from inpaint_jax import metrics
 from inpaint_jax.release import model_card
 
 METRICS = {
@@ -100,6 +101,11 @@ def test_the_best_of_each_row_is_bold(model):
   assert rows['`seam_ratio`'] == ['1.2000', '**0.9000**', '']
   # A metric that the card does not know has no best value.
   assert rows['`fid`'] == ['3.0000', '1.0000', '2.0000']
+
+
+def test_the_best_of_a_metric_of_ones_own_is_bold(model, monkeypatch):
+  monkeypatch.setitem(metrics.COMPOSITE_METRICS, 'fid', metrics.l1)
+  assert '| `fid` |  | 3.0000 | **1.0000** | 2.0000 |' in _render(model)
 
 
 def test_a_table_by_hole_area(model):

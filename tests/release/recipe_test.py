@@ -65,8 +65,18 @@ def test_the_command_gives_the_config(config, monkeypatch):
 def test_the_command_leaves_out_defaults():
   (command,) = recipe.training_commands(unet.get_config('landscapes'), 'x')
   assert command == (
-    'python main.py --config=configs/unet.py:landscapes --workdir=runs/x'
+    'python main.py --config=configs/default.py:landscapes --workdir=runs/x'
   )
+
+
+def test_a_model_without_a_config_file_has_a_command():
+  config = default.get_config()
+  config.model.name = 'resnet'
+  (command,) = recipe.training_commands(config, 'x')
+  assert command.split(' \\\n  ') == [
+    'python main.py --config=configs/default.py --workdir=runs/x',
+    '--config.model.name=resnet',
+  ]
 
 
 def test_the_commands_of_a_run_that_started_from_another(tmp_path):

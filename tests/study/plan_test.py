@@ -51,6 +51,17 @@ def test_committed_runs_are_those_of_the_config(preset, folder, steps, count):
     assert row['config_hash'] == hashes[results.row_name(row)]
 
 
+def test_an_objective_of_ones_own_that_is_off_leaves_earlier_runs(small):
+  config = study_config.get_config('small')
+  config.objectives.total_variation = 0.0
+  base = plan.create_plan(config).base
+  assert plan.fields(base) == plan.fields(small.base)
+  assert plan.fingerprint(base) == plan.fingerprint(small.base)
+  config.objectives.total_variation = 0.1
+  base = plan.create_plan(config).base
+  assert plan.fingerprint(base) != plan.fingerprint(small.base)
+
+
 def test_full_is_the_reference_recipe(small):
   full = plan.create_plan(study_config.get_config('full'))
   data = full.base.data

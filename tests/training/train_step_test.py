@@ -12,6 +12,7 @@ import pytest
 from tiny_model import Tiny
 
 from inpaint_jax import losses, masks, models, optimizers
+from inpaint_jax.system import errors
 from inpaint_jax.training import train_step
 from inpaint_jax.training.train_state import create_train_state
 
@@ -265,3 +266,20 @@ def test_dropout_is_drawn_anew_in_each_step_and_part(
   assert found[0] == found[1]
   assert found[4] == found[5]
   assert len(set(found)) == 6
+
+
+class _Grey(nn.Module):
+  """A model of one channel."""
+
+  @nn.compact
+  def __call__(self, masked_image, mask, *, train):
+    del mask, train
+    return nn.Dense(1)(masked_image)
+
+
+def test_a_model_of_other_outputs_is_one_line(config):
+  with pytest.raises(
+    errors.UserError,
+    match=r'_Grey returns the shape \[4, 32, 32, 1\]; .* \[4, 32, 32, 3\]',
+  ):
+    _first_step(config, model=_Grey())
