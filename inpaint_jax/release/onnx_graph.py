@@ -319,25 +319,60 @@ def _gather(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   return graph.add('Slice', x, *map(graph.store, ends))
 
 
+def _rsqrt(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
+  del eqn
+  return graph.add('Reciprocal', graph.add('Sqrt', *inputs))
+
+
+def _square(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
+  del eqn
+  return graph.add('Mul', *inputs, *inputs)
+
+
+def _power(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
+  return graph.add('Pow', *inputs, np.array(eqn.params['y'], np.float32))
+
+
+def _erfc(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
+  del eqn
+  return graph.add('Sub', np.array(1, np.float32), graph.add('Erf', *inputs))
+
+
+def _expm1(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
+  del eqn
+  return graph.add('Sub', graph.add('Exp', *inputs), np.array(1, np.float32))
+
+
 PRIMITIVES: dict[str, str | Rule] = {
+  'abs': 'Abs',
   'add': 'Add',
   'broadcast_in_dim': _broadcast,
   'concatenate': _concatenate,
   'conv_general_dilated': _conv,
   'convert_element_type': _convert,
+  'copy': 'Identity',
   'div': 'Div',
+  'erf': 'Erf',
+  'erfc': _erfc,
   'exp': 'Exp',
+  'expm1': _expm1,
   'gather': _gather,
+  'ge': 'GreaterOrEqual',
   'gt': 'Greater',
+  'integer_pow': _power,
   'log': 'Log',
   'logistic': 'Sigmoid',
   'max': 'Max',
   'min': 'Min',
   'mul': 'Mul',
+  'neg': 'Neg',
   'pad': _pad,
   'reduce_max': _reduce,
   'reduce_sum': _reduce,
+  'rsqrt': _rsqrt,
   'select_n': _select,
+  'sqrt': 'Sqrt',
+  'square': _square,
   'stop_gradient': 'Identity',
   'sub': _sub,
   'tanh': 'Tanh',

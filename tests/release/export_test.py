@@ -1,9 +1,12 @@
 """export.py and onnx_graph.py: exported files give what the models give."""
 
+from collections.abc import Callable
+import functools
 import pathlib
 import subprocess
 import sys
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,6 +93,40 @@ def test_onnx_pools_and_resizes_without_transposing(tmp_path):
   assert 'Reshape' not in kinds
   assert [x.name for x in graph.input] == ['image', 'mask']
   assert [x.name for x in graph.output] == ['filled', 'output']
+
+
+class _Own(nn.Module):
+  """A model that somebody might write."""
+
+  activation: Callable[[jax.Array], jax.Array]
+  dtype: jax.typing.DTypeLike = jnp.float32
+  conv: str = 'xla'
+
+  @nn.compact
+  def __call__(self, masked_image, mask, *, train):
+    del mask, train
+    x = nn.LayerNorm()(nn.Conv(8, (3, 3))(masked_image))
+    return nn.Conv(3, (3, 3))(self.activation(x))
+
+
+@pytest.mark.parametrize(
+  'activation',
+  [
+    nn.elu,
+    nn.gelu,
+    functools.partial(nn.gelu, approximate=False),
+    nn.leaky_relu,
+    lambda x: x**3 - jnp.sqrt(jnp.abs(x)),
+  ],
+)
+def test_layers_of_a_model_of_ones_own(tmp_path, activation):
+  module = _Own(activation)
+  image, mask = export.example((2, 24, 16), 0)
+  variables = module.init(jax.random.key(0), image, mask, train=False)
+  model = create_model()._replace(model=module, variables=variables)
+  _, found = _write(model, tmp_path / 'x.onnx')(image, mask)
+  _, expected = expected_outputs(model, image, mask)
+  np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 def test_an_operation_without_a_rule_is_named():
