@@ -93,8 +93,9 @@ def compare(
     ]
     interval = _resample(mean, error, len(pairs), np.mean(differences, axis=0))
   else:
-    low, high = stats.t.interval(CONFIDENCE, len(pairs) - 1, mean, error)
-    interval = float(low), float(high)
+    # stats.t.interval has no answer where equal cells have no error.
+    margin = stats.t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 1) * error
+    interval = mean - float(margin), mean + float(margin)
   return Difference(mean, deviation, interval, len(pairs))
 
 
