@@ -62,11 +62,13 @@ THEME = gr.themes.Default(
 _SKIP = gr.skip()
 
 
-Handler = Callable[..., list[Any]]
+Handler = Callable[..., Any]
 
 
 def on_page(*failed: Any) -> Callable[[Handler], Handler]:
   """Shows what goes wrong in a handler on the page; it then returns `failed`.
+
+  Gradio takes one value as it is and several as a list.
 
   A UserError is shown as it is. Of anything else the page says only that it
   happened; the traceback is for the terminal. gr.Error would do the same, but
@@ -75,7 +77,7 @@ def on_page(*failed: Any) -> Callable[[Handler], Handler]:
 
   def decorate(fn: Handler) -> Handler:
     @functools.wraps(fn)
-    def handler(*args: Any) -> list[Any]:
+    def handler(*args: Any) -> Any:
       try:
         return fn(*args)
       except errors.UserError as error:
@@ -89,7 +91,7 @@ def on_page(*failed: Any) -> Callable[[Handler], Handler]:
         )
       # The page takes messages for HTML, and a file's name is in some.
       gr.Warning(html.escape(message))
-      return list(failed)
+      return list(failed) if len(failed) > 1 else failed[0]
 
     return handler
 
@@ -126,6 +128,13 @@ class Page:
     note = photo.load_mask(self.sessions.find_upload(file), self.limits)
     return [None, photo.editor_value(), html.escape(note)]
 
+  @on_page(_SKIP, _SKIP)
+  def clear(self, request: gr.Request) -> list[Any]:
+    """-> editor in which nothing is painted, note."""
+    photo = self.sessions.get_photo(request.session_hash)
+    note = photo.drop_mask()
+    return [photo.editor_value(), note]
+
   def load_limit(self, name: str) -> Handler:
     """Returns a handler: file of 'source' or 'avoid' -> file, note."""
 
@@ -138,10 +147,10 @@ class Page:
     return load
 
   @on_page(_SKIP)
-  def drop_limits(self, request: gr.Request) -> list[Any]:
+  def drop_limits(self, request: gr.Request) -> Any:
     """-> note."""
     photo = self.sessions.get_photo(request.session_hash)
-    return [photo.drop_limits()]
+    return photo.drop_limits()
 
   @on_page(*[_SKIP] * 6)
   def inpaint(
@@ -231,7 +240,7 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
     photo, example = _create_start(thumbnails)
     note = gr.HTML(elem_id='note', padding=False)
     with gr.Column(visible=False) as desk:
-      editor, mask, button = _create_desk()
+      editor, hint, mask, button = _create_desk()
       guide, wrap, source, avoid, everywhere = _create_options(
         page.workers.guides
       )
@@ -239,26 +248,43 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
       slider, gallery, done, explained, again, download = _create_results()
     gr.Markdown(_PRIVACY, elem_id='privacy')
     number = gr.State(0)
+    # The editor encodes and uploads its copies whenever Gradio asks for its
+    # value: as it changes the status of an input, and of what shows progress.
+    # So the editor is neither; a click copies its value in the browser.
+    drawn = gr.JSON(visible=False)
 
     # Not preprocessed: Gradio would leave an empty file behind for each that is
     # loaded, and decode the editor's copies of the photo, which nobody needs.
     opened = [photo, editor, note, desk, results]
-    photo.upload(page.load_photo, photo, opened, preprocess=False)
-    example.click(page.load_photo, example, opened, preprocess=False)
-    mask.upload(page.load_mask, mask, [mask, editor, note], preprocess=False)
+    photo.upload(
+      page.load_photo, photo, opened, preprocess=False, show_progress_on=note
+    )
+    example.click(
+      page.load_photo, example, opened, preprocess=False, show_progress_on=note
+    )
+    mask.upload(
+      page.load_mask,
+      mask,
+      [mask, editor, note],
+      preprocess=False,
+      show_progress_on=note,
+    )
+    # The editor drops the photo together with what is painted.
+    editor.clear(page.clear, None, [editor, note], show_progress_on=note)
     for name, chosen in (('source', source), ('avoid', avoid)):
       load = page.load_limit(name)
       chosen.upload(load, chosen, [chosen, note], preprocess=False)
     everywhere.click(page.drop_limits, None, note)
     shown = [results, slider, gallery, download, done]
     for pressed in (button, again):
-      filled = pressed.click(
+      filled = pressed.click(None, editor, drawn, js='drawn => drawn').then(
         page.inpaint,
-        [editor, guide, wrap],
+        [drawn, guide, wrap],
         [*shown, number],
         concurrency_limit=page.workers.count,
         concurrency_id='inpaint',
-        show_progress_on=slider,
+        # Nobody sees the slider before there is a result.
+        show_progress_on=[hint, slider],
         preprocess=False,
       )
       # The picture is there before the file to download.
@@ -295,8 +321,10 @@ def _create_start(
   return photo, example
 
 
-def _create_desk() -> tuple[gr.ImageEditor, gr.UploadButton, gr.Button]:
-  """Creates the editor, and below it mask file and button."""
+def _create_desk() -> tuple[
+  gr.ImageEditor, gr.Markdown, gr.UploadButton, gr.Button
+]:
+  """Creates the editor, and below it a hint, mask file and button."""
   paint = ('#{:02x}{:02x}{:02x}'.format(*MASK_COLOUR), MASK_ALPHA / 255)
   editor = gr.ImageEditor(
     label='Paint here',
@@ -312,7 +340,7 @@ def _create_desk() -> tuple[gr.ImageEditor, gr.UploadButton, gr.Button]:
     eraser=gr.Eraser(default_size=36),
     elem_id='editor',
   )
-  gr.Markdown(_HINT, elem_id='hint')
+  hint = gr.Markdown(_HINT, elem_id='hint')
   with gr.Row(equal_height=True):
     mask = gr.UploadButton(
       'Load a mask file', file_types=['image'], min_width=180, elem_id='mask'
@@ -320,7 +348,7 @@ def _create_desk() -> tuple[gr.ImageEditor, gr.UploadButton, gr.Button]:
     button = gr.Button(
       'Inpaint', variant='primary', min_width=220, elem_id='inpaint'
     )
-  return editor, mask, button
+  return editor, hint, mask, button
 
 
 def _create_options(

@@ -155,6 +155,11 @@ class Photo:
     self._limits.clear()
     return 'All of the photo may be copied.'
 
+  def drop_mask(self) -> str:
+    """Forgets the mask that was loaded, and returns a line about it."""
+    self._shown = None
+    return 'Nothing is painted.'
+
   def _show_mask(self, hole: np.ndarray) -> None:
     np.save(self._mask, hole)
     self._shown = _resize(hole, self._editor_size)

@@ -10,6 +10,13 @@ from inpaint_jax.system import errors
 from tests.demo.inputs import bomb, encode, noise
 
 PATIENCE = 120
+# Notes whether the hint, which is there before any result, shows progress.
+_WATCH_HINT = """
+() => new MutationObserver(() => {
+  window.hintWasBusy ||= !!document.querySelector('#hint .wrap:not(.hide)');
+}).observe(document.querySelector('#hint'), {attributes: true, subtree: true,
+  childList: true})
+"""
 
 
 @pytest.mark.slow
@@ -28,6 +35,13 @@ def test_errors_reach_the_page_in_one_line(capsys, monkeypatch):
     assert fail() == [None, gradio.skip()]
     return warnings.pop()
 
+  @page.on_page(gradio.skip())
+  def fail_for_one():
+    raise errors.UserError('bad')
+
+  # Gradio takes a list of one for the value itself.
+  assert fail_for_one() == gradio.skip()
+  assert warnings.pop() == 'bad'
   assert shown(errors.UserError('<b>.png is bad')) == '&lt;b&gt;.png is bad'
   message = shown(OSError(2, 'No such file', '/home/me/secret'))
   assert 'secret' not in message
@@ -43,6 +57,8 @@ class Visit:
   def __init__(self, page, demo):
     self.page = page
     self.demo = demo
+    self.requests = []
+    page.on('request', lambda request: self.requests.append(request.url))
     page.set_default_timeout(PATIENCE * 1000)
     page.goto(demo.url)
     page.wait_for_selector('#photo button')
@@ -90,6 +106,9 @@ class Visit:
     self.page.mouse.move(x1, y1, steps=2)
     self.page.mouse.up()
 
+  def count_uploads(self):
+    return sum(url.endswith('/gradio_api/upload') for url in self.requests)
+
   def tool(self, name):
     self.page.locator(f'#editor button[aria-label="{name}"]').click()
 
@@ -125,13 +144,13 @@ def visit(browser, demo):
   """The page in a browser, which asks nobody else for anything."""
   context = browser.new_context(viewport={'width': 700, 'height': 760})
   page = context.new_page()
-  requests, failures = [], []
-  page.on('request', lambda request: requests.append(request.url))
+  failures = []
   page.on('pageerror', lambda error: failures.append(error))
-  yield Visit(page, demo)
+  visit = Visit(page, demo)
+  yield visit
   context.close()
-  assert len(requests) > 20
-  for url in requests:
+  assert len(visit.requests) > 20
+  for url in visit.requests:
     assert url.startswith((demo.url, f'blob:{demo.url}', 'data:')), url
   assert not failures
   # What there was of the visitor goes with the page.
@@ -165,6 +184,42 @@ def test_paint_undo_erase_inpaint_compare_download(visit):
 
 
 @pytest.mark.slow
+def test_a_click_shows_progress_and_sends_the_painting_once(visit):
+  visit.open_photo(noise(300, 400))
+  visit.drag((-0.1, 0), (0.1, 0))
+  visit.page.wait_for_timeout(500)
+  visit.page.evaluate(_WATCH_HINT)
+  before = visit.count_uploads()
+  visit.inpaint()
+  assert visit.page.evaluate('window.hintWasBusy')
+  # Photo, painting and both together, as the editor has them.
+  assert visit.count_uploads() - before == 3
+  visit.page.click('#again')
+  visit.page.wait_for_selector('#done:has-text("Result 2")')
+  visit.download()
+  assert visit.count_uploads() - before == 6
+
+
+@pytest.mark.slow
+def test_clear_leaves_the_photo(visit):
+  pixels = noise(300, 400)
+  visit.open_photo(pixels)
+  mask = np.zeros((300, 400), np.uint8)
+  mask[100:140, 200:260] = 255
+  visit.load('mask.png', encode(mask), '#mask')
+  visit.page.wait_for_selector('text=mask.png is the mask')
+  visit.tool('Clear canvas')
+  visit.page.wait_for_selector('text=Nothing is painted.')
+  visit.wait_for_editor()
+  visit.page.click('#inpaint')
+  assert 'nothing is painted yet' in visit.message()
+  visit.drag((-0.1, 0.2), (0.1, 0.2))
+  changed = (visit.inpaint() != pixels).any(axis=2)
+  assert not changed[:140].any()
+  assert changed[150:].sum() > 1000
+
+
+@pytest.mark.slow
 def test_other_results_and_where_they_are_from(visit):
   pixels = noise(300, 400)
   visit.open_photo(pixels)
@@ -182,6 +237,11 @@ def test_other_results_and_where_they_are_from(visit):
   visit.page.click('#again')
   visit.page.wait_for_selector('#done:has-text("Result 2")')
   second = visit.download()
+  # Nothing is wider than the screen of a phone.
+  visit.page.set_viewport_size({'width': 390, 'height': 760})
+  width = visit.page.evaluate('document.documentElement.scrollWidth')
+  assert width == 390
+  visit.page.set_viewport_size({'width': 700, 'height': 760})
   assert (first[box] != second[box]).any()
   slider = visit.page.locator('#slider img').nth(1)
   shown = slider.get_attribute('src')
