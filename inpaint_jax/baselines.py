@@ -1,6 +1,6 @@
 """Ways to fill holes that need no training, to compare the models with.
 
-A baseline is a function (image, mask) -> filled image, in NumPy as OpenCV is:
+A baseline is a function (image, mask) -> filled image, of NumPy arrays:
 image uint8 [H, W, 3], mask uint8 or bool [H, W], other than 0 = hole, filled
 image uint8 [H, W, 3]. Known pixels come back bit for bit. All raise an
 errors.UserError if no pixel is known, or if their package is not installed. To
@@ -13,8 +13,10 @@ Attributes:
 from collections.abc import Callable
 import importlib.util
 
+import jax
 import numpy as np
 
+from inpaint_jax.models import harmonic as models_harmonic
 from inpaint_jax.system import errors
 
 Baseline = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -26,6 +28,21 @@ def mean_fill(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
   colour = np.mean(image[known], axis=0, keepdims=True)
   colour = np.round(colour[None]).astype(np.uint8)
   return np.where(known[:, :, None], image, colour)
+
+
+def harmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+  """Fills the hole with the smoothest surface that meets the known pixels.
+
+  It is what models with `model.base=harmonic` start from.
+  """
+  known = _known(mask)[..., None]
+  seen = np.where(known, image, 0)[None] / np.float32(255)
+  filled = _fill_harmonically(seen, 1 - known[None].astype(np.float32))
+  filled = np.rint(np.clip(filled[0], 0, 1) * 255).astype(np.uint8)
+  return np.where(known, image, filled)
+
+
+_fill_harmonically = jax.jit(models_harmonic.fill)
 
 
 def telea(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -70,6 +87,7 @@ def patchmatch(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 BASELINES: dict[str, Baseline] = {
   'mean_fill': mean_fill,
+  'harmonic': harmonic,
   'telea': telea,
   'patchmatch': patchmatch,
 }

@@ -20,6 +20,7 @@ needs_patchmatch = pytest.mark.skipif(
 )
 ALL = [
   'mean_fill',
+  'harmonic',
   pytest.param('telea', marks=needs_opencv),
   pytest.param('patchmatch', marks=needs_patchmatch),
 ]
@@ -69,6 +70,15 @@ def test_mean_fill_by_hand():
   filled = baselines.mean_fill(image, np.array([[0, 0], [1, 1]], np.uint8))
   # 45.5 is rounded to the even 46.
   np.testing.assert_array_equal(filled[1], [[15, 30, 46]] * 2)
+
+
+def test_harmonic_goes_on_with_a_slope():
+  rows, columns = np.mgrid[:32, :32]
+  image = np.stack([4 * columns, 5 * rows, rows + columns], -1).astype(np.uint8)
+  hole = np.zeros((32, 32), bool)
+  hole[8:20, 9:25] = True
+  filled = baselines.harmonic(image, hole)
+  np.testing.assert_allclose(filled.astype(int), image, atol=1)
 
 
 @needs_opencv

@@ -36,6 +36,7 @@ _TITLES = {
   'unet': 'UNet',
   'encoder_decoder': 'encoder-decoder',
   'mean_fill': 'mean fill',
+  'harmonic': 'harmonic fill',
   'telea': 'Telea',
   'patchmatch': 'PatchMatch',
 }
