@@ -1,6 +1,7 @@
 """How the study was measured, and what a reader must not conclude of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from inpaint_jax.study import comparisons, plan, reference, results, statistics
 from inpaint_jax.study.numbers import values
@@ -22,14 +23,23 @@ def split(rows: Sequence[results.Row]) -> str:
 
 
 def weaknesses(
-  rows: Sequence[results.Row], compared: Sequence[comparisons.Comparison]
+  rows: Sequence[results.Row],
+  compared: Sequence[comparisons.Comparison],
+  fields: Mapping[str, Any],
 ) -> str:
-  """Returns what a reader must not conclude."""
+  """Returns what a reader must not conclude.
+
+  Args:
+    rows: of the study.
+    compared: the answers.
+    fields: of the base's config, {} if they are unknown.
+  """
   side, steps = base(rows)['image_size'], base(rows)['steps']
   ended = finished(rows)
   falling = sum(row['best_step'] == row['steps'] for row in ended)
   tests = sum(2 * (len(x.members) - 1) for x in compared)
   chance = tests * (1 - statistics.CONFIDENCE)
+  masks = f', {fields["masks.kind"]}' if 'masks.kind' in fields else ''
   lines = [
     f'Small: {side}x{side} images and {steps:,} steps, where the reference has '
     '256x256 and 6,260. Orders may change with both.',
@@ -38,16 +48,17 @@ def weaknesses(
     'Few seeds, and of some cells fewer, so that their means are over other '
     'seeds. The number of seeds that would tell rests on a deviation of as '
     'few, and on a difference that may itself be chance.',
-    'Learning rates, and epochs unless a cell has another best_metric, are '
-    'chosen by the validation loss. That is of the whole image, known pixels '
-    'too: neither the least error within holes, nor what looks best.',
+    'Learning rates are chosen by the validation loss, and epochs by '
+    f'{fields.get("best_metric", "val/loss")} unless a cell has another '
+    'best_metric. The loss is of the whole image, known pixels too: neither '
+    'the least error within holes, nor what looks best.',
     'Objectives that compare deep features are trained on a net that LPIPS '
     'measures with.',
     'The best is chosen and compared on the same images, which favours it.',
     f'{tests} differences are tested, each with {statistics.CONFIDENCE:.0%}: '
     f'if there were none at all, about {chance:.1f} would be found.',
-    'One factor at a time, one kind of photos, landscapes, and one kind of '
-    'masks, stamps: nothing is said of others.',
+    'One factor at a time, one kind of photos, landscapes, and one choice of '
+    f'masks{masks}: nothing is said of others.',
     reference.EVERYWHERE,
   ]
   if split(rows) == 'validation':
@@ -82,8 +93,8 @@ def method(rows: Sequence[results.Row]) -> str:
 - Seeds that would tell: for a paired t-test with {percent} and a power of \
 {statistics.POWER:.0%}.
 - Hole PSNR, SSIM, LPIPS (AlexNet), seam, texture and "told apart" (see
-  [evaluating](../evaluating.md)) are of the composite in 8 bits; whole L1 is of
-  the model's whole output.
+  docs/evaluating.md) are of the composite in 8 bits; whole L1 is of the model's
+  whole output.
 - Milliseconds of a step are with whatever else ran on the device.
 - Trained on {values(rows, 'device')}, {values(rows, 'cores')} core(s); \
 {values(rows, 'versions')}.

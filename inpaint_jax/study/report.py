@@ -55,14 +55,15 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     given = {x: filled.pop(x) for x in results.GIVEN if x in filled}
     if filled:
       plots.photo_grid(filled, given, workdir / 'images.jpg')
+    about = folder.read(workdir)
     sections = [
-      _head(rows, folder.read(workdir)),
+      _head(rows, compared, about),
       answers.advise(compared, baselines) if compared else _NO_BASE,
       *map(answers.section, compared),
       _sweeps(sweeps),
       _baselines(baselines, caveats.split(rows)),
       _photos() if filled else '',
-      caveats.weaknesses(rows, compared),
+      caveats.weaknesses(rows, compared, about.get('base', {})),
       caveats.method(rows),
     ]
     text = '\n\n'.join(section for section in sections if section)
@@ -99,8 +100,15 @@ def _filled(
   return {y: images[x] for x, y in labels.items() if x in images}
 
 
-def _head(rows: Sequence[results.Row], about: Mapping[str, Any]) -> str:
+def _head(
+  rows: Sequence[results.Row],
+  compared: Sequence[comparisons.Comparison],
+  about: Mapping[str, Any],
+) -> str:
   """Returns what was trained, from the rows themselves."""
+  factors = ' and '.join(
+    ', '.join(comparison.factor for comparison in compared).rsplit(', ', 1)
+  )
   base, finished = caveats.base(rows), caveats.finished(rows)
   planned = len(about.get('cells', {})) * len(about.get('seeds', []))
   count = f'{len(rows)} of {planned} runs' if planned else f'{len(rows)} runs'
@@ -112,8 +120,7 @@ def _head(rows: Sequence[results.Row], about: Mapping[str, Any]) -> str:
   sizes = ' / '.join(f'{base[f"num_{x}"]:,}' for x in ('train', 'val', 'test'))
   return f"""# The study
 
-Which loss, optimizer, model and objective fill holes best? One factor at a \
-time from \
+Which {factors or 'cell'} fills holes best? One factor at a time from \
 {base['model']}, {base['loss']}, {base['optimizer']} at \
 {base['learning_rate']:g}: {count}, {len({row['cell'] for row in rows})} cells \
 with seeds {', '.join(map(str, sorted({row['seed'] for row in rows})))}, \
