@@ -2,9 +2,7 @@
 
 import pathlib
 import shlex
-from typing import Any
 
-from flax import traverse_util
 import ml_collections
 
 from inpaint_jax.release import downloads
@@ -47,8 +45,8 @@ def _training_command(
   """Returns the command that trains with a config, over several lines."""
   preset = 'landscapes' if config.data.dataset == 'photo_crops' else ''
   # Not the file of the model: one of somebody else need have none, nor presets.
-  base = _flatten(config_files.default(preset))
-  fields = _flatten(config)
+  base = workdirs.flatten(config_files.default(preset))
+  fields = workdirs.flatten(config)
   fields['init_from'] = init_from
   for field in workdirs.FREE_FIELDS:
     value = fields.pop(field, None)
@@ -62,7 +60,3 @@ def _training_command(
     if field not in base or base[field] != value
   ]
   return ' \\\n  '.join(words)
-
-
-def _flatten(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  return traverse_util.flatten_dict(config.to_dict(), sep='.')

@@ -213,6 +213,17 @@ def to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
   return config
 
 
+def flatten(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """Returns {'a.b': value} of all fields."""
+  flat: dict[str, Any] = {}
+  for name, value in config.items():
+    if isinstance(value, ml_collections.ConfigDict):
+      flat |= {f'{name}.{k}': x for k, x in flatten(value).items()}
+    else:
+      flat[name] = value
+  return flat
+
+
 def _differences(
   there: ml_collections.ConfigDict, here: ml_collections.ConfigDict
 ) -> list[str]:
@@ -220,13 +231,7 @@ def _differences(
 
   A run may go on with values with which it would have made the same steps.
   """
-  # Imported here: only training needs Flax, which takes a second to import.
-  from flax import traverse_util
-
-  old, new = (
-    traverse_util.flatten_dict(config.to_dict(), sep='.')
-    for config in (there, here)
-  )
+  old, new = flatten(there), flatten(here)
   free = {*FREE_FIELDS, *_FREE_OF_STEPS}
   free |= {name for name in new if _is_longer(name, old, new)}
   return describe_differences(old, new, free)

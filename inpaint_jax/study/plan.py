@@ -6,7 +6,7 @@ equal configs are trained once and have several names; the one that equals the
 base is called `base`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 import hashlib
 import json
 import math
@@ -171,17 +171,19 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   return Plan(base, cells, seeds)
 
 
-def fields(config: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+def fields(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """Returns {'a.b': value} of the fields that determine what is trained."""
-  flat: dict[str, Any] = {}
-  for name, value in config.items():
-    if isinstance(value, Mapping | ml_collections.ConfigDict):
-      flat |= fields(value, f'{prefix}{name}.')
-    elif prefix + name not in workdirs.FREE_FIELDS and not (
-      prefix == 'objectives.' and name not in _OBJECTIVES and value == 0
-    ):
-      flat[prefix + name] = list(value) if isinstance(value, tuple) else value
-  return flat
+  return {
+    name: list(value) if isinstance(value, tuple) else value
+    for name, value in workdirs.flatten(config).items()
+    if name not in workdirs.FREE_FIELDS
+    and not (_is_other_objective(name) and value == 0)
+  }
+
+
+def _is_other_objective(name: str) -> bool:
+  section, _, objective = name.partition('.')
+  return section == 'objectives' and objective not in _OBJECTIVES
 
 
 def fingerprint(config: ml_collections.ConfigDict) -> str:

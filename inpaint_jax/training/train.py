@@ -148,7 +148,7 @@ class _Loop:
 
   def __init__(self, setup: Setup, workdir: pathlib.Path):
     config, mesh = setup.config, setup.mesh
-    self._setup, self._config, self._mesh = setup, config, mesh
+    self._config, self._mesh = config, mesh
     self._workdir = workdir
 
     with distributed.first_before_others('dataset'):
