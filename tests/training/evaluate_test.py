@@ -17,15 +17,15 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def trained(trained, tmp_path_factory):
+def copied(trained, tmp_path_factory):
   """A copy of the run, since each evaluation writes its report there."""
   return shutil.copytree(trained, tmp_path_factory.mktemp('copied') / 'run')
 
 
 @pytest.fixture
-def measure(trained):
+def measure(copied):
   """Measures the validation split in batches of some size."""
-  found = trained_model.load_run(trained)
+  found = trained_model.load_run(copied)
   source = input_pipeline.load(found.config.data).splits['val']
   mesh = sharding.create_mesh()
   step = evaluate.make_eval_step(
@@ -54,8 +54,8 @@ def test_padding_and_batch_size_move_nothing(measure):
       np.testing.assert_allclose(found[name], wanted[name], rtol=1e-4)
 
 
-def test_the_report_of_a_run(trained):
-  report = json.loads((trained / 'test_metrics.json').read_text())
+def test_the_report_of_a_run(copied):
+  report = json.loads((copied / 'test_metrics.json').read_text())
   assert set(report['metrics']) == {'unet', *baselines.BASELINES}
   names = {*evaluate.metric_names(), 'hole_area', 'lpips', 'lpips_vgg'} - {
     'loss'
@@ -76,37 +76,37 @@ def test_the_report_of_a_run(trained):
     assert word in out
 
 
-def test_baselines_beat_a_net_of_ten_steps(trained):
+def test_baselines_beat_a_net_of_ten_steps(copied):
   """Telea fills small holes better than mean colour, and that than noise."""
-  means = json.loads((trained / 'test_metrics.json').read_text())['metrics']
+  means = json.loads((copied / 'test_metrics.json').read_text())['metrics']
   order = [means[x]['hole_psnr'] for x in ('telea', 'mean_fill', 'unet')]
   assert order == sorted(order, reverse=True)
 
 
 @pytest.mark.usefixtures('no_lpips')
-def test_masks_can_be_changed_and_the_net_cannot(trained, capsys):
-  stamps = evaluate.evaluate(trained)
-  written = json.loads((trained / 'test_metrics.json').read_text())
+def test_masks_can_be_changed_and_the_net_cannot(copied, capsys):
+  stamps = evaluate.evaluate(copied)
+  written = json.loads((copied / 'test_metrics.json').read_text())
   assert json.loads(json.dumps(stamps)) == written
-  boxes = evaluate.evaluate(trained, {'masks.kind': 'box', 'batch_size': 3})
+  boxes = evaluate.evaluate(copied, {'masks.kind': 'box', 'batch_size': 3})
   out = capsys.readouterr().out
   assert 'masks stamps' in out
   assert 'masks box' in out
   assert stamps['metrics'] != boxes['metrics']
   with pytest.raises(errors.UserError, match='loss is part of'):
-    evaluate.evaluate(trained, {'loss': 'l1'})
+    evaluate.evaluate(copied, {'loss': 'l1'})
 
 
 @pytest.mark.usefixtures('no_lpips')
 def test_without_the_extra_its_columns_are_left_out(
-  trained, monkeypatch, capsys
+  copied, monkeypatch, capsys
 ):
   monkeypatch.setattr(
     evaluate.baselines,
     'available',
     lambda: {'mean_fill': baselines.mean_fill},
   )
-  report = evaluate.evaluate(trained)
+  report = evaluate.evaluate(copied)
   assert set(report['metrics']) == {'unet', 'mean_fill'}
   missing = {'lpips', 'lpips_vgg', 'detectability', 'fooled'}
   assert not missing & set(report['metrics']['unet'])
@@ -117,8 +117,8 @@ def test_without_the_extra_its_columns_are_left_out(
 
 
 @pytest.mark.usefixtures('no_lpips')
-def test_a_released_model_is_tested_as_its_run_is(trained, tmp_path):
-  path, run = tmp_path / 'unet.safetensors', trained_model.load_run(trained)
+def test_a_released_model_is_tested_as_its_run_is(copied, tmp_path):
+  path, run = tmp_path / 'unet.safetensors', trained_model.load_run(copied)
   released_file.write(path, run, {})
   workdir = tmp_path / 'tests'
   # A released file names no folder of the machine.
@@ -126,7 +126,7 @@ def test_a_released_model_is_tested_as_its_run_is(trained, tmp_path):
   report = evaluate.evaluate(workdir, overrides, str(path))
   written = json.loads((workdir / 'test_other.json').read_text())
   assert written == json.loads(json.dumps(report))
-  own = json.loads((trained / 'test_metrics.json').read_text())
+  own = json.loads((copied / 'test_metrics.json').read_text())
   assert report['images'] == own['images']
   # Without LPIPS, which the run's own test may have.
   ours, theirs = (x['metrics']['telea'] for x in (report, own))
@@ -139,23 +139,23 @@ def test_a_released_model_is_tested_as_its_run_is(trained, tmp_path):
 @pytest.mark.parametrize(
   'field', ['data.cache', 'masks.kind', 'masks.strokes', 'data.dataset']
 )
-def test_overrides_are_checked_as_in_training(trained, field):
+def test_overrides_are_checked_as_in_training(copied, field):
   with pytest.raises(errors.UserError, match=f"{field}='nonsense'"):
-    evaluate.evaluate(trained, {field: 'nonsense'})
+    evaluate.evaluate(copied, {field: 'nonsense'})
 
 
 @pytest.mark.parametrize(
   'overrides', [{'data.nothing': 1}, {'batch_size': 'a'}]
 )
-def test_overrides_that_no_run_has(trained, overrides):
+def test_overrides_that_no_run_has(copied, overrides):
   with pytest.raises(errors.UserError, match='no such override: '):
-    evaluate.evaluate(trained, overrides)
+    evaluate.evaluate(copied, overrides)
 
 
-def test_a_run_without_a_checkpoint(trained, tmp_path):
+def test_a_run_without_a_checkpoint(copied, tmp_path):
   with pytest.raises(errors.UserError, match='holds no run'):
     evaluate.evaluate(tmp_path)
-  (tmp_path / 'config.json').write_bytes((trained / 'config.json').read_bytes())
+  (tmp_path / 'config.json').write_bytes((copied / 'config.json').read_bytes())
   with pytest.raises(errors.UserError, match='has no best checkpoint'):
     evaluate.evaluate(tmp_path)
 
