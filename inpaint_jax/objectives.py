@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from inpaint_jax import deep_features
+from inpaint_jax import deep_features, lpips
 from inpaint_jax.discriminators import Judgement
 from inpaint_jax.system import errors
 
@@ -96,15 +96,9 @@ class Made(NamedTuple):
 def perceptual(made: Made) -> jax.Array:
   """LPIPS over the share of the image that was made, [B].
 
-  Zhang et al., 2018, arXiv 1801.03924: sum over layers of the mean over pixels
-  of sum_c w_c (a_c / |a| - b_c / |b|)^2, with features a and b of both images.
+  Zhang et al., 2018, arXiv 1801.03924, see lpips.distance.
   """
-  total = jnp.zeros_like(made.share)
-  layers = zip(made.maps, made.true_maps, made.weights, strict=True)
-  for a, b, weights in layers:
-    squares = jnp.square(_unit(a) - _unit(b))
-    total += jnp.mean(squares, axis=(1, 2)) @ weights
-  return total / made.share
+  return lpips.distance(made.weights, made.maps, made.true_maps) / made.share
 
 
 def style(made: Made) -> jax.Array:
@@ -151,13 +145,6 @@ def gram(features: jax.Array) -> jax.Array:
   B, H, W, C = features.shape
   x = features.reshape(B, H * W, C)
   return jnp.einsum('bpc,bpd->bcd', x, x) / (H * W * C)
-
-
-def _unit(features: jax.Array) -> jax.Array:
-  """Divides the features of each pixel by their norm."""
-  squares = jnp.sum(jnp.square(features), axis=-1, keepdims=True)
-  # The root has no derivative at 0, where all features are 0.
-  return features / (jnp.sqrt(jnp.maximum(squares, 1e-20)) + 1e-10)
 
 
 def _mean(x: jax.Array, weights: jax.Array) -> jax.Array:

@@ -30,7 +30,7 @@ MAY_IMPORT = {
   **{name: {'system', 'models'} for name in REGISTRIES},
   'deep_features': {'lpips', 'models', 'system'},
   'detectability': {'lpips'},
-  'objectives': {'deep_features', 'discriminators', 'system'},
+  'objectives': {'deep_features', 'discriminators', 'lpips', 'system'},
   'models': {'system'},
   'runs': {'system', *REGISTRIES},
   'release': {'__init__', 'runs', 'system', *REGISTRIES},
