@@ -98,7 +98,7 @@ def load_other(
     if found != wanted:
       raise errors.UserError(
         f'init_from={source} has model.{field}={found}, this run has {wanted}; '
-        'name a source of the same model'
+        f'set model.{field}={found}, or name a source of the same model'
       )
   print(f'starting from the parameters of {source}, step {trained.step}')
   if losses.get_loss(config.loss).to_image is not trained.loss.to_image:

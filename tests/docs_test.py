@@ -1,0 +1,41 @@
+"""The pages: their links lead somewhere, and what they say to run runs."""
+
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = [ROOT / 'README.md', ROOT / 'WORKSPACE.md', *ROOT.glob('docs/*.md')]
+
+
+def _snippets(page):
+  text = (ROOT / page).read_text()
+  return re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+
+
+def _anchors(page):
+  """Returns the anchors of a page's headings, as GitHub names them."""
+  headings = re.findall(r'^#+ (.*)$', page.read_text(), re.MULTILINE)
+  kept = (re.sub(r'[^\w\- ]', '', x.lower()) for x in headings)
+  return {x.replace(' ', '-') for x in kept}
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+  for link in re.findall(r'\]\(([^)\s]+)\)', page.read_text()):
+    if '://' in link:
+      continue
+    name, _, anchor = link.partition('#')
+    target = (page.parent / name).resolve() if name else page
+    assert target.exists(), link
+    assert not anchor or anchor in _anchors(target), link
+
+
+@pytest.mark.slow
+def test_a_model_in_code_of_ones_own():
+  (snippet,) = (x for x in _snippets('docs/extending.md') if 'zoo' in x)
+  found = {}
+  exec(snippet, found)
+  assert found['filled'].shape == (2, 64, 64, 3)
+  assert set(found['gradients']) == set(found['params'])
