@@ -1,6 +1,6 @@
 """Runs the study: see inpaint_jax/commands/study.py."""
 
-from inpaint_jax.commands import study
+from inpaint_jax.commands import start
 
 if __name__ == '__main__':
-  study.run()
+  start.study()

@@ -1,6 +1,6 @@
 """Exports a model as ONNX or StableHLO: see inpaint_jax/commands/export.py."""
 
-from inpaint_jax.commands import export
+from inpaint_jax.commands import start
 
 if __name__ == '__main__':
-  export.run()
+  start.export()

@@ -1,6 +1,6 @@
 """Fills the holes of photos: see inpaint_jax/commands/fill.py."""
 
-from inpaint_jax.commands import fill
+from inpaint_jax.commands import start
 
 if __name__ == '__main__':
-  fill.run()
+  start.fill()

@@ -1,6 +1,6 @@
 """Builds a dataset of photos: see inpaint_jax/commands/prepare_data.py."""
 
-from inpaint_jax.commands import prepare_data
+from inpaint_jax.commands import start
 
 if __name__ == '__main__':
-  prepare_data.run()
+  start.prepare_data()

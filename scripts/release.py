@@ -1,6 +1,6 @@
 """Writes a trained model as one file: see inpaint_jax/commands/release.py."""
 
-from inpaint_jax.commands import release
+from inpaint_jax.commands import start
 
 if __name__ == '__main__':
-  release.run()
+  start.release()

@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from inpaint_jax.commands import start
+
 ROOT = pathlib.Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())
 
@@ -26,10 +28,13 @@ def test_every_folder_is_packaged():
 
 def test_every_command_has_an_entry_point():
   entries = PROJECT['project']['scripts'].values()
+  files = (ROOT / 'inpaint_jax/commands').glob('[a-z]*.py')
+  names = {path.stem for path in files} - {'start'}
   assert sorted(entries) == sorted(
-    f'inpaint_jax.commands.{path.stem}:run'
-    for path in (ROOT / 'inpaint_jax/commands').glob('[a-z]*.py')
+    f'inpaint_jax.commands.start:{name}' for name in names
   )
+  for name in names:
+    assert getattr(start, name).args == (name,)
 
 
 @pytest.fixture(scope='module')

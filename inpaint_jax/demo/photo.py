@@ -139,8 +139,9 @@ class Photo:
         may not be.
     """
     try:
+      picture = picture_files.read(self._file, name=self._name)
       marked, notes = photo_filling.read_limit(
-        name, upload, *self._size, name=upload.name, **limits
+        name, upload, picture.pixels, name=upload.name, **limits
       )
     finally:
       upload.unlink()

@@ -45,9 +45,12 @@ def to_hole(
   is_known_type = array.dtype in (np.uint8, bool) or array.dtype.kind == 'f'
   if not is_known_type or array.ndim != 2:
     hint = 'mask[..., 0] > 0' if array.ndim == 3 else 'mask > 0'
+    found = f'{array.dtype} {list(array.shape)}'
+    if not array.ndim:
+      found = f'a {type(mask).__name__}'
     raise errors.UserError(
-      f'the mask is {array.dtype} {list(array.shape)}; wanted bool, uint8 or '
-      f'float [height, width], such as {hint}'
+      f'the mask is {found}; wanted bool, uint8 or float [height, width], such '
+      f'as {hint}'
     )
   if array.shape != (height, width):
     remedy = 'bring the mask to the size of the image'

@@ -141,7 +141,7 @@ def prepare_job(
   marked = {}
   for name, path in limits.items():
     if path is not None:
-      marked[name], lines = read_limit(name, path, height, width)
+      marked[name], lines = read_limit(name, path, picture.pixels)
       notes += lines
   picture = dataclasses.replace(picture, notes=tuple(notes))
   picture, hole = prepare(
@@ -157,8 +157,7 @@ def prepare_job(
 def read_limit(
   which: str,
   file: reading.Source,
-  height: int,
-  width: int,
+  photo: np.ndarray,
   **options: Any,
 ) -> tuple[np.ndarray, list[str]]:
   """Returns what a mask file of `source` or `avoid` marks, and lines.
@@ -166,19 +165,21 @@ def read_limit(
   Args:
     which: 'source' or 'avoid'.
     file: of a mask, see mask_files.read.
-    height, width: of the photo.
+    photo: uint8 or uint16 [H, W, 3].
     **options: `name` and limits, as in mask_files.read.
 
   Raises:
-    errors.UserError: it cannot be read, has another aspect, or marks nothing.
+    errors.UserError: it cannot be read, has another aspect, shows the photo, or
+      marks nothing.
   """
-  marked, lines = mask_files.read(file, height, width, **options)
+  marks = f'pixels {"may" if which == "source" else "may not"} be copied'
+  marked, lines = mask_files.read(
+    file, *photo.shape[:2], photo=photo, marks=marks, **options
+  )
   if not marked.any():
-    may = 'may' if which == 'source' else 'may not'
     shown = options.get('name') or reading.path_of(file)
     raise errors.UserError(
-      f'{which}={shown} marks nothing; paint it white where pixels {may} be '
-      'copied'
+      f'{which}={shown} marks nothing; paint it white where {marks}'
     )
   return marked, lines
 

@@ -21,6 +21,7 @@ def read(
   *,
   invert: bool = False,
   photo: np.ndarray | None = None,
+  marks: str = 'the hole is',
   name: str = '',
   max_pixels: int | None = None,
   max_bytes: int | None = None,
@@ -37,6 +38,7 @@ def read(
     height, width: of the photo, upright, in pixels.
     invert: whether the mask is black where the hole is.
     photo: uint8 or uint16 [height, width, 3]; a mask that shows it is refused.
+    marks: what errors say of the white, for masks of something else.
     name: what errors call it; '' = its path.
     max_pixels, max_bytes: as in reading.opened.
 
@@ -62,7 +64,7 @@ def read(
   hole = (values >= 128) != invert
   _check_aspect(hole, height, width, name)
   if notes and photo is not None and _shows(values, photo):
-    raise _is_photo(name)
+    raise _is_photo(name, marks)
   if not hole.any():
     found = f'smallest brightness is {values.min()}'
     if not invert:
@@ -151,10 +153,10 @@ def _thin_out(array: np.ndarray) -> np.ndarray:
   return array[rows, columns]
 
 
-def _is_photo(name: str) -> errors.UserError:
+def _is_photo(name: str, marks: str = 'the hole is') -> errors.UserError:
   return errors.UserError(
     f'the mask {name} is the photo itself, or a copy; name an image that is '
-    'white where the hole is and black elsewhere'
+    f'white where {marks} and black elsewhere'
   )
 
 

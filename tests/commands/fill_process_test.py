@@ -113,6 +113,38 @@ def test_ctrl_c_is_one_line(folders):
   assert os.listdir(folders[2]) == []
 
 
+_SLOW_IMPORT = """
+import sys, time
+class Slow:
+  def find_spec(self, name, *_):
+    if name == 'inpaint_jax.inpainting':
+      print('importing', flush=True)
+      time.sleep(60)
+sys.meta_path.insert(0, Slow())
+sys.argv[0] = 'scripts/inpaint.py'
+import runpy
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_it_imports_is_one_line():
+  started = subprocess.Popen(
+    [sys.executable, '-c', _SLOW_IMPORT],
+    cwd=ROOT,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  with contextlib.closing(started.stdout):
+    assert started.stdout.readline() == 'importing\n'
+    started.send_signal(signal.SIGINT)
+    said = started.stderr.read()
+    started.stderr.close()
+  assert started.wait() == 130
+  assert said == 'interrupted\n'
+
+
 _KILLED_WHILE_WRITING = """
 import os, signal, sys
 from inpaint_jax.photos import formats, picture_files

@@ -108,6 +108,8 @@ def _wrong_arguments(kind, photo, mask, out):
   elif kind == 'empty avoid':
     png(np.zeros((40, 50), np.uint8)).save(folder / 'avoid.png')
     return [f'--avoid={folder / "avoid.png"}', photo, mask, out]
+  elif kind == 'photo as source':
+    return [f'--source={photo}', photo, mask, out]
   elif kind == 'a folder as source':
     return [f'--source={folder}', photo, mask, out]
   elif kind == 'source as result':
@@ -175,6 +177,10 @@ def _wrong_arguments(kind, photo, mask, out):
     ('source of another size', 'photo is 50x40 pixels, the mask .*source.png'),
     ('empty source', 'source=.*source.png marks nothing; paint it white where'),
     ('empty avoid', 'avoid=.*avoid.png marks nothing'),
+    (
+      'photo as source',
+      'is the photo itself.*white where pixels may be copied',
+    ),
     ('a folder as source', 'source=.* is a folder; name a mask file'),
     ('--source=none.png', 'source=none.png does not exist; name a mask file'),
     ('source as result', 'would overwrite an input'),

@@ -16,9 +16,9 @@ PROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']
 
 _PROGRAM = """
 import sys
-from {module} import run
+from inpaint_jax.commands import start
 try:
-  run()
+  start.{command}()
 except SystemExit:
   print('jax' in sys.modules)
 """
@@ -40,15 +40,15 @@ def test_what_only_tells_something_ends_with_0(flag):
 @pytest.mark.parametrize('name', PROJECT['scripts'])
 def test_help_shows_the_docstring_and_the_flags_without_jax(name):
   """A second for the import of JAX would be too long for a help."""
-  module = PROJECT['scripts'][name].removesuffix(':run')
+  command = PROJECT['scripts'][name].rpartition(':')[2]
   result = subprocess.run(
-    [sys.executable, '-c', _PROGRAM.format(module=module), '--help'],
+    [sys.executable, '-c', _PROGRAM.format(command=command), '--help'],
     cwd=ROOT,
     capture_output=True,
     text=True,
     check=True,
   )
-  source = (ROOT / f'{module.replace(".", "/")}.py').read_text()
+  source = (ROOT / f'inpaint_jax/commands/{command}.py').read_text()
   doc = ast.get_docstring(ast.parse(source))
   assert result.stdout.startswith(doc)
   assert name in doc

@@ -296,6 +296,9 @@ def test_what_is_copied_and_what_is_not(load, explain, tmp_path):
   upload = put_upload(tmp_path, 'x.png', encode(mask[1:30]))
   with pytest.raises(errors.UserError, match=r'the mask x\.png 80x29; bring'):
     photo.load_limit('source', upload, LIMITS)
+  upload = put_upload(tmp_path, 'x.png', encode(noise(30, 40)))
+  with pytest.raises(errors.UserError, match='where pixels may not be copied'):
+    photo.load_limit('avoid', upload, LIMITS)
   photo.drop_limits()
   photo.inpaint([layer], explain)
   assert explain.calls[-1] == {'seed': 0}

@@ -1,0 +1,31 @@
+"""The ways in to the commands.
+
+A command imports for a second before it reads its flags; Ctrl-C is one line
+then, too.
+"""
+
+import functools
+import importlib
+import os
+import sys
+
+
+def _start(name: str) -> None:
+  try:
+    command = importlib.import_module(f'inpaint_jax.commands.{name}')
+  except KeyboardInterrupt:
+    print('interrupted', file=sys.stderr, flush=True)
+    # Libraries that are imported by half need not be ended.
+    os._exit(130)
+  command.run()
+
+
+compare = functools.partial(_start, 'compare')
+demo = functools.partial(_start, 'demo')
+export = functools.partial(_start, 'export')
+fill = functools.partial(_start, 'fill')
+prepare_data = functools.partial(_start, 'prepare_data')
+release = functools.partial(_start, 'release')
+speed = functools.partial(_start, 'speed')
+study = functools.partial(_start, 'study')
+train = functools.partial(_start, 'train')
