@@ -2,7 +2,8 @@
 
 The other files of this folder start from here and change a few lines. Any field
 can also be changed on the command line, as in --config.optimizer.name=sgd; an
-unknown field or a value of another type stops at once.
+unknown field or a value of another type stops at once. A run that was made
+before a field was added is taken to have its value of here.
 """
 
 import ml_collections
