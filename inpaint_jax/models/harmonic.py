@@ -70,13 +70,23 @@ def fill(masked_image: jax.Array, mask: jax.Array) -> jax.Array:
   down = mask * _shift(mask, 1, -1)
   to_known = mask * _around(1 - mask)
   grids = [_create_grid(right, down, to_known)]
+  # Where nothing is known there is no solution but 0, of a derivative neither.
+  solvable = grids[0].hole * (sum_pixels(to_known) > 0).astype(jnp.float32)
   for _ in range(_count_grids(image.shape[1:3]) - 1):
     # Two conductors side by side, each twice as long.
     right = _sum_2x2(right, [[0, 0.5], [0, 0.5]])
     down = _sum_2x2(down, [[0, 0], [0.5, 0.5]])
     to_known = _TO_KNOWN * _sum_2x2(to_known, [[1, 1], [1, 1]])
     grids.append(_create_grid(right, down, to_known))
-  return image + _solve(grids, mask * _around(image))
+  # Tells JAX that the result is linear in the image: a derivative is another
+  # solution, where that of the steps would be wrong for a black image.
+  filled = jax.lax.custom_linear_solve(
+    lambda x: _outflow(grids[0], x),
+    mask * _around(image),
+    lambda _, flow: _solve(grids, solvable * flow),
+    symmetric=True,
+  )
+  return image + mask * filled
 
 
 def _count_grids(sides: tuple[Any, ...]) -> int:

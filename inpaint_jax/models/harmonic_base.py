@@ -36,8 +36,7 @@ class HarmonicBase(nn.Module):
     self, masked_image: jax.Array, mask: jax.Array, *, train: bool
   ) -> jax.Array:
     """Returns raw outputs, see models."""
-    # No gradient is needed; a solver has a costly one.
-    base = harmonic.fill(*jax.lax.stop_gradient((masked_image, mask)))
+    base = harmonic.fill(masked_image, jax.lax.stop_gradient(mask))
     image = base + self.net(base, mask, train=train)
     inside = jnp.clip(image, _MARGIN, 1 - _MARGIN)
     # The gradient of a clip would be 0 outside: nothing came back from there.

@@ -149,6 +149,12 @@ def _walk(
 
 
 def _equation(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> list[Value]:
+  if eqn.primitive.name == 'custom_linear_solve':
+    counts, jaxprs = eqn.params['const_lengths'], eqn.params['jaxprs']
+    start = counts.matvec + counts.vecmat
+    consts = inputs[start : start + counts.solve]
+    flow = inputs[start + counts.solve + counts.transpose_solve :]
+    return _walk(graph, jaxprs.solve, [*consts, *flow])
   if inner := eqn.params.get('jaxpr') or eqn.params.get('call_jaxpr'):
     if eqn.primitive.name == 'scan':
       return _scan(graph, eqn, inputs)

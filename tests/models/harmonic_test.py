@@ -41,6 +41,38 @@ def test_error_is_below_a_level_of_8_bits(size, count):
     assert np.abs(filled - wanted).max() < 1 / 255, kind
 
 
+@pytest.mark.parametrize('colour', [0.0, 0.5])
+def test_derivatives_are_those_of_a_linear_map(colour):
+  """Also of a black image, where the steps of the solver stand still."""
+  mask, step = _masks('box', 32), _images(32)
+  fill = lambda image: harmonic.fill(image * (1 - mask), mask)
+  image = jnp.full_like(step, colour)
+  filled, change = jax.jvp(fill, (image,), (step,))
+  np.testing.assert_allclose(change, fill(step), atol=1e-5)
+  np.testing.assert_allclose(filled, colour, atol=1e-5)
+  weights = np.random.RandomState(1).rand(*step.shape).astype(np.float32)
+  gradient = jax.grad(lambda image: jnp.sum(weights * fill(image)))(image)
+  found, wanted = np.sum(gradient * step), np.sum(weights * change)
+  np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
+def test_the_gradient_is_finite_where_nothing_is_known():
+  image, hole = _images(32), np.ones((2, 32, 32, 1), np.float32)
+  gradient = jax.grad(lambda image: jnp.sum(harmonic.fill(image, hole)))
+  assert np.isfinite(gradient(0 * image)).all()
+
+
+def test_a_gradient_comes_back_to_the_image():
+  """Through the base of a model that makes no change yet."""
+  image, mask = _images(32), _masks('box', 32)
+  model, variables = _create('unet', 'l1')
+  apply = lambda image: model.apply(
+    variables, image * (1 - mask), mask, train=False
+  )
+  gradient = jax.grad(lambda image: jnp.sum(mask * apply(image)))(image)
+  assert np.abs(gradient).max() > 0.1
+
+
 def test_no_hole_and_nothing_known():
   image, fill = _images(32), jax.jit(harmonic.fill)
   hole = np.ones_like(image[..., :1])
