@@ -41,7 +41,6 @@ class Difference(NamedTuple):
   mean: float
   deviation: float
   interval: Interval | None
-  pairs: int
 
   @property
   def is_tie(self) -> bool:
@@ -85,7 +84,7 @@ def compare(
   pairs = np.array([ours[seed] - theirs[seed] for seed in shared])
   mean, deviation, _ = summarize(pairs.tolist())
   if len(pairs) < 2:
-    return Difference(mean, deviation, None, len(pairs))
+    return Difference(mean, deviation, None)
   error = deviation / np.sqrt(len(pairs))
   if all(x in our_images and x in their_images for x in shared):
     differences = [
@@ -96,7 +95,7 @@ def compare(
     # stats.t.interval has no answer where equal cells have no error.
     margin = stats.t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 1) * error
     interval = mean - float(margin), mean + float(margin)
-  return Difference(mean, deviation, interval, len(pairs))
+  return Difference(mean, deviation, interval)
 
 
 def _resample(

@@ -61,7 +61,7 @@ def test_a_lead_on_some_images_alone_is_a_tie():
 
 def test_one_seed_has_no_interval():
   found = statistics.compare({0: 2.0}, {0: 0.0}, {}, {})
-  assert found == (2.0, 0.0, None, 1)
+  assert found == (2.0, 0.0, None)
   assert found.is_tie
   assert statistics.compare({0: 2.0}, {1: 0.0}, {}, {}) is None
 
