@@ -115,7 +115,7 @@ class Photo:
       if hole.any():
         self._show_mask(hole)
         lines.append('Its transparent pixels are marked to be filled.')
-    return ' '.join(lines)
+    return _join(lines, self._name)
 
   def load_mask(self, upload: pathlib.Path, limits: Limits) -> str:
     """Takes a mask file of the photo's aspect, and returns a line about it."""
@@ -129,7 +129,7 @@ class Photo:
       upload.unlink()
     self._show_mask(hole)
     line = f'{upload.name} is the mask: {hole.mean():.1%} of the photo.'
-    return ' '.join([line, *notes])
+    return _join([line, *notes], upload.name)
 
   def load_limit(self, name: str, upload: pathlib.Path, limits: Limits) -> str:
     """Takes a mask file of what to copy, and returns a line about it.
@@ -149,7 +149,7 @@ class Photo:
     np.save(self._limits[name], marked)
     what = 'Only' if name == 'source' else 'Nothing of'
     line = f'{what} the white of {upload.name} is copied, {marked.mean():.1%}.'
-    return ' '.join([line, *notes])
+    return _join([line, *notes], upload.name)
 
   def drop_limits(self) -> str:
     """Lets all of the photo be copied again, and returns a line about it."""
@@ -260,7 +260,7 @@ class Photo:
         name = stem.decode(errors='ignore') or 'photo'
         full = result.folder / f'{name}_inpainted.png'
         lines = picture_files.write(full, picture)
-        result.note = ' '.join([result.note, *lines])
+        result.note = _join([result.note, *lines])
         drawn = explanation.draw_origins(picture.pixels, origins)
         explained = result.folder / 'explained.jpg'
         _write_copy(explained, Picture(drawn), self._slider_size())
@@ -316,6 +316,15 @@ def _write_copy(
   # The profile tells the browser what the colours are; one of grey does not.
   icc = b'' if picture.grey else picture.metadata.icc
   image.save(path, icc_profile=icc or None, quality=92)
+
+
+def _join(lines: Sequence[str], name: str = '') -> str:
+  """Returns lines as sentences; the name of a file keeps its small letter."""
+  sentences = [
+    line if name and line.startswith(name) else line[:1].upper() + line[1:]
+    for line in lines
+  ]
+  return ' '.join(sentence.rstrip('.') + '.' for sentence in sentences)
 
 
 def _scale(size: tuple[int, int], scale: float) -> tuple[int, int]:

@@ -228,6 +228,9 @@ def _describe(error: Exception, file: str | None, argv: Sequence[str]) -> str:
     text = text.strip().splitlines()[-1].partition(': ')[2]
   if isinstance(error, OSError):
     text = '--config: ' + text[max(text.find('[Errno'), 0) :]
+  for arg in argv[1:]:
+    if arg.startswith('-') and os.path.isfile(arg):
+      text += f'; the file of that name is ./{arg}'
   return ' '.join(text.split())
 
 

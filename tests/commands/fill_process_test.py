@@ -80,6 +80,21 @@ def test_errors_of_a_process_are_one_line(files):
     assert result.stderr.count('\n') == 1
 
 
+@pytest.mark.slow
+def test_a_file_whose_name_begins_like_a_flag(files):
+  photo, mask, out = files
+  photo.rename(photo.with_name('-photo.png'))
+  result = subprocess.run(
+    [sys.executable, ROOT / 'scripts/inpaint.py', '-photo.png', mask, out],
+    cwd=photo.parent,
+    capture_output=True,
+    text=True,
+  )
+  assert result.returncode == 2
+  assert result.stderr.endswith('; the file of that name is ./-photo.png\n')
+  assert result.stderr.count('\n') == 1
+
+
 _SLOW_NET = """
 import sys, time
 from inpaint_jax.system import command_line

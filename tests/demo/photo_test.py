@@ -1,5 +1,7 @@
 """What the page does with a photo."""
 
+import io
+
 import numpy as np
 import PIL.Image
 import PIL.ImageCms
@@ -100,6 +102,27 @@ def test_16_bits_stay(load, tmp_path):
   filled = picture_files.read(result.full).pixels
   hole = photo.find_hole([layer])[..., None]
   np.testing.assert_array_equal(filled, np.where(hole, 65535 - pixels, pixels))
+
+
+def test_what_is_odd_is_told_in_sentences(load, tmp_path):
+  frames = [PIL.Image.fromarray(x).quantize() for x in noise(80, 60)[None, :]]
+  buffer = io.BytesIO()
+  frames[0].save(
+    buffer, 'GIF', save_all=True, append_images=[frames[0].rotate(180)]
+  )
+  photo, note = load(buffer.getvalue(), 'odd.gif')
+  assert note == (
+    'odd.gif, 60 x 80 pixels. It holds 2 images, of which this is the first. '
+    'Its palette has no place for new colours, and it is RGB now.'
+  )
+  mask = np.full((80, 60), 140, np.uint8)
+  mask[:40] = 0
+  upload = put_upload(tmp_path, 'soft.png', encode(mask))
+  note = photo.load_mask(upload, LIMITS)
+  assert note.startswith(
+    'soft.png is the mask: 50.0% of the photo. soft.png is'
+  )
+  assert note.endswith('counts as white.')
 
 
 def test_orientation_profile_and_exif_survive(load):
