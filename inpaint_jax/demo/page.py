@@ -257,10 +257,10 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
     # loaded, and decode the editor's copies of the photo, which nobody needs.
     opened = [photo, editor, note, desk, results]
     photo.upload(
-      page.load_photo, photo, opened, preprocess=False, show_progress_on=note
+      page.load_photo, photo, opened, preprocess=False, show_progress_on=photo
     )
     example.click(
-      page.load_photo, example, opened, preprocess=False, show_progress_on=note
+      page.load_photo, example, opened, preprocess=False, show_progress_on=photo
     )
     mask.upload(
       page.load_mask,
