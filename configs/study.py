@@ -11,6 +11,8 @@ synthetic. Presets:
     in rates, with three seeds;
   small: 500 steps of 8 images of 32x32, sized for two CPU cores;
   full: the reference recipe, for a GPU;
+  objectives: what each objective adds to the recipe of configs/guide.py, 1,000
+    steps of 16 images of 64x64, sized for two CPU cores;
   smoke: what the tests run.
 
 The base has all fields of configs/default.py, and each cell changes a few of
@@ -21,7 +23,7 @@ from typing import Any
 
 import ml_collections
 
-from configs import default
+from configs import default, guide
 
 
 def _objectives(**weights: float) -> dict[str, Any]:
@@ -97,13 +99,14 @@ def get_config(preset: str = 'small') -> ml_collections.ConfigDict:
   """Returns the base, with the cells in the section `study`.
 
   Args:
-    preset: rates, medium, small, full or smoke.
+    preset: rates, medium, small, full, objectives or smoke.
   """
   presets = {
     'rates': _rates,
     'medium': _medium,
     'small': _small,
     'full': _full,
+    'objectives': _guides,
     'smoke': _smoke,
   }
   if preset not in presets:
@@ -180,6 +183,29 @@ def _medium() -> ml_collections.ConfigDict:
 
 def _full() -> ml_collections.ConfigDict:
   return _base('landscapes', _cells(_SMALL))
+
+
+def _guides() -> ml_collections.ConfigDict:
+  # The weights of configs/guide.py and gan.py; for style by hand.
+  weights: dict[str, dict[str, float]] = {
+    'pixel': {'perceptual': 0.0},
+    'perceptual': {'perceptual': 0.1},
+    'style': {'perceptual': 0.0, 'style': 1.0},
+    'adversarial': {'perceptual': 0.0, 'adversarial': 0.01},
+    'feature_matching': {
+      'perceptual': 0.0,
+      'adversarial': 0.01,
+      'feature_matching': 0.1,
+    },
+  }
+  cells = {f'objective/{k}': {'objectives': x} for k, x in weights.items()}
+  config = guide.get_config('landscapes')
+  config.batch_size, config.num_epochs, config.num_samples = 16, 4, 0
+  config.objectives.perceptual = 0.0
+  data = {'num_train': 4000, 'num_val': 400, 'num_test': 500, 'image_size': 64}
+  config.data.update(data)
+  config.study = {'cells': cells, 'seeds': (0, 1, 2)}
+  return config
 
 
 def _smoke() -> ml_collections.ConfigDict:

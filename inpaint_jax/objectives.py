@@ -179,13 +179,16 @@ def discriminator_loss(
 ) -> jax.Array:
   """Returns the loss of a discriminator, [B].
 
-  The mean over the scores of true images, which should say real, plus the mean
-  over those of filled images, which should say filled where the hole is and
-  real elsewhere: the hole is the target, as in LaMa (arXiv 2109.07161).
+  The mean over the scores of holes, which should say filled, plus the mean over
+  all others, of known parts and true images, which should say real: the hole is
+  the target, as in LaMa (arXiv 2109.07161). There each image has one mean, of
+  which holes are a small part: with the hinge loss a discriminator then called
+  everything real, in each of 1,000 steps at 64x64.
   """
   scores, holes = judged.scores, judged.holes
-  filled = holes * loss.fake(scores) + (1 - holes) * loss.real(scores)
-  return jnp.mean(loss.real(true_judged.scores), axis=1) + jnp.mean(filled, 1)
+  known = jnp.concatenate([jnp.ones_like(true_judged.scores), 1 - holes], 1)
+  real = jnp.concatenate([true_judged.scores, scores], axis=1)
+  return _mean(loss.real(real), known) + _mean(loss.fake(scores), holes)
 
 
 def r1(

@@ -59,6 +59,20 @@ def test_adversarial_losses_equal_torch(kind):
   np.testing.assert_allclose(found, GOLDEN[f'{kind}/discriminator'], rtol=1e-5)
 
 
+@pytest.mark.parametrize('count', [1, 5])
+def test_calling_all_real_does_not_pay_where_holes_are_few(count):
+  holes = jnp.zeros((1, 16)).at[0, :count].set(1)
+
+  def loss(score):
+    judged = Judgement(jnp.full((1, 16), score), holes, ())
+    hinge = objectives.ADVERSARIAL_LOSSES['hinge']
+    return objectives.discriminator_loss(judged, judged, hinge)[0]
+
+  for score in (-0.5, 0.0, 0.5):
+    np.testing.assert_allclose(loss(score), 2)
+    np.testing.assert_allclose(jax.grad(loss)(score), 0, atol=1e-6)
+
+
 def test_r1_equals_torch():
   def scores(image):
     return jnp.square(jnp.tanh(image @ INPUTS['kernel'])).reshape(2, -1)

@@ -246,10 +246,9 @@ def objective_golden() -> dict[str, np.ndarray]:
     'feature_matching': matching / x['share'],
   }
   scores, true_scores, holes = x['scores'], x['true_scores'], x['holes']
-  ones = torch.ones_like(scores)
   # Of a hinge, the margin loss; of the other, the cross-entropy of logits.
   cross = lambda s, target: F.binary_cross_entropy_with_logits(
-    s, target, reduction='none'
+    s, torch.full_like(s, target), reduction='none'
   )
   for kind, real, fake, generator in (
     (
@@ -260,13 +259,18 @@ def objective_golden() -> dict[str, np.ndarray]:
     ),
     (
       'nonsaturating',
-      lambda s: cross(s, ones),
-      lambda s: cross(s, 0 * ones),
-      lambda s: cross(s, ones),
+      lambda s: cross(s, 1),
+      lambda s: cross(s, 0),
+      lambda s: cross(s, 1),
     ),
   ):
-    filled = torch.where(holes > 0, fake(scores), real(scores))
-    golden[f'{kind}/discriminator'] = real(true_scores).mean(1) + filled.mean(1)
+    golden[f'{kind}/discriminator'] = torch.stack(
+      [
+        real(torch.cat([true_scores[i], scores[i][holes[i] == 0]])).mean()
+        + fake(scores[i][holes[i] > 0]).mean()
+        for i in range(2)
+      ]
+    )
     golden[f'{kind}/adversarial'] = torch.stack(
       [generator(scores)[i][holes[i] > 0].mean() for i in range(2)]
     )
