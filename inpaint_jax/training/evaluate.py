@@ -170,20 +170,19 @@ def evaluate(
 
   Returns:
     The content of test_metrics.json, or of test_other.json with overrides or a
-    model:
-    `step`, `epoch` and `checksum` of the checkpoint, the means over the test
-    split for the model and each baseline, and the same by hole area.
+    model: `model` if one was given, `step`, `epoch` and `checksum` of the
+    checkpoint, the means over the test split for the model and each baseline,
+    and the same by hole area.
 
   Raises:
-    errors.UserError: no such run, no checkpoint, or a field that cannot be
-      changed.
+    errors.UserError: no such run or model, no checkpoint, a field that cannot
+      be changed, or a workdir that cannot be written to.
   """
   overrides = dict(overrides or {})
   mesh = sharding.create_mesh()
   workdir = user_paths.local(workdir, 'workdir')
   if model:
     trained = zoo.load(model, sharding.replicated(mesh))
-    workdir.mkdir(parents=True, exist_ok=True)
   else:
     trained = trained_model.load_run(workdir, sharding.replicated(mesh))
   config = _override(trained.config, overrides)
@@ -201,6 +200,7 @@ def evaluate(
     means[method] |= told_apart
     by_hole_area[method] = metrics.by_hole_area(values, values['hole_area'])
   report = {
+    **({'model': model} if model else {}),
     'step': trained.step,
     'epoch': trained.info['epoch'],
     'checksum': trained.checksum,

@@ -126,6 +126,7 @@ def test_a_released_model_is_tested_as_its_run_is(copied, tmp_path):
   report = evaluate.evaluate(workdir, overrides, str(path))
   written = json.loads((workdir / 'test_other.json').read_text())
   assert written == json.loads(json.dumps(report))
+  assert written['model'] == str(path)
   own = json.loads((copied / 'test_metrics.json').read_text())
   assert report['images'] == own['images']
   # Without LPIPS, which the run's own test may have.
@@ -134,6 +135,13 @@ def test_a_released_model_is_tested_as_its_run_is(copied, tmp_path):
   # Its parameters are in half precision.
   ours, theirs = (x['metrics']['unet']['hole_l1'] for x in (report, own))
   assert ours == pytest.approx(theirs, abs=1e-3)
+
+
+def test_a_table_needs_a_folder(tmp_path):
+  file = tmp_path / 'file'
+  file.touch()
+  with pytest.raises(errors.UserError, match='cannot be written to'):
+    evaluate.evaluate(file, model='unet-landscapes')
 
 
 @pytest.mark.parametrize(
