@@ -109,6 +109,7 @@ def _head(
   factors = ' and '.join(
     ', '.join(comparison.factor for comparison in compared).rsplit(', ', 1)
   )
+  verb = 'fill' if len(compared) > 1 else 'fills'
   base, finished = caveats.base(rows), caveats.finished(rows)
   planned = len(about.get('cells', {})) * len(about.get('seeds', []))
   count = f'{len(rows)} of {planned} runs' if planned else f'{len(rows)} runs'
@@ -120,7 +121,7 @@ def _head(
   sizes = ' / '.join(f'{base[f"num_{x}"]:,}' for x in ('train', 'val', 'test'))
   return f"""# The study
 
-Which {factors or 'cell'} fills holes best? One factor at a time from \
+Which {factors or 'cell'} {verb} holes best? One factor at a time from \
 {base['model']}, {base['loss']}, {base['optimizer']} at \
 {base['learning_rate']:g}: {count}, {len({row['cell'] for row in rows})} cells \
 with seeds {', '.join(map(str, sorted({row['seed'] for row in rows})))}, \

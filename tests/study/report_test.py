@@ -19,7 +19,7 @@ def without_plots(monkeypatch):
 def test_the_report_of_a_whole_study(made_up):
   path = report.write(made_up)
   text = path.read_text()
-  assert 'Which loss, model and optimizer fills holes best?' in text
+  assert 'Which loss, model and optimizer fill holes best?' in text
   assert '66 of 66 runs, 22 cells with seeds 0, 1, 2' in text
   assert 'one choice of masks, stamps:' in text
   assert 'epochs by val/loss unless' in text
