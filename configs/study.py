@@ -106,7 +106,7 @@ def get_config(preset: str = 'small') -> ml_collections.ConfigDict:
     'medium': _medium,
     'small': _small,
     'full': _full,
-    'objectives': _guides,
+    'objectives': _objectives_of_guide,
     'smoke': _smoke,
   }
   if preset not in presets:
@@ -185,18 +185,14 @@ def _full() -> ml_collections.ConfigDict:
   return _base('landscapes', _cells(_SMALL))
 
 
-def _guides() -> ml_collections.ConfigDict:
-  # The weights of configs/guide.py and gan.py; for style by hand.
+def _objectives_of_guide() -> ml_collections.ConfigDict:
+  # The weights of configs/guide.py and gan.py; that of style by hand.
   weights: dict[str, dict[str, float]] = {
-    'pixel': {'perceptual': 0.0},
+    'pixel': {},
     'perceptual': {'perceptual': 0.1},
-    'style': {'perceptual': 0.0, 'style': 1.0},
-    'adversarial': {'perceptual': 0.0, 'adversarial': 0.01},
-    'feature_matching': {
-      'perceptual': 0.0,
-      'adversarial': 0.01,
-      'feature_matching': 0.1,
-    },
+    'style': {'style': 1.0},
+    'adversarial': {'adversarial': 0.01},
+    'feature_matching': {'adversarial': 0.01, 'feature_matching': 0.1},
   }
   cells = {f'objective/{k}': {'objectives': x} for k, x in weights.items()}
   config = guide.get_config('landscapes')

@@ -55,7 +55,7 @@ _PROCESS_ID = flags.DEFINE_integer(
 
 
 def main(argv: Sequence[str]) -> None:
-  r"""Trains or evaluates the run of the flags."""
+  """Trains or evaluates the run of the flags."""
   command_line.check_flags(argv, workdir='runs/unet')
   if _MODEL.value and _MODE.value != 'evaluate':
     raise errors.UserError(

@@ -147,7 +147,7 @@ class Page:
     return load
 
   @on_page(_SKIP)
-  def drop_limits(self, request: gr.Request) -> Any:
+  def drop_limits(self, request: gr.Request) -> str:
     """-> note."""
     photo = self.sessions.get_photo(request.session_hash)
     return photo.drop_limits()

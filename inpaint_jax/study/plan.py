@@ -19,9 +19,9 @@ from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.system import errors
 
 BASE = 'base'
-# Weights that are in the fingerprints of tables also where they are 0. Of other
-# objectives that are off nothing is, so that adding one leaves tables as they
-# are.
+# Fields of `objectives` that earlier studies have in their fingerprints, even
+# where they are 0. An objective added since then counts only where it is on, so
+# that adding one does not change those fingerprints.
 _OBJECTIVES = ('adversarial', 'feature_matching', 'perceptual', 'r1', 'style')
 
 

@@ -286,7 +286,6 @@ def test_a_wrong_field_is_one_line(fields, message):
   assert '\n' not in str(error.value)
 
 
-@pytest.mark.slow
 class _Linear(nn.Module):
   """What somebody might write first: without conv, and of one channel."""
 
@@ -309,6 +308,7 @@ def test_a_model_without_a_field_is_one_line(monkeypatch):
     models.create_model(config)
 
 
+@pytest.mark.slow
 def test_attention_passes_over_holes_of_any_size():
   """A pixel far beyond the reach of convolutions moves the hole's centre."""
   image = np.random.RandomState(0).rand(1, 8, 320, 3).astype(np.float32)
