@@ -349,6 +349,16 @@ def _expm1(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   return graph.add('Sub', graph.add('Exp', *inputs), np.array(1, np.float32))
 
 
+def _log1p(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
+  del eqn
+  return graph.add('Log', graph.add('Add', *inputs, np.array(1, np.float32)))
+
+
+def _ne(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
+  del eqn
+  return graph.add('Not', graph.add('Equal', *inputs))
+
+
 PRIMITIVES: dict[str, str | Rule] = {
   'abs': 'Abs',
   'add': 'Add',
@@ -366,11 +376,15 @@ PRIMITIVES: dict[str, str | Rule] = {
   'ge': 'GreaterOrEqual',
   'gt': 'Greater',
   'integer_pow': _power,
+  'le': 'LessOrEqual',
   'log': 'Log',
+  'log1p': _log1p,
   'logistic': 'Sigmoid',
+  'lt': 'Less',
   'max': 'Max',
   'min': 'Min',
   'mul': 'Mul',
+  'ne': _ne,
   'neg': 'Neg',
   'pad': _pad,
   'reduce_max': _reduce,

@@ -115,7 +115,9 @@ class _Own(nn.Module):
     nn.elu,
     nn.gelu,
     functools.partial(nn.gelu, approximate=False),
+    nn.hard_tanh,
     nn.leaky_relu,
+    nn.softplus,
     lambda x: x**3 - jnp.sqrt(jnp.abs(x)),
   ],
 )
