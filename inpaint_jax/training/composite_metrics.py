@@ -11,8 +11,6 @@ from inpaint_jax import detectability, lpips, metrics
 # Features of truth and filling, [N, 2, D], beside the metrics.
 _FEATURES = 'features'
 
-_compute_test = jax.jit(metrics.compute_test)
-
 
 class CompositeMetrics:
   """metrics.TEST_METRICS, and LPIPS and features where its nets are installed.
@@ -26,6 +24,9 @@ class CompositeMetrics:
     self._alex = lpips.load(sharding)
     self._vgg = lpips.load(sharding, 'vgg16')
     self.has_nets = bool(self._alex and self._vgg)
+    # A function of its own: JAX remembers what it traced of compute_test when
+    # there may have been fewer metrics.
+    self._compute_test = jax.jit(lambda *args: metrics.compute_test(*args))
 
   def compute(
     self, composites: Mapping[str, jax.Array], image: jax.Array, mask: jax.Array
@@ -40,7 +41,7 @@ class CompositeMetrics:
         values['lpips'] = self._alex.between(seen, image)
         values['lpips_vgg'] = self._vgg.distance(maps, truth)
         values[_FEATURES] = _region_features(truth, maps, mask)
-      values |= _compute_test(seen, image, mask)
+      values |= self._compute_test(seen, image, mask)
     return found
 
 
