@@ -53,7 +53,14 @@ def telea(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
   """
   known = _known(mask)
   errors.check_installed('cv2', 'the baseline telea', 'metrics')
-  import cv2
+  try:
+    import cv2
+  except ImportError as error:
+    # Without a desktop, opencv-python lacks the system's libGL.
+    raise errors.UserError(
+      f'OpenCV cannot be imported ({errors.one_line(error)}); install '
+      'opencv-python-headless in place of opencv-python'
+    ) from error
 
   hole = (~known).astype(np.uint8)
   # Near the border of the image OpenCV reads pixels of the hole: the true ones

@@ -147,6 +147,14 @@ def test_what_is_not_installed_is_left_out(monkeypatch, name, module):
     baselines.BASELINES[name](image, hole)
 
 
+def test_opencv_that_cannot_be_imported(monkeypatch, tmp_path):
+  (tmp_path / 'cv2.py').write_text("raise ImportError('libGL.so.1: none')")
+  monkeypatch.delitem(sys.modules, 'cv2', raising=False)
+  monkeypatch.syspath_prepend(tmp_path)
+  with pytest.raises(errors.UserError, match=r'libGL\.so\.1.*headless'):
+    baselines.telea(*random_picture())
+
+
 def test_patchmatch_without_its_library(monkeypatch):
   broken = types.SimpleNamespace(patchmatch_available=False, __spec__='any')
   monkeypatch.setitem(sys.modules, 'patchmatch', broken)
