@@ -51,7 +51,7 @@ def pool(maps: lpips.Maps, weight: jax.Array) -> jax.Array:
   """Returns the sums of an image's features over a region.
 
   Args:
-    maps: of VGG16, see lpips.DeepFeatures.
+    maps: of VGG16, see lpips.Net.
     weight: [B, H, W, 1], the region, as from `dilate`; H and W are multiples of
       16.
 

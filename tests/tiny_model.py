@@ -43,9 +43,7 @@ def load_lpips(sharding=None, net='alexnet'):
     squares = [jnp.square(x - y) for x, y in zip(a, b, strict=True)]
     return sum(jnp.mean(x, axis=(1, 2, 3)) for x in squares)
 
-  return lpips.DeepFeatures(
-    maps, distance, lambda a, b: distance(maps(a), maps(b))
-  )
+  return lpips.Net(maps, distance, lambda a, b: distance(maps(a), maps(b)))
 
 
 class Tiny(nn.Module):
