@@ -75,6 +75,6 @@ def test_every_field_is_read_by_a_run(tiny, tmp_path, monkeypatch):
 
   monkeypatch.setattr(ml_collections.ConfigDict, '__getitem__', recorded)
   # Its nets take seconds, and read no field.
-  monkeypatch.setattr(evaluate.lpips, 'load', lambda _: None)
+  monkeypatch.setattr(evaluate.lpips, 'load', lambda *args: None)
   train.train_and_evaluate(tiny, tmp_path)
   assert fields - seen == {'forgotten'}

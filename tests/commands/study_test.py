@@ -121,7 +121,7 @@ def test_report_only_rebuilds_the_published_report(start, tmp_path):
     (
       ['--workdir=W', '--config=configs/study.py:moon'],
       2,
-      'small, full, smoke',
+      'full, objectives, smoke',
     ),
     (
       ['--workdir=W', '--config=configs/study.py:full'],
