@@ -36,7 +36,11 @@ def test_a_name_is_a_cell_and_a_rate():
 
 @pytest.mark.parametrize(
   ('preset', 'folder', 'steps', 'count'),
-  [('medium', 'study', 2000, 48), ('rates', 'study/rates', 500, 47)],
+  [
+    ('medium', 'study', 2000, 48),
+    ('rates', 'study/rates', 500, 47),
+    ('objectives', 'study/objectives', 1000, 15),
+  ],
 )
 def test_committed_runs_are_those_of_the_config(preset, folder, steps, count):
   config = study_config.get_config(preset)
