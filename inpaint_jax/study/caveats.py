@@ -26,6 +26,8 @@ def weaknesses(
   rows: Sequence[results.Row],
   compared: Sequence[comparisons.Comparison],
   fields: Mapping[str, Any],
+  *,
+  is_swept: bool,
 ) -> str:
   """Returns what a reader must not conclude.
 
@@ -33,25 +35,31 @@ def weaknesses(
     rows: of the study.
     compared: the answers.
     fields: of the base's config, {} if they are unknown.
+    is_swept: whether learning rates were chosen from a few.
   """
   side, steps = base(rows)['image_size'], base(rows)['steps']
   ended = finished(rows)
   falling = sum(row['best_step'] == row['steps'] for row in ended)
   tests = sum(2 * (len(x.members) - 1) for x in compared)
   chance = tests * (1 - statistics.CONFIDENCE)
+  uneven, rates = '', 'Learning rates were not swept; epochs are chosen'
+  if len({len(member.rows) for x in compared for member in x.members}) > 1:
+    uneven = (
+      ', and of some cells fewer, so that their means are over other seeds'
+    )
+  if is_swept:
+    rates = 'Learning rates are chosen by the validation loss, and epochs'
   masks = f', {fields["masks.kind"]}' if 'masks.kind' in fields else ''
   lines = [
     f'Small: {side}x{side} images and {steps:,} steps, where the reference has '
     '256x256 and 6,260. Orders may change with both.',
     f'Short: {falling} of {len(ended)} runs were best at the last step, and '
     'might have gone on getting better.',
-    'Few seeds, and of some cells fewer, so that their means are over other '
-    'seeds. The number of seeds that would tell rests on a deviation of as '
-    'few, and on a difference that may itself be chance.',
-    'Learning rates are chosen by the validation loss, and epochs by '
-    f'{fields.get("best_metric", "val/loss")} unless a cell has another '
-    'best_metric. The loss is of the whole image, known pixels too: neither '
-    'the least error within holes, nor what looks best.',
+    f'Few seeds{uneven}. The number of seeds that would tell rests on a '
+    'deviation of as few, and on a difference that may itself be chance.',
+    f'{rates} by {fields.get("best_metric", "val/loss")} unless a cell has '
+    'another best_metric. The loss is of the whole image, known pixels too: '
+    'neither the least error within holes, nor what looks best.',
     'Objectives that compare deep features are trained on a net that LPIPS '
     'measures with.',
     'The best is chosen and compared on the same images, which favours it.',

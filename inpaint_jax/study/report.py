@@ -63,7 +63,9 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       _sweeps(sweeps),
       _baselines(baselines, caveats.split(rows)),
       _photos() if filled else '',
-      caveats.weaknesses(rows, compared, about.get('base', {})),
+      caveats.weaknesses(
+        rows, compared, about.get('base', {}), is_swept=bool(sweeps)
+      ),
       caveats.method(rows),
     ]
     text = '\n\n'.join(section for section in sections if section)

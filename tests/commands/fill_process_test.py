@@ -108,21 +108,27 @@ command_line.run(fill.main)
 """
 
 
-@pytest.mark.slow
-def test_ctrl_c_is_one_line(folders):
+def interrupted(program, line, *args):
+  """Sends Ctrl-C once a program has printed a line; returns its stderr."""
   started = subprocess.Popen(
-    [sys.executable, '-c', _SLOW_NET, *map(str, folders)],
+    [sys.executable, '-c', program, *map(str, args)],
     cwd=ROOT,
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
     text=True,
   )
   with contextlib.closing(started.stdout):
-    assert started.stdout.readline() == 'working\n'
+    assert started.stdout.readline() == line
     started.send_signal(signal.SIGINT)
     said = started.stderr.read()
     started.stderr.close()
   assert started.wait() == 130
+  return said
+
+
+@pytest.mark.slow
+def test_ctrl_c_is_one_line(folders):
+  said = interrupted(_SLOW_NET, 'working\n', *folders)
   assert 'Traceback' not in said
   assert said.endswith('\ninterrupted\n')
   assert os.listdir(folders[2]) == []
@@ -144,20 +150,7 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 
 @pytest.mark.slow
 def test_ctrl_c_while_it_imports_is_one_line():
-  started = subprocess.Popen(
-    [sys.executable, '-c', _SLOW_IMPORT],
-    cwd=ROOT,
-    stdout=subprocess.PIPE,
-    stderr=subprocess.PIPE,
-    text=True,
-  )
-  with contextlib.closing(started.stdout):
-    assert started.stdout.readline() == 'importing\n'
-    started.send_signal(signal.SIGINT)
-    said = started.stderr.read()
-    started.stderr.close()
-  assert started.wait() == 130
-  assert said == 'interrupted\n'
+  assert interrupted(_SLOW_IMPORT, 'importing\n') == 'interrupted\n'
 
 
 _KILLED_WHILE_WRITING = """

@@ -93,15 +93,16 @@ def test_two_shards_one_of_them_stopped_and_started_again(
 
 
 @pytest.mark.slow
-def test_report_only_rebuilds_the_published_report(start, tmp_path):
-  """From the tables alone, which an earlier version wrote."""
+@pytest.mark.parametrize('study', [_STUDY, _STUDY / 'objectives'])
+def test_report_only_rebuilds_the_published_report(start, tmp_path, study):
+  """From the tables alone."""
   made = shutil.ignore_patterns('*.png', 'report.md')
-  shutil.copytree(_STUDY, tmp_path, dirs_exist_ok=True, ignore=made)
+  shutil.copytree(study, tmp_path, dirs_exist_ok=True, ignore=made)
   _finish(start(f'--workdir={tmp_path}', '--report-only'))
-  for path in (*_STUDY.glob('*.md'), *_STUDY.glob('*.csv')):
+  for path in (*study.glob('*.md'), *study.glob('*.csv')):
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
   drawn = {path.name for path in tmp_path.glob('*.png')}
-  assert drawn == {path.name for path in _STUDY.glob('*.png')}
+  assert drawn == {path.name for path in study.glob('*.png')}
 
 
 @pytest.mark.slow

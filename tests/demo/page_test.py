@@ -200,14 +200,19 @@ def test_a_click_shows_progress_and_sends_the_painting_once(visit):
   assert visit.count_uploads() - before == 6
 
 
-@pytest.mark.slow
-def test_clear_leaves_the_photo(visit):
-  pixels = noise(300, 400)
-  visit.open_photo(pixels)
-  mask = np.zeros((300, 400), np.uint8)
+def open_with_mask(visit):
+  """Opens a photo and a mask file; returns pixels and mask."""
+  pixels, mask = noise(300, 400), np.zeros((300, 400), np.uint8)
   mask[100:140, 200:260] = 255
+  visit.open_photo(pixels)
   visit.load('mask.png', encode(mask), '#mask')
   visit.page.wait_for_selector('text=mask.png is the mask')
+  return pixels, mask
+
+
+@pytest.mark.slow
+def test_clear_leaves_the_photo(visit):
+  pixels, _ = open_with_mask(visit)
   visit.tool('Clear canvas')
   visit.page.wait_for_selector('text=Nothing is painted.')
   visit.wait_for_editor()
@@ -221,12 +226,7 @@ def test_clear_leaves_the_photo(visit):
 
 @pytest.mark.slow
 def test_other_results_and_where_they_are_from(visit):
-  pixels = noise(300, 400)
-  visit.open_photo(pixels)
-  mask = np.zeros((300, 400), np.uint8)
-  mask[100:140, 200:260] = 255
-  visit.load('mask.png', encode(mask), '#mask')
-  visit.page.wait_for_selector('text=mask.png is the mask')
+  _, mask = open_with_mask(visit)
   visit.page.click('#options button')
   visit.load('left.png', encode(np.roll(mask, -150, axis=1)), '#source')
   visit.page.wait_for_selector('text=Only the white of left.png is copied')

@@ -22,7 +22,8 @@ def test_the_report_of_a_whole_study(made_up):
   assert 'Which loss, model and optimizer fill holes best?' in text
   assert '66 of 66 runs, 22 cells with seeds 0, 1, 2' in text
   assert 'one choice of masks, stamps:' in text
-  assert 'epochs by val/loss unless' in text
+  assert 'chosen by the validation loss, and epochs by val/loss' in text
+  assert '- Few seeds. The number' in text
   assert '**model**: `unet`: nothing is better by more than chance' in text
   assert 'in brackets the seeds that would tell' in text
   assert 'unet > encoder_decoder at 240, 360, 600.' in text
