@@ -9,6 +9,7 @@ synthetic. Presets:
     and a quarter of the steps of medium;
   medium: 2,000 steps of 16 images of 64x64, each cell at the rate that was best
     in rates, with three seeds;
+  medium_128: some of its cells on images of 128x128;
   small: 500 steps of 8 images of 32x32, sized for two CPU cores;
   full: the reference recipe, for a GPU;
   objectives: what each objective adds to the recipe of configs/guide.py, 1,000
@@ -23,7 +24,7 @@ from typing import Any
 
 import ml_collections
 
-from configs import default, guide
+from configs import default, gan, guide
 
 
 def _objectives(**weights: float) -> dict[str, Any]:
@@ -31,8 +32,18 @@ def _objectives(**weights: float) -> dict[str, Any]:
   return {'objectives': weights, 'best_metric': 'val/lpips'}
 
 
+def _gan() -> dict[str, Any]:
+  """Returns what the recipe of configs/gan.py changes of the base."""
+  recipe = gan.get_config('landscapes')
+  names = 'loss', 'hole_weight', 'best_metric', 'ema_decay'
+  changes = {name: recipe[name] for name in names}
+  for section in 'objectives', 'discriminator', 'optimizer':
+    changes[section] = recipe[section].to_dict()
+  return changes | {'model': {'base': recipe.model.base}}
+
+
 # What each cell changes of the base, beside the learning rate. The weights of
-# objectives were chosen by hand: their sweep in rates was not finished.
+# objectives were chosen by hand: their sweep in rates was not run.
 _CELLS: dict[str, dict[str, Any]] = {
   'optimizer/adam': {},
   'optimizer/sgd': {'optimizer': {'name': 'sgd'}},
@@ -48,6 +59,7 @@ _CELLS: dict[str, dict[str, Any]] = {
   'model/encoder_decoder': {'model': {'name': 'encoder_decoder'}},
   'model/attention_unet': {'model': {'name': 'attention_unet'}},
   'model/unet_harmonic': {'model': {'base': 'harmonic'}},
+  'model/gan': _gan(),
   'objective/pixel': {},
   'objective/perceptual': _objectives(perceptual=0.03),
   'objective/style': _objectives(style=0.3),
@@ -77,7 +89,10 @@ _RATES: dict[str, Any] = {
   **{
     name: (3e-4, 1e-3, 3e-3)
     for name, changes in _CELLS.items()
-    if changes and name.startswith(('loss/', 'model/'))
+    if changes
+    and name.startswith(('loss/', 'model/'))
+    # The recipe has a rate of its own.
+    and name != 'model/gan'
   },
 }
 # Best in the validation of the preset rates after 500 steps (docs/study/rates);
@@ -93,17 +108,26 @@ _MEDIUM: dict[str, Any] = {
   'model/encoder_decoder': 3e-4,
   'model/unet_harmonic': 3e-4,
 }
+# The cells of medium_128.
+_AT_128 = (
+  'loss/mse',
+  'loss/l1',
+  'model/unet',
+  'model/encoder_decoder',
+  'model/unet_harmonic',
+)
 
 
 def get_config(preset: str = 'small') -> ml_collections.ConfigDict:
   """Returns the base, with the cells in the section `study`.
 
   Args:
-    preset: rates, medium, small, full, objectives or smoke.
+    preset: rates, medium, medium_128, small, full, objectives or smoke.
   """
   presets = {
     'rates': _rates,
     'medium': _medium,
+    'medium_128': _medium_128,
     'small': _small,
     'full': _full,
     'objectives': _objectives_of_guide,
@@ -127,20 +151,19 @@ def _cells(rates: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _weights() -> dict[str, dict[str, Any]]:
   """Returns cells with weights of objectives to choose from."""
-  return {
-    'objective/perceptual_3e-3': _objectives(perceptual=0.003),
-    'objective/perceptual_3e-2': _objectives(perceptual=0.03),
-    'objective/style_3e-2': _objectives(style=0.03),
-    'objective/style_3e-1': _objectives(style=0.3),
-    'objective/adversarial_1e-3': _objectives(adversarial=0.001),
-    'objective/adversarial_1e-2': _objectives(adversarial=0.01),
-    'objective/feature_matching_1e-2': _objectives(
-      adversarial=0.001, feature_matching=0.01
-    ),
-    'objective/feature_matching_1e-1': _objectives(
-      adversarial=0.001, feature_matching=0.1
-    ),
+  weights: dict[str, dict[str, float]] = {
+    f'{name}_{weight:.0e}': {name: weight}
+    for name, numbers in {
+      'perceptual': (0.01, 0.03, 0.1),
+      'style': (0.1, 0.3, 1.0),
+      'adversarial': (1e-3, 3e-3, 1e-2),
+    }.items()
+    for weight in numbers
   }
+  for weight in 0.03, 0.1, 0.3:
+    both = {'adversarial': 3e-3, 'feature_matching': weight}
+    weights[f'feature_matching_{weight:.0e}'] = both
+  return {f'objective/{k}': _objectives(**x) for k, x in weights.items()}
 
 
 def _base(
@@ -164,7 +187,9 @@ def _small() -> ml_collections.ConfigDict:
   return _base('', _cells(_SMALL), batch_size=8, num_epochs=5, data=data)
 
 
-def _photos_64(num_epochs: int, cells: dict[str, Any]) -> Any:
+def _photos(
+  num_epochs: int, cells: dict[str, Any]
+) -> ml_collections.ConfigDict:
   # 250 steps an epoch.
   data = {'num_train': 4000, 'num_val': 400, 'num_test': 500, 'image_size': 64}
   changes = {'batch_size': 16, 'num_epochs': num_epochs, 'data': data}
@@ -172,13 +197,22 @@ def _photos_64(num_epochs: int, cells: dict[str, Any]) -> Any:
 
 
 def _rates() -> ml_collections.ConfigDict:
-  config = _photos_64(2, _cells(_RATES) | _weights())
+  config = _photos(2, _cells(_RATES) | _weights())
   config.study.seeds = (0,)
   return config
 
 
 def _medium() -> ml_collections.ConfigDict:
-  return _photos_64(8, _cells(_MEDIUM))
+  return _photos(8, _cells(_MEDIUM))
+
+
+def _medium_128() -> ml_collections.ConfigDict:
+  rates = {name: rate for name, rate in _MEDIUM.items() if name in _AT_128}
+  config = _photos(16, _cells(rates))
+  # 125 steps an epoch.
+  data = {'num_train': 2000, 'num_val': 200, 'num_test': 300}
+  config.data.update(data | {'image_size': 128})
+  return config
 
 
 def _full() -> ml_collections.ConfigDict:

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from configs import study as study_config
+from configs import gan, study as study_config
 from inpaint_jax.study import plan, results
 from inpaint_jax.system import errors
 
@@ -37,8 +37,8 @@ def test_a_name_is_a_cell_and_a_rate():
 @pytest.mark.parametrize(
   ('preset', 'folder', 'steps', 'count'),
   [
-    ('medium', 'study', 2000, 48),
-    ('rates', 'study/rates', 500, 47),
+    ('medium', 'study', 2000, 51),
+    ('rates', 'study/rates', 500, 51),
     ('objectives', 'study/objectives', 1000, 15),
   ],
 )
@@ -53,6 +53,33 @@ def test_committed_runs_are_those_of_the_config(preset, folder, steps, count):
   assert {x['steps'] for x in rows} == {steps}
   for row in rows:
     assert row['config_hash'] == hashes[results.row_name(row)]
+
+
+def test_the_gan_of_the_study_is_the_recipe_of_its_config():
+  study = plan.create_plan(study_config.get_config('medium'))
+  (cell,) = (x for x in study.cells if x.name == 'model/gan')
+  recipe = gan.get_config('landscapes')
+  for name in 'objectives', 'discriminator', 'optimizer', 'model':
+    assert cell.config[name].to_dict() == recipe[name].to_dict()
+  for name in 'loss', 'hole_weight', 'best_metric', 'ema_decay':
+    assert cell.config[name] == recipe[name]
+
+
+def test_medium_128_has_cells_of_medium_and_as_many_steps():
+  medium, large = (
+    plan.create_plan(study_config.get_config(x))
+    for x in ('medium', 'medium_128')
+  )
+  of_medium = {x.name: x.config for x in medium.cells}
+  assert len(large.cells) == 4
+  for cell in large.cells:
+    other = of_medium[cell.name]
+    assert cell.config.optimizer == other.optimizer
+    steps = {
+      x.num_epochs * (x.data.num_train // x.batch_size)
+      for x in (cell.config, other)
+    }
+    assert steps == {2000}
 
 
 def test_an_objective_of_ones_own_that_is_off_leaves_earlier_runs(small):
