@@ -34,6 +34,7 @@ _WITHOUT_BEST = 'poisson_nll'
 _BY_AREA = ('hole_psnr', 'lpips')
 _TITLES = {
   'unet': 'UNet',
+  'attention_unet': 'attention UNet',
   'encoder_decoder': 'encoder-decoder',
   'mean_fill': 'mean fill',
   'harmonic': 'harmonic fill',
