@@ -6,7 +6,7 @@ r"""A guide for the photo engine: colours and large structure in large holes.
 The encoder-decoder changes the harmonic fill, for the mean absolute error in
 the hole and the distance of AlexNet's features. Crops of 256 pixels are shrunk
 to 128, so that they show larger structure. It is the first part of the recipe
-of encoder-decoder-landscapes; the second, with the features of AlexNet and
+of encoder-decoder-landscapes; what followed, with the features of AlexNet and
 VGG16 together, is in its card. The UNet, which sees less far, hardly left the
 harmonic fill in 2,451 steps of the first at half the learning rate.
 """

@@ -89,10 +89,10 @@ _RATES: dict[str, Any] = {
   **{
     name: (3e-4, 1e-3, 3e-3)
     for name, changes in _CELLS.items()
+    # A recipe has a rate of its own.
     if changes
+    and 'optimizer' not in changes
     and name.startswith(('loss/', 'model/'))
-    # The recipe has a rate of its own.
-    and name != 'model/gan'
   },
 }
 # Best in the validation of the preset rates after 500 steps (docs/study/rates);
@@ -108,14 +108,6 @@ _MEDIUM: dict[str, Any] = {
   'model/encoder_decoder': 3e-4,
   'model/unet_harmonic': 3e-4,
 }
-# The cells of medium_128.
-_AT_128 = (
-  'loss/mse',
-  'loss/l1',
-  'model/unet',
-  'model/encoder_decoder',
-  'model/unet_harmonic',
-)
 
 
 def get_config(preset: str = 'small') -> ml_collections.ConfigDict:
@@ -207,8 +199,9 @@ def _medium() -> ml_collections.ConfigDict:
 
 
 def _medium_128() -> ml_collections.ConfigDict:
-  rates = {name: rate for name, rate in _MEDIUM.items() if name in _AT_128}
-  config = _photos(16, _cells(rates))
+  losses, models = ('mse', 'l1'), ('unet', 'encoder_decoder', 'unet_harmonic')
+  names = [f'loss/{x}' for x in losses] + [f'model/{x}' for x in models]
+  config = _photos(16, _cells({name: _MEDIUM[name] for name in names}))
   # 125 steps an epoch.
   data = {'num_train': 2000, 'num_val': 200, 'num_test': 300}
   config.data.update(data | {'image_size': 128})
