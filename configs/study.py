@@ -10,6 +10,8 @@ synthetic. Presets:
   medium: 2,000 steps of 16 images of 64x64, each cell at the rate that was best
     in rates, with three seeds;
   medium_128: some of its cells on images of 128x128;
+  cpu_rates, cpu: rates and medium with the encoder-decoder in place of the
+    UNet, for losses, optimizers and bases, sized for two CPU cores;
   small: 500 steps of 8 images of 32x32, sized for two CPU cores;
   full: the reference recipe, for a GPU;
   objectives: what each objective adds to the recipe of configs/guide.py, 1,000
@@ -109,17 +111,36 @@ _MEDIUM: dict[str, Any] = {
   'model/unet_harmonic': 3e-4,
 }
 
+# The base of cpu has the encoder-decoder.
+_CPU_CELLS: dict[str, dict[str, Any]] = {
+  **{
+    name: changes
+    for name, changes in _CELLS.items()
+    if name.startswith(('loss/', 'optimizer/'))
+  },
+  'model/encoder_decoder': {},
+  'model/encoder_decoder_harmonic': {'model': {'base': 'harmonic'}},
+}
+_CPU_RATES: dict[str, Any] = {
+  **dict.fromkeys(_CPU_CELLS, (1e-4, 3e-4, 1e-3)),
+  'optimizer/sgd': (1e-1, 3e-1, 1.0),
+  'optimizer/sgd_momentum': (3e-2, 1e-1, 3e-1),
+  'optimizer/adagrad': (1e-3, 3e-3, 1e-2),
+}
+
 
 def get_config(preset: str = 'small') -> ml_collections.ConfigDict:
   """Returns the base, with the cells in the section `study`.
 
   Args:
-    preset: rates, medium, medium_128, small, full, objectives or smoke.
+    preset: rates, medium, medium_128, cpu_rates, cpu, small, full, objectives
+      or smoke.
   """
   presets = {
     'rates': _rates,
     'medium': _medium,
     'medium_128': _medium_128,
+    'cpu_rates': _cpu_rates,
     'small': _small,
     'full': _full,
     'objectives': _objectives_of_guide,
@@ -131,9 +152,11 @@ def get_config(preset: str = 'small') -> ml_collections.ConfigDict:
   return presets[preset]()
 
 
-def _cells(rates: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _cells(
+  rates: dict[str, Any], changes: dict[str, Any] = _CELLS
+) -> dict[str, dict[str, Any]]:
   """Returns {name: what changes} of cells with their learning rates."""
-  cells = {name: dict(_CELLS[name]) for name in rates}
+  cells = {name: dict(changes[name]) for name in rates}
   for name, rate in rates.items():
     if rate is not None:
       optimizer = cells[name].get('optimizer', {})
@@ -205,6 +228,13 @@ def _medium_128() -> ml_collections.ConfigDict:
   # 125 steps an epoch.
   data = {'num_train': 2000, 'num_val': 200, 'num_test': 300}
   config.data.update(data | {'image_size': 128})
+  return config
+
+
+def _cpu_rates() -> ml_collections.ConfigDict:
+  config = _photos(2, _cells(_CPU_RATES, _CPU_CELLS))
+  config.model.name = 'encoder_decoder'
+  config.study.seeds = (0,)
   return config
 
 

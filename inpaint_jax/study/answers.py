@@ -51,8 +51,8 @@ def advise(
   ]
   if better:
     lines.append(
-      f'- **Or nothing of it**: {", ".join(better)}, which learned nothing, '
-      f'beats every model here ({most:.2f} dB at most).'
+      f'- **Without training**: {", ".join(better)} fills holes better than '
+      f'every model trained here ({most:.2f} dB at most).'
     )
   return '\n'.join(['## What we would use today', '', *lines]) if lines else ''
 
@@ -63,20 +63,24 @@ def _advice(comparison: comparisons.Comparison) -> str:
   both = [x for x in pixels if x in looks]
   base = comparison.base
   if base in pixels and (base in looks or not base.summary('test/lpips')):
-    chosen, why = [base], 'nothing is better by more than chance'
+    chosen, why = [base], 'nothing else is better by more than chance'
   elif not looks:
-    chosen, why = pixels[:1], 'the least error'
-    why += f', in a tie with {names(pixels[1:])}' * (len(pixels) > 1)
+    chosen, why = pixels[:1], 'the best hole PSNR'
+    why += f', tied with {names(pixels[1:])}' * (len(pixels) > 1)
   elif both:
-    chosen, why = [both[0]], 'nothing is better by error or looks'
+    chosen, why = [both[0]], 'nothing else is better in hole PSNR or LPIPS'
   else:
     chosen = [pixels[0], looks[0]]
-    why = 'the first for the least error, the second for looks'
+    why = 'the first has the best hole PSNR, the second the best LPIPS'
   text = f'- **{comparison.factor}**: {names(chosen, " or ")}: {why}.'
+  last = comparison.sorted('test/hole_psnr')[-1]
+  behind = last.minus(chosen[0], 'hole_psnr')
+  if last not in chosen and behind and not behind.is_tie:
+    text += f' {names([last])} is last ({signed(behind.mean, 2)} dB).'
   for member in comparison.members:
     if failed := member.diverged + len(member.collapsed):
       seeds = failed + len(member.rows)
-      text += f' {names([member])} failed with {failed} of {seeds} seeds.'
+      text += f' {names([member])} failed for {failed} of {seeds} seeds.'
   return text
 
 
@@ -88,7 +92,7 @@ def section(comparison: comparisons.Comparison) -> str:
   header = ['', 'rate']
   for metric, column in COLUMNS.items():
     header.append(column.heading)
-    header += [f'less {base.label}'] * (metric in _EFFECTS)
+    header += [f'vs {base.label}'] * (metric in _EFFECTS)
   header += ['step, ms', 'seeds']
   told = [_ties(comparison, metric) for metric in _EFFECTS]
   told += [_by_metric(comparison), _by_step(comparison)]
@@ -141,17 +145,17 @@ def _ties(comparison: comparisons.Comparison, metric: str) -> str:
   by = f'By {COLUMNS[metric].name}'
   best, *tied = comparison.ties(metric)
   if not tied:
-    return f'{by} {names([best])} is ahead by more than chance.'
+    return f'{by}, {names([best])} is best by more than chance.'
   told = (f'{names([x])} ({_seeds(x.minus(best, metric))})' for x in tied)
   return (
-    f'{by} {names([best])} leads, in a tie with {", ".join(told)}; in brackets '
-    'the seeds that would tell.'
+    f'{by}, {names([best])} is best, tied with {", ".join(told)}; in brackets, '
+    'how many seeds would tell them apart.'
   )
 
 
 def _seeds(found: statistics.Difference | None) -> str:
   if found is None or found.interval is None:
-    return 'unknown, of one seed in common or none'
+    return 'unknown: fewer than two seeds in common'
   count = statistics.seeds_needed(found.mean, found.deviation)
   return f'{count or f"more than {statistics.MOST_SEEDS:,}"}'
 
@@ -163,7 +167,7 @@ def _by_metric(comparison: comparisons.Comparison) -> str:
     for member in comparison.sorted(f'test/{metric}')[:1]:
       winners.setdefault(member.label, []).append(column.name)
   found = [f'{", ".join(x)}: {label}' for label, x in winners.items()]
-  return f'The best by metric: {"; ".join(found)}.' if found else ''
+  return f'Best in each metric: {"; ".join(found)}.' if found else ''
 
 
 def _by_step(comparison: comparisons.Comparison) -> str:
@@ -173,7 +177,7 @@ def _by_step(comparison: comparisons.Comparison) -> str:
     if len(order) > 1:
       orders.setdefault(' > '.join(order), []).append(f'{step:,}')
   told = [f'{order} at {", ".join(steps)}' for order, steps in orders.items()]
-  return f'The order in validation by steps: {"; ".join(told)}.' if told else ''
+  return f'Ranking in validation: {"; ".join(told)} steps.' if told else ''
 
 
 def _beside_reference(comparison: comparisons.Comparison) -> str:
@@ -188,6 +192,6 @@ def _beside_reference(comparison: comparisons.Comparison) -> str:
     ours = mean(member.summary('test/l1'), 4) if member else ''
     lines.append(f'{name} {theirs} ({ours or "not measured"})')
   return (
-    "The reference's L1 of the whole output, and ours in brackets: "
+    "The reference's whole L1, with ours in brackets: "
     f'{", ".join(lines)}. {reported.why}'
   )

@@ -44,35 +44,35 @@ def weaknesses(
   chance = tests * (1 - statistics.CONFIDENCE)
   uneven, rates = '', 'Learning rates were not swept; epochs are chosen'
   if len({len(member.rows) for x in compared for member in x.members}) > 1:
-    uneven = (
-      ', and of some cells fewer, so that their means are over other seeds'
-    )
+    uneven = ', and fewer for some cells, whose means are over other seeds'
   if is_swept:
-    rates = 'Learning rates are chosen by the validation loss, and epochs'
+    rates = 'Learning rates are chosen by the validation loss, epochs'
   masks = f', {fields["masks.kind"]}' if 'masks.kind' in fields else ''
   lines = [
     f'Small: {side}x{side} images and {steps:,} steps, where the reference has '
-    '256x256 and 6,260. Orders may change with both.',
-    f'Short: {falling} of {len(ended)} runs were best at the last step, and '
-    'might have gone on getting better.',
-    f'Few seeds{uneven}. The number of seeds that would tell rests on a '
-    'deviation of as few, and on a difference that may itself be chance.',
+    '256x256 and 6,260. Rankings may change with both.',
+    f'Short: {falling} of {len(ended)} runs were best at their last step and '
+    'might have improved further.',
+    f'Few seeds{uneven}. The number of seeds that would tell two cells apart '
+    'is estimated from these few, and from a difference that may be chance.',
     f'{rates} by {fields.get("best_metric", "val/loss")} unless a cell has '
-    'another best_metric. The loss is of the whole image, known pixels too: '
-    'neither the least error within holes, nor what looks best.',
-    'Objectives that compare deep features are trained on a net that LPIPS '
-    'measures with.',
-    'The best is chosen and compared on the same images, which favours it.',
-    f'{tests} differences are tested, each with {statistics.CONFIDENCE:.0%}: '
-    f'if there were none at all, about {chance:.1f} would be found.',
-    'One factor at a time, one kind of photos, landscapes, and one choice of '
-    f'masks{masks}: nothing is said of others.',
+    'another best_metric. The loss covers the whole image, known pixels '
+    'included: its minimum is neither the least error in holes nor the best '
+    'look.',
+    'Objectives that compare deep features use the same net as LPIPS, which '
+    'favours them in LPIPS.',
+    'The best cell is chosen and compared on the same images, which favours '
+    'it.',
+    f'{tests} differences are tested at {statistics.CONFIDENCE:.0%} each: even '
+    f'if none existed, about {chance:.1f} would be found.',
+    'Only one factor changes at a time, all photos are landscapes, and all '
+    f'masks are of one kind{masks}: other combinations may rank differently.',
     reference.EVERYWHERE,
   ]
   if split(rows) == 'validation':
     lines.append(
-      'Not tested: all metrics are of the validation images, by which the '
-      'epoch was chosen, too.'
+      'Not tested: all metrics are of the validation images, which also chose '
+      'the epoch.'
     )
   return '\n'.join(['## Weaknesses', '', *(f'- {line}' for line in lines)])
 
@@ -88,22 +88,22 @@ def method(rows: Sequence[results.Row]) -> str:
     )
   return f"""## How it was measured
 
-- Numbers are means ± standard deviations over the seeds. For a given seed all
-  cells have the same order of images, augmentation and training masks, and the
-  same initial weights if they have the same model; {split(rows)} images and
-  masks, which the metrics are of, are the same in all runs.
+- Numbers are means ± standard deviations over the seeds. With the same seed,
+  all cells see the same images in the same order with the same augmentation and
+  training masks, and start from the same weights if they have the same model.
+  All runs are measured on the same {split(rows)} images and masks.
 - A seed that diverged, or ended {comparisons.COLLAPSE:g} dB or more below the
-  median of its cell ("collapsed"), is in no mean; the tables tell it.
-- Differences in tables and plots are from the base of all questions, paired by
-  seed and image, with {percent} intervals over other {over}; bold: 0 is
-  outside. Everything else is a tie, or, with two seeds, not told: which is not
-  to say that there is no difference.
-- Seeds that would tell: for a paired t-test with {percent} and a power of \
-{statistics.POWER:.0%}.
-- Hole PSNR, SSIM, LPIPS (AlexNet), seam, texture and "told apart" (see
-  docs/evaluating.md) are of the composite in 8 bits; whole L1 is of the model's
-  whole output.
-- Milliseconds of a step are with whatever else ran on the device.
+  median of its cell ("collapsed"), is left out of the mean; the tables name it.
+- Differences in tables and plots are to the base, paired by seed and image,
+  with {percent} intervals over other {over}. Bold: the
+  interval excludes 0. Everything else is a tie, which does not mean that there
+  is no difference.
+- The number of seeds that would tell two cells apart is for a paired t-test at
+  {percent} with a power of {statistics.POWER:.0%}.
+- Hole PSNR, SSIM, LPIPS (AlexNet), seam, texture and "told apart" are measured
+  on the composite in 8 bits, whole L1 on the model's whole output; see
+  docs/evaluating.md.
+- The time of a step includes whatever else ran on the device.
 - Trained on {values(rows, 'device')}, {values(rows, 'cores')} core(s); \
 {values(rows, 'versions')}.
 - {_sameness(finished(rows))}"""
@@ -119,6 +119,6 @@ def _sameness(rows: Sequence[results.Row]) -> str:
       'compared.** See the columns of hashes in results.csv.'
     )
   return (
-    f'All runs had the same images (hash {found["images"]}), and the same '
-    f'masks in what is measured (hash {found["masks"]}).'
+    f'All runs had the same images (hash {found["images"]}) and were measured '
+    f'with the same masks (hash {found["masks"]}).'
   )

@@ -14,10 +14,9 @@ LEARNING_RATE = 1e-3
 
 # What differs in every number.
 EVERYWHERE = (
-  'Beside the reference: its crops of one photo fall into several splits, so '
-  'that it is tested on photos it has seen parts of, and its test masks are '
-  'drawn anew in every test; here splits are by photo, and each test image has '
-  'one mask.'
+  'Not comparable with the reference digit for digit: it tests on crops of '
+  'photos that it trained on other crops of, and draws new masks in every '
+  'test; here each photo is in one split, and each test image has one mask.'
 )
 
 
@@ -41,9 +40,9 @@ REPORTED = {
       'cross_entropy': '0.0154',
       'kl_div': '0.0165',
     },
-    'Its loss flag did not train: all five of its runs were trained with the '
-    'squared error, and differ by chance; here each loss trains, through the '
-    'link that makes it well posed.',
+    'Its loss flag had no effect on training: all five of its runs minimised '
+    'the squared error and differ by chance. Here each loss is minimised, '
+    'through the link that makes it well posed.',
   ),
   'optimizer': Reported(
     {
@@ -53,11 +52,11 @@ REPORTED = {
       'rmsprop': 'worse than SGD, left out',
     },
     f'It ran all of them at {LEARNING_RATE:g}, and SGD without momentum; here '
-    'each has the best rate of a sweep.',
+    'each runs at the best rate of a sweep.',
   ),
   'model': Reported(
     {'unet': '0.0156', 'encoder_decoder': '0.0514'},
-    'Its error is of known pixels, too, which the encoder-decoder, without '
-    'connections past its bottleneck, cannot copy.',
+    'This error includes known pixels, which the encoder-decoder cannot copy: '
+    'it has no connections past its bottleneck.',
   ),
 }

@@ -115,21 +115,23 @@ def _head(
   base, finished = caveats.base(rows), caveats.finished(rows)
   planned = len(about.get('cells', {})) * len(about.get('seeds', []))
   count = f'{len(rows)} of {planned} runs' if planned else f'{len(rows)} runs'
-  if len(rows) < planned:
-    count += ' (**the study is not complete**)'
+  notes = ['**the study is not complete**'] * (len(rows) < planned)
   if diverged := len(rows) - len(finished):
-    count += f', {diverged} of which diverged'
+    notes.append(f'{diverged} of them diverged')
+  if notes:
+    count += f' ({", ".join(notes)})'
   hours = sum(row['total_seconds'] or 0 for row in rows) / 3600
   sizes = ' / '.join(f'{base[f"num_{x}"]:,}' for x in ('train', 'val', 'test'))
+  cells = len({row['cell'] for row in rows})
+  seeds = ', '.join(map(str, sorted({row['seed'] for row in rows})))
   return f"""# The study
 
-Which {factors or 'cell'} {verb} holes best? One factor at a time from \
-{base['model']}, {base['loss']}, {base['optimizer']} at \
-{base['learning_rate']:g}: {count}, {len({row['cell'] for row in rows})} cells \
-with seeds {', '.join(map(str, sorted({row['seed'] for row in rows})))}, \
-{values(finished, 'steps')} steps of {values(rows, 'batch_size')} \
-images, {base['image_size']}x{base['image_size']}, {sizes} for training, \
-validation and test. The runs took {hours:.1f} hours together."""
+Which {factors or 'cell'} {verb} holes best? Each cell changes one factor of \
+the base ({base['model']}, {base['loss']}, {base['optimizer']} at \
+{base['learning_rate']:g}): {count} of {cells} cells with seeds {seeds}. Each \
+run takes {values(finished, 'steps')} steps of {values(rows, 'batch_size')} \
+images of {base['image_size']}x{base['image_size']}; {sizes} images are for \
+training, validation and test. All runs together took {hours:.1f} hours."""
 
 
 def _find_sweeps(
@@ -158,7 +160,7 @@ def _sweeps(sweeps: Sequence[comparisons.Sweep]) -> str:
       for rate, x in sweep.members.items()
       if x.diverged or x.collapsed
     ]
-    notes = ['at the edge of what was tried'] * sweep.is_at_edge
+    notes = ['best at the edge of the sweep'] * sweep.is_at_edge
     notes += [f'{", ".join(failed)} failed'] * bool(failed)
     rows = [row for x in sweep.members.values() for row in x.rows]
     side, seeds = rows[0]['image_size'], len({row['seed'] for row in rows})
@@ -166,11 +168,11 @@ def _sweeps(sweeps: Sequence[comparisons.Sweep]) -> str:
     lines.append([sweep.name, ', '.join(tried), how, '; '.join(notes)])
   return f"""## Learning rates
 
-Chosen on the validation loss.
+The rate with the lowest validation loss is chosen (bold).
 
 {image('Validation by learning rate', 'rates.png')}
 
-{table(['', 'learning rates, the chosen one bold', 'with', ''], lines)}"""
+{table(['', 'learning rates', 'measured with', ''], lines)}"""
 
 
 def _baselines(baselines: Mapping[str, Mapping[str, float]], split: str) -> str:
@@ -188,7 +190,7 @@ def _baselines(baselines: Mapping[str, Mapping[str, float]], split: str) -> str:
   ]
   return f"""## Without training
 
-The same {split} images and masks, filled by methods that learn nothing.
+The same {split} images and masks, filled by methods that need no training.
 
 {table(header, lines)}"""
 
@@ -197,6 +199,6 @@ def _photos() -> str:
   shown = image('Test photographs, filled by each cell', 'images.jpg')
   return f"""## The same holes, filled by each cell
 
-The first seed of each; known pixels are those of the photograph.
+The composites of the first seed of each cell.
 
 {shown}"""

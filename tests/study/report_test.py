@@ -20,14 +20,14 @@ def test_the_report_of_a_whole_study(made_up):
   path = report.write(made_up)
   text = path.read_text()
   assert 'Which loss, model and optimizer fill holes best?' in text
-  assert '66 of 66 runs, 22 cells with seeds 0, 1, 2' in text
-  assert 'one choice of masks, stamps:' in text
-  assert 'chosen by the validation loss, and epochs by val/loss' in text
+  assert '66 of 66 runs of 22 cells with seeds 0, 1, 2' in text
+  assert 'masks are of one kind, stamps:' in text
+  assert 'chosen by the validation loss, epochs by val/loss' in text
   assert '- Few seeds. The number' in text
-  assert '**model**: `unet`: nothing is better by more than chance' in text
-  assert 'in brackets the seeds that would tell' in text
-  assert 'unet > encoder_decoder at 240, 360, 600.' in text
-  assert 'ours in brackets: unet 0.0156 (0.0' in text
+  assert '**model**: `unet`: nothing else is better by more than chance' in text
+  assert 'how many seeds would tell them apart' in text
+  assert 'unet > encoder_decoder at 240, 360, 600 steps.' in text
+  assert 'with ours in brackets: unet 0.0156 (0.0' in text
   images = {x.name for x in made_up.glob('*.png')}
   assert images == {'loss.png', 'model.png', 'optimizer.png', 'rates.png'}
   assert all(f'({name})' in text for name in images)
@@ -46,7 +46,7 @@ def test_a_report_of_the_table_alone(made_up):
   for name in ('curves.csv', 'per_image.npz', 'study.json'):
     (made_up / name).unlink()
   text = report.write(made_up).read_text()
-  assert 'The order in validation' not in text
+  assert 'Ranking in validation' not in text
   assert '## Loss' in text
 
 
@@ -90,8 +90,8 @@ def test_equal_cells_are_called_a_tie(small, make_row, tmp_path):
   ]
   results.write_study(tmp_path, rows)
   text = report.write(tmp_path).read_text()
-  assert 'leads, in a tie with ' in text
-  assert 'ahead by more than chance' not in text
+  assert 'is best, tied with ' in text
+  assert 'best by more than chance' not in text
 
 
 @pytest.mark.usefixtures('without_plots')
@@ -109,10 +109,11 @@ def test_the_report_says_who_is_ahead(small, make_row, tmp_path):
     '{"telea": {"hole_psnr": 21.0}, "mean_fill": {"hole_psnr": 12.0}}'
   )
   text = report.write(tmp_path).read_text()
-  advice = 'loss**: `l1` or `kl_div`: the first for the least error, the second'
+  advice = 'loss**: `l1` or `kl_div`: the first has the best hole PSNR, the'
   assert advice in text
-  assert 'By hole PSNR `l1` is ahead by more than chance.' in text
-  assert 'Or nothing of it**: telea (21.00 dB), which learned nothing' in text
+  assert 'By hole PSNR, `l1` is best by more than chance.' in text
+  assert 'is last (\N{MINUS SIGN}2.0' in text
+  assert 'Without training**: telea (21.00 dB) fills holes better than' in text
 
 
 @pytest.mark.usefixtures('without_plots')
@@ -124,7 +125,7 @@ def test_the_report_says_what_is_missing(small, make_row, tmp_path):
   kept = [row for row in rows if row['cell'] != 'model/encoder_decoder']
   results.write_study(tmp_path, kept)
   text = report.write(tmp_path).read_text()
-  assert '1 of which diverged' in text
+  assert '1 of them diverged' in text
   assert '2, 1 diverged |' in text
   assert 'runs differ in their masks: they cannot be compared' in text
 
@@ -142,7 +143,7 @@ def test_a_seed_that_collapsed_is_told_and_in_no_mean(
   text = report.write(tmp_path).read_text()
   assert '| l1 | 0.001 | 19.00 ± 1.41 |' in text
   assert '| 2, 1 collapsed (5.5 dB) |' in text
-  assert '`l1` failed with 1 of 3 seeds.' in text
+  assert '`l1` failed for 1 of 3 seeds.' in text
   assert 'Not tested: all metrics are of the validation images' in text
 
 
@@ -170,7 +171,7 @@ def test_one_seed_tells_nothing(small, make_row, tmp_path):
     tmp_path, [make_row(x, 0, 18.0 + i) for i, x in enumerate(small.cells)]
   )
   text = report.write(tmp_path).read_text()
-  assert '(unknown, of one seed in common or none)' in text
+  assert '(unknown: fewer than two seeds in common)' in text
   assert '**+' not in text
 
 

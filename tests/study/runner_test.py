@@ -41,7 +41,7 @@ def test_a_study_leaves_what_it_promises(studied, smoke):
     checkpoints = folder.run_folder(studied, name) / 'checkpoints'
     assert [x.name for x in checkpoints.iterdir()] == ['best']
   text = (studied / 'report.md').read_text()
-  assert '4 of 4 runs, 2 cells with seeds 0, 1' in text
+  assert '4 of 4 runs of 2 cells with seeds 0, 1' in text
   assert '(images.jpg)' in text
   assert '| mean_fill |' in text
   # Nothing of this machine that could not be shown.
@@ -138,7 +138,7 @@ def test_a_run_that_diverges_is_a_result(copied, smoke, monkeypatch, capsys):
   assert first == row
   assert {x['status'] for x in others} == {results.DIVERGED}
   assert {x['test/l1'] for x in others} == {None}
-  assert '3 of which diverged' in report.write(copied).read_text()
+  assert '3 of them diverged' in report.write(copied).read_text()
 
 
 @pytest.mark.slow
