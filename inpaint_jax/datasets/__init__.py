@@ -1,7 +1,7 @@
 """Datasets of images by name.
 
 `load(config.data)` builds a dataset the first time and opens it from then on.
-Ours are in `DATASETS`; any other name is one of tensorflow-datasets.
+Our own are in `DATASETS`; any other name is one of tensorflow-datasets.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ DATASETS: dict[str, type[Synthetic] | type[PhotoCrops]] = {
   'photo_crops': PhotoCrops,
 }
 IMAGE_SIZES = (32, 64, 128, 256)
-# Ends the names of tensorflow-datasets' own datasets, whose missing splits are
-# taken by index.
+# Ends the names of datasets from tensorflow-datasets, whose missing splits are
+# taken from `train` by index.
 _BY_INDEX = 'by-index'
 
 
@@ -33,7 +33,7 @@ class Dataset:
   """An opened dataset.
 
   Attributes:
-    name: names the images on any machine, such as
+    name: identifies the images on every machine, such as
       'synthetic/64px-2048-256-512/2.0.0'.
     splits: 'train', 'val' and 'test', each with `len(split)` and
       `split[i] -> {'image': uint8 [S, S, 3]}`.
@@ -88,7 +88,7 @@ def load(config: ml_collections.ConfigDict, name: str | None = None) -> Dataset:
 
 
 def is_built(config: ml_collections.ConfigDict, name: str) -> bool:
-  """Returns whether one of our datasets lies in the folder of datasets."""
+  """Returns whether one of our own datasets is built already."""
   return (storage.data_dir(config.data_dir) / name).is_dir()
 
 

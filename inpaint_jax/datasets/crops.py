@@ -7,8 +7,8 @@ from PIL import Image
 
 from inpaint_jax.photos import reading
 
-# Crops are cut at this side and then shrunk, so that smaller images show the
-# same scenes at lower resolution.
+# Crops are cut with this side in pixels and then shrunk, so that smaller images
+# show the same scenes at lower resolution.
 CROP = 256
 
 
@@ -38,7 +38,7 @@ def cut_crops(
 
   Args:
     photo: RGB.
-    indices: which of `crop_corners`; [0] for a photo that is used whole.
+    indices: indices into `crop_corners`; [0] for a photo that is used whole.
     side: a divisor of `CROP`.
   """
   corners = crop_corners(photo.height, photo.width)
@@ -55,9 +55,9 @@ def cut_crops(
 def in_order(counts: Sequence[int]) -> Iterator[tuple[int, int]]:
   """Yields (photo, crop) of all crops of a split, in the order of their use.
 
-  Every photo gives one crop before any gives its second: many scenes teach and
-  measure more than many crops of few. The first crops of a photo are spread
-  over it.
+  Every photo gives one crop before any photo gives its second, since many
+  scenes teach and measure more than many crops of a few scenes. The first crops
+  of a photo are spread over it.
 
   Args:
     counts: number of crops of each photo.
@@ -70,6 +70,6 @@ def in_order(counts: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def _spread(count: int) -> list[int]:
-  """Returns 0 to count - 1 in an order whose beginnings are spread out."""
-  # Multiples of the golden ratio, modulo 1, are.
+  """Returns 0 to count - 1, ordered so that the first ones are spread out."""
+  # Multiples of the golden ratio, modulo 1, have this property.
   return sorted(range(count), key=lambda index: index * 0.618034 % 1)

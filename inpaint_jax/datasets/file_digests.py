@@ -14,13 +14,14 @@ from inpaint_jax.system import errors, json_files, machine
 def read(root: str, paths: list[str], memory: pathlib.Path) -> list[str]:
   """Returns the digest of each file in hex, '' for one that cannot be read.
 
-  What was read is kept in `memory`, with each file's size, times and number. A
-  file is read again where one of these differs. The system sets the time of
-  change, so that a file with other content cannot pass for the old one.
+  Digests are kept in `memory` with the size, times and inode of each file. A
+  file is read again if one of these differs. The system sets the change time,
+  so a file with other content cannot pass for the old one.
 
   Args:
-    paths: files, relative to it.
-    memory: a JSON file; where it cannot be written, every start reads all.
+    root: the folder of the files.
+    paths: paths of the files, relative to `root`.
+    memory: a JSON file; if it cannot be written, every start reads all files.
   """
   known: dict[str, Any] = {}
   with contextlib.suppress(errors.UserError):

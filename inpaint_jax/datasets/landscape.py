@@ -37,7 +37,7 @@ def render(index: int, size: int, seed: int = 0) -> Array:
     canvas = terrain.add_ground(streams[3], canvas, scene)
     if scene.kind not in ('desert', 'coast') and streams[5].random() < 0.4:
       canvas = terrain.add_front_trees(streams[5], canvas, scene)
-  # Up to a level of noise before rounding down, so that skies have no bands.
+  # Noise of up to one level before rounding down, so that skies have no bands.
   dither = streams[4].random(canvas.shape, dtype=np.float32)
   return np.clip(canvas * 255 + dither, 0, 255).astype(np.uint8)
 
@@ -84,7 +84,7 @@ def _add_clouds(
   soft = 1.8 if stretched or light.overcast else 0.8
   cover = smoothstep(clear, clear + soft, density)
   cover *= smoothstep(0.0, 0.12, up) * (0.8 if stretched else 0.96)
-  # Thick parts are dark below, thin edges and sides to the sun are bright.
+  # Thick parts are dark below; thin edges and sides facing the sun are bright.
   slope = np.gradient(density, axis=0) * size * 0.035
   lit = 0.72 + 0.30 * slope - 0.28 * smoothstep(clear, clear + 2.4, density)
   lit += 0.5 * np.exp(-radius2 / 0.06)
@@ -93,7 +93,7 @@ def _add_clouds(
 
 
 def _add_water(rng: Rng, canvas: Array, scene: Scene) -> Array:
-  """Returns the canvas with water below the horizon, which mirrors it."""
+  """Returns the canvas with water below the horizon that mirrors the rest."""
   light, horizon, size = scene.light, scene.horizon, canvas.shape[0]
   x, y = pixel_centers(size)[None, :], pixel_centers(size)[:, None]
   below = np.clip((y - horizon) / (1 - horizon), 1e-3, 1)
@@ -113,7 +113,7 @@ def _add_water(rng: Rng, canvas: Array, scene: Scene) -> Array:
   )
   deep = np.asarray((0.06, 0.20, 0.27)) * rng.normal(1, 0.12, 3)
   deep = deep * np.asarray(light.ambient)
-  # Fresnel: near water is looked into, far water mirrors.
+  # Fresnel: near water shows its depth, far water mirrors.
   murk = 0.16 + 0.42 * below**1.3 + 0.09 * np.tanh(waves) * calm
   colour = lerp(reflected * 0.93, deep, np.clip(murk, 0, 1))
   if scene.sun_shows:

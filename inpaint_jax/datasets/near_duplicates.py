@@ -5,26 +5,26 @@ from PIL import Image
 from scipy import fft
 from scipy.sparse import coo_array, csgraph
 
-# Bits that may differ, of 255. Measured on 300 photos: copies at half the size
-# and recompressed, brightened by a quarter, or cropped by 2 % differ in at most
-# 51, but for one in 300. Of 24 million pairs of other photos, none differ in
-# less than 66.
+# How many of the 255 bits may differ. Measured on 300 photos: copies at half
+# the size and recompressed, brightened by a quarter, or cropped by 2 % differ
+# in at most 51 bits, except for one in 300. Of 24 million pairs of different
+# photos, none differ in fewer than 66.
 MAX_DISTANCE = 52
 _SIDE, _BLOCK = 64, 16
-# Images that are compared at once; their distances fit into the cache.
+# Images that are compared at once, so that their distances fit into the cache.
 _ROWS = 256
 
 
 def perceptual_hash(image: Image.Image) -> np.ndarray:
   """Returns the signs of an image's low frequencies, uint64 [4].
 
-  The image is shrunk to 64x64 grey pixels. Of its two-dimensional cosine
-  transform, the 16x16 lowest frequencies give a bit each, their sign (after
-  Zauner, 'Implementation and benchmarking of perceptual image hash functions',
-  2010, who compares with the median; signs also reveal mirrored images). The
-  bit of the mean stays 0: brightness and contrast do not matter.
+  The image is shrunk to 64x64 grey pixels. Each of the 16x16 lowest frequencies
+  of its two-dimensional cosine transform gives one bit, its sign (after Zauner,
+  'Implementation and benchmarking of perceptual image hash functions', 2010,
+  who compares with the median; signs also reveal mirrored images). Brightness
+  does not matter, since the bit of the mean stays 0, nor does contrast.
   """
-  # Not 0, because of rounding errors in the transform of flat images.
+  # Not > 0, because of rounding errors in the transform of flat images.
   bits = low_frequencies(image) > 1e-6
   bits[0, 0] = False
   return np.packbits(bits.ravel()).view(np.uint64)
@@ -51,7 +51,7 @@ def find_groups(
     max_distance: bits that may differ.
 
   Returns:
-    int [n], numbers from 0.
+    int [n], group numbers from 0.
   """
   count = len(hashes)
   mirrored = hashes ^ _mirror_mask()

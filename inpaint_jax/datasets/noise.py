@@ -2,8 +2,8 @@
 
 Cubic B-spline noise summed over octaves (Perlin, 'An image synthesizer',
 SIGGRAPH 1985; Musgrave et al., 'The synthesis and rendering of eroded fractal
-terrains', SIGGRAPH 1989). Each call seeds a generator of its own and draws the
-coarse octaves first: images of several sizes agree in all that both can show.
+terrains', SIGGRAPH 1989). Each call seeds its own generator and draws coarse
+octaves first, so images of different sizes agree in all detail they share.
 """
 
 import functools
@@ -49,11 +49,11 @@ def noise_2d(
   """Returns fractal noise of about unit variance, [len(rows), size].
 
   Args:
-    rng: one number is drawn, whatever the size.
+    rng: one number is drawn from it, for any size.
     size: pixels along x; octaves finer than two pixels are left out.
     cells: cells of the coarsest octave along y and x.
-    gain: ratio of the weights of an octave and the next coarser one.
-    rows: y of the rows in [0, 1], even by default; other spacings give
+    gain: weight of an octave relative to the next coarser one.
+    rows: y of the rows in [0, 1], evenly spaced by default; other spacings give
       perspective.
   """
   rng = np.random.default_rng(rng.integers(2**62))
@@ -86,7 +86,7 @@ def lerp(a: Any, b: Any, t: Any) -> Array:
   Args:
     a: colour where t = 0, [..., 3].
     b: colour where t = 1, [..., 3].
-    t: weights without the axis of colours, [...].
+    t: weights, without the axis of channels, [...].
   """
   t = np.asarray(t, np.float32)[..., None]
   a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
@@ -101,8 +101,8 @@ def _even_weights(size: int, cells: int) -> sparse.csr_array:
 def _spline_weights(coordinates: Array, cells: int) -> sparse.csr_array:
   """Returns [n, cells + 3] weights of the cubic B-spline; rows sum to 1.
 
-  Sparse, since a row has four weights, and because dense products would start
-  BLAS threads, which slow each other down on a busy machine.
+  The matrix is sparse because each row has four weights, and because dense
+  products would start BLAS threads, which slow each other on a busy machine.
   """
   coordinates = np.clip(coordinates, 0, cells - 1e-4)
   left = coordinates.astype(np.int32)

@@ -10,9 +10,9 @@ import tensorflow_datasets as tfds
 from inpaint_jax.datasets import storage
 from inpaint_jax.system import errors
 
-# What the authors of the datasets call these splits.
+# The names that datasets have for these splits.
 _NAMES = {'val': ('validation', 'val', 'valid', 'dev'), 'test': ('test',)}
-# The images of train that a missing split takes: index modulo 10.
+# The images of `train` that a missing split takes, by index modulo 10.
 _TENTHS = {'val': (1,), 'test': (2, 7)}
 
 
@@ -22,7 +22,7 @@ def create_builder(
   """Returns the builder of a dataset.
 
   Args:
-    name: such as 'tf_flowers' or 'oxford_flowers102'.
+    name: name of the dataset, such as 'tf_flowers' or 'oxford_flowers102'.
     folder: the folder of all built datasets.
     ours: names of our datasets, for the error.
 
@@ -46,10 +46,10 @@ def load_splits(
 ) -> dict[str, storage.Split]:
   """Opens a dataset, after downloading and building it if necessary.
 
-  Images are the first feature that holds images. The splits train, validation
-  and test are used; where validation is missing, it is every tenth image of
-  train, and a missing test is every fifth. Each gives its first images, as many
-  as are wanted.
+  The images are those of the first feature that holds images. The splits train,
+  validation and test are used; a missing validation split is every tenth image
+  of train, a missing test split every fifth. Only the first images of a split
+  are used, as many as `config` asks for.
 
   Raises:
     errors.UserError: it cannot be downloaded, built or read.

@@ -27,7 +27,8 @@ from inpaint_jax.datasets import (
 from inpaint_jax.photos import reading
 from inpaint_jax.system import errors, machine
 
-# Of so many photos the smallest split, a tenth, has none in 1.5 of 100 folders.
+# With this many photos the smallest split, a tenth of them, is empty in 1.5 of
+# 100 folders.
 _ENOUGH = 40
 
 
@@ -36,9 +37,9 @@ class Photo:
   """One readable photo.
 
   Attributes:
-    path: relative to the folder.
-    height, width: upright, in pixels.
-    digest: SHA-256 of the file, which orders the photos of a split.
+    path: path relative to the folder.
+    height, width: size in pixels, of the upright photo.
+    digest: SHA-256 of the file; photos of a split are sorted by it.
     split: see `photo_splits.split_of`.
     hash: uint64 [4], see `near_duplicates.perceptual_hash`.
   """
@@ -55,7 +56,7 @@ class Photo:
 class PhotoCropsConfig(storage.ImagesConfig):
   """Side in pixels, crops of each split, the folder and its digests."""
 
-  # tensorflow-datasets logs configs: thousands of paths are left out.
+  # tensorflow-datasets logs configs: leave out thousands of paths.
   listing: photo_folder.Listing = dataclasses.field(repr=False)
   digests: list[str] = dataclasses.field(repr=False)
 
@@ -63,7 +64,7 @@ class PhotoCropsConfig(storage.ImagesConfig):
 class PhotoCrops(tfds.core.GeneratorBasedBuilder):
   """Crops of a folder of photos: uint8 [S, S, 3] as 'image', path as 'photo'.
 
-  report.json beside the records says what was found, skipped and used.
+  report.json next to the records says what was found, skipped and used.
   """
 
   VERSION = tfds.core.Version('2.0.0')
@@ -72,11 +73,11 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
   def from_config(cls, config: ml_collections.ConfigDict) -> PhotoCropsConfig:
     """Returns the builder's config for `config.data`.
 
-    Its name holds a fingerprint of the content of the photos: other photos are
-    another dataset; the same ones, moved or renamed, are the same.
+    Its name contains a fingerprint of the photos' content: other photos make
+    another dataset, while the same photos, moved or renamed, make the same.
 
     Raises:
-      errors.UserError: no folder, or no photo in it.
+      errors.UserError: `config.source` is no folder, or holds no photo.
     """
     data_dir = storage.data_dir(config.data_dir)
     listing = photo_folder.list_photos(config.source, data_dir)
@@ -152,7 +153,7 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
   ) -> Iterator[tuple[int, dict[str, Any]]]:
     root = self.builder_config.listing.root
     side = self.builder_config.image_size
-    # For each photo, where its crops are wanted.
+    # For each photo, the positions of its crops in the split.
     wanted: dict[str, list[int]] = {}
     for number, (photo, _) in enumerate(used):
       wanted.setdefault(photo.path, []).append(number)
@@ -171,8 +172,8 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     results = _map_in_threads(
       encode, list(wanted.items()), f'cutting crops to {split}'
     )
-    # Photos are read one after the other, but their crops are not in that
-    # order, and may be more than memory holds.
+    # Crops are made photo by photo but written in another order, and all of
+    # them may need more memory than there is: they wait in a file.
     with tempfile.TemporaryFile(dir=self.data_path) as file:
       places = {}
       for numbers, images in zip(wanted.values(), results, strict=True):
@@ -215,7 +216,7 @@ def _inspect_all(
 def _inspect(root: str, path: str, digest: str) -> Photo:
   file_path = os.path.join(root, path)
   height, width = reading.size(file_path)
-  # Twice the side of the hash's pixels is enough, and far faster for JPEG.
+  # Twice the side of the hashed image is enough, and far faster for JPEG.
   small = reading.read(file_path, at_least=128)
   bits = near_duplicates.perceptual_hash(small)
   split = photo_splits.split_of(small)
@@ -250,9 +251,10 @@ def _drop_near_duplicates(
 def _map_in_threads(
   function: Callable[[Any], Any], items: Sequence[Any], label: str
 ) -> Iterator[Any]:
-  """Maps in order, a few items ahead, with a progress bar.
+  """Yields `function(item)` in order, with a progress bar.
 
-  Threads are enough: Pillow decodes and encodes without Python's lock.
+  It works a few items ahead. Threads are enough: Pillow decodes and encodes
+  without Python's global lock.
   """
   workers = machine.num_cores()
   with (

@@ -8,9 +8,9 @@ import pathlib
 from inpaint_jax.photos import file_names, reading, unread_files
 from inpaint_jax.system import errors, user_paths
 
-# Files by which a folder that this program has written to is known.
+# A folder with all files of one of these sets was written by this program.
 _OURS = (
-  {'config.json', '.lock'},  # A run, from its beginning on.
+  {'config.json', '.lock'},  # A run, from its start on.
   {'config.json', 'metrics.csv'},
   {'study.json', 'dataset.json'},
   {'dataset_info.json', 'features.json'},
@@ -23,12 +23,12 @@ class Listing:
 
   Attributes:
     root: the folder.
-    paths: files whose extension is that of a photo, relative to `root` with
-      forward slashes, sorted.
-    other_files: number of other files by extension, such as {'.txt': 2}, and
-      of masks that lie beside their photos, and of folders left out.
+    paths: sorted paths of the files with the extension of a photo, relative to
+      `root`, with forward slashes.
+    other_files: number of other files by extension, such as {'.txt': 2}; also
+      of masks that lie next to their photos, and of folders left out.
     unreadable: (path, reason) of folders that cannot be listed, and of pipes
-      and the like that are named as photos are.
+      and other special files with the extension of a photo.
   """
 
   root: str
@@ -79,7 +79,7 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
     photos = _choose_photos(names, other)
     for name in photos:
       path = os.path.join(folder, name)
-      # To open a pipe would be to wait for whoever writes to it.
+      # Opening a pipe would block until somebody writes to it.
       if os.path.exists(path) and not os.path.isfile(path):
         unreadable.append((_relative(path, root), 'not a regular file'))
       else:

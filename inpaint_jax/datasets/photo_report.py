@@ -14,7 +14,7 @@ class Report:
   Attributes:
     unreadable: (path, reason) of each photo that was skipped.
     near_duplicates: (path, kept path) of each photo dropped as a copy.
-    available: crops that all distinct photos give.
+    available: number of crops that all distinct photos give.
   """
 
   photos_found: int

@@ -1,10 +1,10 @@
-"""Which split a photo is in: a function of what it shows, and of nothing else.
+"""Chooses the split of a photo by what it shows, and by nothing else.
 
-The photo becomes a number in [0, 1) that a copy, resized, recompressed or
-mirrored, has almost unchanged. Ranges of it are the splits, and those of
-validation lie between training and test. So no photo that was trained on is
-ever tested, and hardly any copy of it, whatever else a folder holds and however
-many images of each split are wanted.
+Each photo is mapped to a number in [0, 1), which stays almost the same for a
+copy that is resized, recompressed or mirrored. Ranges of this number are the
+splits; those of validation lie between training and test. So no photo that was
+trained on is ever tested, and hardly any copy of one, no matter what else is in
+the folder and how many images of each split are wanted.
 
 Measured on 786 photos: of copies at half the size and recompressed, none moves
 from training to test or back; of those brightened by a quarter, 14 do; of those
@@ -21,12 +21,12 @@ SHARES = {'train': 70, 'val': 10, 'test': 20}
 # (end of a range of numbers, split), in order.
 _RANGES = ((0.7, 'train'), (0.75, 'val'), (0.95, 'test'), (1.0, 'val'))
 
-# The 4x4 lowest frequencies of a photo are projected onto a direction. It is
-# fixed for good, like the period: others would deal all photos anew. NumPy
-# keeps the stream of RandomState. The projection's standard deviation is 0.9
-# periods, so that its remainder is spread evenly.
+# The 4x4 lowest frequencies of a photo are projected onto a direction. It and
+# the period must never change, or all photos would be split differently. NumPy
+# guarantees the stream of RandomState. The projection's standard deviation is
+# 0.9 periods, so its remainder is spread evenly.
 _SIZE, _PERIOD = 4, 1.5
-# Flat images, whose projection is 0, lie far from the ends of a range.
+# Moves flat images, whose projection is 0, far from the ends of a range.
 _OFFSET = 0.35
 _DIRECTION = np.random.RandomState(6).standard_normal((_SIZE, _SIZE))
 
@@ -34,10 +34,10 @@ _DIRECTION = np.random.RandomState(6).standard_normal((_SIZE, _SIZE))
 def split_of(photo: Image.Image) -> str:
   """Returns the split of a photo: train, val or test."""
   low = near_duplicates.low_frequencies(photo)[:_SIZE, :_SIZE].copy()
-  # Without the mean, and the same in a mirrored copy.
+  # Ignore the mean, and give a mirrored copy the same values.
   low[0, 0] = 0
   low[:, 1::2] = np.abs(low[:, 1::2])
-  # Contrast does not matter, nor do the rounding errors of flat images.
+  # Divide out contrast, but not by the rounding errors of flat images.
   number = (low * _DIRECTION).sum() / max(np.linalg.norm(low), 1e-6)
   place = (number / _PERIOD + _OFFSET) % 1
   return next(name for end, name in _RANGES if place <= end)

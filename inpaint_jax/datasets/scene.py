@@ -9,10 +9,10 @@ from inpaint_jax.datasets.palette import Light, LIGHT_ODDS, LIGHTS
 
 
 class Kind(NamedTuple):
-  """A kind of landscape; heights are in sides of the image."""
+  """A kind of landscape; heights are in units of the image's side."""
 
   odds: float
-  ridges: tuple[int, int]  # Least and most.
+  ridges: tuple[int, int]  # Smallest and largest number.
   peak: float  # Height of the ridges.
   water: float  # Odds of water.
 
@@ -28,7 +28,7 @@ KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-  """One landscape. Lengths are in sides of the image, from its left and top.
+  """One landscape. Lengths are in units of its side, from the left and top.
 
   Attributes:
     kind: a name in KINDS.

@@ -1,4 +1,4 @@
-"""Building datasets on disk and opening them."""
+"""Builds datasets on disk and opens them."""
 
 from collections.abc import Iterator, Sequence
 import contextlib
@@ -73,7 +73,7 @@ class Split:
 
 
 def data_dir(setting: str) -> pathlib.Path:
-  """Returns the folder of built datasets; '' is that of the user's cache."""
+  """Returns the folder of datasets; '' means the one in the user's cache."""
   if setting:
     return user_paths.local(setting, 'data.data_dir').absolute()
   return cache.folder('INPAINT_JAX_DATA', 'datasets')
@@ -92,7 +92,7 @@ def dataset_info(
   return tfds.core.DatasetInfo(
     builder=builder,
     description=description,
-    # So that the first images of a split stay the first of a larger one.
+    # Keeps the first images of a split the first ones of a larger split.
     disable_shuffling=True,
     features=tfds.features.FeaturesDict(
       {
@@ -203,7 +203,7 @@ def _unwritable_error(
 def _take_lock(
   path: pathlib.Path, name: str
 ) -> contextlib.AbstractContextManager[Any]:
-  """Takes a lock, which the system frees when the process ends in any way."""
+  """Takes a lock, which the system frees however the process ends."""
   lock = filelock.FileLock(path)
   try:
     return lock.acquire(timeout=0)
@@ -225,7 +225,7 @@ def _quiet_tfds(bars: bool = False) -> Iterator[None]:
 
 
 def _write_failure(error: BaseException | None) -> str | None:
-  """Returns why the system refused to write, None if it did not."""
+  """Returns why the system refused to write, None for any other error."""
   while error is not None:
     if isinstance(error, OSError) and (
       errno.errorcode.get(error.errno or 0) in _WRITE_ERRORS

@@ -66,7 +66,7 @@ def add_ridges(rng: Rng, canvas: Array, scene: Scene) -> Array:
     else:
       colour = pick(rng, GREEN)
     colour = colour * (shade[..., None] * np.asarray(light.ambient))
-    # Aerial perspective: far ridges, and the feet of all, fade into haze.
+    # Aerial perspective: far ridges and the feet of all ridges fade into haze.
     air = light.haze * (1 - near) ** 0.8 + 0.06
     air = air + 0.35 * light.haze * smoothstep(-0.25, 0.05, y - scene.horizon)
     colour = lerp(colour, haze, np.clip(air, 0, 0.93))
@@ -105,9 +105,9 @@ def _alpine_colour(
   """Returns rock, with snow above its line and woods at the foot.
 
   Args:
-    rise: height over the horizon, 1 at the peaks, [S, S].
-    slope: of the relief, above 0 on the sunny side, [S, S].
-    snow_line: height from which snow lies, but on steep shaded slopes.
+    rise: height above the horizon, 1 at the peaks, [S, S].
+    slope: slope of the relief, positive on the sunny side, [S, S].
+    snow_line: height above which snow lies, except on steep shaded slopes.
   """
   colour = pick(rng, ROCK)
   snow = smoothstep(snow_line - 0.08, snow_line + 0.1, rise)
@@ -211,5 +211,5 @@ def _tree_line(rng: Rng, size: int, height: float, near: float) -> Array:
 
 
 def _cover_below(y: Array, top: Array, size: int) -> Array:
-  """Returns the coverage of what lies below its upper edge `top`, [S]."""
+  """Returns the coverage, [S, S], of all that lies below an edge `top`, [S]."""
   return np.clip((y - top) * size + 0.5, 0, 1)
