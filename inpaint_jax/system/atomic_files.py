@@ -15,18 +15,18 @@ from inpaint_jax.system import errors
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   """Yields a temporary path, and renames it to `path` after the block.
 
-  After an error in the block, the old file is still there. So it is after a
-  kill, which can also leave the hidden temporary file. Several processes can
-  write the same file at once: the last one wins. A link stays one, and the new
-  file has the permissions of the old one.
+  After an error in the block, the old file is still there. The same holds after
+  a kill, which can also leave the hidden temporary file. If several processes
+  write the same file at once, the last one wins. A symbolic link stays one, and
+  the new file gets the permissions of the old one.
   """
   path = _target(path)
-  # Not the longer name, which may be too long for the folder, and no process
-  # id, which machines that share the folder may have in common.
+  # Not a longer form of the name, which the file system may refuse, nor a
+  # process id, which may occur twice on machines that share the folder.
   temporary = path.with_name(f'.{secrets.token_hex(8)}.tmp')
   try:
     yield temporary
-    with contextlib.suppress(OSError):  # as if there is no old file
+    with contextlib.suppress(OSError):  # Such as: there is no old file.
       shutil.copymode(path, temporary)
     temporary.replace(path)
   finally:
@@ -40,8 +40,8 @@ def write(path: pathlib.Path, content: bytes) -> None:
 
 
 def _target(path: pathlib.Path) -> pathlib.Path:
-  """Returns the file that a link leads to, other paths as they are."""
-  # Also of the paths that tensorflow-datasets gives, which have no is_symlink.
+  """Returns the target of a symbolic link, any other path unchanged."""
+  # os.path also takes paths of tensorflow-datasets, which have no is_symlink.
   return pathlib.Path(os.path.realpath(path)) if os.path.islink(path) else path
 
 
@@ -49,7 +49,7 @@ def check_writable(path: pathlib.Path, name: str) -> None:
   """Raises a UserError unless a file can be written to `path`.
 
   Args:
-    name: what errors call it, such as `output=x.png`.
+    name: what errors call the path, such as `output=x.png`.
   """
   if path.is_dir():
     raise errors.UserError(f'{name} is a folder; name a file')

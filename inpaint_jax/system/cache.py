@@ -19,7 +19,8 @@ def folder(variable: str, name: str) -> pathlib.Path:
       Linux $XDG_CACHE_HOME or ~/.cache.
 
   Raises:
-    errors.UserError: the variable names no path, or there is no home folder.
+    errors.UserError: the variable holds no local path, or there is no home
+      folder.
   """
   if setting := os.environ.get(variable):
     return user_paths.local(setting, variable).absolute()
@@ -40,8 +41,8 @@ def compilation() -> dict[str, str]:
   another lacks, and machines may share a home folder.
 
   Returns:
-    {} if the folder cannot be written to; JAX would warn for each program. {},
-    too, for the address of a bucket, which is left to JAX.
+    The variables; {} if the folder cannot be written to, since JAX would warn
+    for each program, or if the user names a bucket, which is left to JAX.
   """
   variable = 'JAX_COMPILATION_CACHE_DIR'
   if '://' in os.environ.get(variable, ''):
@@ -55,13 +56,13 @@ def compilation() -> dict[str, str]:
     return {}
   return {
     variable: str(path),
-    # In seconds; programs that compile faster are not worth a file.
+    # Programs that compile in less time are not worth a file.
     'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
   }
 
 
 def _processor() -> str:
-  """Returns digits that differ between processors of other instructions."""
+  """Returns digits that differ between processors with other instructions."""
   # x86 and Arm name the field differently.
   parts = platform.machine(), *map(machine.cpu_field, ('flags', 'Features'))
   return hashlib.sha256(' '.join(parts).encode()).hexdigest()[:8]

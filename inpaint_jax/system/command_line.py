@@ -1,4 +1,4 @@
-"""Starts a command's main function: flags, configs, errors of one line."""
+"""Starts a command's main function: flags, configs, one-line errors."""
 
 from collections.abc import Callable, Sequence
 import contextlib
@@ -8,7 +8,7 @@ import re
 import sys
 from typing import Any
 
-# Before the first import of these libraries, which print greetings otherwise.
+# Before the first import of these libraries, or they print greetings.
 os.environ.setdefault('GRPC_VERBOSITY', 'ERROR')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
@@ -18,9 +18,9 @@ from ml_collections import config_flags
 from inpaint_jax import __version__
 from inpaint_jax.system import cache, config_files, errors, terminal
 
-# The arguments of the command while it reads them, with those of its flagfiles
-# in place of these; the `sys_argv` of DEFINE_config_file, which would take
-# sys.argv, and read flagfiles while flags are still being defined.
+# The command's arguments while it parses them, flagfiles replaced by their
+# content. DEFINE_config_file gets this list as `sys_argv`: it would otherwise
+# read sys.argv, and flagfiles while flags are still being defined.
 arguments: list[str] = []
 
 
@@ -55,9 +55,9 @@ def run(
   one line and exit code 1.
 
   Args:
-    default_config: the file for --config if the user names none. ml_collections
-      would apply overrides to a default of its own while flags are still being
-      defined, and let their errors through.
+    default_config: the file for --config if the user names none. It is not the
+      flag's own default, to which ml_collections would apply overrides while
+      flags are still being defined, without catching errors in them.
   """
   terminal.prepare()
   _set_help(main.__module__)
@@ -65,7 +65,7 @@ def run(
   # JAX reads these when it is imported.
   for variable, value in cache.compilation().items():
     os.environ.setdefault(variable, value)
-  # Orbax and tensorflow-datasets log every step, and errors they also raise.
+  # Orbax and tensorflow-datasets log every step, and errors that they raise.
   logging.set_verbosity(logging.FATAL)
   with terminal.quiet_end():
     app.run(
@@ -75,9 +75,9 @@ def run(
 
 
 def check_flags(argv: Sequence[str], **examples: str) -> None:
-  """Raises a UserError on arguments that are no flags, or on missing flags.
+  """Raises a UserError for arguments that are no flags, or for missing flags.
 
-  `examples` are the flags that a command cannot do without, with a value each.
+  `examples` are the flags that the command needs, each with an example value.
   """
   if argv[1:]:
     raise errors.UserError(f'{argv[1]!r} is no flag; flags begin with --')
@@ -117,11 +117,11 @@ def exit_with_line(main: Callable[..., None], *args: Any) -> None:
 
 
 def add_flags(message: str) -> str:
-  """Returns a library's message with flags in place of its fields.
+  """Returns a message of the library with its fields replaced by flags.
 
-  The library says `loss=x` and `data.source`. A program with --config says
-  --config.loss=x instead, one with a flag --source says --source. Other names
-  stay as they are.
+  The library writes `loss=x` and `data.source`. A program with --config shows
+  --config.loss=x instead; a program with a flag --source shows --source. Other
+  names stay as they are.
   """
 
   def to_flag(match: re.Match[str]) -> str:
@@ -131,7 +131,7 @@ def add_flags(message: str) -> str:
     last = name.rpartition('.')[2]
     return f'--{last}' if last in flags.FLAGS else name
 
-  # A name before an equals sign, or one with dots that is no part of a path.
+  # A name before an equals sign, or a dotted name that is no part of a path.
   path = r'[a-z]\w*(?:\.[a-z]\w*)'
   pattern = rf'(?<![\w./-])(?:{path}*(?==)|{path}+(?!\w|\.\w|/))'
   return re.sub(pattern, to_flag, message)
@@ -170,7 +170,7 @@ def _parse_flags(argv: Sequence[str], default_config: str | None) -> list[str]:
     try:
       rest = flags.FLAGS(argv)
     except SystemExit:
-      # absl ends with 1 after a help, as if it were an error.
+      # After printing a help, absl exits with 1, as after an error.
       sys.exit(0)
     if 'config' in flags.FLAGS:
       # A config file that cannot be read raises when its value is used.
@@ -187,7 +187,7 @@ def _take_config(
 ) -> tuple[str | None, Sequence[str]]:
   """Returns the config file, and the arguments with it as the first flag.
 
-  A file of configs/ that is not in the current folder is one of ours.
+  A file in configs/ that the current folder does not have is one of ours.
   """
   file, rest = default, []
   left = iter(argv[1:])
@@ -209,8 +209,8 @@ def _take_config(
 def _describe(error: Exception, file: str | None, argv: Sequence[str]) -> str:
   """Returns one line on a flag that could not be parsed.
 
-  ml_collections names neither the fields that there are nor the type that a
-  field wants, so these are looked up in the config.
+  ml_collections names neither the known fields nor the type of a field, so both
+  are looked up in the config.
   """
   text = str(error).removeprefix('ERROR:: ')
   # absl names the flag that is wrong, ml_collections does not.
@@ -241,9 +241,9 @@ def _describe_override(
 
   Args:
     node: the config.
-    path: of the field, as config.a.b.
-    value: what stands after the equals sign, None without one.
-    following: the next argument, which then is the value.
+    path: path of the field, such as config.a.b.
+    value: the text after the equals sign, None if there is none.
+    following: the next argument, which is the value if `value` is None.
   """
   place, *parts = path.split('.')
   for part in parts:

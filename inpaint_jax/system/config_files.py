@@ -1,4 +1,4 @@
-"""The configs, which lie beside the package, or in it when installed."""
+"""Finds the configs, which lie next to the package, or in it if installed."""
 
 import pathlib
 import runpy
@@ -18,12 +18,12 @@ def folder() -> pathlib.Path:
 def make_importable() -> None:
   """Makes `from configs import default` work in any folder."""
   if 'configs' not in sys.modules:
-    # An entry of sys.path would show the package's own folders as well.
+    # An entry in sys.path would make the package's own folders importable, too.
     module = types.ModuleType('configs')
     module.__path__ = [str(folder())]
     sys.modules['configs'] = module
 
 
 def default(preset: str = '') -> ml_collections.ConfigDict:
-  """Returns configs/default.py, whatever else is called `configs` here."""
+  """Returns our configs/default.py, even if another module is `configs`."""
   return runpy.run_path(str(folder() / 'default.py'))['get_config'](preset)

@@ -16,15 +16,15 @@ from typing import Any
 import jax
 
 # The barriers of multihost_utils are collectives, which time out before a large
-# dataset is built. Those of the service can wait for any time, but have no
-# public interface.
+# dataset is built. The barriers of the service can wait for any time, but have
+# no public interface.
 from jax._src import distributed as jax_distributed
 
 from inpaint_jax.system import devices, errors
 
-# A process that was not heard of for this time counts as dead.
+# A process that sends no heartbeat for this time counts as dead.
 HEARTBEAT_SECONDS = 30
-# A process that ends, by an error too, waits this long for the others to end;
+# A process that ends, even by an error, waits this long for the others to end;
 # then the service ends them.
 SHUTDOWN_SECONDS = 10
 _YEAR_MS = 365 * 24 * 3600 * 1000
@@ -38,7 +38,7 @@ def is_first() -> bool:
 
 
 def barrier(name: str) -> None:
-  """Waits for all processes, which must come to the same barriers in order."""
+  """Waits for all processes, which must reach the same barriers in order."""
   if jax.process_count() > 1:
     client: Any = jax_distributed.global_state.client
     number = next(_barrier_numbers)
@@ -61,13 +61,14 @@ def joined(
   num_processes: int | None = None,
   process_id: int | None = None,
 ) -> Iterator[None]:
-  """Connects this process with the others for the block, before JAX is used.
+  """Connects this process with the others during the block.
 
-  Standard output of all but the first process is discarded. An error in one
-  process, or its death, ends the others within a minute.
+  The block must begin before JAX is used. Standard output of all processes but
+  the first is discarded. If one process fails or dies, the others end within a
+  minute.
 
   Args:
-    coordinator_address: HOST:PORT of process 0; None to ask the cluster.
+    coordinator_address: HOST:PORT of process 0; None = ask the cluster.
 
   Raises:
     errors.UserError: the arguments do not fit together, or the processes do not
@@ -109,7 +110,7 @@ def joined(
       stack.enter_context(contextlib.redirect_stdout(nowhere))
     try:
       yield
-    except SystemExit:  # All stop after the same step, upon a signal.
+    except SystemExit:  # After a signal, all stop after the same step.
       _leave()
       raise
     _leave()
@@ -142,6 +143,6 @@ def _check_arguments(
 
 
 def _leave() -> None:
-  """Disconnects from the other processes once all have come to their end."""
+  """Disconnects from the other processes once all have finished."""
   barrier('end')
   jax.distributed.shutdown()

@@ -11,9 +11,9 @@ class UserError(ValueError):
   """Something that the user can fix.
 
   The message is one line: what was found, what was wanted, what to change. It
-  names fields, as `loss=x` or `data.source`; the command-line programs put
-  their flags in place of these (see command_line.add_flags), print the line
-  without a traceback and exit with 1.
+  names fields, as `loss=x` or `data.source`; the command-line programs replace
+  these by their flags (see command_line.add_flags), print the line without a
+  traceback and exit with 1.
   """
 
 
@@ -26,9 +26,9 @@ def choose(registry: Mapping[str, T], name: str, field: str) -> T:
 
 
 def check_shape(array: Any, shape: Sequence[int], maker: str) -> None:
-  """Raises a UserError if `maker` returned no array of this shape.
+  """Raises a UserError unless `maker` returned an array of this shape.
 
-  For functions in registries, whose results would broadcast to wrong numbers.
+  For functions in registries: another shape may broadcast to wrong numbers.
   """
   found = getattr(array, 'shape', None)
   if found is None or tuple(found) != tuple(shape):
@@ -37,7 +37,7 @@ def check_shape(array: Any, shape: Sequence[int], maker: str) -> None:
 
 
 def check_installed(package: str, user: str, extra: str) -> None:
-  """Raises a UserError if a package is missing that `user` needs."""
+  """Raises a UserError if a package that `user` needs is not installed."""
   if importlib.util.find_spec(package) is None:
     raise UserError(
       f'{user} needs the package {package}, which is not installed: pip '

@@ -15,12 +15,12 @@ def num_cores() -> int:
 
 
 def cpu_name() -> str:
-  """Returns the name of the processor, or that of its architecture."""
+  """Returns the name of the processor, or of its architecture."""
   return cpu_field('model name') or platform.processor() or platform.machine()
 
 
 def cpu_field(name: str) -> str:
-  """Returns a field of /proc/cpuinfo, such as `flags`; '' without one."""
+  """Returns a field of /proc/cpuinfo, such as `flags`; '' if it is missing."""
   try:
     lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
   except OSError:
@@ -32,10 +32,10 @@ def cpu_field(name: str) -> str:
 
 
 def peak_bytes(pid: int | str = 'self') -> int | None:
-  """Returns the most memory that a process has had, None if it is not told.
+  """Returns the peak memory of a process, None if it is not known.
 
-  As Linux alone tells it. Not ru_maxrss, which a process inherits from the one
-  that started it.
+  Only Linux reports it. This is not ru_maxrss, which a process inherits from
+  the one that started it.
   """
   try:
     lines = pathlib.Path(f'/proc/{pid}/status').read_text().splitlines()
@@ -49,18 +49,18 @@ def peak_bytes(pid: int | str = 'self') -> int | None:
 def use_huge_pages() -> None:
   """Restarts this program with memory in pages of 2 MB, on Linux with glibc.
 
-  XLA allocates the memory of a training step, gigabytes, anew in each step. On
-  two cores of an AMD EPYC 9004, getting it in pages of 4 KB took a third of a
-  step (8 images of 128x128: 2.1 s, with pages of 2 MB 1.4 s). glibc reads the
-  setting only when a process starts. A restart keeps process id and arguments.
+  XLA allocates gigabytes of memory again in each training step. On two cores of
+  an AMD EPYC 9004, getting it in pages of 4 KB took a third of a step (8 images
+  of 128x128: 2.1 s, with pages of 2 MB 1.4 s). glibc reads the setting only
+  when a process starts. The restart keeps process id and arguments.
 
-  To be called before anything else. Does nothing if GLIBC_TUNABLES is set, as
-  it is after the restart, or in a debugger.
+  Call this before anything else. It does nothing in a debugger, or if
+  GLIBC_TUNABLES is set, as it is after the restart.
   """
   if 'GLIBC_TUNABLES' in os.environ or sys.gettrace():
     return
   if platform.libc_ver()[0] == 'glibc' and sys.executable:
-    # Ignored by glibc before 2.35, and where the system has no such pages.
+    # Ignored by glibc before 2.35, and if the system has no such pages.
     os.environ['GLIBC_TUNABLES'] = 'glibc.malloc.hugetlb=1'
     # Some interpreters, embedded in other programs, cannot be started.
     with contextlib.suppress(OSError):

@@ -1,9 +1,9 @@
 """Random keys and numbers that are the same under every setting of JAX.
 
 JAX's own functions give other numbers, or numbers of other widths, under
-JAX_DEFAULT_PRNG_IMPL, JAX_ENABLE_X64 and JAX_THREEFRY_PARTITIONABLE. Those here
-give what JAX gives by default: threefry2x32, 32 bits, partitionable. They are
-built on `fold_in`, which these settings leave alone: in the partitionable
+JAX_DEFAULT_PRNG_IMPL, JAX_ENABLE_X64 and JAX_THREEFRY_PARTITIONABLE. These
+functions give what JAX gives by default: threefry2x32, 32 bits, partitionable.
+They use `fold_in`, which those settings do not change: in the partitionable
 threefry, key i of a split and number i of an array are made by fold_in(key, i).
 """
 
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 def create_key(seed: jax.typing.ArrayLike) -> jax.Array:
   """Returns the key of a seed, which is at least 0 and below 2**32."""
-  # As jax.random.key, which would add JAX_RANDOM_SEED_OFFSET.
+  # Like jax.random.key, which would also add JAX_RANDOM_SEED_OFFSET.
   words = jnp.stack([jnp.uint32(0), jnp.asarray(seed, jnp.uint32)])
   return jax.random.wrap_key_data(words, impl='threefry2x32')
 
@@ -37,9 +37,9 @@ def symmetric_uniform(
 ) -> jax.Array:
   """Returns uniform float32 in [-bound, bound).
 
-  They are those that jax.random.uniform gives where it is compiled with a fused
-  multiply-add. Here only the last product is rounded, so that they do not
-  depend on what a compiler fuses.
+  These are the numbers of jax.random.uniform if it is compiled with a fused
+  multiply-add. Here only the last product is rounded, so they do not depend on
+  what a compiler fuses.
   """
   steps = 2**22
   number = (bits(key, shape) >> 9).astype(jnp.int32) - steps

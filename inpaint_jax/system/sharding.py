@@ -81,7 +81,7 @@ def check_batch_size(
   """Raises a UserError unless the devices can share the batch evenly.
 
   Args:
-    accumulate_steps: parts into which the batch is cut.
+    accumulate_steps: number of parts into which the batch is cut.
   """
   parts = mesh.size * accumulate_steps
   if batch_size < 1 or batch_size % parts:

@@ -1,4 +1,4 @@
-"""Standard output and standard error of a command, whatever they are."""
+"""Standard output and standard error that take any text and may be closed."""
 
 from collections.abc import Iterator
 import contextlib
@@ -9,21 +9,22 @@ from typing import Any
 
 
 class OutputClosed(BaseException):
-  """Nobody reads the output any more, as after `| head -1`.
+  """The output cannot be written any more.
 
-  Its text is the reason where another one is, as that a disk is full. It is no
-  OSError, which a command might take for one of its files.
+  Its text is '' if nobody reads on, as after `| head -1`, and otherwise the
+  reason, such as a full disk. It is not an OSError, since a command might then
+  believe that one of its files cannot be written.
   """
 
 
 class _Raw(io.FileIO):
-  """A file descriptor that tells by OutputClosed that it cannot be written."""
+  """A file that raises OutputClosed if it cannot be written."""
 
   def write(self, data: Any) -> int:
     try:
       return super().write(data)
     except OSError as error:
-      # What is still in buffers goes nowhere.
+      # Discard what is still in buffers.
       with open(os.devnull, 'wb') as nowhere:
         os.dup2(nowhere.fileno(), self.fileno())
       is_closed = isinstance(error, BrokenPipeError)
@@ -31,12 +32,12 @@ class _Raw(io.FileIO):
 
 
 def prepare() -> None:
-  """Makes standard output and error fit for any text and any end.
+  """Prepares standard output and error for any text, and for being closed.
 
-  - Characters that they cannot show, as in the names of files, are escaped.
+  - Characters that they cannot show, as in file names, are escaped.
   - A closed pipe or a full disk raises OutputClosed.
-  - If they are closed from the start, what is printed goes nowhere, rather than
-    into the next file that is opened.
+  - If they are closed from the start, what is printed is discarded; it would
+    otherwise go into the next file that is opened.
   """
   for descriptor in range(3):
     try:
@@ -51,10 +52,10 @@ def _stream(stream: Any, descriptor: int) -> Any:
   if stream is None:
     return open(os.devnull, 'w', errors='ignore')
   if not isinstance(stream, io.TextIOWrapper):
-    return stream  # That of a notebook or of a test.
+    return stream  # The stream of a notebook or a test.
   stream.flush()
   raw = _Raw(descriptor, 'w', closefd=False)
-  # Unbuffered, as Python does it for python -u.
+  # Unbuffered if Python was started with -u.
   buffer: Any = raw if stream.write_through else io.BufferedWriter(raw)
   return io.TextIOWrapper(
     buffer,
@@ -67,9 +68,9 @@ def _stream(stream: Any, descriptor: int) -> Any:
 
 @contextlib.contextmanager
 def quiet_end() -> Iterator[None]:
-  """Ends the process where the block raises OutputClosed.
+  """Ends the process if the block raises OutputClosed.
 
-  It does so without a word if nobody reads on.
+  It prints no message if nobody reads on.
   """
   try:
     try:
@@ -81,5 +82,5 @@ def quiet_end() -> Iterator[None]:
     if reason := str(error):
       print(f'error: standard output: {reason}', file=sys.stderr, flush=True)
       os._exit(1)
-    # What a shell shows for a program that SIGPIPE ended.
+    # The exit code that a shell shows for a program that SIGPIPE ended.
     os._exit(128 + 13)

@@ -10,20 +10,21 @@ from inpaint_jax.system import errors
 
 
 def local(path: str | os.PathLike[str], name: str = '') -> pathlib.Path:
-  """Returns the path of a file or folder of this machine.
+  """Returns the path of a file or folder on this machine.
 
   A leading ~ is the home folder, and file://... is the path that it names.
 
   Args:
-    name: the field that holds it, such as `workdir`; '' = none.
+    name: the field that holds the path, such as `workdir`, for errors; '' =
+      none.
 
   Raises:
-    errors.UserError: it is an address of something else, such as gs://..., or
-      there is no home folder.
+    errors.UserError: `path` is an address of another place, such as gs://...,
+      or there is no home folder.
   """
   text = os.fspath(path)
   shown = f'{name}={text}' if name else text
-  # One letter is a drive of Windows; pathlib leaves one slash of several.
+  # Not one letter, a drive of Windows; one slash, as pathlib merges several.
   scheme = re.match(r'([A-Za-z][A-Za-z0-9+.-]+):/', text)
   if scheme:
     parts = urllib.parse.urlsplit(text)
@@ -41,10 +42,10 @@ def local(path: str | os.PathLike[str], name: str = '') -> pathlib.Path:
 
 
 def check_utf8(path: pathlib.Path, name: str) -> None:
-  """Raises a UserError unless the libraries in C++ can take a path.
+  """Raises a UserError unless the libraries in C++ can use a path.
 
-  They want UTF-8. Names in other encodings are not, nor is any name beyond
-  ASCII where Python was told that names are ASCII.
+  They need UTF-8. Names in other encodings fail, and so do all names beyond
+  ASCII if Python was told that names are ASCII.
   """
   try:
     str(path.absolute()).encode()
