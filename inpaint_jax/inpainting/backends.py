@@ -1,4 +1,4 @@
-"""Which program runs a model: JAX, or ONNX Runtime on the CPU."""
+"""Chooses what runs a model: JAX, or ONNX Runtime on the CPU."""
 
 import contextlib
 import hashlib
@@ -21,9 +21,10 @@ BACKENDS = ('auto', 'jax', 'onnx')
 def choose_fill(model: TrainedModel, backend: str = 'auto') -> fills.Fill:
   """Returns the function that fills holes with a model.
 
-  'auto' is ONNX Runtime where it is installed, JAX would run on the CPU, and
-  the model can be exported; else JAX. The first use exports the model, which
-  takes some seconds, and keeps the file in `cache_dir()`.
+  'auto' takes ONNX Runtime if it is installed, JAX would run on the CPU, and
+  the model can be exported; otherwise JAX. The first use of ONNX Runtime
+  exports the model, which takes some seconds, and keeps the file in
+  `cache_dir()`.
 
   Args:
     model: the trained model.
@@ -38,7 +39,7 @@ def choose_fill(model: TrainedModel, backend: str = 'auto') -> fills.Fill:
     return create_onnx_fill(model)
   on_cpu = jax.default_backend() == 'cpu'
   if backend == 'auto' and on_cpu and onnx_runtime.is_installed():
-    # Who did not ask for an export need not hear why it is impossible.
+    # The user did not ask for an export, and need not hear why it failed.
     with contextlib.suppress(errors.UserError):
       return create_onnx_fill(model)
   return fills.create_fill(model)
@@ -53,7 +54,7 @@ def create_onnx_fill(model: TrainedModel) -> onnx_runtime.OnnxFill:
   """
   folder, key = cache_dir(), _cache_key(model)
   for path in folder.glob(f'{key}.*.onnx'):
-    # The name holds the checksum of the file: damage shows.
+    # The file's name holds its checksum, which reveals damage.
     if _sha256(path.read_bytes()) == path.name.split('.')[1]:
       return onnx_runtime.OnnxFill(path)
     path.unlink(missing_ok=True)
@@ -86,7 +87,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _cache_key(model: TrainedModel) -> str:
-  """Returns a name for a model's file: of its weights and the versions."""
+  """Returns a model's file name: a digest of weights, config and versions."""
   fields = [
     (__version__, jax.__version__),
     model.config.model.to_dict(),

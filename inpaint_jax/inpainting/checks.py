@@ -17,18 +17,18 @@ def to_hole(
   whole: bool = False,
   on_its_side: bool = False,
 ) -> np.ndarray:
-  """Returns the hole as bool [H, W]; it may be the mask itself.
+  """Returns the hole as bool [H, W]; it may be the mask itself, not a copy.
 
   Args:
-    mask: [H, W] or [H, W, 1], bool, uint8 or float in [0, 1], or an image of
-      Pillow; True, or half of the largest value and more, is hole.
-    height, width: of the image.
-    whole: whether it may be all hole, or none.
+    mask: [H, W] or [H, W, 1], bool, uint8 or float in [0, 1], or a Pillow
+      image; True, or at least half of the largest value, is hole.
+    height, width: size of the image.
+    whole: whether the mask may be all hole, or have none.
     on_its_side: whether the image has to be turned by 90 degrees to be upright.
 
   Raises:
-    errors.UserError: its type or shape is wrong; or, unless `whole`, it has no
-      hole, or no known pixel.
+    errors.UserError: the mask's type or shape is wrong; or, unless `whole`, it
+      has no hole, or no known pixel.
   """
   if isinstance(mask, PIL.Image.Image):
     if mask.mode not in ('1', 'L') or mask.has_transparency_data:

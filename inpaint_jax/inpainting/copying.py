@@ -1,11 +1,11 @@
 """Puts copied pixels into a hole so that neither its boundary nor seams show.
 
-The hole gets the differences between neighbours that the copies have where
-they come from, and meets the known pixels: Poisson image editing, Pérez,
-Gangnet and Blake, SIGGRAPH 2003. Where two neighbours come from different
-places, both places have a difference to offer, and the larger one is taken,
-so that texture stays. What is solved for is the change of the copies, which
-the solver of `harmonic` gives, and `tones` corrects.
+Neighbours in the hole get the difference that they have at their origin, and
+the hole meets the known pixels: Poisson image editing, Pérez, Gangnet and
+Blake, SIGGRAPH 2003. Where two neighbours have origins in different places,
+each place offers a difference, and the larger one is taken, so that texture
+stays. The solver of `harmonic` computes the change of the copies, and `tones`
+corrects it.
 """
 
 import numpy as np
@@ -29,13 +29,13 @@ def copy(
   Args:
     image: uint8 or uint16 [h, w, 3].
     hole: bool [h, w].
-    allowed: bool [h, w], known pixels whose differences may be taken as well.
-    origins: int32 [h, w, 2], the known pixel that each pixel of it copies.
+    allowed: bool [h, w], known pixels whose differences may be taken.
+    origins: int32 [h, w, 2], the known pixel that a pixel of the hole copies.
     guess: uint8 [ceil(h / scale), ceil(w / scale), 3], the guess at the hole.
-    scale: how many pixels a side one of the guess has.
+    scale: side of a pixel of the guess, in pixels of the image.
 
   Returns:
-    Of the type of `image` [h, w, 3]; known pixels as they are.
+    [h, w, 3], of the type of `image`; known pixels keep their values.
   """
   box = harmonic.find_box(hole)
   part_hole, result = np.ascontiguousarray(hole[box]), image.copy()
@@ -45,25 +45,25 @@ def copy(
   copies = image[at[:, 0], at[:, 1]].astype(np.float32)
   largest = np.iinfo(image.dtype).max
   flow = np.zeros((len(rows) + 1, 3), np.float32)
-  # Each pair of pixels once.
+  # Two sides of the four: each pair of neighbours once.
   for side in range(2):
     _add_between(image, allowed, at, copies, grids[0].neighbours, side, flow)
   for side, (dy, dx) in enumerate(harmonic.SIDES):
     p, v, u = harmonic.find_known(part_hole, *grids[0][:3], side)
     known = image[box][v, u]
-    # The known pixel, less what the origin has there.
+    # The known pixel less the one on that side of the origin.
     there, may = _look(image, allowed, at[p] + [dy, dx])
     flow[p] += np.where(may, known - there, 0)
   del at
   flow /= largest
-  # A level of 8 bits more or less does not show beside copied texture, and half
-  # the steps are saved; what has 16 bits may be smooth.
+  # An error of one 8-bit level does not show in copied texture, and allowing it
+  # saves half the steps; an image of 16 bits may be smooth.
   tolerance = 0.5 / 255 if image.dtype == np.uint8 else 0.1 / 255
   change = harmonic.solve(grids, flow, tolerance)
   right = grids[0].neighbours[:, 0].copy()
   # Large holes need the memory for what follows.
   del grids, flow
-  # In place: each more array of a large hole takes its time.
+  # In place, since each further array of a large hole takes time.
   filled = copies
   filled /= largest
   tones.keep_hues(image, hole, filled, change, rows, columns)
@@ -87,15 +87,15 @@ def _add_between(
   side: int,
   flow: np.ndarray,
 ) -> None:
-  """Adds the change of difference that is wanted between pixels of the hole.
+  """Adds the wanted changes of the differences between neighbours in the hole.
 
   Args:
     image, allowed: as in `copy`.
     at: [n, 2], origins of the n pixels of the hole.
-    copies: float32 [n, 3], what is there.
+    copies: float32 [n, 3], the image at the origins.
     neighbours: [n, 4], see `harmonic.Grid`.
-    side: of each pixel, at which the other one of the pair is.
-    flow: float32 [n + 1, 3], of the pixels, to add to.
+    side: index of SIDES, where the other pixel of each pair is.
+    flow: float32 [n + 1, 3], the array to add to.
   """
   step = harmonic.SIDES[side]
   changes = {}
@@ -104,7 +104,7 @@ def _add_between(
     q = neighbours[first:last, side]
     p = np.flatnonzero(q < len(at))
     q, p = q[p], p + first
-    # Nothing changes where both are of one place.
+    # Nothing changes where both are copied from one place.
     moved = at[q] - at[p]
     apart = (moved[:, 0] != step[0]) | (moved[:, 1] != step[1])
     p, q = p[apart], q[apart]
@@ -127,11 +127,11 @@ def _add_between(
 def _look(
   image: np.ndarray, allowed: np.ndarray, at: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns pixels, float32 [n, 3], and whether they may be taken [n, 1].
+  """Returns pixels, float32 [n, 3], and whether they may be taken, [n, 1].
 
   Args:
     image, allowed: as in `copy`.
-    at: [n, 2], rows and columns, one beyond the image's edge at most.
+    at: [n, 2], rows and columns, at most one pixel beyond the image's edge.
   """
   y, x = at[:, 0], at[:, 1]
   height, width = allowed.shape

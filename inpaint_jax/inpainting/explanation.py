@@ -9,9 +9,9 @@ from scipy import ndimage, sparse
 
 Point = tuple[float, float]  # x and y, in pixels.
 
-# The longer side of what is drawn, in pixels: it is for the screen.
+# The longer side of the drawing, at most, in pixels: it is for the screen.
 SIDE = 2048
-# A part has a colour; more colours would be a puzzle.
+# The colours of parts; more would be hard to tell apart.
 _COLOURS = (
   (255, 80, 80),
   (80, 170, 255),
@@ -22,20 +22,20 @@ _COLOURS = (
   (255, 145, 40),
   (180, 135, 255),
 )
-# Neighbours are of one part if their origins lie no farther apart than this,
-# and parts smaller than that join others: in shares of the longer side, and of
-# all that was copied.
+# Neighbours belong to one part if their shifts differ by at most _REACH of the
+# image's longer side. Parts below _LEAST of all copied pixels join others.
 _REACH, _LEAST = 0.02, 0.02
-# How bright the rest of the image is, above black, and how strong the colours.
+# Brightness of the rest of the image, and strength of the colours.
 _DIM, _TINT = 0.4, 0.4
 
 
 def draw_origins(image: np.ndarray, origins: np.ndarray) -> np.ndarray:
   """Draws which parts of an image were copied, and from where.
 
-  Each part of the hole has a colour, an arrow in it leads to the part from the
-  place that was copied, and that has an outline of the colour. The rest is grey
-  and dark. Small parts have the colour of the nearest large one.
+  Each part of the hole has a colour. The place that it was copied from has an
+  outline in that colour, and an arrow leads from there to the part. The rest of
+  the image is grey and dark. Small parts have the colour of the nearest large
+  one.
 
   Args:
     image: the filled image, uint8 or uint16 [H, W, 3].
@@ -54,7 +54,7 @@ def draw_origins(image: np.ndarray, origins: np.ndarray) -> np.ndarray:
   grey = image @ np.array([0.299, 0.587, 0.114], np.float32)
   result = np.repeat(20 + _DIM * grey[..., None], 3, axis=2)
   thick = max(1, round(max(copied.shape) / 500))
-  # What was copied lies above what it was copied from.
+  # Copies are drawn above the places that they come from.
   for labels in (np.where(copied, 0, places), parts):
     inside = labels > 0
     tint = _TINT * colours[labels[inside]]
@@ -79,15 +79,15 @@ def _reduce(
   if step == 1:
     return image, origins
   small = np.asarray(PIL.Image.fromarray(image).reduce(step))
-  # Whole numbers are divided downwards: -1 stays.
+  # Integer division rounds down, so that -1 stays -1.
   return small, origins[::step, ::step] // step
 
 
 def _find_parts(origins: np.ndarray) -> np.ndarray:
-  """Returns the number of each pixel's part, from 1, the largest first.
+  """Returns the number of each pixel's part, from 1, the largest part first.
 
-  A pixel that was not copied, and one of a small part, has 0. Nearly all parts
-  may be small; the largest one stays.
+  Pixels that were not copied, and those of small parts, have 0. The largest
+  part counts even if it is small.
   """
   copied = origins[..., 0] >= 0
   count = int(copied.sum())
@@ -138,10 +138,10 @@ def _join_nearest(parts: np.ndarray, copied: np.ndarray) -> np.ndarray:
 def _find_places(
   origins: np.ndarray, parts: np.ndarray
 ) -> tuple[np.ndarray, list[Point]]:
-  """Returns of which part each pixel is an origin, and the middle of each.
+  """Returns the part that each pixel was copied to, and each place's middle.
 
-  Gaps are closed and specks left out. Of several parts with one origin the
-  smallest counts; 0 = no part.
+  Gaps are closed and specks are left out. A pixel that was copied to several
+  parts counts for the smallest one; 0 = no part.
   """
   places, middles = np.zeros_like(parts), []
   size = max(1, round(_REACH * max(parts.shape) / 4))
@@ -154,7 +154,7 @@ def _find_places(
     place = np.zeros_like(places[box], bool)
     place[rows - top, columns - left] = True
     place = ndimage.maximum_filter(place, 2 * size + 1)
-    # Beyond the image all counts as grown, so that nothing is lost there.
+    # Pixels beyond the image are like those at its edge: nothing is lost there.
     place = ndimage.minimum_filter(place, 2 * size + 1, mode='nearest')
     pieces, _ = ndimage.label(place)
     sizes = np.bincount(pieces.ravel())

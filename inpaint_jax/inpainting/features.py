@@ -1,8 +1,8 @@
 """Features of pixels, by which patches are compared.
 
-uint8 [h, w + 2, c + 2], for an image [h, w, c]: its channels, and how the sum
-of its colours changes across the columns and the rows. The two columns more say
-nothing: the search reads rows in whole vectors.
+The features of an image [h, w, c] are uint8 [h, w + 2, c + 2]: its channels,
+and how the sum of its colours changes across the columns and the rows. The last
+two columns are padding, since the search reads rows in whole vectors.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from inpaint_jax.inpainting import kernels
 
 
 def create(shape: tuple[int, ...]) -> np.ndarray:
-  """Returns features to write to, for an image of a shape."""
+  """Returns an array of zeros for the features of an image of a shape."""
   height, width, channels = shape
   return np.zeros((height, width + 2, channels + 2), np.uint8)
 
@@ -19,11 +19,11 @@ def create(shape: tuple[int, ...]) -> np.ndarray:
 def compute(
   image: np.ndarray, features: np.ndarray, box: tuple[slice, slice]
 ) -> None:
-  """Writes the features of pixels: `image`, and the gradient of its colours.
+  """Computes the features of the pixels in a box.
 
   Args:
     image: uint8 [h, w, c], the first three channels are colours.
-    features: see the module, to write to.
+    features: the array to write to, see the module.
     box: rows and columns of the pixels.
   """
   height, width = image.shape[:2]
@@ -44,8 +44,8 @@ def compute(
     # NumPy is eight times slower at copying all channels at once.
     for c in range(image.shape[2]):
       place[..., c] = part[1:-1, 1:-1, c]
-    # Together as heavy as the halved gradients of all colours would be; what is
-    # beyond 8 bits is cut off.
+    # They weigh as much as the halved gradients of all three colours would;
+    # values beyond 8 bits are clipped.
     place[..., -2] = np.clip(128 + (across * 37 >> 7), 0, 255)
     place[..., -1] = np.clip(128 + (along * 37 >> 7), 0, 255)
 

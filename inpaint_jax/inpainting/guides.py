@@ -1,9 +1,9 @@
-"""Guides: a first guess at a hole, from which the copying starts.
+"""Guides make a first guess at a hole, from which copying starts.
 
 A guide is a function (image, hole) -> guess: image float32 [h, w, 3] in [0, 1],
-hole bool [h, w], guess like the image, and equal to it where it is known. What
-counts are its large shapes and colours. For copying it is asked for windows
-that are reduced, see `synthesis.make_guess`.
+hole bool [h, w], guess like the image, and equal to it where it is known. Only
+the guess's large shapes and colours matter: copying calls a guide for reduced
+windows, see `synthesis.make_guess`.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Guide = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 # The longer side at which a model sees a window, in pixels.
 SIZE = 256
-# So many columns are one in the guess that is smoother along rows.
+# The number of columns that `smooth_along_rows` joins into one.
 _SQUEEZE = 3
 # A hole is wide if a pixel of it is further from all known ones than this share
 # of the shorter side.
@@ -34,9 +34,10 @@ def smooth(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
 def smooth_along_rows(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """Guesses a surface that is smoother along rows than across them.
 
-  In a landscape horizons and shores run along rows. Where a hole is wide, it is
-  what the rows have around the hole, and a surface that meets the rest: so a
-  horizon on one side goes on at its height, though the ground below is nearer.
+  In a landscape, horizons and shores run along rows. In a wide hole the guess
+  is the mean of each row around it, plus a surface that meets the known pixels:
+  a horizon on one side continues at its height, though the ground below is
+  nearer.
   """
   rows = np.zeros((len(hole), 1, image.shape[-1]), np.float32)
   depth = ndimage.distance_transform_cdt(hole, 'chessboard').max()
@@ -47,15 +48,15 @@ def smooth_along_rows(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 
 def _find_rows(image: np.ndarray, hole: np.ndarray, depth: int) -> np.ndarray:
-  """Returns means of known pixels of each row, float32 [h, 1, C].
+  """Returns a weighted mean of each row's known pixels, float32 [h, 1, C].
 
-  Those nearer to the hole count more: e times more for each `depth` pixels.
+  Pixels nearer to the hole count more: e times more for each `depth` pixels.
   """
   distance = ndimage.distance_transform_edt(~hole)
   weight = np.where(hole, 0, np.exp(-distance / depth))
   total = weight.sum(axis=1)
   sums = np.einsum('hw,hwc->hc', weight, image)
-  # A row with little that is known has what the nearest others have.
+  # A row with hardly any known pixels is interpolated from the nearest others.
   known, at = total > 1e-3, np.arange(len(hole))
   means = [
     np.interp(at, at[known], sums[known, c] / total[known])
@@ -75,7 +76,7 @@ def _surface_along_rows(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   count = known.sum(axis=2, dtype=np.float32)
   means = np.sum(values * known, axis=2) / np.maximum(count, 1)
   surface = harmonic.harmonic_fill(means, count[..., 0] > 0)
-  # Back to the width, linear between the centres of what was squeezed.
+  # Back to the full width, linearly between the centres of the joined columns.
   at = (np.arange(width, dtype=np.float32) + 0.5) / _SQUEEZE - 0.5
   at = np.clip(at, 0, surface.shape[1] - 1)
   left = at.astype(int)
@@ -85,10 +86,10 @@ def _surface_along_rows(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 
 class ModelGuide:
-  """Guesses what a model paints; threads may share one.
+  """A guide whose guess is a model's image; threads may share one.
 
   The model always sees squares of one size, so that it is compiled once; beyond
-  the image's edge the image is mirrored.
+  its edge the image is mirrored.
   """
 
   def __init__(
@@ -96,7 +97,7 @@ class ModelGuide:
     fill: Callable[[np.ndarray, np.ndarray], np.ndarray],
     size: int = SIZE,
   ):
-    """Prepares a model: `fills.Fill`, and the side in pixels that it sees."""
+    """Takes a model, see `fills.Fill`, and its squares' side in pixels."""
     self._fill, self._size = fill, size
     # One image at a time: a second one would double the memory and, during the
     # first compilation, compile the model once more.
@@ -118,7 +119,7 @@ class ModelGuide:
     return meet(output, image, hole)
 
   def _at_size(self, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Guesses at the largest size that the model sees, and enlarges that."""
+    """Guesses at the largest size that the model sees; enlarges the guess."""
     height, width = hole.shape
     scale = self._size / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -134,7 +135,7 @@ class ModelGuide:
 
 
 def meet(guess: np.ndarray, known: np.ndarray, hole: np.ndarray) -> np.ndarray:
-  """Returns a guess, changed smoothly to meet the known pixels.
+  """Returns a guess that is changed smoothly to meet the known pixels.
 
   Args:
     guess, known: float32 [h, w, 3] in [0, 1].

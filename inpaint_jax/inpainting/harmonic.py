@@ -2,15 +2,16 @@
 
 Each pixel of the hole becomes the mean of its neighbours (the discrete Laplace
 equation with the known pixels as boundary values; at the image's edge the
-slope across it is zero). It is a linear system with one unknown a pixel and
-channel, solved to convergence for holes of any shape: by conjugate gradients,
-each step preconditioned by one multigrid V-cycle, in time proportional to the
-number of pixels. See Briggs, Henson and McCormick, A Multigrid Tutorial, 2000.
+slope across it is zero). This is a linear system with one unknown for each
+pixel and channel. It is solved to convergence for holes of any shape by
+conjugate gradients, with one multigrid V-cycle as the preconditioner of each
+step, in time proportional to the number of pixels. See Briggs, Henson and
+McCormick, A Multigrid Tutorial, 2000.
 
-The grid is a network of conductors: a pixel of the hole has one of conductance
-1 to each neighbour, be that in the hole or known. A coarser grid joins 2x2
+The grid is a network of conductors: one of conductance 1 joins each pixel of
+the hole to each neighbour, in the hole or known. A coarser grid joins 2x2
 pixels into one. Only pixels of the hole are stored, so that many small holes
-that lie far apart cost no more than what they cover.
+that lie far apart cost no more than the pixels that they cover.
 """
 
 from typing import NamedTuple
@@ -19,16 +20,16 @@ import numpy as np
 
 from inpaint_jax.inpainting import kernels
 
-# Largest correction of a step, of a range of 1, at which the solution is
-# taken: the error is then below half of an 8-bit level (measured in the test
-# against a direct solver).
+# The solution is accepted when a step corrects no value by more than this, in a
+# range of 1: the error is then below half of an 8-bit level (measured in the
+# test against a direct solver).
 _TOLERANCE = 0.1 / 255
 _MAX_STEPS = 100
 # A coarse pixel's distance to a known one is 1.5 fine pixels, not 2: its
 # conductance is 2 / 1.5 / 2 = 2/3 of the sum of the fine ones. With 1/2 the
 # solver takes twice the steps.
 _TO_KNOWN = 2 / 3
-# How many pixels a thread works on at a time, about.
+# About how many pixels a thread works on at a time.
 _BAND = 2**14
 # Rows and columns from a pixel to its neighbours.
 SIDES = ((0, 1), (1, 0), (0, -1), (-1, 0))
@@ -37,19 +38,19 @@ SIDES = ((0, 1), (1, 0), (0, -1), (-1, 0))
 class Grid(NamedTuple):
   """The n pixels of the hole at one resolution.
 
-  Those of one colour of a chessboard come before those of the other. Values of
-  pixels, float32 [n + 1, C], have a row of zeros at the end, for neighbours
-  that are not in the hole.
+  Coloured like a chessboard, the pixels of one colour come before those of the
+  other. Values of pixels, float32 [n + 1, C], have a row of zeros at the end,
+  for neighbours that are not in the hole.
 
   Attributes:
     rows, columns: [n].
-    neighbours: int32 [n, 4], the pixels on the `SIDES`; n where there is none.
-    weights: float32 [n, 4], the conductances to them.
+    neighbours: int32 [n, 4], indices of the pixels on the four `SIDES`; n where
+      no pixel of the hole is.
+    weights: float32 [n, 4], the conductances to the neighbours.
     total: float32 [n], the sum of these and of those to known pixels.
-    num_first: how many have the first colour.
-    parents: int32 [n], the pixels of the next coarser grid.
-    bounds: parts of the first colour that share no parents: from each bound to
-      the next.
+    num_first: number of pixels of the first colour.
+    parents: int32 [n], the pixels' indices in the next coarser grid.
+    bounds: where parts of the first colour begin and end that share no parents.
   """
 
   rows: np.ndarray
@@ -63,7 +64,7 @@ class Grid(NamedTuple):
 
 
 def harmonic_fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
-  """Fills what is not known with the smoothest surface.
+  """Fills the unknown pixels with the smoothest surface.
 
   Args:
     image: float [H, W, C]; values of unknown pixels are not read.
@@ -81,7 +82,7 @@ def harmonic_fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
   rows, columns = grids[0].rows, grids[0].columns
   flow = np.zeros((len(rows) + 1, image.shape[-1]), np.float32)
   beside = [find_known(hole, *grids[0][:3], side) for side in range(4)]
-  # Beside their mean, known values that are all alike leave no error.
+  # Relative to their mean: known values that are all equal leave no error.
   values = np.concatenate([part[y, x] for _, y, x in beside])
   mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
   for which, y, x in beside:
@@ -91,7 +92,7 @@ def harmonic_fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def find_box(hole: np.ndarray) -> tuple[slice, slice]:
-  """Returns rows and columns of the hole, and a pixel around it."""
+  """Returns the rows and columns of the hole and of one pixel around it."""
   rows = np.flatnonzero(hole.any(axis=1))
   columns = np.flatnonzero(hole.any(axis=0))
   return (
@@ -101,7 +102,7 @@ def find_box(hole: np.ndarray) -> tuple[slice, slice]:
 
 
 def connect(hole: np.ndarray) -> list[Grid]:
-  """Returns the grids of a hole, bool [H, W], the finest first."""
+  """Returns the grids of a hole, bool [H, W], finest grid first."""
   rows, columns, num_first = _list_pixels(hole)
   height, width = hole.shape
   neighbours = _find_neighbours(rows, columns, height, width)
@@ -122,7 +123,7 @@ def connect(hole: np.ndarray) -> list[Grid]:
     cells = np.zeros((height, width), bool)
     at = rows // 2, columns // 2
     cells[at] = True
-    # Which pixels have a neighbour in another coarse one, by side.
+    # For each side, which pixels have a neighbour with another parent.
     odd = rows % 2 == 1, columns % 2 == 1
     crossings = odd[1], odd[0], ~odd[1], ~odd[0]
     rows, columns, num_first = _list_pixels(cells)
@@ -145,13 +146,13 @@ def solve(
 ) -> np.ndarray:
   """Returns the values of the network at which inflow and outflow agree.
 
-  The method is that of Hestenes and Stiefel, 1952, for all channels as one
-  system.
+  It uses the conjugate gradients of Hestenes and Stiefel, 1952, for all
+  channels as one system.
 
   Args:
-    grids: of the hole, see `connect`.
-    flow: float32 [n + 1, C], what flows in from known pixels, 0 at the end.
-    tolerance: largest correction of a step at which the solution is taken.
+    grids: the grids of the hole, see `connect`.
+    flow: float32 [n + 1, C], the inflow from known pixels, 0 at the end.
+    tolerance: the solution is accepted when no step corrects it by more.
 
   Returns:
     float32 [n, C].
@@ -167,9 +168,9 @@ def solve(
     product = _dot(residual, correction)
     direction *= np.float32(product / previous)
     direction += correction
-    # Large holes need their memory for the next cycle.
+    # Large holes need the memory for the next cycle.
     del correction
-    # A times the direction, negative.
+    # Minus the system's matrix times the direction.
     change = _subtract(grids[0], direction, _zeros(flow))
     step = np.float32(product / -_dot(direction, change))
     residual += step * change
@@ -180,7 +181,7 @@ def solve(
 
 
 def _list_pixels(hole: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-  """Returns rows and columns by colour, and how many have the first."""
+  """Returns rows and columns, sorted by colour, and how many have the first."""
   rows, columns = (x.astype(np.int32) for x in np.nonzero(hole))
   is_second = (rows + columns) % 2 == 1
   return (
@@ -193,7 +194,7 @@ def _list_pixels(hole: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
 def _number(
   rows: np.ndarray, columns: np.ndarray, height: int, width: int
 ) -> np.ndarray:
-  """Returns the pixels' numbers, int32 [height + 2, width + 2]; n elsewhere."""
+  """Returns each pixel's index, int32 [height + 2, width + 2]; n elsewhere."""
   number = np.full((height + 2, width + 2), len(rows), np.int32)
   number[rows + 1, columns + 1] = np.arange(len(rows))
   return number
@@ -221,11 +222,11 @@ def find_known(
   neighbours: np.ndarray,
   side: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Returns which pixels have a known one at a side; its row and column.
+  """Returns the pixels with a known neighbour on a side; its row and column.
 
   Args:
     hole: bool [H, W].
-    rows, columns, neighbours: of its pixels, see Grid.
+    rows, columns, neighbours: see Grid.
     side: index of SIDES.
   """
   which = np.flatnonzero(neighbours[:, side] == len(rows))
@@ -239,7 +240,7 @@ def _add_up(places: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
 
 
 def _divide(groups: np.ndarray) -> np.ndarray:
-  """Returns bounds of about _BAND numbers each, at which a group begins."""
+  """Returns bounds about _BAND apart, each where a group of equals begins."""
   starts = np.flatnonzero(np.diff(groups)) + 1
   nearest = np.searchsorted(starts, np.arange(_BAND, len(groups), _BAND))
   starts = np.unique(starts[nearest[nearest < len(starts)]])
@@ -247,7 +248,7 @@ def _divide(groups: np.ndarray) -> np.ndarray:
 
 
 def _zeros(like: np.ndarray) -> np.ndarray:
-  # Not zeros_like, which writes the zeros: the system has memory of them.
+  # Not zeros_like, which writes the zeros: new memory has them already.
   return np.zeros(like.shape, like.dtype)
 
 
@@ -338,10 +339,10 @@ def _find_residual(
   first: int,
   last: int,
 ) -> None:
-  """Finds inflow less outflow of some pixels.
+  """Computes inflow less outflow of some pixels.
 
-  It is added to their places in the result; if there are no places, it is
-  balanced by the values, in place. One function compiles faster than two.
+  It is added to the result at their places; if there are no places, the values
+  are changed in place to balance it. One function compiles faster than two.
   """
   for i in range(first, last):
     for c in range(values.shape[1]):

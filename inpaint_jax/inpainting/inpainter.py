@@ -25,16 +25,16 @@ from inpaint_jax.inpainting import (
 )
 from inpaint_jax.system import errors
 
-# What guides unless a guide is named. The released models change little
+# The guide unless another one is named. The released models change little
 # (docs/filling.md has the numbers), and take seconds to start.
 DEFAULT_GUIDE = 'none'
 
 
 class Filling(NamedTuple):
-  """A filled image, and where it is from.
+  """A filled image, and where its pixels were copied from.
 
   Attributes:
-    image: of the kind, shape and type of the image that was given.
+    image: of the same kind, shape and type as the image that was given.
     origins: int32 [H, W, 2], row and column of the pixel that each pixel of the
       hole copies; -1 where nothing was copied.
   """
@@ -49,9 +49,9 @@ def load(
   """Returns an inpainter.
 
   Args:
-    guide: 'none', by which a smooth surface is the first guess; or a model that
-      guesses: a name from `zoo.list_models`, the folder of a training run,
-      whose best checkpoint is used, the path of a released file, an https:// or
+    guide: 'none' = a smooth surface is the first guess; or a model that makes
+      the guess: a name from `zoo.list_models`, the folder of a training run
+      (its best checkpoint is used), the path of a released file, an https:// or
       hf:// address, or an .onnx file that scripts/export.py wrote.
     backend: what runs the model: 'jax', 'onnx' (ONNX Runtime) or 'auto', see
       backends.choose_fill.
@@ -91,12 +91,12 @@ class Inpainter:
     """Prepares an inpainter.
 
     Args:
-      fill: the model that guides, see `fills.Fill`; None = a smooth
-        surface guides.
-      size: the side in pixels at which the model sees a window, a multiple of
-        its stride.
+      fill: the model that makes the first guess, see `fills.Fill`; None = the
+        guess is a smooth surface.
+      size: side in pixels of the squares that the model sees, a multiple of its
+        stride.
     """
-    # What copying starts from, and what is there without copies.
+    # The guess that copying starts from, and what fills a hole without copies.
     self._guide: guides.Guide = guides.smooth_along_rows
     self._surface: guides.Guide = guides.smooth
     if fill is not None:
@@ -118,26 +118,28 @@ class Inpainter:
     """Fills the holes of an image, or of several.
 
     Args:
-      image: of NumPy or JAX, uint8 or uint16, grey [H, W] or [H, W, 1], RGB or
-        RGBA [H, W, C], any H and W; or of Pillow; or several: an array [B, H,
-        W, C], or a list of images, which may differ in size and type.
-      mask: [H, W], bool, uint8, float or of Pillow: True, or half of white and
-        more, is hole; for several images [B, H, W] or a list.
-      source: like `mask` for one image: only pixels where it is True are
-        copied; None = all.
-      avoid: like `mask` for one image: no pixel where it is True is copied.
-      seed: of the search; equal seeds give equal results, others others.
-      feather: pixels around a hole that are filled anew and blended into the
-        known pixels. All others come back bit for bit.
-      texture: whether known pixels are copied; if not, the hole gets what the
-        model guesses, or the smoothest surface.
+      image: a NumPy or JAX array, uint8 or uint16, [H, W] or [H, W, C] of any
+        size: grey, grey and alpha, RGB or RGBA; or a Pillow image; or several
+        images: an array [B, H, W] or [B, H, W, C], or a list, in which they may
+        differ in size and type.
+      mask: bool, uint8 or float [H, W], or a Pillow image; True, or at least
+        half of white, is hole. For several images, [B, H, W] or a list.
+      source: a mask for one image, like `mask`: only pixels where it is True
+        are copied; None = all.
+      avoid: a mask for one image: no pixel where it is True is copied.
+      seed: seed of the search; each seed gives a result of its own, always the
+        same.
+      feather: width in pixels of a ring around each hole that is filled, too,
+        and blended with the known pixels. All others come back bit for bit.
+      texture: whether known pixels are copied; if not, the hole gets the
+        model's guess or, without a model, the smoothest surface.
       wrap: whether the left border meets the right one, as in a panorama of 360
         degrees.
       progress: called with the share of the work that is done, 0 to 1.
 
     Returns:
-      What `image` is, of the same kind, shape and type, or a list of them. What
-      is transparent beside a hole goes on in it.
+      The filled image, of the same kind, shape and type as `image`, or a list
+      of them. Transparent surroundings of a hole continue in it.
 
     Raises:
       errors.UserError: a type, a shape or a number is wrong, there is no hole,
@@ -186,9 +188,9 @@ class Inpainter:
     wrap: bool = False,
     progress: window_filling.Progress | None = None,
   ) -> Filling:
-    """Fills one image, and tells where each pixel was copied from.
+    """Fills one image, and returns where each pixel was copied from.
 
-    Arguments and errors are those of a call.
+    The arguments and errors are those of `__call__`.
     """
     options = _make_options(seed, feather, texture, progress)
     options = options._replace(explain=True)
@@ -205,7 +207,7 @@ class Inpainter:
     wrap: bool,
     options: window_filling.Options,
   ) -> tuple[Any, np.ndarray | None]:
-    """Fills one image of any kind; returns it, and the origins if wanted."""
+    """Returns one image, filled, of any kind, and the origins if wanted."""
     one, hole = _unpack(image, mask)
     barred = _find_barred(hole, source, avoid)
 
@@ -233,7 +235,7 @@ def _make_options(
   texture: bool,
   progress: window_filling.Progress | None,
 ) -> window_filling.Options:
-  """Returns options; a UserError if a number is none, or is below 0."""
+  """Returns options; a UserError if `seed` or `feather` is no such number."""
   if not isinstance(seed, int | np.integer):
     raise errors.UserError(f'seed={seed!r}; wanted a whole number')
   if not isinstance(feather, int | np.integer) or feather < 0:
@@ -245,7 +247,7 @@ def _make_options(
 
 
 def _unpack(image: Any, mask: Any) -> tuple[kinds.Unpacked, np.ndarray]:
-  """Returns an image taken apart, and its hole, bool [H, W]."""
+  """Returns an image in the form in which it is filled, and its hole [H, W]."""
   one = kinds.unpack(image)
   return one, checks.to_hole(
     mask, *one.pixels.shape[:2], on_its_side=kinds.is_on_its_side(image)

@@ -1,4 +1,4 @@
-"""How loops over pixels are compiled, and run in several threads."""
+"""Compiles loops over pixels, and runs them in several threads."""
 
 from collections.abc import Callable, Sequence
 import concurrent.futures
@@ -14,26 +14,26 @@ T = TypeVar('T')
 # How many bands are worked on at once.
 NUM_THREADS = os.cpu_count() or 1
 
-# Rows in a band, where nothing else decides: few calls, and little memory.
+# The usual number of rows in a band: few calls, and little memory.
 ROWS = 128
 
 _OPTIONS: dict[str, Any] = {
   'cache': True,
   'nogil': True,
-  # Without the checks of a division, and without the way in for C: both take
-  # time to compile.
+  # Without checks for division by zero, and without a wrapper for callers in C:
+  # both take time to compile.
   'error_model': 'numpy',
   'no_cfunc_wrapper': True,
 }
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-  """Compiles once for each type of arguments, and keeps it on disk."""
+  """Compiles a function once for each type of arguments, cached on disk."""
   return numba.njit(**_OPTIONS)(function)
 
 
 def fast_kernel(function: Callable[..., Any]) -> Any:
-  """Like `kernel`, and sums are computed in any order."""
+  """Like `kernel`, but sums may be computed in any order."""
   return numba.njit(fastmath=True, **_OPTIONS)(function)
 
 
@@ -43,9 +43,9 @@ def for_bands(
   """Calls function(first, last) for all bands of things, in parallel.
 
   Args:
-    count: of the things, such as rows.
+    count: number of things, such as rows.
     function: its results must not depend on the order of the bands.
-    size: of a band.
+    size: number of things in a band.
   """
   starts = range(0, count, size)
   rest = iter(starts)
@@ -59,11 +59,11 @@ def for_bands(
   try:
     work()
   finally:
-    # After an error, such as Ctrl-C, nobody begins another band.
+    # After an error, such as Ctrl-C, no thread begins another band.
     for _ in rest:
       pass
     for helper in helpers:
-      # One that has not begun is not needed any more.
+      # A helper that has not begun is no longer needed.
       if not helper.cancel():
         helper.result()
 
@@ -71,8 +71,8 @@ def for_bands(
 def for_each(things: Sequence[T], function: Callable[[T], None]) -> None:
   """Calls a function for each of several things, in parallel.
 
-  What it calls stays in its thread: bands are then worked on in turn. A single
-  thing has all threads for its bands.
+  Each call stays in its thread, where `for_bands` goes through its bands one by
+  one. If there is a single thing, its bands have all threads.
   """
 
   def work(first: int, _: int) -> None:
@@ -88,15 +88,15 @@ def for_each(things: Sequence[T], function: Callable[[T], None]) -> None:
 def blocks(
   top: int, bottom: int, height: int, width: int
 ) -> tuple[slice, list[tuple[int, int]]]:
-  """Returns the pixels around a band of an image of half the resolution.
+  """Returns the rows of an image that a band of half its resolution depends on.
 
   Args:
-    top, bottom: of the band.
-    height, width: of the image.
+    top, bottom: rows of the band, at half the resolution.
+    height, width: size of the image, at full resolution.
 
   Returns:
-    The rows of the 4x4 pixels around each of the band, and margins for np.pad
-    to make them [2 (bottom - top) + 2, 2 ((width + 1) // 2) + 2].
+    The rows of the 4x4 pixels around each pixel of the band, and the margins by
+    which np.pad makes them [2 (bottom - top) + 2, 2 ((width + 1) // 2) + 2].
   """
   first, last = max(2 * top - 1, 0), min(2 * bottom + 1, height)
   beyond = first - 2 * top + 1, 2 * bottom + 1 - last
@@ -104,7 +104,8 @@ def blocks(
 
 
 class _Thread(threading.local):
-  # Whether it is one of several, whose work is not divided any further.
+  # Whether it is one of several threads of `for_each`, so that its own bands
+  # are not divided among threads.
   is_helping = False
 
 

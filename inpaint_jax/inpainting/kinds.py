@@ -1,4 +1,4 @@
-"""Images as callers have them: of NumPy, JAX or Pillow, grey, RGB or RGBA."""
+"""Converts the images of callers: NumPy, JAX or Pillow; grey, RGB or RGBA."""
 
 from collections.abc import Callable
 import sys
@@ -11,7 +11,7 @@ from inpaint_jax.photos import metadata
 from inpaint_jax.photos.picture import luma
 from inpaint_jax.system import errors
 
-# Modes of Pillow's images that are filled as they are.
+# Pillow's modes that are filled without a conversion.
 _MODES = ('L', 'LA', 'RGB', 'RGBA', 'I;16')
 _WANTED = 'wanted uint8 or uint16 [height, width] or [height, width, 1 to 4]'
 
@@ -22,7 +22,7 @@ class Unpacked(NamedTuple):
   Attributes:
     pixels: uint8 or uint16 [H, W, 3]; grey has three equal channels.
     alpha: of the same type [H, W], or None.
-    pack: from filled pixels and alpha to an image of the caller's kind.
+    pack: turns filled pixels and alpha into an image of the caller's kind.
   """
 
   pixels: np.ndarray
@@ -31,14 +31,14 @@ class Unpacked(NamedTuple):
 
 
 def unpack(image: Any) -> Unpacked:
-  """Takes an image apart.
+  """Converts a caller's image to the form in which it is filled.
 
   Args:
-    image: of NumPy or JAX, uint8 or uint16 [H, W] or [H, W, C], with C = 1 for
-      grey, 2 for grey and alpha, 3 for RGB, 4 for RGBA; or of Pillow.
+    image: a NumPy or JAX array, uint8 or uint16 [H, W] or [H, W, C], with C = 1
+      for grey, 2 for grey and alpha, 3 for RGB, 4 for RGBA; or a Pillow image.
 
   Raises:
-    errors.UserError: it is something else.
+    errors.UserError: the image is something else, or cannot be read.
   """
   if isinstance(image, PIL.Image.Image):
     if image.mode not in _MODES:
@@ -58,7 +58,7 @@ def unpack(image: Any) -> Unpacked:
   try:
     array = np.asarray(image)
   except Exception as error:
-    # Pillow reads the pixels of a file only now, and it may be damaged.
+    # Pillow reads the pixels of a file only now, and the file may be damaged.
     raise errors.UserError(
       f'the image cannot be read: {errors.one_line(error, 120)}'
     ) from error
@@ -95,7 +95,7 @@ def is_one(image: Any, mask: Any) -> bool:
   if isinstance(image, list | tuple):
     return False
   shape = tuple(getattr(image, 'shape', ()))
-  # Several grey ones have as many axes as one in colour.
+  # A batch of grey images has as many axes as one image in colour.
   is_grey_batch = (
     len(shape) == 3 and shape[2] > 4 and getattr(mask, 'ndim', 3) == 3
   )
@@ -103,7 +103,7 @@ def is_one(image: Any, mask: Any) -> bool:
 
 
 def stack(image: Any, results: list[Any]) -> Any:
-  """Returns several results as they were given: an array, or a list."""
+  """Returns several results in the form of `image`: an array, or a list."""
   if isinstance(image, list | tuple):
     return results
   return _as_kind_of(image, np.stack([np.asarray(x) for x in results]))
@@ -120,7 +120,7 @@ def _as_kind_of(image: Any, array: np.ndarray) -> Any:
     result = PIL.Image.fromarray(array)
     kept = ('icc_profile', 'dpi')
     result.info = {k: image.info[k] for k in kept if k in image.info}
-    # With its orientation: the pixels lie as they did.
+    # The orientation stays: the pixels were not turned.
     if exif := metadata.exif_unturned(image):
       result.info['exif'] = exif
     return result
@@ -130,9 +130,9 @@ def _as_kind_of(image: Any, array: np.ndarray) -> Any:
 
 
 def _is_of_jax(image: Any, *, traced: bool = False) -> bool:
-  """Returns whether an image is JAX's, without importing JAX.
+  """Returns whether an image is a JAX array, without importing JAX.
 
-  That takes a second, and who has no array of JAX may not need it.
+  The import takes a second, and callers without JAX arrays may not need it.
   """
   jax = sys.modules.get('jax')
   return jax is not None and isinstance(

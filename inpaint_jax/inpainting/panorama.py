@@ -9,9 +9,9 @@ Fill = Callable[
   [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | None]
 ]
 
-# The most columns that are repeated beyond a border.
+# Largest number of columns that are repeated beyond a border.
 _MOST = 2048
-# Columns on each side of the cut that are filled anew, at least.
+# Columns on each side of the cut that are filled again, at least.
 _REACH = 16
 
 
@@ -20,18 +20,19 @@ def fill_wrapped(
 ) -> tuple[np.ndarray, np.ndarray | None]:
   """Returns an image with its hole filled, without a seam at the border.
 
-  The image is turned so that its border cuts no hole, or as little as can be,
-  and known columns are repeated beyond the border. Where the border does cut a
-  hole, a strip around the cut is filled once more, with the cut in the middle.
+  The image is rolled sideways so that its border cuts no hole, or as little of
+  one as possible, and known columns are repeated beyond the border. If the
+  border does cut a hole, a strip around the cut is filled again, with the cut
+  in the middle of the image.
 
   Args:
     fill: fills an image that does not wrap.
     image: [H, W, 3].
     hole: bool [H, W].
-    barred: bool [H, W], what may not be copied.
+    barred: bool [H, W], pixels that may not be copied.
 
   Returns:
-    The image, and the origins, as `fill` does.
+    The filled image and the origins, like `fill`.
   """
   width = hole.shape[1]
   cut, gap = _find_cut(hole)
@@ -65,7 +66,7 @@ def fill_wrapped(
 
 
 def _move(origins: np.ndarray, columns: int, width: int) -> np.ndarray:
-  """Returns origins in an image that is turned by some columns."""
+  """Returns origins after their image was rolled by some columns."""
   moved = origins.copy()
   moved[..., 1] = (origins[..., 1] + columns) % width
   moved[origins[..., 0] < 0] = -1
@@ -73,10 +74,10 @@ def _move(origins: np.ndarray, columns: int, width: int) -> np.ndarray:
 
 
 def _find_cut(hole: np.ndarray) -> tuple[int, int]:
-  """Returns the column before which to cut, and how many are known around it.
+  """Returns the column before which to cut, and the width of the gap around it.
 
-  It is the middle of the widest gap between holes, or else the column with the
-  least hole.
+  The cut is in the middle of the widest gap between holes or, if there is no
+  gap, at the column with the least hole.
   """
   count = hole.sum(axis=0)
   (busy,) = np.nonzero(count)

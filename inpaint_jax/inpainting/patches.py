@@ -1,23 +1,23 @@
-"""The search for patches: for each target the source patch most like it.
+"""The patch search: finds the most similar source patch for each target patch.
 
-Barnes et al., PatchMatch: A Randomized Correspondence Algorithm for Structural
-Image Editing, SIGGRAPH 2009: a pixel tries the match of its neighbour, moved
-along, and random places around its own match. Only patches that meet the hole
-are targets.
+This is the PatchMatch of Barnes et al., PatchMatch: A Randomized Correspondence
+Algorithm for Structural Image Editing, SIGGRAPH 2009: a pixel tries the matches
+of its neighbours, moved along, and random places around its own match. Only
+patches that overlap the hole are targets.
 
 Rows are searched in bands of a fixed height, each from one side to the other;
-across the boundary of a band a pixel sees the match that its neighbour had
-before. Random numbers are a hash of the seed and the pixel. So the result does
-not depend on the number of threads.
+beyond the edge of its band, a pixel sees the matches from before the pass.
+Random numbers are a hash of the seed and the pixel. So the result does not
+depend on the number of threads.
 
-Arrays of one resolution, for a window of [h, w] pixels:
-  image: uint8 [h, w, c], colours, and at reduced resolutions `roughness`.
-  features: of each pixel, uint8 [h, w + 2, c + 2], see `features`.
+Arrays of one level of a window's pyramid, of [h, w] pixels:
+  image: uint8 [h, w, c], colours, and `roughness` at all levels but the finest.
+  features: uint8 [h, w + 2, c + 2], the features of each pixel, see `features`.
   hole: bool [h, w].
-  target: bool [h, w], centres of patches that meet the hole.
+  target: bool [h, w], centres of patches that overlap the hole.
   source: bool [h, w], centres of patches that may be copied.
   match: int32 [h, w, 2], row and column of the source of each target.
-  cost: float32 [h, w], how unlike the two are; see `_search`.
+  cost: float32 [h, w], how much the two differ; see `_search`.
 """
 
 import numpy as np
@@ -28,33 +28,34 @@ from inpaint_jax.inpainting import kernels
 # cost twice the time and were no better (measured on 18 crops).
 RADIUS = 2
 _SIDE = 2 * RADIUS + 1
-# A row of a patch has its features, and beside them some of weight 0: the loop
-# over them runs in whole vectors of so many.
+# The features in a row of a patch are followed by some of weight 0, up to a
+# multiple of this number: the loop over them then runs in whole vectors.
 _VECTOR = 8
 _BAND = 32
-# The weight of hole pixels in the cost, beside known ones: what is only
-# guessed yet has little to say.
+# The weights of hole pixels and of known ones in the cost: hole pixels count
+# little, since they are only guesses so far.
 _HOLE_WEIGHT = np.float32(0.05)
 _KNOWN_WEIGHT = np.float32(1)
-# How unlike two places are by their distance, in levels of a feature over the
-# height and over the width: what lies near is more alike, and what lies in the
-# same row is as far away, and seen at the same scale. So horizons go on.
+# How much distance adds to the difference of two places: these differences of a
+# feature over the full height and the full width. Near places are more alike,
+# and places in one row are seen at the same scale, since they are about as far
+# from the camera. So horizons continue.
 _APART = 120, 40
-# A neighbour's match is taken if it costs up to this much more, a random one
-# only if it costs this much less: large pieces of one place keep its texture,
-# and few seams are left.
+# A neighbour's match, or a random one, is taken if it costs less than this
+# factor times the present one. Neighbours are preferred, since large pieces of
+# one place keep its texture and leave few seams.
 _NEIGHBOUR = np.float32(1.3)
 _RANDOM = np.float32(0.9)
-# Votes for a pixel lose this factor a pixel of distance from the boundary,
-# Wexler et al., Space-Time Completion of Video, PAMI 29(3), 2007.
+# The votes of a patch lose this factor for each pixel from the boundary to its
+# centre: Wexler et al., Space-Time Completion of Video, PAMI 29(3), 2007.
 _DECAY = 1.3
-# A pixel, and those around it.
+# Steps to a pixel itself and to its eight neighbours.
 _AROUND = (
   (0, 0),
   *((-1, 0), (1, 0), (0, -1), (0, 1)),
   *((-1, -1), (-1, 1), (1, -1), (1, 1)),
 )
-# Of SplitMix64, which makes random bits of numbers.
+# Constants of SplitMix64, which turns numbers into random bits.
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
@@ -81,7 +82,7 @@ def find_centres(allowed: np.ndarray) -> np.ndarray:
 
 
 def find_targets(hole: np.ndarray) -> np.ndarray:
-  """Returns the centres, within the image, of patches that meet the hole."""
+  """Returns the centres of patches in the image that overlap the hole."""
   return find_centres(np.ones_like(hole)) & ~find_centres(~hole)
 
 
@@ -100,14 +101,14 @@ def start(
 
   Args:
     target, source: bool [h, w].
-    seed: of the random sources that targets without a coarse match get.
-    coarse: the match of half the resolution, -1 where there is none.
+    seed: seed of the random sources of targets without a coarse match.
+    coarse: the match of the next coarser level, -1 where there is none.
   """
   height, width = target.shape
   match = np.full((height, width, 2), -1, np.int32)
   rows, columns = (x.astype(np.int32) for x in np.nonzero(target))
   if coarse is not None:
-    # A frame without matches, so that all have neighbours.
+    # A frame without matches, so that all pixels have eight neighbours.
     coarse = np.pad(coarse, [(1, 1), (1, 1), (0, 0)], constant_values=-1)
     for dy, dx in _AROUND:
       i, j = (rows >> 1) + dy, (columns >> 1) + dx
@@ -146,10 +147,10 @@ def search(
 
   Args:
     features, hole, target, source, match: see the module.
-    seed: of the random places.
-    passes: how often to go over all targets, from above and below in turns.
-    reach: how far from a match random places are tried at first, in pixels;
-      then half as far, and so on.
+    seed: seed of the random places.
+    passes: number of passes over all targets, alternately from above and below.
+    reach: distance in pixels from a match within which random places are tried
+      at first; then half of it, and so on.
   """
   cost = np.empty(target.shape, np.float32)
   channels = features.shape[2]
@@ -158,7 +159,7 @@ def search(
   tops = np.arange(0, len(match), _BAND)
   for number in range(passes):
     step = 1 if number % 2 == 0 else -1
-    # The rows beyond the bands' boundaries, as they were before this pass.
+    # The matches in the row before each band, as they were before this pass.
     beyond = tops - 1 if step > 0 else tops + _BAND
     edges = match[np.clip(beyond, 0, len(match) - 1)]
 
@@ -199,15 +200,15 @@ def vote(
   match: np.ndarray,
   radius: int = RADIUS,
 ) -> None:
-  """Gives the hole of an image the means of what patches copy, in place.
+  """Fills the hole, in place, with means of what the patches around would copy.
 
   Args:
     image: see the module.
     hole: bool [h, w].
-    weight: float32 [h, w], of patches by their centres.
+    weight: float32 [h, w], the weight of each patch, by its centre.
     match: see the module.
-    radius: how far from a pixel the centres of the patches are that vote for
-      it. If 0, it becomes a copy; see `find_origins`.
+    radius: distance in pixels from a pixel within which the centres of patches
+      vote for it. If 0, the pixel becomes a copy; see `find_origins`.
   """
 
   def vote_rows(top: int, bottom: int) -> None:
@@ -231,8 +232,9 @@ def find_weights(depth: np.ndarray, target: np.ndarray) -> np.ndarray:
 def find_origins(hole: np.ndarray, match: np.ndarray) -> np.ndarray:
   """Returns the pixel that each pixel of a hole copies, int32 [h, w, 2].
 
-  It is the centre of the match; near the image's edge, where a pixel is no
-  centre, it is the pixel beside the nearest match. -1 outside the hole.
+  It is the centre of the pixel's match. Near the image's edge, where a pixel
+  cannot be the centre of a patch, the match of the nearest centre is moved
+  along. Outside the hole it is -1.
   """
   height, width = hole.shape
   origins = np.where(hole[..., None], match, np.int32(-1))
@@ -264,11 +266,11 @@ def _search(
   top: int,
   bottom: int,
 ) -> None:
-  """Searches a band of rows, from above and the left or (step < 0) back.
+  """Searches a band of rows from the top left or (step < 0) the bottom right.
 
-  A target tries its own match, those of two neighbours, and random places:
-  candidates number first to last - 1. The cost is the weighted sum of squares,
-  of the features and of the distance.
+  A target tries candidates number `first` to `last - 1`: 0 is its own match, 1
+  and 2 are those of two neighbours, the others random places. The cost is the
+  weighted sum of the squared differences of the features, and of the distance.
   """
   height, width = target.shape
   down = np.float32(_APART[0] / height)
@@ -325,8 +327,8 @@ def _search(
             total = weights * (dy * dy + dx * dx)
             for k in range(_SIDE):
               row = features[i - RADIUS + k, (j - RADIUS) * channels :]
-              # The number of turns is no constant: such loops are unrolled,
-              # and not computed in vectors.
+              # The length is not a constant: LLVM would unroll the loop
+              # instead of computing it in vectors.
               for m in range(patch.shape[1]):
                 difference = np.float32(row[m]) - patch[k, m]
                 total += weight[k, m] * difference * difference
@@ -354,7 +356,7 @@ def _vote(
   height, width = hole.shape
   lowest, rightmost = height - 1 - RADIUS, width - 1 - RADIUS
   for y in range(top, bottom):
-    # As far as the nearest that can be a centre.
+    # Near the image's edge, as far as the nearest centre of a patch.
     first = y - radius if y - radius < lowest else lowest
     last = y + radius if y + radius > RADIUS else RADIUS
     for x in range(width):

@@ -5,8 +5,8 @@
   result = photo_filling.fill_picture(inpainter, picture, hole)
   lines = picture_files.write('out.png', result)
 
-What is transparent is a hole unless a mask says otherwise. What is filled
-becomes as opaque as its surroundings.
+Without a mask, the transparent pixels are the hole. Filled pixels become as
+opaque as their surroundings.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,8 @@ from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
 
 if TYPE_CHECKING:
-  # A wrong name of a file need not wait for its compiler.
+  # It imports the compiler, for which an error such as a wrong file name need
+  # not wait.
   from inpaint_jax.inpainting.inpainter import Filling
 
 
@@ -33,9 +34,9 @@ class Prepared(NamedTuple):
   Attributes:
     picture: the photo, expanded.
     hole: bool [H, W].
-    limits: 'source' and 'avoid', bool [H, W], as an Inpainter takes them; those
-      that were given.
-    doubtful: whether the mask is not black and white, as if it were a photo.
+    limits: those of 'source' and 'avoid' that were given, bool [H, W], as an
+      Inpainter takes them.
+    doubtful: whether the mask is not black and white, so may be a photo.
   """
 
   picture: Picture
@@ -56,7 +57,7 @@ def prepare(
 
   Args:
     picture: the photo.
-    mask: bool [H, W], True = hole; None = what is transparent.
+    mask: bool [H, W], True = hole; None = the transparent pixels are the hole.
     expand: pixels to add, as in `expand_picture`.
     dilate: pixels by which the hole grows on all sides.
     wrap: whether the left border meets the right one.
@@ -102,19 +103,19 @@ def prepare_job(
   dilate: int = 0,
   wrap: bool = False,
 ) -> Prepared:
-  """Reads the files of a job; see `prepare`.
+  """Reads the files of a job, and prepares its photo; see `prepare`.
 
   Args:
-    job: what to fill.
-    outs: where the results go; empty = to the job's `out`.
-    source, avoid: mask files, white where pixels may be copied, and where none
-      may be. They are as large as the photo before it is expanded.
+    job: the photo and its mask.
+    outs: paths of the results; empty = the job's `out`.
+    source, avoid: mask files, white where pixels may, or may not, be copied.
+      They cover the photo before it is expanded.
     invert_mask: whether the job's mask is black where the hole is.
     expand, dilate, wrap: as in `prepare`.
 
   Raises:
-    errors.UserError: anything about the files that can be known before the
-      work, that the result cannot be written among it.
+    errors.UserError: anything is wrong with the files that can be found before
+      the photo is filled, such as a result that could not be written.
   """
   if job.problem:
     raise errors.UserError(job.problem)
@@ -160,17 +161,17 @@ def read_limit(
   photo: np.ndarray,
   **options: Any,
 ) -> tuple[np.ndarray, list[str]]:
-  """Returns what a mask file of `source` or `avoid` marks, and lines.
+  """Reads a mask file of `source` or `avoid`.
 
   Args:
     which: 'source' or 'avoid'.
-    file: of a mask, see mask_files.read.
+    file: the mask file, see mask_files.read.
     photo: uint8 or uint16 [H, W, 3].
     **options: `name` and limits, as in mask_files.read.
 
   Raises:
-    errors.UserError: it cannot be read, has another aspect, shows the photo, or
-      marks nothing.
+    errors.UserError: the file cannot be read, has another aspect ratio, shows
+      the photo, or marks nothing.
   """
   marks = f'pixels {"may" if which == "source" else "may not"} be copied'
   marked, lines = mask_files.read(
@@ -190,7 +191,7 @@ def fill_picture(
   hole: np.ndarray,
   **options: Any,
 ) -> Picture:
-  """Returns a picture with its hole filled, and its alpha there as well.
+  """Returns a picture with its hole filled, alpha included.
 
   Args:
     inpainter: such as an Inpainter: (image, hole [H, W], **options) -> filled
@@ -211,7 +212,7 @@ def explain_picture(
   """Returns a picture with its hole filled, and where each pixel is from.
 
   Args:
-    explain: such as Inpainter.explain; otherwise as in `fill_picture`.
+    explain: such as Inpainter.explain.
     picture, hole, **options: as in `fill_picture`.
 
   Returns:
@@ -228,7 +229,7 @@ def _to_image(picture: Picture) -> np.ndarray:
 
 
 def _with_image(picture: Picture, image: np.ndarray) -> Picture:
-  """Returns a picture with another image, as _to_image gives it."""
+  """Returns a picture with the pixels and alpha of an image of `_to_image`."""
   alpha = None if picture.alpha is None else image[..., 3]
   return dataclasses.replace(picture, pixels=image[..., :3], alpha=alpha)
 
@@ -242,7 +243,7 @@ def expand_picture(
   right: int = 0,
   bottom: int = 0,
 ) -> tuple[Picture, np.ndarray]:
-  """Adds pixels around a picture; what is new is hole (outpainting).
+  """Adds pixels around a picture; the new pixels are hole (outpainting).
 
   Args:
     picture: the photo.
@@ -250,12 +251,12 @@ def expand_picture(
     left, top, right, bottom: pixels to add on each side.
 
   Returns:
-    The picture, black and transparent where it is new; its hole, bool
-    [top + H + bottom, left + W + right].
+    The picture, whose new pixels are black, and transparent if it has alpha;
+    and its hole, bool [top + H + bottom, left + W + right].
 
   Raises:
-    errors.UserError: an amount is no whole number of 0 or more, or the result
-      would be too large.
+    errors.UserError: an amount is not a whole number of 0 or more, or the
+      result would be too large.
   """
   amounts = {'left': left, 'top': top, 'right': right, 'bottom': bottom}
   for name, amount in amounts.items():
@@ -276,7 +277,7 @@ def expand_picture(
     picture,
     pixels=np.pad(picture.pixels, [*margins, (0, 0)]),
     alpha=None if alpha is None else np.pad(alpha, margins),
-    # If the blocks of the JPEG file move, its settings gain nothing.
+    # The settings of a JPEG file gain nothing once its blocks have moved.
     jpeg=None if left % 16 or top % 16 else picture.jpeg,
   )
   return expanded, np.pad(hole, margins, constant_values=True)
@@ -289,12 +290,12 @@ def _expand(
   right: int = 0,
   bottom: int = 0,
 ) -> np.ndarray:
-  """Returns a mask of what may be copied; nothing that is added may be."""
+  """Returns a mask of `source` or `avoid`, unmarked where pixels are added."""
   return np.pad(marked, [(top, bottom), (left, right)])
 
 
 def _dilate(hole: np.ndarray, pixels: int, wrap: bool) -> np.ndarray:
-  """Returns a hole that is larger by some pixels on all sides, corners too."""
+  """Returns a hole grown by some pixels on all sides, and diagonally."""
   if not pixels:
     return hole
   import scipy.ndimage

@@ -1,4 +1,4 @@
-"""A window at several resolutions, each half of the one before."""
+"""The image pyramid of a window: each level has half the resolution before."""
 
 from typing import NamedTuple
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from inpaint_jax.inpainting import kernels, patches, roughness
 
-# No resolution has a shorter side below this: too few patches would be known
-# to copy from (with 32 the error grew by a fifth on 12 crops of 256 pixels).
+# No coarser level has a shorter side below this: too few known patches would be
+# left to copy (with 32 the error grew by a fifth on 12 crops of 256 pixels).
 _SHORTEST = 48
 
 
 class Level(NamedTuple):
-  """A window at one resolution.
+  """A window at one level of its pyramid.
 
   Attributes:
     image: uint8 [h, w, 3], or [h, w, 5] with `roughness`.
@@ -28,10 +28,10 @@ class Level(NamedTuple):
 def create(
   image: np.ndarray, hole: np.ndarray, allowed: np.ndarray
 ) -> list[Level]:
-  """Returns the resolutions of a window, the finest first.
+  """Returns the image pyramid of a window, finest level first.
 
-  All but the finest, where all texture can be seen, have a roughness: with it
-  there, LPIPS and the error were 1 to 2% larger in text and on wires.
+  All levels but the finest have a roughness. The finest shows all texture: with
+  a roughness, LPIPS and the error were 1 to 2% larger in text and on wires.
   """
   levels = [Level(image, hole, allowed)]
   while min(levels[-1].hole.shape) >= 2 * _SHORTEST:
@@ -48,9 +48,9 @@ def create(
 def _halve(level: Level) -> Level:
   """Returns the next coarser level.
 
-  A value is the mean of those of the known pixels around. A pixel is hole if
-  all of its four are, so that thin holes vanish, and it may be copied if all
-  may.
+  A value is a weighted mean of the known pixels around. A pixel is hole if all
+  four pixels that it stands for are, so that thin holes vanish, and it may be
+  copied if all four may.
   """
   image, hole, allowed = level
   height, width = hole.shape
@@ -70,7 +70,7 @@ def _halve(level: Level) -> Level:
 
 
 def _sum_around(part: np.ndarray) -> np.ndarray:
-  """Sums uint16 [2h + 2, 2w + 2] to [h, w]; weights are 1, 3, 3, 1 by axis."""
+  """Sums uint16 [2h + 2, 2w + 2] to [h, w], weighted 1, 3, 3, 1 per axis."""
   part = 3 * (part[1:-2:2] + part[2:-1:2]) + part[:-3:2] + part[3::2]
   return (
     3 * (part[:, 1:-2:2] + part[:, 2:-1:2]) + part[:, :-3:2] + part[:, 3::2]
@@ -78,7 +78,7 @@ def _sum_around(part: np.ndarray) -> np.ndarray:
 
 
 def _are_all(mask: np.ndarray) -> np.ndarray:
-  """Returns for squares of 2x2 pixels whether a mask is True in all of them."""
+  """Returns for each square of 2x2 pixels whether a mask is True in all."""
   margins = [(0, length % 2) for length in mask.shape]
   mask = np.pad(mask, margins, constant_values=True)
   rows = mask[::2] & mask[1::2]

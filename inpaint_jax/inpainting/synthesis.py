@@ -1,15 +1,15 @@
 """Fills the hole of a window with copies of its known pixels.
 
-Wexler et al., Space-Time Completion of Video, PAMI 29(3), 2007, with the
-search of `patches`, from coarse to fine: at each resolution, in turns, each
-patch that meets the hole looks for the known patch most like it, and each
-pixel of the hole becomes a copy of the centre of its patch's match. The
-coarsest resolution begins with a guess at the hole, and there, as in Wexler's
-work, a pixel is the mean of what all its patches would copy: they come to
-agree. Means at the finer ones would cost texture, and the next search would
-then find smooth patches.
+This is the method of Wexler et al., Space-Time Completion of Video, PAMI 29(3),
+2007, with the search of `patches`, from the coarsest level of a pyramid to the
+finest. Each level alternates two steps: each patch that overlaps the hole looks
+for the most similar known patch, and each pixel of the hole becomes a copy of
+the centre of its patch's match. The coarsest level begins with a guess at the
+hole. There, as in Wexler's work, a pixel is the mean of what all patches around
+it would copy, so that they come to agree. Means at finer levels would cost
+texture, and the next search would then find smooth patches.
 
-The window is 8 bits here; the copies are made of whatever the photo has.
+The search sees 8 bits; the copies are made with all bits of the photo.
 """
 
 from collections.abc import Callable
@@ -26,15 +26,16 @@ from inpaint_jax.inpainting import (
   pyramid,
 )
 
-# The longer side of a level at which there is a guess, at most.
+# The longer side, at most, of the level at which the guess is made, in pixels.
 _GUESSED = 512
-# Side of the square over which the first guess is blurred, in pixels, passes of
-# the search in it, and rounds that follow in wide holes beside the usual.
+# At the coarsest level: side in pixels of the square over which the guess is
+# blurred, passes of the search in the blurred image, and extra rounds after it
+# in wide holes.
 _BLUR = 5
 _FIRST_PASSES = 8
 _MORE_ROUNDS = 8
-# How far from the coarser match the finer resolutions look, in pixels. With 32
-# the error was larger by 2% on wires, 1% in text and 0.4% of things.
+# How far from the coarser match the finer levels search, in pixels. With 32 the
+# error was larger by 2% on wires, 1% in text and 0.4% for things removed.
 _REACH = 128
 
 
@@ -44,12 +45,12 @@ def make_guess(
   """Returns the first guess at a hole, and the number of its level.
 
   Args:
-    levels: of the window, the finest first.
-    guide: guesses; what counts are large shapes and colours.
+    levels: the window's image pyramid, finest level first.
+    guide: makes the guess; only its large shapes and colours matter.
 
   Returns:
-    uint8 [h, w, 3], and the finest level that is small enough for a guess, of
-    which h and w are the size.
+    uint8 [h, w, 3], and the number of the finest level that is small enough for
+    a guess; h and w are its size.
   """
   number = 0
   while number + 1 < len(levels) and max(levels[number].hole.shape) > _GUESSED:
@@ -68,15 +69,16 @@ def find_origins(
   """Returns which known pixel each pixel of the hole copies.
 
   Args:
-    levels: of the window [h, w], the finest first; see `pyramid.create`.
-    guess: the first guess at the hole, and
-    guessed: the number of its level; see `make_guess`.
-    seed: of the search, 0 or more.
+    levels: the image pyramid of a window [h, w], finest level first; see
+      `pyramid.create`.
+    guess: the first guess at the hole, see `make_guess`.
+    guessed: number of the guess's level.
+    seed: seed of the search, 0 or more.
     progress: called with the share of the work that is done.
 
   Returns:
-    int32 [h, w, 2], row and column, -1 outside the hole; or None where there
-    is no patch to copy from.
+    int32 [h, w, 2], row and column, -1 outside the hole; or None if there is no
+    patch to copy from.
   """
   guess = _reduce(guess, levels[guessed:])
   match: np.ndarray | None = None
@@ -105,12 +107,12 @@ def _report(
   number: int,
   share: float,
 ) -> None:
-  """Tells of the share of a level that is done, after the coarser ones."""
+  """Reports that a share of a level is done, and all coarser levels."""
   progress((sum(works[number + 1 :]) + share * works[number]) / sum(works))
 
 
 def _reduce(guess: np.ndarray, levels: list[pyramid.Level]) -> np.ndarray:
-  """Returns the guess at the coarsest of some levels, like its image."""
+  """Returns the guess at the coarsest level, with that level's channels."""
   for _ in levels[1:]:
     guess = pyramid.halve(guess)
   coarsest = levels[-1]
@@ -126,14 +128,14 @@ def _find_depth(hole: np.ndarray) -> np.ndarray:
 
 
 def _count_rounds(count: int, is_wide: bool) -> list[int]:
-  """Returns how often patches are searched at each level, the finest first.
+  """Returns how often patches are searched at each level, finest level first.
 
   Args:
-    count: of the levels.
+    count: number of levels.
     is_wide: whether the hole has patches without known pixels at the coarsest
-      level, where they have to come to agree. If not, it is strokes and
-      letters, which are few pixels: with half as many rounds LPIPS of text was
-      2% larger, that of wide holes the same.
+      level, which have to come to agree there. Other holes are strokes and
+      letters, of few pixels: with half as many rounds the LPIPS of text was 2%
+      larger, and that of wide holes the same.
   """
   if not is_wide:
     return [1 + 2 * number for number in range(count)]
@@ -152,12 +154,12 @@ def _refine(
   """Returns the match of a level, given that of the next coarser one.
 
   Args:
-    level: the window.
-    guess: uint8 like the level's image, where there is no coarser match.
-    coarse: the match of the level before, or None.
-    number: of the level, 0 is the finest.
+    level: the window at this level.
+    guess: uint8, like the level's image; used if there is no coarser match.
+    coarse: the match of the next coarser level, or None.
+    number: number of the level, 0 = the finest.
     rounds: how often patches are searched.
-    seed: of the search.
+    seed: seed of the search.
     progress: called with the share of the level that is done.
   """
   image, hole, allowed = level

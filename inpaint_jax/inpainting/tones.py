@@ -1,27 +1,27 @@
-"""Corrects hues, light and dark of copies that were made to meet a hole.
+"""Corrects the hues and broad tones of copies that were changed to fit a hole.
 
-Where nothing holds their change, as far from the boundary in a missing border,
-it may come to hues that are nowhere near, and is reduced there.
+Where nothing limits the change, such as far from the boundary in a missing
+border, it may lead to hues that occur nowhere near; there it is reduced.
 
-What was hidden is not known, and light and dark of the copies are one sample
-of it: a little nearer to the guess, their expected error is smaller. LPIPS fell
-by 0.5 to 1% and the error by 2% on 16 photos and 60 crops.
+The hidden part of the photo is not known, and the broad tones of the copies are
+one sample of it: a little nearer to the guess, their expected error is smaller.
+LPIPS fell by 0.5 to 1% and the error by 2% on 16 photos and 60 crops.
 """
 
 import numpy as np
 import PIL.Image
 from scipy import ndimage
 
-# Light and dark are means over 3x3 squares of this side in pixels; they come
-# nearer to the guess by this share of what lies between.
+# Broad tones are means over 3x3 squares of _SIDE pixels a side; they come
+# nearer to the guess by _SHARE of the difference.
 _SIDE = 4
 _SHARE = np.float32(0.3)
-# Two hues are alike if the differences of their channels are in the same of
-# so many parts of their range, or up to two parts away: within 16 to 24 levels
-# of 256. Of the known pixels near the hole every fourth is looked at.
+# The range of the differences between channels is divided into _PARTS parts;
+# two hues are alike if these differ by at most two parts, 16 to 24 levels of
+# 256. Only every _STEP-th row and column of the known pixels is looked at.
 _PARTS = 64
 _STEP = 4
-# Shares of a change of hue that are tried.
+# The shares of a change that are tried.
 _TRIED = np.linspace(0, 1, 9, dtype=np.float32)[1:]
 
 
@@ -33,13 +33,13 @@ def keep_hues(
   rows: np.ndarray,
   columns: np.ndarray,
 ) -> None:
-  """Reduces changes that make new hues, in place; light and dark stay.
+  """Reduces changes that lead to new hues, in place, but not in brightness.
 
   Args:
     image: uint8 or uint16 [h, w, 3].
     hole: bool [h, w].
-    copies, change: float32 [n, 3], of its n pixels, of a range of 1.
-    rows, columns: [n], of these pixels, from any corner.
+    copies, change: float32 [n, 3], at the hole's n pixels, in a range of 1.
+    rows, columns: [n], places of these pixels, counted from any corner.
   """
   hues = _find_hues(image, hole, copies)
   looked = np.flatnonzero((rows % _SIDE == 1) & (columns % _SIDE == 1))
@@ -66,17 +66,17 @@ def approach(
   columns: np.ndarray,
   right: np.ndarray,
 ) -> np.ndarray:
-  """Returns what brings light and dark nearer to the guess.
+  """Returns the correction that brings broad tones nearer to the guess.
 
-  A pixel moves by no more than it was changed already, so that copies that fit
-  stay as they are; nor by more than neighbours differ, so that it cannot be
-  seen and an even slope goes on.
+  It is no larger than the change of a pixel, so that copies that fit stay as
+  they are, and no larger than the difference of neighbours, so that it cannot
+  be seen and an even slope continues.
 
   Args:
-    guess: float32 [n, 3], of the n pixels of the hole; it is overwritten.
+    guess: float32 [n, 3], at the n pixels of the hole; it is overwritten.
     filled, change: float32 [n, 3].
-    rows, columns: [n].
-    right: [n], the pixel to the right of each; n where there is none.
+    rows, columns: [n], as in `keep_hues`.
+    right: [n], index of the pixel to the right of each; n where there is none.
 
   Returns:
     float32 [n, 3], to be added to `filled`.
@@ -96,7 +96,7 @@ def approach(
 def _find_hues(
   image: np.ndarray, hole: np.ndarray, copies: np.ndarray
 ) -> np.ndarray:
-  """Returns which hues there are near a hole or in the copies.
+  """Returns which hues occur near a hole or in the copies.
 
   Args:
     image, hole, copies: see `keep_hues`.
@@ -110,7 +110,7 @@ def _find_hues(
   found = np.zeros((_PARTS, _PARTS), bool)
   for pixels in (known, copies[::_STEP]):
     found.ravel()[_number_hues(pixels)] = True
-  # What lies between them, too: a hole may go from one to another.
+  # The hues between them count, too: a hole may lead from one to another.
   return ndimage.binary_fill_holes(ndimage.maximum_filter(found, 5)).ravel()
 
 
@@ -124,7 +124,7 @@ def _number_hues(pixels: np.ndarray) -> np.ndarray:
 def _blur(
   channels: list[np.ndarray], rows: np.ndarray, columns: np.ndarray
 ) -> list[np.ndarray]:
-  """Returns means of channels [n] of a hole that is 0 around; [n] each."""
+  """Returns blurred channels [n] of a hole, with 0 around it; [n] each."""
   height, width = (int(x.max()) // _SIDE + 1 for x in (rows, columns))
   square = (rows // _SIDE * width + columns // _SIDE).astype(np.intp)
   means = []
@@ -137,7 +137,7 @@ def _blur(
 def _enlarge(
   squares: np.ndarray, rows: np.ndarray, columns: np.ndarray
 ) -> np.ndarray:
-  """Returns means over 3x3 squares of _SIDE pixels, at some pixels, [n]."""
+  """Returns means over 3x3 squares, of _SIDE pixels a side, at pixels [n]."""
   mean = ndimage.uniform_filter(squares.astype(np.float32), 3, mode='nearest')
   height, width = (side * _SIDE for side in mean.shape)
   wide = PIL.Image.fromarray(mean).resize(

@@ -1,4 +1,4 @@
-"""Fills images that are transparent in parts: alpha is filled as well."""
+"""Fills images that are partly transparent, alpha included."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,12 @@ import numpy as np
 from inpaint_jax.inpainting import harmonic
 from inpaint_jax.photos import mask_files
 
-# Up to this part of opaque, the colours of a pixel mean nothing.
+# Up to this share of full opacity, the colours of a pixel mean nothing.
 _CLEAR = 1 / 16
-# So near to such a pixel, those that are not opaque may have the colour of what
-# was behind, in pixels.
+# Within this distance of such a pixel, in pixels, those that are not opaque may
+# have the colour of what was behind them.
 _FRINGE = 6
-# An outline is sharp if at most this part of the pixels around the hole is
+# An outline is sharp if at most this share of the pixels around the hole is
 # translucent.
 _FEW = 0.2
 
@@ -31,14 +31,15 @@ def fill_with_alpha(
   """Returns pixels and alpha with their hole filled, and the origins.
 
   In the hole, alpha continues its surroundings: it is opaque where they are,
-  and an outline goes on. Colours of transparent pixels are not used, and stay.
+  and an outline continues. Transparent pixels keep their colours, which are not
+  used.
 
   Args:
     fill: (pixels, hole, barred) -> pixels, origins; see inpainter.Filling.
     pixels: uint8 or uint16 [H, W, 3].
     alpha: of the same type [H, W], 0 = transparent.
     hole: bool [H, W].
-    barred: bool [H, W], what may not be copied.
+    barred: bool [H, W], pixels that may not be copied.
     wrap: whether the left border meets the right one.
   """
   clear = _find_clear(alpha, hole)
@@ -50,7 +51,7 @@ def fill_with_alpha(
 
 
 def _find_clear(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
-  """Returns the known pixels whose colours are not to be used, bool [H, W]."""
+  """Returns the known pixels whose colours must not be used, bool [H, W]."""
   import scipy.ndimage
 
   opaque = np.iinfo(alpha.dtype).max
@@ -66,7 +67,7 @@ def _find_clear(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
 def _extend_colours(
   pixels: np.ndarray, clear: np.ndarray, hole: np.ndarray
 ) -> np.ndarray:
-  """Gives transparent pixels the colour of the nearest that has one."""
+  """Gives transparent pixels the colour of the nearest pixel that has one."""
   import scipy.ndimage
 
   unknown = clear | hole
@@ -104,7 +105,8 @@ def _continue_alpha(
   values = harmonic.harmonic_fill(values[..., None], ~hole[box])[..., 0]
   is_soft = (beside > 0.1 * opaque) & (beside < 0.9 * opaque)
   if np.mean(is_soft) <= _FEW:
-    # Over the slope, the distance to the outline: one pixel wide, as drawn.
+    # Divided by its slope, alpha is the distance to the outline in pixels: the
+    # edge becomes one pixel wide.
     slope = np.hypot(*np.gradient(values))
     if not is_soft.any():
       slope *= 1e-3
@@ -116,16 +118,16 @@ def _continue_alpha(
 
 
 def _find_rim(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
-  """Returns the soft rim of transparent holes, as an eraser leaves it.
+  """Returns the soft rim that an eraser leaves around transparent holes.
 
   Its colours are known, but once the hole is filled it must be opaque, or it
   would show as a line. A region of translucent pixels has such a rim if `hole`
-  covers all that is transparent in it; a cutout of which only a part is filled
-  keeps its outline, and so does glass.
+  covers all its transparent pixels; a cutout that is filled only in part keeps
+  its outline, and so does glass.
 
   Args:
     alpha: uint8 or uint16 [H, W].
-    hole: bool [H, W], what is filled.
+    hole: bool [H, W], the pixels that are filled.
 
   Returns:
     bool [H, W], without the hole itself.

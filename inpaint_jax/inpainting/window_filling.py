@@ -17,14 +17,14 @@ from inpaint_jax.inpainting import (
   windows,
 )
 
-# The share of the search in the time that a window takes.
+# The search's share of the time that a window takes.
 _SEARCH = 0.6
 
 Progress = Callable[[float], None]
 
 
 class Options(NamedTuple):
-  """The arguments of a call that are the same for all its images."""
+  """The arguments of an inpainter's call that all its images share."""
 
   seed: int
   feather: int
@@ -47,11 +47,12 @@ def fill_by_windows(
   Args:
     image: uint8 or uint16 [H, W, 3].
     hole: bool [H, W].
-    barred: bool [H, W], what may not be copied; the hole among it. It may be
-      the hole itself: each more array of a large image takes its time.
-    guide: what copying starts from.
-    surface: what a hole gets where nothing can be copied.
-    options: of the call.
+    barred: bool [H, W], pixels that may not be copied, the hole among them. It
+      may be the same array as `hole`: a further array of a large image takes
+      time.
+    guide: makes the guess that copying starts from.
+    surface: fills a hole if nothing can be copied.
+    options: options of the call.
 
   Returns:
     The filled image, and the origins if they are wanted: int32 [H, W, 2], see
@@ -71,7 +72,8 @@ def fill_by_windows(
   caller = threading.get_ident()
 
   def report(share: float) -> None:
-    # Whoever is told may not expect other threads, and may end the work.
+    # The caller's function may not expect other threads, and may raise an error
+    # to end the work.
     if threading.get_ident() == caller:
       options.progress((len(done) + share) / count)
 
@@ -81,7 +83,7 @@ def fill_by_windows(
     for other in earlier:
       part_hole[window.locate(other.inner)] = False
     part = result[place].copy()
-    # What is to be filled is not to be seen.
+    # Nothing may see the pixels that are to be filled.
     part[part_hole] = 0
     part, part_origins = _fill_window(
       part, part_hole, ~barred[place], guide, surface, options, report
@@ -105,7 +107,7 @@ def _fill_window(
   options: Options,
   progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-  """Fills all holes of a window; returns it, and the origins in it."""
+  """Returns a window with all its holes filled, and the origins in it."""
   if not hole.any():
     return image, None
   if options.texture:
@@ -133,7 +135,7 @@ def _grow(
 ) -> tuple[np.ndarray, int]:
   """Returns the hole with its feather, and the feather that there is room for.
 
-  At least half of the known pixels stay as they are, and something to copy.
+  At least half of the known pixels are left unchanged, and something to copy.
   """
   if not feather:
     return hole, 0

@@ -3,8 +3,8 @@
 An image of up to two megapixels is one window. In a larger one, each large hole
 has a window of its own, with surroundings in proportion to its size, and small
 ones that lie near each other share one: thousands of specks become a few
-windows. Those are filled in parallel, in an order that keeps apart what lies
-near each other.
+windows. These are filled in parallel, in an order that keeps windows that lie
+near each other apart.
 """
 
 import itertools
@@ -15,21 +15,21 @@ from scipy import ndimage
 
 # An image of up to this many pixels is one window.
 _WHOLE = 2 * 10**6
-# A hole in more pixels than this is cut, so that memory stays bounded.
+# A hole whose box has more pixels than this is cut, which bounds the memory.
 _LARGEST = 6 * 10**6
-# Holes are told apart on a grid of cells of this side, in pixels.
+# Side in pixels of the cells of a grid on which separate holes are found.
 _CELL = 8
-# Holes of at most this side share windows with those of the same tile. They and
-# their surroundings are smaller than a tile, so that every other tile may be
-# filled at the same time.
+# Holes of at most _SMALL pixels a side share a window with those of the same
+# tile, of _TILE pixels a side. With their surroundings they are smaller than a
+# tile, so that every other tile may be filled at the same time.
 _TILE = 1024
 _SMALL = 256
-# The least and the most surroundings of a hole, in pixels on each side.
+# The smallest and the largest margin around a hole, in pixels on each side.
 _LEAST, _MOST = 64, 512
 # Side of a patch to copy, in pixels.
 _PATCH = 5
 
-# First row and column, last row + 1, column + 1.
+# First row, first column, last row + 1, last column + 1.
 Box = tuple[int, int, int, int]
 
 
@@ -37,9 +37,9 @@ class Window(NamedTuple):
   """A part of an image.
 
   Attributes:
-    rows, columns: of the window in the image.
-    inner: rows and columns of the holes that are to be filled in this window;
-      others in it belong to other windows, or are cut off.
+    rows, columns: the rows and columns of the image that it shows.
+    inner: rows and columns of the image whose holes this window fills; other
+      holes in it belong to other windows.
   """
 
   rows: slice
@@ -47,7 +47,7 @@ class Window(NamedTuple):
   inner: tuple[slice, slice]
 
   def locate(self, box: tuple[slice, slice]) -> tuple[slice, slice]:
-    """Returns where in the window rows and columns of the image are."""
+    """Returns where rows and columns of the image lie in the window."""
     return (
       _shift(box[0], self.rows.start),
       _shift(box[1], self.columns.start),
@@ -61,14 +61,14 @@ def _shift(part: slice, start: int) -> slice:
 def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[list[Window]]:
   """Returns windows that together hold all holes of an image, in turns.
 
-  The windows of a turn fill no common pixel, and may be filled at the same
-  time. A hole may be in windows of several turns: it is filled in the first,
-  and known in the others. Each window holds something to copy, if there is
+  No pixel is filled by two windows of a turn, and they may be filled at the
+  same time. A hole may be in windows of several turns: the first fills it, and
+  the others see it as known. Each window holds something to copy, if there is
   anything.
 
   Args:
     hole: bool [H, W].
-    barred: bool [H, W], what may not be copied.
+    barred: bool [H, W], pixels that may not be copied.
   """
   height, width = hole.shape
   if height * width <= _WHOLE:
@@ -97,7 +97,7 @@ def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[list[Window]]:
 
 
 def _find_boxes(hole: np.ndarray) -> list[Box]:
-  """Returns the boxes of holes that lie apart, to the cell."""
+  """Returns the boxes of separate holes, in whole cells."""
   rows, columns = (np.flatnonzero(hole.any(axis=axis)) for axis in (1, 0))
   top, left = rows[0], columns[0]
   cells = hole[top : rows[-1] + 1, left : columns[-1] + 1]
@@ -131,7 +131,7 @@ def _join(a: Box, b: Box) -> Box:
 
 
 def _cut(box: Box) -> list[Box]:
-  """Cuts a box that is too large across its longer side."""
+  """Halves a box across its longer side until no part is too large."""
   top, left, bottom, right = box
   if (bottom - top) * (right - left) <= _LARGEST:
     return [box]
@@ -147,11 +147,11 @@ def _cut(box: Box) -> list[Box]:
 def _surround(
   box: Box, extent: int, hole: np.ndarray, barred: np.ndarray
 ) -> Window:
-  """Returns a box's window.
+  """Returns the window around a box.
 
   Args:
-    box: of one hole, or of several.
-    extent: of the largest one of them, which the surroundings are to match.
+    box: the box of one hole, or of several.
+    extent: longer side of the largest of these holes; it sets the margin.
     hole, barred: see `find_windows`.
   """
   margin = min(max(extent, _LEAST), _MOST)
@@ -173,8 +173,8 @@ def _grow(box: Box, margin: int, shape: tuple[int, ...]) -> Box:
 
 
 def _find_nearest(box: Box, barred: np.ndarray) -> Box | None:
-  """Returns a box around what may be copied nearest to another box."""
-  # Each patch holds one of these pixels.
+  """Returns a box around the nearest pixel to `box` that may be copied."""
+  # Each patch holds one pixel of this grid.
   rows, columns = np.nonzero(~barred[::_PATCH, ::_PATCH])
   if not len(rows):
     return None
