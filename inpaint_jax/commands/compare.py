@@ -1,6 +1,6 @@
 r"""Compares the engine with other programs that fill holes, on your photos.
 
-  pip install -e '.[metrics,peers]'
+  pip install 'inpaint_jax[metrics,peers]'
   python scripts/compare.py --photos=DIR --out=comparison
 
 fills holes of several kinds in photos with each method, and writes report.md

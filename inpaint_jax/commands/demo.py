@@ -1,6 +1,6 @@
 """Opens a web page on which holes are painted into photos, and filled.
 
-  pip install -e '.[demo]'
+  pip install 'inpaint_jax[demo]'
   python scripts/demo.py
 
 Then open the address that it prints in a browser. Ctrl-C ends it.

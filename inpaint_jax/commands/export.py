@@ -5,7 +5,7 @@ r"""Writes a trained model as one file for other programs.
 
 The file takes any number of images of any size that is a multiple of 8. It is
 compared with the model in JAX before it is kept. ONNX needs
-pip install -e '.[onnx]'; StableHLO nothing more.
+pip install 'inpaint_jax[onnx]'; StableHLO nothing more.
 
 Outside a checkout the command is inpaint-jax-export.
 """

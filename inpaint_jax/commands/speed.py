@@ -1,6 +1,6 @@
 """Measures speed and memory beside PyTorch and ONNX Runtime.
 
-  pip install -e '.[speed]'
+  pip install 'inpaint_jax[speed]'
   python scripts/speed.py --json=speed.json
   python scripts/speed.py --what=training --config.batch_size=4
   python scripts/speed.py --what=scaling --sizes=64,128,256 --batches=1,8,32

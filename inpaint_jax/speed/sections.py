@@ -198,8 +198,8 @@ def _torch_cases(report: Report) -> types.ModuleType | None:
   """Returns the module torch_cases, ready for use, or says why not."""
   if importlib.util.find_spec('torch') is None:
     report.leave_out(
-      'PyTorch is not installed, and ratios are to its times: pip install -e '
-      "'.[speed]'"
+      'PyTorch is not installed, and ratios are to its times: pip install '
+      "'inpaint_jax[speed]'"
     )
     return None
   if _on_cpu():

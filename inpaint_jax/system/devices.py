@@ -17,5 +17,5 @@ def check_any() -> None:
     raise errors.UserError(
       f'{found}: there is no such device, or JAX was installed without support '
       f'for it{reason}; unset JAX_PLATFORMS or, for CUDA, '
-      "pip install -e '.[cuda]'"
+      "pip install 'inpaint_jax[cuda]'"
     ) from error

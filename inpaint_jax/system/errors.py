@@ -41,7 +41,7 @@ def check_installed(package: str, user: str, extra: str) -> None:
   if importlib.util.find_spec(package) is None:
     raise UserError(
       f'{user} needs the package {package}, which is not installed: pip '
-      f"install -e '.[{extra}]'"
+      f"install 'inpaint_jax[{extra}]'"
     )
 
 

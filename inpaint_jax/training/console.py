@@ -12,6 +12,14 @@ import tqdm
 from inpaint_jax.system import distributed
 
 
+def bar_interval() -> float:
+  """Returns the least seconds between two updates of a progress bar.
+
+  A log file gets a line now and then, not ten a second.
+  """
+  return 0.2 if sys.stderr.isatty() else 10
+
+
 class Console:
   """A progress bar, lines above it, and a clock."""
 
@@ -27,8 +35,7 @@ class Console:
       '{postfix} [{elapsed} gone, {remaining} left]',
       dynamic_ncols=True,
       disable=not distributed.is_first(),
-      # A log file gets a line now and then, not ten a second.
-      mininterval=0.2 if sys.stderr.isatty() else 10,
+      mininterval=bar_interval(),
     )
     self._lap = self._since = time.monotonic()
     self._steps = 0

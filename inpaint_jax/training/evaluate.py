@@ -34,6 +34,7 @@ from inpaint_jax.system import (
 )
 from inpaint_jax.training import (
   composite_metrics,
+  console,
   grids,
   images,
   input_pipeline,
@@ -299,10 +300,10 @@ def _measure(
   """Returns {method: {metric: [N]}} of the model, then of the baselines."""
   of_composites = composite_metrics.CompositeMetrics(sharding.replicated(mesh))
   if not of_composites.has_nets:
-    print("no LPIPS: pip install -e '.[metrics]' adds it")
+    print("no LPIPS: pip install 'inpaint_jax[metrics]' adds it")
   fills = baselines.available()
   for name in baselines.BASELINES.keys() - fills.keys():
-    print(f"no {name}: pip install -e '.[metrics]' adds it")
+    print(f"no {name}: pip install 'inpaint_jax[metrics]' adds it")
 
   sampler = masks.create_sampler(config.masks)
   eval_step = make_eval_step(trained.model, trained.loss, sampler, config)
@@ -319,7 +320,8 @@ def _measure(
       total=-(-len(source) // sharding.round_up(config.batch_size, mesh)),
       desc='testing',
       unit='batch',
-      disable=None if distributed.is_first() else True,
+      mininterval=console.bar_interval(),
+      disable=not distributed.is_first(),
     )
     for batch in shown:
       placed = sharding.put_batch(batch, mesh)

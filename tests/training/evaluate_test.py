@@ -89,7 +89,10 @@ def test_masks_can_be_changed_and_the_net_cannot(copied, capsys):
   written = json.loads((copied / 'test_metrics.json').read_text())
   assert json.loads(json.dumps(stamps)) == written
   boxes = evaluate.evaluate(copied, {'masks.kind': 'box', 'batch_size': 3})
-  out = capsys.readouterr().out
+  shown = capsys.readouterr()
+  # A log file shows that it works, too.
+  assert 'testing: 100%' in shown.err
+  out = shown.out
   assert 'masks stamps' in out
   assert 'masks box' in out
   assert stamps['metrics'] != boxes['metrics']
