@@ -1,4 +1,4 @@
-"""What a test measures of composites, beside what validation does."""
+"""Metrics of composites that a test computes and a validation does not."""
 
 from collections.abc import Mapping
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from inpaint_jax import detectability, lpips, metrics
 
-# Features of truth and filling, [N, 2, D], beside the metrics.
+# The key, next to the metrics, of features of truth and filling, [N, 2, D].
 _FEATURES = 'features'
 
 
 class CompositeMetrics:
-  """metrics.TEST_METRICS, and LPIPS and features where its nets are installed.
+  """metrics.TEST_METRICS, and LPIPS and features if its nets are installed.
 
   Attributes:
-    has_nets: whether they are.
+    has_nets: whether the nets of LPIPS are installed.
   """
 
   def __init__(self, sharding: jax.sharding.Sharding | None = None):
@@ -24,8 +24,8 @@ class CompositeMetrics:
     self._alex = lpips.load(sharding)
     self._vgg = lpips.load(sharding, 'vgg16')
     self.has_nets = bool(self._alex and self._vgg)
-    # A function of its own: JAX remembers what it traced of compute_test when
-    # there may have been fewer metrics.
+    # A new function, since jit would reuse what it traced of compute_test
+    # before a metric was added.
     self._compute_test = jax.jit(lambda *args: metrics.compute_test(*args))
 
   def compute(
@@ -52,15 +52,15 @@ def _region_features(
   """Returns means of features in and near the holes, [B, 2, D]."""
   region = detectability.dilate(mask)
   sums = [detectability.pool(maps, region) for maps in (truth, filled)]
-  # Without a hole both are 0.
+  # Without a hole both sums and the area are 0.
   area = jnp.maximum(jnp.mean(region, axis=(1, 2, 3)), 1e-9)
   return jnp.stack(sums, axis=1) / area[:, None, None]
 
 
 def take_detectability(values: dict[str, np.ndarray]) -> dict[str, float]:
-  """Takes the features of a split out of its values; returns what they tell.
+  """Removes the features of a split from its values; returns detectability.
 
-  {} if there are none, or too few.
+  Returns {} if there are no features, or too few.
   """
   features = values.pop(_FEATURES, None)
   if features is None or len(features) < detectability.LEAST:

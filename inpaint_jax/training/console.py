@@ -62,9 +62,9 @@ class Console:
   def log_train(
     self, step: int, row: Mapping[str, float], waited: float
   ) -> dict[str, float]:
-    """Prints train metrics, and returns those of the time since the last call.
+    """Prints train metrics, and returns the speed since the last log.
 
-    `waited` are the seconds of it in which the loop waited for batches.
+    `waited` is the time since then that the loop waited for batches, in s.
     """
     elapsed = max(time.monotonic() - self._since, 1e-9)
     rate = self._steps * self._batch_size / elapsed
@@ -97,7 +97,7 @@ def _values(row: Mapping[str, float]) -> str:
 def show_end(
   workdir: pathlib.Path, report: Mapping[str, Any], seconds: float
 ) -> None:
-  """Prints where the results of a run lie and what to do with them."""
+  """Prints where the results of a run are and what to do with them."""
   best = workdir / 'checkpoints' / 'best' / str(report['step'])
   flag = shlex.quote(f'--workdir={workdir}')
   logdir = shlex.quote(f'--logdir={workdir}')

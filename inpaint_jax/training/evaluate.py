@@ -41,22 +41,22 @@ from inpaint_jax.training import (
   setup,
 )
 
-# (variables, batch) -> (a dict of [B], a dict of images [B, H, W, .]).
+# (variables, batch) -> (dict of metrics [B], dict of arrays [B, H, W, .]).
 EvalStep = Callable[
   [Any, Any], tuple[dict[str, jax.Array], dict[str, jax.Array]]
 ]
 
-# What an evaluation may change of the config that a run was trained with.
+# Fields of a run's config, or their prefixes, that an evaluation may change.
 OVERRIDABLE = ('batch_size', 'eval_seed', 'data.', 'masks.')
 
 
-# Of the table by hole area, where whole-image metrics say little.
+# Columns of the table by hole area, in which whole-image metrics say little.
 _BUCKET_METRICS = ('hole_l1', 'hole_psnr', 'seam_ratio', 'lpips')
 
 
 def metric_names() -> tuple[str, ...]:
-  """Returns what is measured for every image, in the order it is shown in."""
-  # Of now: a metric may be added after this module was imported.
+  """Returns the names of what is measured for every image, in display order."""
+  # Not a constant: a metric may be added after this module was imported.
   return ('loss', *metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS)
 
 
@@ -68,7 +68,7 @@ def make_eval_step(
 ) -> EvalStep:
   """Returns the jitted function (variables, batch) -> (values, arrays).
 
-  `values` has `loss` and each metric as [B]; those of padding mean nothing.
+  `values` has `loss` and each metric as [B]; values of padding mean nothing.
   `arrays` has `image`, `mask` and `output`, float32 [B, H, W, .].
   """
 
@@ -104,7 +104,7 @@ def evaluate_split(
 ) -> dict[str, np.ndarray]:
   """Returns the loss and each metric of every image of a split, as [N].
 
-  With best_metric = 'val/lpips', `lpips` is one of them.
+  With best_metric = 'val/lpips', `lpips` is one of the metrics.
   """
   collected = []
   perceptual = None
@@ -163,11 +163,11 @@ def evaluate(
   """Tests the best checkpoint of a run; prints a table and writes it as JSON.
 
   Args:
-    workdir: of the run.
-    overrides: fields of the config to change, such as {'data.source': DIR}, of
-      those in OVERRIDABLE.
-    model: what to test in place of the run, as `zoo.load` takes it; only the
-      table then goes to workdir.
+    workdir: folder of the run.
+    overrides: fields of the config to change, such as {'data.source': DIR};
+      only those in OVERRIDABLE.
+    model: a model to test instead of the run's, as `zoo.load` takes it; workdir
+      then only receives the table.
 
   Returns:
     The content of test_metrics.json, or of test_other.json with overrides or a
@@ -176,8 +176,8 @@ def evaluate(
     and the same by hole area.
 
   Raises:
-    errors.UserError: no such run or model, no checkpoint, a field that cannot
-      be changed, or a workdir that cannot be written to.
+    errors.UserError: there is no such run, model or checkpoint, a field cannot
+      be changed, or workdir cannot be written to.
   """
   overrides = dict(overrides or {})
   mesh = sharding.create_mesh()
@@ -187,7 +187,8 @@ def evaluate(
   else:
     trained = trained_model.load_run(workdir, sharding.replicated(mesh))
   config = _override(trained.config, overrides)
-  # Before the work: a folder that cannot be written to would waste it.
+  # Checked before the work, which would be lost if the report could not be
+  # written.
   if distributed.is_first():
     workdirs.check_writable(workdir)
   with distributed.first_before_others('dataset'):
@@ -212,7 +213,7 @@ def evaluate(
     'by_hole_area': by_hole_area,
   }
   print(format_report(report), flush=True)
-  # The test of the run itself is kept.
+  # Only a test of the run as it was trained may replace test_metrics.json.
   is_own = record and set(overrides) <= set(workdirs.FREE_FIELDS)
   name = 'test_metrics.json' if is_own else 'test_other.json'
   if distributed.is_first():
@@ -224,7 +225,7 @@ def evaluate(
 def _override(
   config: ml_collections.ConfigDict, overrides: Mapping[str, Any]
 ) -> ml_collections.ConfigDict:
-  """Returns a config with other fields, or raises a UserError."""
+  """Returns a config with the overrides applied, or raises a UserError."""
   for name in overrides:
     if not name.startswith(OVERRIDABLE):
       raise errors.UserError(
@@ -247,12 +248,12 @@ def _find_record(
   config: ml_collections.ConfigDict,
   overrides: Mapping[str, Any],
 ) -> pathlib.Path | None:
-  """Returns the record of the run's dataset, None if another one is wanted."""
+  """Returns the record of the run's dataset, None to test on another one."""
   record, data = workdir / 'dataset.json', config.data
   changed = {name for name in overrides if name.startswith('data.')}
   changed -= set(workdirs.FREE_FIELDS) - {'data.source'}
   if changed == {'data.source'} and data.source and record.exists():
-    # The photos of the run may lie elsewhere by now.
+    # The photos of the run may have been moved.
     name = json_files.read(record)['name']
     return record if datasets.dataset_name(data) == name else None
   return None if changed - {'data.source'} else record
@@ -307,8 +308,8 @@ def _measure(
 
   sampler = masks.create_sampler(config.masks)
   eval_step = make_eval_step(trained.model, trained.loss, sampler, config)
-  # A function of its own: JAX remembers what it traced of metrics.compute when
-  # there may have been fewer.
+  # A new function, since jit would reuse what it traced of metrics.compute
+  # before a metric was added.
   compute = jax.jit(lambda *args: metrics.compute(*args))
   area = jax.jit(metrics.hole_area)
   collected: dict[str, list[dict[str, np.ndarray]]] = {
@@ -328,7 +329,7 @@ def _measure(
       values, arrays = eval_step(trained.variables, placed)
       image, mask = arrays['image'], arrays['mask']
       outputs = {config.model.name: arrays['output']}
-      # Each process fills the images that it has read.
+      # Each process computes the baselines of the images that it has read.
       rows = sharding.local_rows(len(mask), mesh)
       mask_uint8 = sharding.gather(mask, mesh)[rows, ..., 0].astype(np.uint8)
       for name, fill in fills.items():
@@ -352,8 +353,8 @@ def batches(
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
 ) -> Iterator[input_pipeline.Batch]:
-  """Yields the rows of this process of a split, in batches for all devices."""
-  # Padding makes a batch of any size fit any number of devices.
+  """Yields this process's rows of the batches of a split."""
+  # The size is rounded up to the number of devices; padding fills the rest.
   batch_size = sharding.round_up(config.batch_size, mesh)
   return input_pipeline.eval_batches(
     source,
@@ -371,7 +372,7 @@ def _without_padding(
 
 
 def _concatenate(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-  # jit sorts the names of what it returns.
+  # jit sorts the keys of the dicts that it returns: restores their order.
   names = [name for name in metric_names() if name in rows[0]]
   names += [name for name in rows[0] if name not in names]
   return {name: np.concatenate([row[name] for row in rows]) for name in names}
@@ -382,7 +383,7 @@ def _number(value: float) -> str:
 
 
 def _align(rows: list[list[str]]) -> list[str]:
-  """Returns rows as lines: the first column to the left, the rest right."""
+  """Returns rows as lines, the first column left-aligned, the others right."""
   widths = [max(len(x) for x in column) for column in zip(*rows, strict=True)]
   return [
     '  '.join(

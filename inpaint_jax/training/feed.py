@@ -1,7 +1,7 @@
 """Training batches on the devices, and where images are kept between epochs.
 
-`cache_splits` decides where, by the field data.cache. Batch s is the same in
-every case, bit for bit: where images stay on the devices, the host still draws
+`cache_splits` decides where, by the field data.cache. Batch s is bit for bit
+the same in every case: if images stay on the devices, the host still draws
 their flips and rotations, and the devices apply them.
 """
 
@@ -25,8 +25,8 @@ CACHES = {
   'host': 'in the memory of the host',
   'none': 'nowhere: each epoch reads them again',
 }
-# What `auto` may take: bytes of the host, and a share of a device's memory, of
-# which the model needs the rest.
+# What `auto` may use: bytes of the host's memory, and a share of a device's
+# memory (the model needs the rest).
 _HOST_BYTES = 2**30
 _DEVICE_SHARE = 0.25
 
@@ -36,7 +36,7 @@ def cache_splits(
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
 ) -> dict[str, input_pipeline.Source]:
-  """Returns the splits, cached where the config says so.
+  """Returns the splits, with the caches that the config asks for.
 
   The test split stays as it is, since it is read once. The validation split is
   never kept on the devices.
@@ -60,9 +60,9 @@ def cache_splits(
 def _choose_cache(
   config: ml_collections.ConfigDict, count: int, mesh: jax.sharding.Mesh
 ) -> str:
-  """Returns device, host or none for so many images."""
+  """Returns 'device', 'host' or 'none', where to cache `count` images."""
   size = count * config.image_size**2 * 3
-  # A CPU device reports no memory: it has the host's.
+  # A CPU device reports no memory, since it uses the host's.
   stats = mesh.local_devices[0].memory_stats() or {}
   memory = stats.get('bytes_limit', 0)
   if config.cache == 'device' and 0 < memory < size:
@@ -72,8 +72,7 @@ def _choose_cache(
     )
   if config.cache != 'auto':
     return config.cache
-  # Several processes upload together or not at all, but their hosts may have
-  # different devices.
+  # All processes must upload or none, but their devices may differ in memory.
   if size <= _DEVICE_SHARE * memory and jax.process_count() == 1:
     return 'device'
   return 'host' if size <= _HOST_BYTES else 'none'
@@ -83,12 +82,12 @@ class HostCache:
   """A source that reads each image once, when it is first asked for.
 
   Attributes:
-    images: uint8 [N, S, S, 3]; undefined where nothing was read.
+    images: uint8 [N, S, S, 3]; images that were not read are undefined.
   """
 
   def __init__(self, source: input_pipeline.Source, image_size: int):
     self._source = source
-    # Pages that nothing was written to take no memory.
+    # The system gives a page memory only when it is written to.
     shape = (len(source), image_size, image_size, 3)
     self.images = np.empty(shape, np.uint8)
     self._is_read = np.zeros(len(source), bool)
@@ -98,14 +97,14 @@ class HostCache:
 
   def __getitem__(self, index: int) -> dict[str, Any]:
     if not self._is_read[index]:
-      # Two threads may both come here; they write the same.
+      # If two threads come here at once, both write the same image.
       self.images[index] = self._source[index]['image']
       self._is_read[index] = True
     return {'image': self.images[index]}
 
 
 class DeviceCache:
-  """A source whose images lie on each device; its examples have none."""
+  """A source whose images are on each device; its examples have no image."""
 
   def __init__(
     self, source: HostCache, num_threads: int, mesh: jax.sharding.Mesh
@@ -127,7 +126,11 @@ class DeviceCache:
 
 
 class Feed:
-  """Training batches on the devices, without end."""
+  """Endless training batches on the devices.
+
+  Attributes:
+    waited: seconds that `next` waited for the host; the caller may reset it.
+  """
 
   def __init__(
     self,
@@ -137,7 +140,7 @@ class Feed:
     *,
     start_step: int = 0,
   ):
-    """Begins to read."""
+    """Prepares to yield batches from `start_step` on."""
     self.waited = 0.0
     self._mesh = mesh
     self._images = source.images if isinstance(source, DeviceCache) else None
@@ -178,7 +181,7 @@ def add_images(
   )
   x = jnp.take(images, batch['index'], axis=0)
   x = jnp.where(flipped, x[:, :, ::-1], x)
-  # np.rot90: one quarter is the transposed image upside down, and so on.
+  # As np.rot90 does: a quarter turn is a transpose, then a flip upside down.
   x = jnp.where(turns % 2 == 1, x.swapaxes(1, 2), x)
   x = jnp.where((turns == 1) | (turns == 2), x[:, ::-1], x)
   x = jnp.where((turns == 2) | (turns == 3), x[:, :, ::-1], x)

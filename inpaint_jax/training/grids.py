@@ -1,4 +1,4 @@
-"""Grids of images with their names, and the PNG files that hold them."""
+"""Draws grids of labelled images, and writes images as PNG files."""
 
 from collections.abc import Mapping
 import pathlib
@@ -13,12 +13,12 @@ from inpaint_jax.training import images
 
 
 def draw_grid(rows: Mapping[str, np.ndarray], *, cell: int = 128) -> np.ndarray:
-  """Lays images out in rows, each under its name.
+  """Lays images out in rows, each row under its name, as uint8 [H, W, 3].
 
   Args:
-    rows: from a name to float or uint8 images [N, S, S, 3], the same N and S
-      in all.
-    cell: least side of an image in the grid, in pixels; smaller ones are
+    rows: name -> float or uint8 images [N, S, S, 3], with the same N and S in
+      all rows.
+    cell: least side of an image in the grid, in pixels; smaller images are
       magnified by a whole number.
   """
   count, size = next(iter(rows.values())).shape[:2]

@@ -1,10 +1,10 @@
-"""From a dataset to batches in the memory of the host.
+"""Reads a dataset as batches in the memory of the host.
 
 A batch is a dict of NumPy arrays:
   image: uint8 [B, H, W, 3]; the step converts it to float32 in [0, 1], so that
-    a quarter of the bytes travel to the device.
-  index: int32 [B], the place of each image in its split.
-  valid: float32 [B], 0 where the last evaluation batch is padding.
+    only a quarter of the bytes are sent to the device.
+  index: int32 [B], the position of each image in its split.
+  valid: float32 [B], 0 for padding in the last evaluation batch, else 1.
 Masks are drawn on the device, see masks.py.
 """
 
@@ -26,7 +26,7 @@ Batch = dict[str, np.ndarray]
 
 
 class Source(Protocol):
-  """A split: images in a fixed order, each read when it is asked for."""
+  """A split: images in a fixed order, each read when it is indexed."""
 
   def __len__(self) -> int: ...
 
@@ -52,7 +52,7 @@ class _Indexed:
 
 
 class _Rows(grain.MapDataset):
-  """Some rows of each batch of a dataset, without end."""
+  """The given rows of each batch of a dataset, epoch after epoch."""
 
   def __init__(self, parent: grain.MapDataset, batch_size: int, rows: slice):
     super().__init__(parent)
@@ -63,7 +63,7 @@ class _Rows(grain.MapDataset):
     return len(self._parent) // self._batch_size * len(self._rows)
 
   def __getitem__(self, index: int) -> Any:
-    # Grain counts on from epoch to epoch.
+    # Grain's index does not start again at 0 in the next epoch.
     epoch, index = divmod(index, len(self))
     batch, row = divmod(index, len(self._rows))
     start = epoch * len(self._parent) + batch * self._batch_size
@@ -73,14 +73,14 @@ class _Rows(grain.MapDataset):
 def load(
   config: ml_collections.ConfigDict, record: pathlib.Path | None = None
 ) -> datasets.Dataset:
-  """Returns a dataset, and builds it first if it is not there.
+  """Returns a dataset, and builds it first if it does not exist.
 
-  Splits with fewer images than wanted are named in one line.
+  Prints one line if splits have fewer images than wanted.
 
   Args:
     record: a file that keeps the dataset's name from one start of a run to the
-      next. A run can then go on without its photos, from the dataset that was
-      built from them, but not with other photos.
+      next. A run can then continue without its photos, from the dataset that
+      was built from them, but not with other photos.
 
   Raises:
     errors.UserError: the dataset cannot be built or read, or is not the one
@@ -143,7 +143,11 @@ def _load_recorded(
 
 
 def steps_per_epoch(source: Source, batch_size: int) -> int:
-  """Returns the number of whole batches in the training split."""
+  """Returns the number of whole batches in the training split.
+
+  Raises:
+    errors.UserError: there is none.
+  """
   steps = len(source) // batch_size
   if not steps:
     raise errors.UserError(
@@ -156,11 +160,12 @@ def steps_per_epoch(source: Source, batch_size: int) -> int:
 def draw_augmentation(
   rng: np.random.Generator, *, flip: bool, rotate: bool
 ) -> dict[str, np.int8]:
-  """Draws `flipped`, 0 or 1, and `turns`, quarter turns counterclockwise after.
+  """Draws `flipped` (0 or 1) and `turns` (0 to 3), each uniformly.
 
-  All values are equally likely; without `flip` or `rotate` they are 0.
+  `turns` counts counterclockwise quarter turns after the flip. `flipped` is 0
+  without `flip`, `turns` without `rotate`.
   """
-  # Both are always drawn, so that a switch does not change the other's draw.
+  # Always draws both, so that turning one off does not change the other.
   flipped, turns = rng.integers(2), rng.integers(4)
   return {
     'flipped': np.int8(flipped if flip else 0),
@@ -171,7 +176,7 @@ def draw_augmentation(
 def augment(
   image: np.ndarray, flipped: int | np.integer, turns: int | np.integer
 ) -> np.ndarray:
-  """Returns a square image [S, S, 3] flipped, then rotated."""
+  """Returns a square image [S, S, 3], flipped left to right, then rotated."""
   if flipped:
     image = np.fliplr(image)
   return np.ascontiguousarray(np.rot90(image, int(turns)))
@@ -188,16 +193,16 @@ def train_batches(
 ) -> Iterator[Batch]:
   """Yields training batches without end, from `start_step` on.
 
-  Each epoch sees every image at most once, in an order of its own; the last
-  `len(source) % batch_size` of that order are left out. Batch s is a pure
-  function of (source, seed, s): a run that goes on needs no saved position.
+  Each epoch has its own random order of the images, and leaves out the last
+  `len(source) % batch_size` of them. Batch s is a pure function of (source,
+  seed, s), so a run that continues needs no saved position.
 
   Args:
-    source: the training split. Where its examples have no image, batches have
+    source: the training split. If its examples have no image, batches have
       `flipped` and `turns` instead, see draw_augmentation.
-    start_step: batches to pass over, without reading them.
-    rows: the rows of each batch to read, all by default; their content does
-      not depend on it.
+    start_step: batches to skip, without reading them.
+    rows: the rows of each batch to read, all by default. The choice does not
+      change their content.
   """
 
   def augment_example(
@@ -231,7 +236,7 @@ def eval_batches(
   batch_size: int,
   rows: slice | None = None,
 ) -> Iterator[Batch]:
-  """Yields the whole split once, in order, the last batch padded with black."""
+  """Yields the whole split once, in order; pads the last batch with zeros."""
   examples = _Indexed(source)
   num_batches = -(-len(source) // batch_size)
   indices = np.arange(num_batches * batch_size).reshape(num_batches, batch_size)

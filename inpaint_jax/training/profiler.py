@@ -1,4 +1,4 @@
-"""A jax.profiler trace of a few training steps."""
+"""Writes a jax.profiler trace of a few training steps."""
 
 import pathlib
 from typing import Any
@@ -12,12 +12,12 @@ from inpaint_jax.system import distributed
 class Profiler:
   """Traces the steps that the section `profile` of a config names.
 
-  The trace is for TensorBoard's profile plugin, and for https://ui.perfetto.dev
-  as perfetto_trace.json.gz. The first process alone writes one.
+  TensorBoard's profile plugin shows the trace; https://ui.perfetto.dev opens
+  its perfetto_trace.json.gz. Only the first process writes one.
   """
 
   def __init__(self, config: ml_collections.ConfigDict, folder: pathlib.Path):
-    """Writes nothing yet."""
+    """Does not write to `folder` yet."""
     self._folder = folder
     self._first = config.skip_steps + 1
     self._last = config.skip_steps + config.num_steps
@@ -25,7 +25,7 @@ class Profiler:
     self._is_tracing = False
 
   def begin_step(self) -> None:
-    """Starts the trace before its first step."""
+    """Starts the trace if the step that begins is its first."""
     self._step += 1
     is_first = self._step == self._first <= self._last
     if is_first and distributed.is_first():
@@ -33,13 +33,13 @@ class Profiler:
       self._is_tracing = True
 
   def end_step(self, outputs: Any) -> None:
-    """Writes the trace after its last step."""
+    """Waits for `outputs` and writes the trace if its last step ended."""
     if self._step == self._last:
       jax.block_until_ready(outputs)
       self.close()
 
   def close(self) -> None:
-    """Writes the trace of a training that ended within it."""
+    """Writes the trace if it is still running."""
     if self._is_tracing:
       self._is_tracing = False
       jax.profiler.stop_trace()

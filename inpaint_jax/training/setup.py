@@ -1,4 +1,4 @@
-"""What a config names, checked and built before any file is touched."""
+"""Checks a config and builds what it names, before any file is touched."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ from inpaint_jax import (
 from inpaint_jax.system import errors, sharding, user_paths
 from inpaint_jax.training import feed
 
-# The least value of each whole number. All are below 2**31.
+# The least value of each integer field. All must be below 2**31.
 _LEAST = {
   'seed': 0,
   'eval_seed': 0,
@@ -39,11 +39,11 @@ _LEAST = {
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-  """What a config names.
+  """A config, and what it names.
 
   Attributes:
-    discriminator: an entry of discriminators.DISCRIMINATORS, None without an
-      objective that needs one.
+    discriminator: an entry of discriminators.DISCRIMINATORS, None if no
+      objective needs one.
   """
 
   config: ml_collections.ConfigDict
@@ -58,12 +58,13 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   """Checks a config and builds what it names; reads and writes no file.
 
   Raises:
-    errors.UserError: a field has a value it cannot have.
+    errors.UserError: a field has an invalid value.
   """
   check_fields(config)
   mesh = sharding.create_mesh()
   sharding.check_batch_size(config.batch_size, mesh, config.accumulate_steps)
-  # Built again with the number of steps, which the size of the dataset decides.
+  # Only a check: train.create_step builds it again with the number of steps,
+  # which depends on the size of the dataset.
   optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
   objectives.check(config.objectives)
   if config.best_metric == 'val/lpips':
@@ -92,7 +93,7 @@ def _create_discriminator(
 
 
 def check_fields(config: ml_collections.ConfigDict) -> None:
-  """Raises a UserError if a field that an evaluation reads cannot be.
+  """Raises a UserError if a field that an evaluation reads is invalid.
 
   data.dataset and data.source are checked where the dataset is loaded.
   """

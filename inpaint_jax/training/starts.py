@@ -1,4 +1,4 @@
-"""What a training starts from: its own checkpoint, or another model."""
+"""Loads what a training starts from: its own checkpoint, or another model."""
 
 import dataclasses
 import pathlib
@@ -16,12 +16,12 @@ from inpaint_jax.training.train_state import TrainState
 
 @dataclasses.dataclass
 class Progress:
-  """What the loop remembers beside the train state, kept in each checkpoint.
+  """What the loop remembers next to the train state; part of a checkpoint.
 
   Attributes:
     best_loss: the smallest metrics.badness of config.best_metric so far; None
-      before the first epoch.
-    stale_epochs: epochs since it was found.
+      before the first epoch ends.
+    stale_epochs: epochs since best_loss was found.
     window: losses of the steps since the last logged row.
     seconds: time spent in training and validation, over all starts.
   """
@@ -50,11 +50,11 @@ def restore(
 ) -> tuple[TrainState, Progress] | None:
   """Returns the latest checkpoint of a run, None if there is none.
 
-  Checkpoints of better epochs after it are deleted.
+  Deletes best checkpoints of later steps.
 
   Raises:
-    errors.UserError: another host has other checkpoints, or the latest ones are
-      gone.
+    errors.UserError: another host has other checkpoints, or there is a best
+      checkpoint but the latest ones are gone.
   """
   restored = checkpoints.restore(latest, shapes, set_aside=True)
   step = restored.step if restored else 0
@@ -63,7 +63,8 @@ def restore(
       f'workdir={workdir} has other checkpoints on another host; name a folder '
       'on a file system that all hosts share'
     )
-  # A kill between the first two saves leaves a best epoch alone: the first.
+  # A run that was killed between its first two saves has a best checkpoint, of
+  # the first epoch, and no latest one: nothing is lost then.
   lost = [x for x in best.all_steps() if x > steps_per_epoch]
   if restored is None and lost:
     raise errors.UserError(
@@ -71,13 +72,13 @@ def restore(
       'checkpoints/latest is gone, from which the training would go on; start '
       'in another workdir, with init_from=this one to start from it'
     )
-  # A best epoch after this step: the run finds it again or, where devices
-  # round by chance, another one.
+  # A best epoch after this step is trained again; on devices that do not round
+  # deterministically, another epoch may then be the best.
   checkpoints.delete_after(best, step)
   if restored is None:
     return None
   print(f'going on from the checkpoint of step {step}')
-  # Another version may have remembered more.
+  # Another version may have saved fields that this one does not know.
   known = {field.name for field in dataclasses.fields(Progress)}
   info = {name: x for name, x in restored.info.items() if name in known}
   return restored.tree, Progress(**info)
@@ -86,10 +87,10 @@ def restore(
 def load_other(
   config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
 ) -> trained_model.TrainedModel:
-  """Returns what the training that config.init_from names ended with.
+  """Returns the trained model that config.init_from names.
 
   Raises:
-    errors.UserError: there is none, or its model is another one.
+    errors.UserError: there is none, or its architecture is not the config's.
   """
   source = config.init_from
   trained = zoo.load(source, sharding.replicated(mesh))

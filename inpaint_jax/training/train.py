@@ -1,8 +1,8 @@
-"""Training: the loop, and what happens at its steps.
+"""The training loop, with its logs, validation and checkpoints.
 
-`train_and_evaluate(config, workdir)` does all of it. Batch, masks and
-augmentation of step s are pure functions of (config, s), so a run that was
-killed goes on from its latest checkpoint as if nothing had happened.
+`train_and_evaluate(config, workdir)` trains and tests a run. The batch, masks
+and augmentation of step s are pure functions of (config, s), so a run that was
+killed continues from its latest checkpoint as if nothing had happened.
 """
 
 from collections.abc import Callable, Mapping
@@ -56,12 +56,12 @@ class DivergedError(errors.UserError):
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-  """What a training that reached its end returns.
+  """The result of a training that reached its end.
 
   Attributes:
     seconds: time spent in training and validation, over all starts.
-    images_per_second: median of what this start logged, None if it trained
-      too little to tell.
+    images_per_second: median of the rates that this start logged after the
+      first one, None if there were none.
   """
 
   state: TrainState
@@ -70,14 +70,14 @@ class TrainingResult:
 
 
 def is_time(step: int, every: int, *, first: bool = False) -> bool:
-  """Returns whether something is due after `step`; every=0 is never."""
+  """Returns whether something is due after `step`; every=0 means never."""
   return (first and step == 1) or (every > 0 and step % every == 0)
 
 
 def train_and_evaluate(
   config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
 ) -> TrainState:
-  """Trains a run as `train` does, and tests its best epoch."""
+  """Trains a run as `train` does, tests its best epoch, prints the results."""
   result = train(config, workdir)
   workdir = user_paths.local(workdir, 'workdir')
   report = evaluate.evaluate(workdir)
@@ -88,14 +88,14 @@ def train_and_evaluate(
 def train(
   config: ml_collections.ConfigDict, workdir: str | os.PathLike[str]
 ) -> TrainingResult:
-  """Trains a run to its end, or goes on with it, without the test.
+  """Trains a run, or continues it, to its end; does not test it.
 
   Raises:
     DivergedError: a loss or a gradient is not finite.
-    errors.UserError: anything else that the user can fix; what was saved is
-      whole.
+    errors.UserError: anything else that the user can fix; saved files are
+      complete.
   """
-  # First of all: a mistake in the config leaves no folder behind.
+  # First, so that a mistake in the config leaves no folder behind.
   setup = create_setup(config)
   with (
     workdirs.disk_full_as_user_error(workdir),
@@ -107,15 +107,15 @@ def train(
 def create_step(
   setup: Setup, num_steps: int
 ) -> tuple[Callable[..., TrainState], train_step.TrainStep]:
-  """Returns what makes the first state, and the compiled training step.
+  """Returns the functions that create the first state and make a step.
 
   Args:
-    num_steps: of the whole run, which schedules of learning rates depend on.
+    num_steps: steps of the whole run, on which learning rate schedules depend.
 
   Returns:
-    The function from a seed to the state before the first step, on all devices,
-    and (state, batch, seed) -> (state, metrics), which takes the state's
-    memory; both are jitted.
+    Two jitted functions: seed -> the state before the first step, on all
+    devices; and (state, batch, seed) -> (state, metrics), which donates the
+    state.
   """
   config = setup.config
   tx = optimizers.create_optimizer(config.optimizer, num_steps)
@@ -144,7 +144,7 @@ def create_step(
 
 
 class _Loop:
-  """The steps of one start: training, logging, validation, checkpoints."""
+  """One start of a run: training, logging, validation, checkpoints."""
 
   def __init__(self, setup: Setup, workdir: pathlib.Path):
     config, mesh = setup.config, setup.mesh
@@ -166,8 +166,8 @@ class _Loop:
     self._eval_step = evaluate.make_eval_step(
       setup.model, setup.loss, setup.sampler, config
     )
-    # An argument of what is compiled: runs that differ in their seeds alone
-    # share the compiled programs.
+    # The compiled programs take the seed as an argument, so that runs that only
+    # differ in their seeds share them.
     self._seed = np.uint32(config.seed)
 
     self._latest = checkpoints.open_manager(workdir, 'latest')
@@ -175,7 +175,7 @@ class _Loop:
     self._state, self._progress = self._restore_or_create()
     self._step = int(self._state.step)
 
-    # All processes make the same steps; the first one writes about them.
+    # All processes make the same steps; only the first one logs them.
     self._writer: Writer | None = None
     self._columns = columns.list_columns(config)
     if distributed.is_first():
@@ -184,16 +184,17 @@ class _Loop:
       self._step, self._num_steps, config.batch_size
     )
     self._profiler = profiler.Profiler(config.profile, workdir / 'profile')
-    # Metrics of the newest step: on the device, and once they were read.
+    # Metrics of the newest step on the device, and those that were last read.
     self._unread: dict[str, jax.Array] = {}
     self._values: dict[str, float] = {}
-    # The signal that came to any process, as of the newest step that was read.
+    # A signal that any process got, 0 if none; with several processes it is
+    # read with the metrics.
     self._signal = 0
-    # Images/s, as logged.
+    # Images per second, as logged.
     self._rates: list[float] = []
 
   def run(self) -> TrainingResult:
-    """Trains to the last step or an early stop; a signal exits."""
+    """Trains to the last step or an early stop; exits after a signal."""
     try:
       with interrupts.deferred() as stop, contextlib.closing(self._console):
         self._train(stop)
@@ -203,7 +204,7 @@ class _Loop:
         self._writer.close()
       self._latest.close()
       self._best.close()
-    # A signal that came after the last step had looked for one.
+    # A signal may have come after the last step had checked for one.
     self._signal = int(sharding.largest(int(stop.signal or 0), self._mesh))
     if self._signal:
       self._exit()
@@ -233,7 +234,7 @@ class _Loop:
       self._unread, self._step = values, self._step + 1
       self._console.advance()
       if jax.process_count() > 1:
-        # Read with the metrics, a step later: no process waits for it, and all
+        # Read a step later, with the metrics: no process waits for it, and all
         # stop after the same step.
         asked = int(stop.signal or 0)
         self._unread['signal'] = sharding.largest(asked, self._mesh)
@@ -253,7 +254,7 @@ class _Loop:
         self._exit()
 
   def _restore_or_create(self) -> tuple[TrainState, starts.Progress]:
-    """Returns the latest checkpoint of the run, or its first state."""
+    """Returns the latest checkpoint of the run, or a new state."""
     config, mesh = self._config, self._mesh
     shapes = jax.eval_shape(self._create_state, self._seed)
     count = models.count_parameters(shapes.params)
@@ -316,7 +317,7 @@ class _Loop:
       )
 
   def _log(self, ends_epoch: bool) -> None:
-    """Writes a row of train metrics, and validates where an epoch ends."""
+    """Writes a row of train metrics; validates first if an epoch ended."""
     self._read_metrics()
     window, self._progress.window = self._progress.window, []
     values = self._values | {
@@ -335,7 +336,7 @@ class _Loop:
       self._writer.row(self._step, row)
 
   def _validate(self) -> dict[str, float]:
-    """Measures the epoch that ended, draws its samples, keeps the best."""
+    """Validates the epoch that ended, writes its samples, saves the best."""
     config, step, val = self._config, self._step, self._splits['val']
     epoch, variables = step // self._steps_per_epoch, self._state.variables()
     row = self._measure(variables)
@@ -359,7 +360,7 @@ class _Loop:
     return row
 
   def _measure(self, variables: dict[str, Any]) -> dict[str, float]:
-    """Returns the metrics of variables over the validation split."""
+    """Returns the mean metrics of the variables on the validation split."""
     measured = evaluate.evaluate_split(
       self._eval_step, variables, self._splits['val'], self._config, self._mesh
     )
@@ -369,12 +370,15 @@ class _Loop:
     return row
 
   def _score(self, row: Mapping[str, float]) -> float:
-    """Returns what is smallest in the best epoch."""
+    """Returns the number that is smallest in the best epoch."""
     best_metric = self._config.best_metric
     return metrics.badness(best_metric, row[best_metric])
 
   def _replace_best(self) -> None:
-    """Keeps another epoch as the best one, whose checkpoint is gone."""
+    """Replaces a best checkpoint that was deleted.
+
+    Saves this epoch if it has just ended, else lets the next one be the best.
+    """
     self._console.print(
       f'{self._best.directory} has no checkpoint any more: of this epoch and '
       'those to come, the best is kept'
@@ -394,7 +398,7 @@ class _Loop:
     checkpoints.save(self._best, self._step, variables, info)
 
   def _save(self) -> None:
-    """Saves the state; rows of metrics.csv up to here are on disk already."""
+    """Saves the state; metrics.csv already has all rows up to this step."""
     self._read_metrics()
     self._progress.seconds += self._console.lap()
     checkpoints.save(

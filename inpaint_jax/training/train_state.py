@@ -1,4 +1,4 @@
-"""What training changes, as one pytree."""
+"""Everything that a training step changes, as one pytree."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -23,7 +23,7 @@ class Discriminator(NamedTuple):
 
 @flax.struct.dataclass
 class DiscriminatorState:
-  """What training changes of a discriminator, as in TrainState."""
+  """The part of the state that belongs to a discriminator, see TrainState."""
 
   params: Any
   batch_stats: Any
@@ -45,11 +45,11 @@ class TrainState:
   """The state between two steps.
 
   Attributes:
-    step: int32 scalar, the updates made so far.
+    step: number of updates made so far, int32 scalar.
     batch_stats: running statistics of the model, {} if it has none.
     ema_params: running means of the parameters and of the running statistics,
-      as the variables of the model; None if they are off. The statistics of
-      `params` do not fit the mean of the parameters.
+      as variables of the model; None if they are off. The statistics have means
+      of their own, since `batch_stats` does not fit the mean parameters.
   """
 
   step: jax.Array
@@ -59,13 +59,13 @@ class TrainState:
   ema_params: Any
 
   def variables(self) -> dict[str, Any]:
-    """Returns what validation and inference use: the running means, if any."""
+    """Returns the variables for validation and inference: the means, if any."""
     if self.ema_params is not None:
       return self.ema_params
     return {'params': self.params, 'batch_stats': self.batch_stats}
 
   def with_variables(self, variables: Mapping[str, Any]) -> 'TrainState':
-    """Returns this state with other parameters and running statistics."""
+    """Returns this state with the parameters and statistics of `variables`."""
     return dataclasses.replace(
       self,
       params=variables['params'],
@@ -76,9 +76,9 @@ class TrainState:
 
 @flax.struct.dataclass
 class TwoNetworkState(TrainState):
-  """A TrainState with that of a discriminator beside the model.
+  """A TrainState with the state of a discriminator.
 
-  A class of its own, so that checkpoints of other runs need not change.
+  A separate class, so that checkpoints of runs without one need not change.
   """
 
   discriminator: DiscriminatorState
@@ -114,7 +114,7 @@ def create_train_state(
 def _create_discriminator_state(
   discriminator: Discriminator, key: jax.Array, image_size: int
 ) -> DiscriminatorState:
-  # Of a key that the model does not use.
+  # A key that the model does not use.
   variables = models.init_variables(
     discriminator.module, jax.random.fold_in(key, 1), image_size
   )

@@ -1,4 +1,4 @@
-"""One step of training, as a pure function."""
+"""One training step, as a pure function."""
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
@@ -19,10 +19,10 @@ from inpaint_jax.training.train_state import (
   TwoNetworkState,
 )
 
-# Folded into a step's key for dropout; masks take the numbers below batch_size.
+# Folded into a step's key for dropout; masks use the numbers below batch_size.
 _DROPOUT = 2**32 - 1
 
-# The two networks, in what is differentiated and in statistics.
+# Keys of the two networks in the parameters, statistics and gradients.
 MODEL, DISCRIMINATOR = 'model', 'discriminator'
 
 TrainStep = Callable[..., tuple[TrainState, dict[str, jax.Array]]]
@@ -38,14 +38,15 @@ def make_train_step(
 ) -> TrainStep:
   """Returns the pure function (state, batch, seed) -> (state, metrics).
 
-  The seed is config.seed unless it is given. If it is given as an array, it is
-  an argument of the compiled program: runs that differ in nothing else share
-  one program.
+  The seed defaults to config.seed. If it is given as an array, it is an
+  argument of the compiled program: runs that differ in nothing else share one
+  program.
 
   Args:
-    config: the run; it reads seed, hole_weight, boundary_weight, objectives,
-      accumulate_steps and ema_decay.
-    discriminator: what objectives may need; the state must have it, too.
+    config: the run's config; the fields seed, hole_weight, boundary_weight,
+      objectives, accumulate_steps and ema_decay are read.
+    discriminator: the discriminator, if objectives need one; the state must
+      then be a TwoNetworkState.
   """
   grad_fn = jax.value_and_grad(
     _make_loss(model, loss, config, discriminator), has_aux=True
@@ -90,12 +91,12 @@ def _make_loss(
   config: ml_collections.ConfigDict,
   discriminator: Discriminator | None,
 ) -> Callable[..., tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]:
-  """Returns the function of which a step follows the gradient.
+  """Returns the function that a step differentiates.
 
   Its arguments are parameters and statistics, each {MODEL: ..., DISCRIMINATOR:
   ...}, images as uint8, masks, and [1] key. It returns the sum of the losses of
-  both networks, each with a gradient of its own, the new statistics and the
-  metrics.
+  both networks, the new statistics and the metrics. The gradient of each loss
+  only reaches the parameters of its own network.
   """
   weights = objectives.active(config.objectives)
 
@@ -150,13 +151,13 @@ def _update(
   grads: Any,
   ema_decay: float,
 ) -> TrainState:
-  """Returns the state with the model and its running means a step further."""
+  """Returns the state with the model and its running means updated."""
   step = state.step + 1
   updates, opt_state = tx.update(grads, state.opt_state, state.params)
   params = optax.apply_updates(state.params, updates)
   ema_params = state.ema_params
   if ema_params is not None:
-    # Shorter at first, so that the drawn weights are soon forgotten.
+    # A smaller decay at first, so that the initial weights are soon forgotten.
     count = step.astype(jnp.float32)
     decay = jnp.minimum(ema_decay, (1 + count) / (10 + count))
     ema_params = optax.incremental_update(
@@ -179,12 +180,12 @@ def _judge(
   stats: Any,
   config: ml_collections.ConfigDict,
 ) -> tuple[objectives.Made, jax.Array, Any, dict[str, jax.Array]]:
-  """Shows the discriminator what was made and what is true.
+  """Applies the discriminator to the model's images and to the true images.
 
   Returns:
-    `made` with what it says, through which a gradient leads to the model alone;
-    its own loss, with a gradient for `params` alone; its new statistics; and
-    its metrics.
+    `made` with the judgements, through which gradients only reach the model;
+    the discriminator's loss, whose gradient only reaches `params`; its new
+    statistics; and its metrics.
   """
 
   def judge(
@@ -218,9 +219,9 @@ def _judge(
 
 
 def jit_train_step(step: TrainStep, mesh: jax.sharding.Mesh) -> TrainStep:
-  """Returns a step compiled for all devices of the mesh, which hold the state.
+  """Returns the step compiled for a mesh, on whose devices the state lies.
 
-  The state is donated: the new one takes the memory of the old one.
+  The state is donated: the new one reuses the memory of the old one.
   """
   return jax.jit(
     step, donate_argnums=0, out_shardings=sharding.replicated(mesh)
@@ -234,13 +235,13 @@ def _accumulate(
   batch: tuple[jax.Array, ...],
   count: int,
 ) -> tuple[dict[str, jax.Array], Any, Any]:
-  """Returns losses, statistics and gradient, as means over the parts.
+  """Returns mean losses over the parts, new statistics and the mean gradient.
 
   Args:
     grad_fn: (params, stats, *part) -> ((_, (stats, losses)), gradient).
-    params, stats: before the step.
+    params, stats: values before the step; each part updates the statistics.
     batch: arrays [B, ...], and a key for each part.
-    count: parts of the batch, computed one after the other.
+    count: number of parts of the batch, computed one after the other.
   """
 
   def compute(stats: Any, part: Sequence[jax.Array]) -> tuple[Any, Any, Any]:
@@ -251,7 +252,7 @@ def _accumulate(
     return compute(stats, batch)
 
   def add_part(carry: Any, part: Any) -> tuple[Any, None]:
-    # Starts a part when the one before it is done and its memory free.
+    # Starts a part only when the one before it has freed its memory.
     (values, stats, grads), part = jax.lax.optimization_barrier((carry, part))
     more_values, stats, more = compute(stats, part)
     add = lambda total, x: total + x / count
@@ -259,7 +260,7 @@ def _accumulate(
     return (values, stats, jax.tree.map(add, grads, more)), None
 
   def split_into_parts(x: jax.Array) -> jax.Array:
-    # Every count-th row, so that each part has rows of all devices.
+    # A part has every count-th row, so that it has rows of all devices.
     return x.reshape(-1, count, *x.shape[1:]).swapaxes(0, 1)
 
   parts = jax.tree.map(split_into_parts, batch)

@@ -1,4 +1,4 @@
-"""Metrics of a run, as metrics.csv and as TensorBoard events."""
+"""Writes the metrics of a run as metrics.csv and as TensorBoard events."""
 
 from collections.abc import Mapping, Sequence
 import csv
@@ -16,8 +16,8 @@ from inpaint_jax.system import atomic_files
 class Writer:
   """Writes metrics.csv and TensorBoard events.
 
-  metrics.csv holds no clock time: equal runs have equal files, interrupted or
-  not.
+  metrics.csv has no clock times, so that equal runs have equal files, whether
+  they were interrupted or not.
   """
 
   def __init__(
@@ -34,15 +34,15 @@ class Writer:
       csv.writer(file, lineterminator='\n').writerows([self._columns, *rows])
     self._file = path.open('a', newline='')
     self._csv = csv.DictWriter(self._file, self._columns, lineterminator='\n')
-    # Not tensorboardX.SummaryWriter, which writes in a thread of its own: an
-    # error of a full disk would not reach the loop.
+    # tensorboardX.SummaryWriter would write in a thread of its own, and the
+    # loop would not see the error when the disk is full.
     self._events = event_file_writer.EventsWriter(str(workdir / 'events'))
     # Hides what an interrupted run logged after its checkpoint.
     start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
     self._event(start_step + 1, session_log=start)
 
   def row(self, step: int, values: Mapping[str, float]) -> None:
-    """Writes values of a step to both places."""
+    """Writes values of a step to metrics.csv and to TensorBoard."""
     # repr is the shortest text that reads back as the same number.
     texts = {name: repr(float(value)) for name, value in values.items()}
     self._csv.writerow({'step': step, **texts})
@@ -50,7 +50,7 @@ class Writer:
     self.scalars(step, values)
 
   def scalars(self, step: int, values: Mapping[str, float]) -> None:
-    """Writes values, such as clock times, to TensorBoard alone."""
+    """Writes values, such as clock times, only to TensorBoard."""
     for name, value in values.items():
       self._event(step, summary=summary.scalar(name, value))
     self._events.flush()
@@ -77,6 +77,6 @@ def _rows_until(
     return []
   with path.open(newline='') as file:
     rows = list(csv.reader(file))[1:]
-  # A kill can leave half a last row; its step is after the last checkpoint.
+  # A killed run may leave a partial last row, of a step after its checkpoint.
   whole = [row for row in rows if len(row) == len(columns) and row[0].isdigit()]
   return [row for row in whole if int(row[0]) <= last_step]
