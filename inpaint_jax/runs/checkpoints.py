@@ -5,9 +5,9 @@ training goes on; `best` keeps the variables of the best epoch, for inference.
 With a single manager the best checkpoint could evict the latest.
 
 Orbax writes a checkpoint to a temporary folder and renames that at the end, so
-a kill leaves the earlier checkpoints. All processes of a run write, and all
-call these functions. Orbax does not notice a flipped byte; the checksum in each
-checkpoint does.
+a kill does not harm earlier checkpoints. All processes of a run write, so all
+must call these functions. Orbax does not notice a flipped byte; the checksum in
+each checkpoint reveals it.
 """
 
 from collections.abc import Iterable
@@ -26,8 +26,8 @@ import orbax.checkpoint as ocp
 
 from inpaint_jax.system import distributed, errors
 
-# Checkpoints that each manager keeps: the older one is for the case that the
-# newer is damaged, or is replaced by training while it is read.
+# Number of checkpoints that each manager keeps. The older one is read if the
+# newer one is damaged, or if training replaces it meanwhile.
 KEEP = {'latest': 2, 'best': 2}
 
 
@@ -36,9 +36,9 @@ class Restored(NamedTuple):
 
   step: int
   tree: Any
-  # Saved beside the arrays.
+  # JSON that was saved next to the arrays.
   info: dict[str, Any]
-  # Of both, see `checksum`.
+  # CRC-32 of tree and info, see `checksum`.
   checksum: int
 
 
@@ -49,7 +49,8 @@ def open_manager(
 
   Args:
     create: whether to make the folder, and to remove unfinished checkpoints
-      from it. If not, nothing is written: another process may train there.
+      from it. If not, nothing is written, since another process may be training
+      there.
   """
   options = ocp.CheckpointManagerOptions(
     max_to_keep=KEEP[kind],
@@ -69,10 +70,11 @@ def save(
   """Writes the checkpoint of `step`.
 
   Args:
-    step: larger than that of any checkpoint there.
+    step: must be larger than the step of any checkpoint there.
 
   Raises:
-    errors.UserError: it could not be written. Earlier checkpoints are whole.
+    errors.UserError: the checkpoint could not be written. Earlier ones are
+      whole.
   """
   try:
     written = manager.save(
@@ -103,14 +105,14 @@ def restore(
   *,
   set_aside: bool = False,
 ) -> Restored | None:
-  """Returns the newest checkpoint that is whole, None if there is none at all.
+  """Returns the newest undamaged checkpoint, None if there are no checkpoints.
 
   Args:
-    abstract: the tree as jax.ShapeDtypeStructs that carry shardings, so that
-      another number of devices than the one that saved can read it.
-    set_aside: whether to rename damaged ones to STEP.damaged, so that their
-      steps can be saved again. If none can be read, all stay in place, since
-      the cause may then be something else.
+    abstract: the tree as jax.ShapeDtypeStructs with shardings, so that it can
+      be read on another number of devices than it was saved on.
+    set_aside: whether to rename damaged checkpoints to STEP.damaged, so that
+      their steps can be saved again. If none can be read, all stay in place,
+      since the cause may be something other than damage.
 
   Raises:
     errors.UserError: there are checkpoints, but none can be read.
@@ -119,7 +121,7 @@ def restore(
   for step in sorted(manager.all_steps(), reverse=True):
     try:
       restored = _read(manager, step, abstract)
-    # Each damaged file raises an error of its own type.
+    # The type of the error depends on which file is damaged, and how.
     except Exception as error:
       damaged[step] = _reason(error)
       continue
@@ -130,7 +132,7 @@ def restore(
         file=sys.stderr,
       )
     if set_aside and damaged:
-      # No process may still read them when the first one renames them.
+      # Waits until no process reads the folders that the first one renames.
       distributed.barrier('read')
       if distributed.is_first():
         _set_aside(pathlib.Path(manager.directory), damaged)
@@ -153,7 +155,7 @@ def restore(
 
 
 def delete_after(manager: ocp.CheckpointManager, step: int) -> None:
-  """Deletes the checkpoints of later steps than `step`."""
+  """Deletes the checkpoints of steps after `step`."""
   for later in manager.all_steps():
     if later > step:
       manager.delete(later)
@@ -177,7 +179,7 @@ def checksum(tree: Any, info: dict[str, Any]) -> int:
 
 
 def _read(manager: ocp.CheckpointManager, step: int, abstract: Any) -> Restored:
-  """Returns the checkpoint of a step; raises any error if it is damaged."""
+  """Returns the checkpoint of a step; raises errors of any type if damaged."""
   restored = manager.restore(
     step,
     args=ocp.args.Composite(
@@ -201,14 +203,14 @@ def _set_aside(folder: pathlib.Path, steps: Iterable[int]) -> None:
 def _remove_unfinished(folder: pathlib.Path) -> None:
   """Removes the temporary folders of saves that were killed or failed.
 
-  Orbax would remove them in the background, at a time of its own.
+  Orbax would remove them in the background, at some later time.
   """
   for unfinished in folder.glob('*.orbax-checkpoint-tmp*'):
     shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _reason(error: Exception) -> str:
-  """Returns an error as one line; that a disk is full in few words."""
+  """Returns an error as one line, shortened if it is that the disk is full."""
   text = ' '.join(str(error).split())
   for reason in (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT)):
     if reason in text:

@@ -1,4 +1,4 @@
-"""A trained model, with what is needed to use it."""
+"""A trained model, with everything that is needed to use it."""
 
 import os
 import pathlib
@@ -22,10 +22,10 @@ class TrainedModel(NamedTuple):
     model: the Flax module.
     loss: the loss it was trained with; loss.to_image(outputs) is the image.
     variables: parameters and running statistics.
-    step: of the checkpoint.
-    info: the checkpoint's epoch and validation metrics.
-    checksum: of the checkpoint, see checkpoints.checksum; None for a released
-      file.
+    step: step of the checkpoint.
+    info: epoch and validation metrics of the checkpoint.
+    checksum: CRC-32 of the checkpoint, see checkpoints.checksum; None for a
+      released file.
   """
 
   workdir: pathlib.Path | None
@@ -48,7 +48,7 @@ def load_run(
     sharding: where the variables go, the first device by default.
 
   Raises:
-    errors.UserError: no run, or no checkpoint that can be read.
+    errors.UserError: there is no run, or no best checkpoint that can be read.
   """
   workdir = user_paths.local(workdir, 'workdir')
   config = workdirs.load_config(workdir)

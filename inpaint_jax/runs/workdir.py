@@ -2,10 +2,10 @@
 
 config.json         every field of the run's config
 dataset.json        the name of the dataset that it was trained on
-checkpoints/latest  the whole state, from which training goes on
+checkpoints/latest  the whole state, from which training continues
 checkpoints/best    the variables of the best epoch, for inference
-metrics.csv         one row a logged step, without clock times
-samples/            a grid of images an epoch
+metrics.csv         one row per logged step, without clock times
+samples/            one grid of images per epoch
 test_metrics.json   the metrics of the test split
 events.out.*        the curves, for TensorBoard
 profile/            a trace of some steps, for TensorBoard and Perfetto
@@ -25,9 +25,9 @@ import ml_collections
 
 from inpaint_jax.system import config_files, errors, json_files, user_paths
 
-# Fields that do not change what is trained: a run may go on with other values.
-# The dataset's name stands for the content of data.source, see
-# input_pipeline.load.
+# Fields that do not change what is trained: a run may continue with other
+# values. A changed data.source must have the same photos, which
+# input_pipeline.load checks by the dataset's name.
 FREE_FIELDS = (
   'data.cache',
   'data.data_dir',
@@ -38,10 +38,10 @@ FREE_FIELDS = (
   'profile.skip_steps',
 )
 
-# Fields that change what is written beside the training, and no step of it.
+# Fields that change what a training writes, but none of its steps.
 _FREE_OF_STEPS = ('checkpoint_every_steps', 'log_every_steps', 'num_samples')
 
-# What a run writes to, of names that others use, too.
+# Files and folders of a run whose names other programs use, too.
 _WRITTEN = (
   'config.json',
   'dataset.json',
@@ -53,8 +53,8 @@ _WRITTEN = (
   'profile',
 )
 
-# Sections and fields that the config of every run has had, by which a
-# config.json of something else is told apart.
+# Sections and fields that the config of every run has had. A config.json that
+# lacks one of them belongs to something else.
 _ALWAYS = {'seed', 'eval_seed', 'loss', 'data', 'masks', 'model', 'optimizer'}
 
 Path = str | os.PathLike[str]
@@ -64,15 +64,15 @@ Path = str | os.PathLike[str]
 def locked_workdir(
   workdir: Path, config: ml_collections.ConfigDict
 ) -> Iterator[pathlib.Path]:
-  """Makes the folder, or takes the one of an earlier start of the same run.
+  """Makes and locks the folder, which may be that of an earlier start.
 
-  No other training can use it within the block. Of several processes that train
-  together, the first one locks the folder and writes all that is written.
+  No other training can use it within the block. If several processes train
+  together, the first one does all this and the others check that they see it.
 
   Raises:
     errors.UserError: the folder cannot be written to, is in use, holds
-      checkpoints of another run or files of something else, or is not that of
-      the first process.
+      checkpoints of another run or files of something else, or is not the
+      folder that the first process sees.
   """
   # Imported here: only training needs JAX, which takes a second to import.
   from inpaint_jax.system import distributed
@@ -87,7 +87,7 @@ def locked_workdir(
   check_writable(workdir)
   _check_ours(workdir)
   try:
-    # The system frees the lock of a process that was killed.
+    # The system releases the lock of a process that was killed.
     lock = filelock.FileLock(workdir / '.lock').acquire(timeout=0)
   except filelock.Timeout as error:
     raise errors.UserError(
@@ -103,7 +103,7 @@ def locked_workdir(
 def check_not_source(
   workdir: pathlib.Path, config: ml_collections.ConfigDict
 ) -> None:
-  """Raises a UserError if a folder is the one of the photos."""
+  """Raises a UserError if the workdir is the folder of the photos."""
   source = config.data.source
   if (
     source
@@ -143,7 +143,7 @@ def disk_full_as_user_error(workdir: Path) -> Iterator[None]:
 
 
 def _check_ours(workdir: pathlib.Path) -> None:
-  """Raises a UserError if a run would write over files of something else."""
+  """Raises a UserError if a run would overwrite files of something else."""
   # config.json is the first file that a run writes.
   if (workdir / 'config.json').exists():
     load_config(workdir)
@@ -205,7 +205,7 @@ def load_config(workdir: Path) -> ml_collections.ConfigDict:
 def to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
   """Returns a config from its fields in JSON.
 
-  Fields that came later, which it lacks, are those of configs/default.py.
+  Missing fields, which later versions added, come from configs/default.py.
   """
   config = config_files.default()
   with config.ignore_type():
@@ -227,9 +227,9 @@ def flatten(config: ml_collections.ConfigDict) -> dict[str, Any]:
 def _differences(
   there: ml_collections.ConfigDict, here: ml_collections.ConfigDict
 ) -> list[str]:
-  """Returns a text for each field that stands in the way of going on.
+  """Returns a text for each changed field with which a run cannot continue.
 
-  A run may go on with values with which it would have made the same steps.
+  It can continue if it would have made the same steps with the new values.
   """
   old, new = flatten(there), flatten(here)
   free = {*FREE_FIELDS, *_FREE_OF_STEPS}
@@ -240,7 +240,10 @@ def _differences(
 def describe_differences(
   old: Mapping[str, Any], new: Mapping[str, Any], free: Set[str]
 ) -> list[str]:
-  """Returns a text for each field, as {'a.b': value}, that differs."""
+  """Returns a text for each field that differs, except those in `free`.
+
+  `old` and `new` are {'a.b': value}, see `flatten`.
+  """
   return [
     f'{name} ({old.get(name, "absent")} there, {new.get(name, "absent")} here)'
     for name in sorted((old.keys() | new.keys()) - free)
@@ -249,19 +252,19 @@ def describe_differences(
 
 
 def _is_longer(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
-  """Returns whether a change of a field lets a run go on for longer."""
+  """Returns whether a field's new value only lets the run train longer."""
   if name == 'num_epochs':
-    # A cosine's end moves all of it.
+    # A cosine schedule that ends later differs at every step.
     constant = old.get('optimizer.schedule') == 'constant'
     return constant and new[name] >= old.get(name, math.inf)
   if name == 'early_stopping_patience':
-    # 0 = never stops.
+    # 0 means that training never stops early.
     return (new[name] or math.inf) >= (old.get(name, 0) or math.inf)
   return False
 
 
 def _tuples(value: Any) -> Any:
-  """Returns `value` with tuples in place of the lists of JSON."""
+  """Returns `value` with JSON's lists as tuples."""
   if isinstance(value, dict):
     return {name: _tuples(field) for name, field in value.items()}
   return tuple(value) if isinstance(value, list) else value
