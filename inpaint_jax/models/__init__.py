@@ -1,4 +1,4 @@
-"""The models, by name.
+"""The models by name, and functions that create and initialise them.
 
 A model is a Flax module, called as `model.apply(variables, masked_image, mask,
 train=...)` with image * (1 - mask), float [B, H, W, 3] in [0, 1], and the mask,
@@ -9,7 +9,7 @@ dtype, conv and zero_start, and add one line to MODELS.
 
 Attributes:
   MODELS: name to module class; without arguments it is the reference's model.
-  BASES: what the outputs are relative to: black holes, or the harmonic fill.
+  BASES: what a model starts from: black holes, or the harmonic fill.
 """
 
 from collections.abc import Callable
@@ -47,12 +47,12 @@ def create_model(
   """Returns the model that the `model` section of a config describes.
 
   Args:
-    config: the section, with name, features, dtype, conv and base. What conv =
-      'auto' stands for is decided here, by the devices at hand.
-    to_outputs: that of the loss, for base = 'harmonic'.
+    config: the section, with name, features, dtype, conv and base. conv =
+      'auto' is resolved here, by the available devices.
+    to_outputs: `Loss.to_outputs` of the loss, needed for base = 'harmonic'.
 
   Raises:
-    UserError: if a field has a value it cannot have.
+    UserError: if a field has an invalid value.
   """
   model = errors.choose(MODELS, config.name, 'model.name')
   dtype = errors.choose(_DTYPES, config.dtype, 'model.dtype')
@@ -87,7 +87,7 @@ def create_model(
 
 
 def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
-  """Returns a model with another conv or dtype."""
+  """Returns a model with other values of fields, such as conv or dtype."""
   if isinstance(model, HarmonicBase):
     return model.clone(net=model.net.clone(**fields))
   return model.clone(**fields)
@@ -96,7 +96,7 @@ def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
 def init_variables(
   model: nn.Module, key: jax.Array, image_size: int
 ) -> dict[str, Any]:
-  """Returns fresh variables of a model, {'params': ..., 'batch_stats': ...}."""
+  """Returns initial variables, {'params': ..., 'batch_stats': ...}."""
   image = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
   # FLAX_FIX_RNG_SEPARATOR would draw other weights.
   with flax.config.temp_flip_flag('fix_rng_separator', False):
@@ -108,5 +108,5 @@ def init_variables(
 
 
 def count_parameters(params: Any) -> int:
-  """Returns the number of trainable values, of arrays or their shapes."""
+  """Returns the number of trainable values, from arrays or their shapes."""
   return sum(math.prod(x.shape) for x in jax.tree.leaves(params))

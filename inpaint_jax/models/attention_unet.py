@@ -1,4 +1,4 @@
-"""The UNet with attention: holes look for what they need among known pixels."""
+"""The UNet with attention from the whole image to its known parts."""
 
 import flax.linen as nn
 import jax
@@ -8,14 +8,14 @@ from inpaint_jax.models.unet import UNet
 
 
 class AttentionUNet(UNet):
-  """The UNet, with attention from everywhere to what is known.
+  """The UNet, with attention in its bottleneck.
 
-  At an eighth of the resolution, each position becomes the sum of itself and of
-  what it attends to (Vaswani et al., 2017, arXiv 1706.03762, one head), which
-  are positions without a pixel of the hole. So structure passes over holes of
-  any size, into which convolutions do not see far. 2,925,827
-  parameters. Memory grows with the square of the number of positions: (H W /
-  64)^2 numbers an image.
+  At an eighth of the resolution, each position attends to the positions that
+  have no pixel of the hole, and adds what it finds to itself (Vaswani et al.,
+  2017, arXiv 1706.03762, one head). This carries structure into holes of any
+  size; convolutions only reach a short way into them. 2,925,827 parameters.
+  Memory grows with the square of the number of positions: (H W / 64)^2 numbers
+  an image.
 
   Attributes and arguments are those of UNet.
   """

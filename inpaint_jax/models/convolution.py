@@ -1,9 +1,9 @@
 """3x3 convolutions in two ways: XLA's own, and one that is faster on one CPU.
 
 The second computes wide float32 layers by Winograd's products, see winograd.py,
-and the gradients of all other kernels by `kernel_gradient`. Both give the same
-numbers, to rounding. A model has one of them as its field `conv`; `choose` says
-which one `model.conv = 'auto'` stands for.
+and the kernel gradients of other layers on large images by `kernel_gradient`.
+Both give the same numbers up to rounding. A model names one of them in its
+field `conv`; `choose` says which one `model.conv = 'auto'` stands for.
 
 Attributes:
   CONVOLUTIONS: name to function, called as `nn.Conv` calls
@@ -22,16 +22,16 @@ from inpaint_jax.system import errors
 
 # Pixels of a block in kernel_gradient.
 _BLOCK = 2048
-# Up to this size, XLA's gradient of narrow kernels is the faster one.
+# On images of up to so many pixels, XLA's gradient of narrow kernels is faster.
 _SMALL = 16 * 16
 
 
 def choose(name: str) -> str:
-  """Returns the name of a convolution, for 'auto' that of the faster one.
+  """Returns the name of a convolution; 'auto' stands for the faster one.
 
-  That is 'winograd' on a single CPU device. With several devices each has a
-  share of the batch: XLA divides its own convolutions among them, and would
-  gather the batch for ours.
+  That is 'winograd' on a single CPU device and 'xla' elsewhere. Several devices
+  share a batch: XLA divides its own convolutions among them, but would gather
+  the batch for ours.
 
   Args:
     name: 'auto' or a name in CONVOLUTIONS.
@@ -48,7 +48,7 @@ def choose(name: str) -> str:
 def _convolve_for_flax(
   x: jax.Array, kernel: jax.Array, *args: Any, **kwargs: Any
 ) -> jax.Array:
-  """Convolves by `convolve`, except where XLA alone is faster."""
+  """Convolves by `convolve`, except for layers where XLA's own is faster."""
   is_large = math.prod(x.shape[1:3]) > _SMALL
   if is_large or winograd.suits(x, kernel.shape[-1]):
     return convolve(x, kernel)
@@ -65,8 +65,8 @@ CONVOLUTIONS: dict[str, Callable[..., jax.Array]] = {
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
   """Convolves with a border of zeros, by Winograd's products or by XLA.
 
-  Equals `lax.conv_general_dilated` with padding 'SAME' to rounding, and so do
-  its gradients. It has no forward-mode derivatives (`jax.jvp`).
+  Equals `lax.conv_general_dilated` with padding 'SAME' up to rounding, and so
+  do its gradients. It has no forward-mode derivatives (`jax.jvp`).
 
   Args:
     x: images [B, H, W, C] of known size.
@@ -105,17 +105,17 @@ convolve.defvjp(_convolve_fwd, _convolve_bwd)
 
 
 def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
-  """Returns the gradient of a 3x3 kernel, block by block of rows.
+  """Returns the gradient of a 3x3 kernel, as a sum over blocks of rows.
 
   gradient_kernel[i, j] = sum over pixels of x shifted by (i, j), transposed,
   times the gradient of the output. XLA computes it as a convolution with a
   window as large as the image, at a fifth of the speed of its forward pass.
-  Products of matrices that stay in the processor's cache are 2 to 3 times as
-  fast.
+  Matrix products of blocks that stay in the processor's cache are 2 to 3 times
+  as fast.
 
   Args:
     x: the input of the convolution, [B, H, W, C].
-    gradient: that of its output, [B, H, W, F].
+    gradient: the gradient of its output, [B, H, W, F].
 
   Returns:
     [3, 3, C, F] of the type of `x`, summed in float32.
@@ -123,13 +123,14 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
   B, H, W, C = x.shape
   F = gradient.shape[-1]
   if C > F:
-    # The nine shifts are copies: take them of the narrower of the two.
+    # The nine shifts are copies, so shift the array with fewer channels.
     turned = kernel_gradient(gradient, x)[::-1, ::-1]
     return turned.swapaxes(2, 3)
   rows = max(
     n for n in range(1, H + 1) if H % n == 0 and n * W <= max(W, _BLOCK)
   )
-  # With two columns of zeros a shift in any direction is one along flat rows.
+  # With two columns of zeros at the ends of rows, any shift of the image is a
+  # shift of its flattened rows.
   width = W + 2
   size = rows * width
   x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(B, -1, C)
@@ -142,7 +143,7 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
     image, row = block // (H // rows), block % (H // rows) * rows
     start = (image, row * width, 0)
     there = jax.lax.dynamic_slice(x, start, (1, size + 2 * width + 2, C))[0]
-    # Transposed by a product: XLA's own transposition takes longer by far.
+    # Transposes by a product, since XLA's own transposition takes far longer.
     there = jax.lax.dot_general(identity, there, (((1,), (1,)), ((), ())))
     shifts = [
       there[:, i * width + j : i * width + j + size]

@@ -1,4 +1,4 @@
-"""The encoder-decoder with batch normalisation: two poolings, no skips."""
+"""The encoder-decoder, with batch normalisation, two poolings and no skips."""
 
 import functools
 
@@ -12,20 +12,20 @@ from inpaint_jax.models import layers
 class EncoderDecoder(nn.Module):
   """Convolutions with batch normalisation, halving twice and doubling twice.
 
-  The simpler model of the reference study, 744,387 trainable parameters. The
-  final tanh of the reference belongs to the loss here, see losses.py.
+  The simpler model of the reference study, with 744,387 trainable parameters.
+  The final tanh of the reference belongs to the loss here, see losses.py.
 
-  Batch normalisation (Ioffe and Szegedy, 2015) has its statistics in float32.
-  Flax keeps the biased variance of a batch in its running statistics, PyTorch
-  the unbiased one, n / (n - 1) times as large, where n counts all pixels of the
-  batch: 1 in 2,000 for a batch of 32 at the lowest resolution of images of 32
-  pixels, and less for larger ones.
+  Batch normalisation (Ioffe and Szegedy, 2015) keeps its statistics in float32.
+  Flax's running statistics have the biased variance of a batch, PyTorch's the
+  unbiased one, n / (n - 1) times as large, where n counts all pixels of the
+  batch: a difference of 1 in 2,000 for a batch of 32 at the lowest resolution
+  of images of 32 pixels, and less for larger images.
 
   Attributes:
     features: channels of the three levels, from the full resolution down.
     dtype: type in which to compute; parameters and statistics are float32.
     conv: how to convolve, a name in convolution.CONVOLUTIONS.
-    zero_start: whether outputs are zero at first, for HarmonicBase.
+    zero_start: whether initial outputs are zero, for HarmonicBase.
   """
 
   features: tuple[int, int, int] = (64, 128, 256)
@@ -41,7 +41,8 @@ class EncoderDecoder(nn.Module):
 
     Args:
       train: whether to normalise by this batch and update the running
-        statistics (`mutable=['batch_stats']`), or to normalise by the latter.
+        statistics (`mutable=['batch_stats']`). If not, the running statistics
+        normalise.
     """
     features1, features2, features3 = self.features
     conv = functools.partial(layers.conv, dtype=self.dtype, method=self.conv)

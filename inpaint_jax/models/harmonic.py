@@ -1,19 +1,19 @@
 """The harmonic fill in JAX: the smoothest surface that meets the known pixels.
 
 Each pixel of the hole becomes the mean of its neighbours (the discrete Laplace
-equation with the known pixels as boundary values; at the image's edge the
-slope across it is zero). inpainting/harmonic.py solves it for photos. Here it
-is solved for batches, on any device, in a fixed number of steps of conjugate
-gradients (Hestenes and Stiefel, 1952), each preconditioned by one multigrid
-V-cycle (Briggs, Henson and McCormick, A Multigrid Tutorial, 2000).
+equation, with the known pixels as boundary values and zero slope across the
+image's edge). inpainting/harmonic.py solves it for photos. Here it is solved
+for batches, on any device, in a fixed number of steps of conjugate gradients
+(Hestenes and Stiefel, 1952), each preconditioned by one multigrid V-cycle
+(Briggs, Henson and McCormick, A Multigrid Tutorial, 2000).
 
 The grid is a network of conductors: `right` and `down` are the conductances
-from a pixel to its neighbours within the hole, `total` the sum of all that
-leave it, those to known pixels included, and 0 for a known pixel. A coarser
-grid joins 2x2 pixels into one.
+from a pixel to its neighbours within the hole. `total` is the sum of all
+conductances of a pixel, including those to known pixels; it is 0 for a known
+pixel. A coarser grid merges 2x2 pixels into one.
 
-All consists of operations that onnx_graph.py converts, also where height and
-width are symbols; it knows the jitted functions by their names.
+Only operations are used that onnx_graph.py converts, even if height and width
+are symbols; it recognises the jitted functions by their names.
 """
 
 from typing import Any, NamedTuple
@@ -24,19 +24,19 @@ import numpy as np
 
 from inpaint_jax.models import layers
 
-# Of the solver. The error is then below one 8-bit level, as the test measures.
+# Steps of the solver. Its error is then below one 8-bit level, see the test.
 _STEPS = 7
-# Where height and width are symbols: enough for 256 pixels and more.
+# Used if height and width are symbols: enough for 256 pixels and more.
 _MAX_GRIDS = 9
-# Sweeps before and after the coarser grid, and how far each one goes.
+# Sweeps before and after the coarser grid, and the damping of each.
 _SWEEPS = 2
 _DAMPING = 0.8
-# As in inpainting/harmonic.py: a coarse pixel lies 1.5 fine ones from a known
-# one, not 2.
+# As in inpainting/harmonic.py: the centre of a coarse pixel is 1.5 fine pixels
+# away from a known pixel, not 2 as from another coarse pixel.
 _TO_KNOWN = 2 / 3
 
 
-# Solution, residual, direction, and the product of the step before.
+# Solution, residual, direction, and the previous step's product.
 _Carry = tuple[jax.Array, jax.Array, jax.Array, jax.Array]
 
 
@@ -62,24 +62,25 @@ def fill(masked_image: jax.Array, mask: jax.Array) -> jax.Array:
     mask: float [B, H, W, 1] in {0, 1}, 1 = hole.
 
   Returns:
-    float32 [B, H, W, C], equal to `masked_image` where it is known. If nothing
-    is known, it is zero.
+    float32 [B, H, W, C], equal to `masked_image` at known pixels; zero if an
+    image has no known pixel.
   """
   image, mask = masked_image.astype(jnp.float32), mask.astype(jnp.float32)
   right = mask * _shift(mask, 2, -1)
   down = mask * _shift(mask, 1, -1)
   to_known = mask * _around(1 - mask)
   grids = [_create_grid(right, down, to_known)]
-  # Where nothing is known there is no solution but 0, of a derivative neither.
+  # Without a known pixel the system is singular: the solution and its
+  # derivatives are 0 by definition.
   solvable = grids[0].hole * (sum_pixels(to_known) > 0).astype(jnp.float32)
   for _ in range(_count_grids(image.shape[1:3]) - 1):
-    # Two conductors side by side, each twice as long.
+    # Two parallel conductors, each twice as long as a fine one.
     right = _sum_2x2(right, [[0, 0.5], [0, 0.5]])
     down = _sum_2x2(down, [[0, 0], [0.5, 0.5]])
     to_known = _TO_KNOWN * _sum_2x2(to_known, [[1, 1], [1, 1]])
     grids.append(_create_grid(right, down, to_known))
-  # Tells JAX that the result is linear in the image: a derivative is another
-  # solution, where that of the steps would be wrong for a black image.
+  # Tells JAX that the result is linear in the image, so that it solves again
+  # for a derivative. Derivatives of the steps are wrong for a black image.
   filled = jax.lax.custom_linear_solve(
     lambda x: _outflow(grids[0], x),
     mask * _around(image),
@@ -123,7 +124,7 @@ def _solve(grids: list[_Grid], flow: jax.Array) -> jax.Array:
 
 
 def _v_cycle(grids: list[_Grid], flow: jax.Array) -> jax.Array:
-  """Returns an approximate solution; as an operator it is symmetric."""
+  """Returns an approximate solution; the cycle is a symmetric operator."""
   grid = grids[0]
   x = _relax(grid, flow, 0 * flow)
   if grids[1:]:
@@ -135,19 +136,19 @@ def _v_cycle(grids: list[_Grid], flow: jax.Array) -> jax.Array:
 
 
 def _relax(grid: _Grid, flow: jax.Array, x: jax.Array) -> jax.Array:
-  """Moves each pixel towards its balance (damped Jacobi sweeps)."""
+  """Makes damped Jacobi sweeps, which move each pixel towards its balance."""
 
   def sweep(x: jax.Array, _: None) -> tuple[jax.Array, None]:
     residual = flow - _outflow(grid, x)
     return x + _DAMPING * grid.inverse * residual, None
 
-  # As a loop: XLA would merge one sweep into the next, and compute each pixel
-  # of the first one five times, of the one before it 25 times, and so on.
+  # A loop, since XLA would fuse sweeps that are written out and recompute the
+  # pixels of earlier sweeps: 5 times in the last but one, 25 times before it.
   return jax.lax.scan(sweep, x, length=_SWEEPS)[0]
 
 
 def _outflow(grid: _Grid, x: jax.Array) -> jax.Array:
-  """Returns A x: what leaves each pixel less what comes from the hole."""
+  """Returns A x: the flow out of each pixel less the inflow from the hole."""
   inflow = (
     grid.right * _shift(x, 2, -1)
     + _shift(grid.right * x, 2, 1)
@@ -158,13 +159,13 @@ def _outflow(grid: _Grid, x: jax.Array) -> jax.Array:
 
 
 def _around(x: jax.Array) -> jax.Array:
-  """Returns the sum of the four neighbours."""
+  """Returns the sum of each pixel's four neighbours."""
   rows = _shift(x, 1, -1) + _shift(x, 1, 1)
   return rows + _shift(x, 2, -1) + _shift(x, 2, 1)
 
 
 def _shift(x: jax.Array, axis: int, by: int) -> jax.Array:
-  """Moves values along an axis by 1 or -1; zeros come in."""
+  """Moves values along an axis by 1 or -1, and fills with zeros."""
   padding = [(by, -by, 0) if i == axis else (0, 0, 0) for i in range(x.ndim)]
   return jax.lax.pad(x, jnp.zeros((), x.dtype), padding)
 
@@ -172,7 +173,7 @@ def _shift(x: jax.Array, axis: int, by: int) -> jax.Array:
 def _sum_2x2(x: jax.Array, weights: list[list[float]]) -> jax.Array:
   """Returns weighted sums of 2x2 pixels, [B, ceil(h/2), ceil(w/2), C]."""
   channels = x.shape[-1]
-  # A kernel for each channel alone (feature_group_count) is slower on a CPU.
+  # One kernel per channel (feature_group_count) would be slower on a CPU.
   kernel = np.einsum('hw,io->hwio', weights, np.eye(channels))
   return jax.lax.conv_general_dilated(
     x,
@@ -192,7 +193,7 @@ def crop_to(x: jax.Array, like: jax.Array) -> jax.Array:
 
 
 def _dot(x: jax.Array, y: jax.Array) -> jax.Array:
-  """Returns the inner products, [B, 1, 1, C], never 0, to divide by."""
+  """Returns inner products [B, 1, 1, C], at least 1e-30, to divide by."""
   return jnp.maximum(sum_pixels(x * y), 1e-30)
 
 

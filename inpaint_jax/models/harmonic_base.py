@@ -8,22 +8,22 @@ import jax.numpy as jnp
 
 from inpaint_jax.models import harmonic
 
-# Images are kept so far from 0 and 1, which no finite outputs of a tanh or of a
-# sigmoid stand for: less than half of an 8-bit level.
+# Images are kept this far from 0 and 1, which tanh and sigmoid reach for no
+# finite output. It is less than half of an 8-bit level.
 _MARGIN = 1 / 1024
 
 
 class HarmonicBase(nn.Module):
-  """Any model, with the harmonic fill in its holes, which it changes.
+  """A model that changes the harmonic fill instead of black holes.
 
-  The model sees an image without black holes, and its outputs are added to that
-  image; with `zero_start` it starts as the harmonic fill. The sum is turned
-  into the raw outputs that stand for it. Variables have the names of the model
-  itself.
+  The model gets the image with harmonically filled holes, and its outputs are
+  added to that image; with `zero_start` it initially returns the harmonic fill.
+  The sum is converted to the raw outputs that stand for it. Variables have the
+  names that they have in `net` alone.
 
   Attributes:
-    net: an entry of MODELS.
-    to_outputs: that of the loss, see losses.Loss.
+    net: a model of a class in MODELS.
+    to_outputs: `to_outputs` of the loss, see losses.Loss.
   """
 
   net: nn.Module
@@ -39,5 +39,6 @@ class HarmonicBase(nn.Module):
     base = harmonic.fill(masked_image, jax.lax.stop_gradient(mask))
     image = base + self.net(base, mask, train=train)
     inside = jnp.clip(image, _MARGIN, 1 - _MARGIN)
-    # The gradient of a clip would be 0 outside: nothing came back from there.
+    # Clips, but keeps the gradient as if there were no clip: with a gradient of
+    # 0, values outside the range would never return.
     return self.to_outputs(image + jax.lax.stop_gradient(inside - image))

@@ -1,10 +1,10 @@
-"""Layers that both models are built from: convolution, pooling, upsampling.
+"""Layers of the models: convolution, pooling, upsampling, attention.
 
 All take and return channels-last images [B, H, W, C]. Pooling and upsampling
 are written as reshapes, slices and sums, because XLA on the CPU is slow at the
 backward pass of `nn.max_pool` (over four times slower than here) and at
-`jax.image.resize`, forward and backward. They are jitted for their names, by
-which onnx_graph.py recognises what the reshapes stand for; XLA inlines them.
+`jax.image.resize`, forward and backward. They are jitted so that onnx_graph.py
+recognises them by name instead of converting reshapes; XLA inlines them.
 """
 
 import math
@@ -31,19 +31,19 @@ def conv(
   """Applies a square convolution of stride 1 with bias that keeps H and W.
 
   Call it in the `nn.compact` method of a module, which then owns the layer.
-  Kernel and bias start from U(-b, b) with b = 1 / sqrt(fan_in), as PyTorch's
-  Conv2d: that is what its `kaiming_uniform_(a=sqrt(5))` (He et al., 2015) comes
-  to. Flax by default draws a kernel of sqrt(3) times this deviation, and a bias
-  of zero, which would not repeat the study.
+  Kernel and bias are drawn from U(-b, b) with b = 1 / sqrt(fan_in), as in
+  PyTorch's Conv2d, whose `kaiming_uniform_(a=sqrt(5))` (He et al., 2015) is the
+  same. Flax's defaults, a kernel of sqrt(3) times this deviation and a bias of
+  zero, would not reproduce the study.
 
   Args:
     x: images [B, H, W, C].
     features: channels of the output.
     dtype: type in which to compute; the parameters are float32.
     method: a name in convolution.CONVOLUTIONS.
-    name: of the layer within its module.
+    name: name of the layer within its module.
     zero: whether kernel and bias start at zero instead.
-    size: of the kernel, odd; only 'xla' takes others than 3.
+    size: side of the kernel, odd; only 'xla' takes sizes other than 3.
 
   Returns:
     [B, H, W, features] of type `dtype`.
@@ -75,7 +75,7 @@ def max_pool(x: jax.Array) -> jax.Array:
 
   Equals `nn.max_pool(x, (2, 2), strides=(2, 2))`, and so does its gradient,
   except where several values of a square are the largest: here they share the
-  gradient, there the first takes all of it.
+  gradient; in nn.max_pool the first takes all of it.
 
   Args:
     x: images [B, H, W, C], H and W even.
@@ -104,9 +104,9 @@ def upsample_nearest(x: jax.Array) -> jax.Array:
 def upsample_bilinear(x: jax.Array) -> jax.Array:
   """Doubles height and width: [B, H, W, C] to [B, 2H, 2W, C].
 
-  Pixel centres lie at half-integers, as with torch's `align_corners=False`: an
-  output pixel is 3/4 of the pixel it lies in and 1/4 of the nearest neighbour
-  along each axis. Beyond the edge, the pixel of the edge repeats.
+  Pixel centres lie at half-integers, as with torch's `align_corners=False`:
+  along each axis an output pixel is 3/4 of the pixel it lies in plus 1/4 of the
+  nearest neighbour. Pixels at the edge are repeated beyond it.
   """
   return _double(_double(x, axis=1), axis=2)
 
@@ -131,8 +131,8 @@ def attend(
 ) -> jax.Array:
   """Attends from all positions to those outside the hole.
 
-  softmax(query key^T / sqrt(C) - 10 hole) value, over all positions; if all
-  are of the hole, they count alike.
+  Returns softmax(query key^T / sqrt(C) - 10 hole) value, with the softmax over
+  all positions. If all are in the hole, the hole does not change the weights.
 
   Args:
     query, key, value: [B, H, W, C].

@@ -1,4 +1,4 @@
-"""The UNet: three poolings, and skips that carry detail past them."""
+"""The UNet, with three poolings and skips that carry detail past them."""
 
 import functools
 
@@ -13,15 +13,15 @@ class UNet(nn.Module):
   """Convolutions without normalisation, with skips between equal resolutions.
 
   After U-Net (Ronneberger et al., 2015); the better model of the reference
-  study, 2,662,659 parameters. A ReLU stands before a convolution, not after it:
-  what a skip carries is not yet rectified. The final tanh of the reference
-  belongs to the loss here, see losses.py.
+  study, with 2,662,659 parameters. ReLUs come before convolutions, not after
+  them, so that skips carry values that are not yet rectified. The final tanh of
+  the reference belongs to the loss here, see losses.py.
 
   Attributes:
     features: channels of the three levels, from the full resolution down.
     dtype: type in which to compute; parameters are float32.
     conv: how to convolve, a name in convolution.CONVOLUTIONS.
-    zero_start: whether outputs are zero at first, for HarmonicBase.
+    zero_start: whether initial outputs are zero, for HarmonicBase.
   """
 
   features: tuple[int, int, int] = (64, 128, 256)
@@ -65,6 +65,6 @@ class UNet(nn.Module):
     return x.astype(jnp.float32)
 
   def _bottleneck(self, x: jax.Array, mask: jax.Array) -> jax.Array:
-    """Returns what the decoder gets, of [B, H / 8, W / 8, C]; for variants."""
+    """Returns the decoder's input, [B, H / 8, W / 8, C]; for variants."""
     del mask
     return x

@@ -6,17 +6,17 @@ is linear in the 4x4 inputs around it, and
 
   outputs = A^T [ (G kernel G^T) * (B^T inputs B) ] A
 
-takes 16 products where the definition takes 36; the other steps are sums. Over
-channels each of the 16 is a product of matrices, which XLA computes fast: on
-two cores of an AMD EPYC 9004, a layer of 128 channels on one image of 128x128
-takes 17 ms instead of 24, one of 256 channels on 64x64 takes 13 instead of 24,
-and the gradient of its kernel 17 instead of 33. The price is half a second of
-compilation a layer, and memory of up to four times a layer's inputs and
+takes 16 products where the definition takes 36; the other steps are sums. With
+channels, each of the 16 is a matrix product, which XLA computes fast: on two
+cores of an AMD EPYC 9004, a layer of 128 channels on one image of 128x128 takes
+17 ms instead of 24, one of 256 channels on 64x64 takes 13 instead of 24, and
+the gradient of its kernel 17 instead of 33. The price is half a second of
+compilation per layer, and memory of up to four times a layer's inputs and
 outputs.
 
-The sums are of two and three numbers, so results are rounded no more than those
-of the definition (winograd_test.py). Larger tiles take fewer products and round
-several times as much; they are not used.
+The sums have two or three terms, so results are rounded no more than those of
+the definition (winograd_test.py). Larger tiles would take fewer products, but
+round several times as much.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-# Below these, the saved products do not pay for the sums.
+# In smaller layers, the sums cost more than the saved products.
 _LEAST_CHANNELS = 64
 _LEAST_PIXELS = 256
-# Values of the images computed at once, 64 MB, unless one image has more;
-# intermediate values are up to four times as many for inputs and for outputs.
-# Smaller parts take less memory, but loops cost time.
+# Most values of images to compute at once (64 MB), unless one image has more.
+# There are up to four times as many intermediate values, for inputs and for
+# outputs. Smaller parts would take less memory, but their loop costs time.
 PART_VALUES = 2**24
 
 _A = np.array([[1, 0], [1, 1], [1, -1], [0, -1]])
@@ -46,7 +46,7 @@ def suits(x: jax.Array, features: int) -> bool:
   """Returns whether a convolution is faster here than in XLA.
 
   Args:
-    x: its input or the gradient of its output, [B, H, W, C].
+    x: input of the convolution, or gradient of its output, [B, H, W, C].
     features: channels on the other side.
   """
   B, H, W, C = x.shape
@@ -60,7 +60,7 @@ def suits(x: jax.Array, features: int) -> bool:
 
 
 def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
-  """Convolves with a border of zeros, as `convolution.convolve`.
+  """Convolves with a border of zeros, as `convolution.convolve` does.
 
   Args:
     x: images [B, H, W, C], H and W even.
@@ -90,7 +90,7 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
 
   Args:
     x: the input of the convolution, [B, H, W, C], H and W even.
-    gradient: that of its output, [B, H, W, F].
+    gradient: the gradient of its output, [B, H, W, F].
 
   Returns:
     [3, 3, C, F].
@@ -99,7 +99,7 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
   F = gradient.shape[-1]
 
   def product(tiles: jax.Array, gradients: jax.Array) -> jax.Array:
-    # As an einsum, XLA takes up to three times as long.
+    # Not an einsum, with which XLA takes up to three times as long.
     return tiles.reshape(-1, C).T @ gradients.reshape(-1, F)
 
   def products(x: jax.Array, gradient: jax.Array) -> _Tile:
@@ -120,9 +120,9 @@ def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:
 
 
 def _part_size(B: int, values: int) -> int:
-  """Returns how many images of so many values to compute at once.
+  """Returns how many of B images, of `values` each, to compute at once.
 
-  That is the largest divisor of B that fits: 1 for a prime B that does not.
+  That is the largest divisor of B that fits; 1 if B is prime and does not fit.
   """
   few = max(1, min(B, PART_VALUES // values))
   return max(n for n in range(1, few + 1) if B % n == 0)
@@ -143,7 +143,7 @@ def _transform_kernel(kernel: jax.Array) -> _Tile:
 
 
 def _transform_output(tiles: _Tile) -> jax.Array:
-  """Returns A^T tiles A as images [B, H, W, F], of 4x4 of half the size."""
+  """Returns A^T tiles A of 4x4 arrays [B, H/2, W/2, F], as [B, H, W, F]."""
   rows = [_mix(_A.T, row) for row in tiles]
   # [column][row] of each tile of 2x2.
   columns = [_mix(_A.T, column) for column in zip(*rows, strict=True)]
@@ -159,7 +159,7 @@ def _transform_output_gradient(gradient: jax.Array) -> _Tile:
 
 
 def _transform_kernel_gradient(tiles: _Tile) -> jax.Array:
-  """Returns G^T tiles G, [3, 3, C, F], of 4x4 of [C, F]."""
+  """Returns G^T tiles G of 4x4 arrays [C, F], as [3, 3, C, F]."""
   rows = [_mix(_G.T, row) for row in tiles]
   # [column][row] of each kernel of 3x3.
   columns = [_mix(_G.T, column) for column in zip(*rows, strict=True)]
@@ -167,7 +167,7 @@ def _transform_kernel_gradient(tiles: _Tile) -> jax.Array:
 
 
 def _mix(matrix: np.ndarray, arrays: Sequence[jax.Array]) -> list[jax.Array]:
-  """Returns matrix @ arrays, without products by 0, 1 and -1."""
+  """Returns matrix @ arrays, without multiplying by 0, 1 and -1."""
 
   def scale(factor: float, x: jax.Array) -> jax.Array:
     return x if factor == 1 else -x if factor == -1 else factor * x
