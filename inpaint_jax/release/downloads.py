@@ -1,7 +1,7 @@
-"""Files from the web, kept in $INPAINT_JAX_MODELS.
+"""Downloads files and keeps them in $INPAINT_JAX_MODELS.
 
 Without this variable they are in inpaint_jax/models in the user's cache folder.
-An address is downloaded once. The name of its file holds the file's SHA-256, so
+An address is downloaded once. The name of its file contains the SHA-256, so
 that a damaged file is noticed and downloaded again.
 """
 
@@ -27,7 +27,7 @@ MAX_BYTES = 500_000_000
 # Seconds to wait for the next byte of a server.
 TIMEOUT = 30.0
 
-# What serves http on this machine.
+# URLs of http servers on this machine.
 _LOOPBACK = re.compile(
   r'http://(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?([/?].*)?', re.I
 )
@@ -161,7 +161,7 @@ class _CheckRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _download(url: str, name: str, file: IO[bytes]) -> None:
-  """Writes what a URL gives to a file, with a progress bar.
+  """Downloads a URL to an open file, with a progress bar.
 
   Raises:
     errors.UserError: there is no network, the server answers with an error or
@@ -180,7 +180,7 @@ def _download(url: str, name: str, file: IO[bytes]) -> None:
       with tqdm.tqdm(
         None, title, total, disable=None, unit='B', unit_scale=True
       ) as bar:
-        # `length` is what is to come, None if the server did not say it.
+        # `length` is the number of bytes to come, None if it is unknown.
         while file.tell() + (response.length or 0) <= MAX_BYTES:
           count = file.write(response.read(1 << 16))
           bar.update(count)

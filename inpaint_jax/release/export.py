@@ -8,9 +8,9 @@ filled   the composite: the model's image in the hole, elsewhere `image`, bit
          for bit
 output   the model's whole image
 
-What `image` holds in the hole does not matter. The weights are in the file. In
-a file of type float16 the kernels of the convolutions, which are nearly all of
-it, are stored in half precision; all is computed in float32.
+The values of `image` in the hole do not matter. The file contains the weights.
+In a file of type float16 the kernels of the convolutions, which are nearly all
+of it, are stored in half precision; everything is computed in float32.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,9 +30,9 @@ from inpaint_jax.system import atomic_files, errors
 # Channels of the inputs, and names of the outputs.
 INPUTS = {'image': 3, 'mask': 1}
 OUTPUTS = ('filled', 'output')
-# Of height and width. The UNet halves them three times.
+# Height and width are multiples of this: the UNet halves them three times.
 MULTIPLE = 8
-# Largest accepted difference between the file and the model in JAX, of [0, 1].
+# Largest accepted difference between images, in [0, 1], of the file and of JAX.
 TOLERANCE = 1e-4
 
 DTYPES = {name: np.dtype(name) for name in ('float16', 'float32')}
@@ -45,10 +45,10 @@ class Format(NamedTuple):
   """A file format.
 
   Attributes:
-    write: returns a model as the bytes of a file, kernels in the given type.
+    write: returns the bytes of a model's file, with kernels of a given type.
     read: returns a function of (image, mask) that runs a file.
-    packages: those that it needs, of the extra [onnx].
-    usage: how to use a file, in Python; {path} is the file.
+    packages: the packages that it needs, all in the extra [onnx].
+    usage: Python code that runs a file; {path} stands for its path.
   """
 
   write: Callable[[TrainedModel, np.dtype], bytes]
@@ -60,11 +60,11 @@ class Format(NamedTuple):
 def create_function(
   model: TrainedModel,
 ) -> Callable[[Any, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-  """Returns `fn(variables, image, mask) -> (filled, output)`, see above.
+  """Returns `fn(variables, image, mask) -> (filled, output)`; see the module.
 
-  It computes in float32, also if the model was trained in bfloat16.
+  It computes in float32, even if the model was trained in bfloat16.
   """
-  # Only XLA's own convolutions leave height and width open.
+  # Only XLA's own convolutions take symbolic heights and widths.
   module = models.with_fields(model.model, dtype=jnp.float32, conv='xla')
 
   def fn(
@@ -119,18 +119,18 @@ def to_onnx(model: TrainedModel, dtype: np.dtype) -> bytes:
 
 
 def to_stablehlo(model: TrainedModel, dtype: np.dtype) -> bytes:
-  """Returns a model as what `jax.export.deserialize` reads; see to_onnx."""
+  """Returns a model as bytes for `jax.export.deserialize`; see to_onnx."""
   function = create_function(model)
   stored = _store(model, dtype)
 
   def fn(image: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    # Not x.astype, which would widen them before they enter the file.
+    # Not x.astype, which would store them in the file as float32.
     variables = jax.tree.map(
       lambda x: jax.lax.convert_element_type(x, jnp.float32), stored
     )
     return function(variables, image, mask)
 
-  # Else the file would hold the paths of the sources on this machine.
+  # Otherwise the file would contain paths of source files on this machine.
   name = 'jax_traceback_in_locations_limit'
   frames = jax.config.values[name]
   jax.config.update(name, 0)
@@ -174,12 +174,12 @@ def export(
   dtype: str = 'float32',
   shapes: Sequence[Shape] = ((1, 64, 64), (3, 72, 40)),
 ) -> tuple[float, float]:
-  """Writes a model to a file, after a check that both give the same images.
+  """Writes a model to a file, and checks that both give the same images.
 
   Returns:
-    The largest difference between the file and the model in JAX with the same
-    weights, of a range of 1, and the largest that half precision makes, 0 in
-    float32.
+    The largest difference, of images in [0, 1], between the file and the model
+    in JAX with the same weights; and the largest between that and the model
+    with its own weights, which half precision makes (0 in float32).
 
   Raises:
     errors.UserError: an unknown format or type, a missing package, a path that
@@ -204,7 +204,7 @@ def export(
 def _compare(
   model: TrainedModel, run: Run, dtype: np.dtype, shapes: Sequence[Shape]
 ) -> tuple[float, float]:
-  """Compares a file, which `run` runs, with its model on random images.
+  """Compares a file, run by `run`, with its model on random images.
 
   Raises:
     errors.UserError: they differ by more than TOLERANCE.
@@ -219,7 +219,7 @@ def _compare(
     steps = np.diff(np.stack([found, expected, exact]), axis=0)
     differences.append(np.abs(steps).max(axis=(1, 2, 3, 4, 5)))
   difference, rounding = np.max(differences, axis=0).tolist()
-  # NaN, which compares as false, is refused as well.
+  # Written so that NaN, which compares as false, is refused, too.
   if not difference <= TOLERANCE:
     raise errors.UserError(
       f'the exported file differs from the model by {difference:.2g}, '

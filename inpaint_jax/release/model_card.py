@@ -28,7 +28,7 @@ _METRICS = {
   'cosine': 'of colours, whole output, at most 1',
   'poisson_nll': 'of the whole output, as the reference study has it',
 }
-# The right image does not have its best value.
+# A metric whose best value is not that of the true image.
 _WITHOUT_BEST = 'poisson_nll'
 # Metrics that get a table by hole area.
 _BY_AREA = ('hole_psnr', 'lpips')
@@ -47,9 +47,9 @@ class Facts(NamedTuple):
   """The content of a card.
 
   Attributes:
-    path: of the released file; samples are NAME.jpg beside it, if there are.
-    source: what zoo.load takes to load it.
-    commands: of its training, first to last, over several lines each.
+    path: path of the released file; samples, if any, are NAME.jpg next to it.
+    source: the argument with which zoo.load loads it.
+    commands: the commands of its training in order, each over several lines.
   """
 
   path: pathlib.Path
@@ -76,7 +76,7 @@ def render(facts: Facts) -> str:
 
 
 def title(method: str) -> str:
-  """Returns the name of a model or baseline as running text has it."""
+  """Returns the name of a model or baseline for running text."""
   return _TITLES.get(method, method)
 
 
@@ -220,21 +220,21 @@ def _by_area(report: Mapping[str, Any], name: str) -> str:
 
 def _mark_best(name: str, values: Sequence[float | None]) -> list[str]:
   """Returns values of a metric as text, the best of them in bold."""
-  # Decibels have fewer digits.
+  # Decibels get fewer digits.
   digits = 2 if 'psnr' in name else 4
   texts = ['' if x is None else f'{x:.{digits}f}' for x in values]
   badness = [_badness(name, {name: x}) for x in values]
   if sum(x < math.inf for x in badness) < 2:
     return texts
-  # What looks the same in the table is marked alike.
+  # Values that look equal in the table are marked alike.
   best = texts[badness.index(min(badness))]
   return [f'**{text}**' if text == best else text for text in texts]
 
 
 def _badness(name: str, values: Mapping[str, float | None]) -> float:
-  """Returns metrics.badness; inf if it is missing, or has no best value."""
+  """Returns metrics.badness; inf if the value is missing or none is best."""
   value = values.get(name)
-  # Reports of other versions may have metrics of which nothing is known here.
+  # Reports of other versions may have metrics that this version does not know.
   known = {
     *_METRICS,
     *metrics.OUTPUT_METRICS,

@@ -16,8 +16,8 @@ operations are described at https://onnx.ai/onnx/operators.
 Attributes:
   PRIMITIVES: name of a JAX primitive to its rule: the ONNX operation of the
     same inputs, or a function `(graph, eqn, inputs) -> value`.
-  LAYERS: name of a jitted function to its operation and the attributes of it,
-    or to a function `(graph, inputs) -> value`.
+  LAYERS: name of a jitted function to an ONNX operation and its attributes, or
+    to a function `(graph, inputs) -> value`.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-# What runtimes of 2022 and later read (ONNX Runtime from 1.11).
+# Versions that runtimes of 2022 and later read (ONNX Runtime from 1.11).
 _OPSET = 17
 _IR_VERSION = 8
 _TO_SECOND = (0, 3, 1, 2)  # B, H, W, C -> B, C, H, W
@@ -69,7 +69,7 @@ class Graph:
     return self.store(value)
 
   def store(self, value: np.ndarray) -> str:
-    """Stores a constant as it is, equal ones once; returns its name."""
+    """Stores a constant unchanged, equal ones once; returns its name."""
     key = numpy_helper.from_array(value).SerializeToString()
     if key not in self._names:
       name = self._names[key] = f'constant_{len(self._names)}'
@@ -93,8 +93,8 @@ def build(
     traced: takes float32 [B, H, W, C] for each of `inputs`, and returns float32
       [B, H, W, 3] for each of `outputs`. Its constants, such as weights, are
       stored in the file.
-    dtype: of the stored kernels, float32 or float16; all is computed in
-      float32.
+    dtype: type of the stored kernels, float32 or float16; everything is
+      computed in float32.
 
   Raises:
     NotImplementedError: the function uses an operation that has no rule.
@@ -170,7 +170,7 @@ def _equation(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> list[Value]:
   known = all(isinstance(x, np.ndarray) for x in inputs)
   sizes = [n for x in eqn.outvars for n in x.aval.shape]
   if known and all(isinstance(n, int) for n in sizes):
-    # It depends on the weights only: computed now.
+    # It depends on the weights only, so it is computed now.
     found = eqn.primitive.bind(*inputs, **eqn.params)
     found = found if eqn.primitive.multiple_results else [found]
     return [np.asarray(x) for x in found]
@@ -185,7 +185,7 @@ def _equation(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> list[Value]:
 
 
 def _scan(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> list[Value]:
-  """A loop that passes values on, written out."""
+  """Unrolls a loop that has a carry, and no inputs or outputs per step."""
   count = eqn.params['num_consts']
   consts, carry = inputs[:count], list(inputs[count:])
   _require(len(carry) == eqn.params['num_carry'] == len(eqn.outvars), eqn)
@@ -202,7 +202,7 @@ def _require(condition: bool, eqn: Eqn) -> None:
 def _sub(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> Value:
   left, right = inputs
   if isinstance(right, np.ndarray):
-    # The same number, in the form that runtimes merge into a convolution.
+    # The same result, in the form that runtimes merge into a convolution.
     return graph.add('Add', left, -right)
   return graph.add('Sub', left, right)
 
@@ -257,7 +257,7 @@ def _broadcast(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   _require(new.ndim == 4 and axes == tuple(range(old.ndim)), eqn)
   x = inputs[0]
   if old.shape[1:3] == (1, 1) and old.shape[3] == new.shape[3]:
-    return x  # Operations of ONNX repeat it as they need.
+    return x  # Operations of ONNX broadcast it.
   if isinstance(x, np.ndarray):
     x = graph.store(np.full((1, new.shape[3], 1, 1), x))
     return graph.add('Expand', x, graph.shape)
@@ -268,7 +268,7 @@ def _broadcast(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
 
 def _reduce(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   _require(eqn.params['axes'] == (3,), eqn)
-  if eqn.primitive.name == 'reduce_sum':  # An input since opset 13.
+  if eqn.primitive.name == 'reduce_sum':  # Axes are an input since opset 13.
     return graph.add('ReduceSum', *inputs, graph.store(np.array([1])))
   return graph.add('ReduceMax', *inputs, axes=[1])
 
@@ -277,7 +277,7 @@ def _pad(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   config = [eqn.params['padding_config'][axis] for axis in _TO_SECOND]
   before, after, between = zip(*config, strict=True)
   _require(not any(between), eqn)
-  # ONNX, too, takes away where a number is negative.
+  # As in JAX, negative numbers crop.
   x, value = inputs
   return graph.add('Pad', x, graph.store(np.array([*before, *after])), value)
 
@@ -298,7 +298,7 @@ def _attend(graph: Graph, inputs: Sequence[Value]) -> str:
     graph.add('Reshape', x, graph.store(np.array([0, 0, -1]))) for x in inputs
   )  # [B, C, H W]
   rows = graph.add('Transpose', query, perm=(0, 2, 1))
-  # The last axis of `inputs[0]` in JAX is the second here.
+  # The number of channels, which are the second axis here.
   count = graph.add('Gather', graph.add('Shape', key), graph.store(np.array(1)))
   scale = graph.add('Sqrt', graph.add('Cast', count, to=onnx.TensorProto.FLOAT))
   scores = graph.add('Div', graph.add('MatMul', rows, key), scale)
@@ -310,7 +310,7 @@ def _attend(graph: Graph, inputs: Sequence[Value]) -> str:
 
 
 def _gather(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-  """With symbolic sizes a slice `x[..., :n]` is a gather of one window."""
+  """Adds a slice `x[..., :n]`: with symbolic sizes, JAX makes it a gather."""
   old, new = eqn.invars[0].aval, eqn.outvars[0].aval
   x, start = inputs
   numbers = eqn.params['dimension_numbers']

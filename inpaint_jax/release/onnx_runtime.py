@@ -3,7 +3,7 @@
   fill = onnx_runtime.OnnxFill('unet.onnx')
   result = fill(image, mask)
 
-Imports neither JAX nor what needs it.
+Imports neither JAX nor anything that needs it.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ import numpy as np
 
 from inpaint_jax.system import errors, machine, user_paths
 
-# ONNX Runtime counts its uses and reports them, unless this is set before its
-# first import.
+# ONNX Runtime counts and reports its uses, unless this is set before its first
+# import.
 os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
 
 
@@ -42,15 +42,15 @@ class OnnxFill:
         f'{path} does not exist; write it with scripts/export.py'
       )
     options = onnxruntime.SessionOptions()
-    # The threads may spin, for some 40 ms after a call: if they sleep, Linux
-    # wakes them on one core, and a small image takes twice the time.
+    # The threads may spin for some 40 ms after a call: if they slept, Linux
+    # would wake them on one core, and a small image would take twice the time.
     options.intra_op_num_threads = machine.num_cores()
-    options.log_severity_level = 3  # Errors; nobody can act on the warnings.
+    options.log_severity_level = 3  # Errors only: no warning helps a user.
     try:
       self._session = onnxruntime.InferenceSession(
         path, options, providers=['CPUExecutionProvider']
       )
-    # Its exceptions have no common base but this.
+    # Its exceptions have no other common base class.
     except Exception as error:
       raise errors.UserError(
         f'{path} cannot be read as an ONNX file: {errors.one_line(error, 160)}'

@@ -17,7 +17,7 @@ from inpaint_jax.runs import trained_model
 from inpaint_jax.runs.trained_model import TrainedModel
 from inpaint_jax.system import errors, json_files, user_paths
 
-# Largest size of the grid of samples.
+# Largest file size of the grid of samples.
 MAX_JPEG_BYTES = 200_000
 
 
@@ -84,7 +84,7 @@ def read_report(model: TrainedModel) -> dict[str, Any]:
       f'workdir={model.workdir} was not evaluated; run first: {command}'
     )
   report = json_files.read(path)
-  # The step alone would not do: it may be that of an earlier training here.
+  # Equal steps are not enough: an earlier training here may have had the same.
   if report.get('checksum') != model.checksum:
     raise errors.UserError(
       f'{path} is not of the checkpoint that is now the best one, that of step '
@@ -101,7 +101,7 @@ def grid_as_jpeg(model: TrainedModel) -> bytes | None:
   assert model.workdir is not None
   epoch = model.info['epoch']
   path = model.workdir / 'samples' / f'epoch_{epoch:03d}.png'
-  # With num_samples=0 they are those of an earlier training in this folder.
+  # With num_samples=0, a file there is of an earlier training in this folder.
   if not model.config.num_samples or not path.exists():
     return None
   with PIL.Image.open(path) as png:

@@ -13,10 +13,10 @@ from inpaint_jax.system import config_files, user_paths
 def training_commands(
   config: ml_collections.ConfigDict, name: str
 ) -> list[str]:
-  """Returns the commands of a training, and before it those it started from.
+  """Returns the commands of a training and of those it started from, in order.
 
   Args:
-    name: of the model; the runs are runs/NAME-start1, ..., runs/NAME.
+    name: the model's name; the runs are runs/NAME-start1, ..., runs/NAME.
   """
   chain, seen = [config], set()
   while True:
@@ -44,7 +44,7 @@ def _training_command(
 ) -> str:
   """Returns the command that trains with a config, over several lines."""
   preset = 'landscapes' if config.data.dataset == 'photo_crops' else ''
-  # Not the file of the model: one of somebody else need have none, nor presets.
+  # Not the model's own config file: a user's model may lack one, or presets.
   base = workdirs.flatten(config_files.default(preset))
   fields = workdirs.flatten(config)
   fields['init_from'] = init_from

@@ -6,14 +6,14 @@ Tensors are named by their path, as params/decoder3_conv/kernel. The metadata
 has one entry, `inpaint_jax`, with JSON in it: safetensors writes several
 entries in random order, and equal models should give equal files. The JSON has
 
-format   of this layout, a number
-version  of the package that wrote the file
+format   the number of this layout
+version  the version of the package that wrote the file
 config   the run's fields, without paths of the machine
-step     of the checkpoint
+step     the step of the checkpoint
 info     the checkpoint's epoch and validation metrics
 
-and what else `write` is given, such as name, licence and test metrics. The
-SHA-256 of files may be in a file SHA256SUMS beside them, in the form of the
+and whatever else `write` is given, such as name, licence and test metrics. The
+SHA-256 of files may be in a file SHA256SUMS next to them, in the format of the
 `sha256sum` command.
 """
 
@@ -138,7 +138,7 @@ def read_checksums(folder: pathlib.Path) -> dict[str, str]:
 def write_checksums(folder: pathlib.Path) -> None:
   """Writes the checksums of all released files in a folder.
 
-  Those of files of other kinds stay.
+  Checksums of other files are kept.
   """
   checksums = read_checksums(folder)
   for name in [x for x in checksums if x.endswith(SUFFIX)]:

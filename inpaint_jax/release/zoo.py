@@ -3,7 +3,7 @@
   from inpaint_jax.release import zoo
   model = zoo.load('unet-landscapes')
 
-Some models come with the package, in zoo_files/: of each its file (see
+Some models come with the package, in zoo_files/: for each, its file (see
 released_file.py), its model card and a grid of samples.
 
 Imports neither training nor datasets.
@@ -45,7 +45,7 @@ def load(
     sharding: where the variables go; None = the first device.
 
   Returns:
-    The model; its `workdir` is None unless `source` is one.
+    The model; its `workdir` is None unless `source` is the folder of a run.
 
   Raises:
     errors.UserError: there is no such model, it cannot be downloaded, its file
