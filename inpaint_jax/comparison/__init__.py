@@ -1,1 +1,1 @@
-"""The engine beside other ways to fill holes, on whole photos."""
+"""Compares the engine with other ways to fill holes, on whole photos."""

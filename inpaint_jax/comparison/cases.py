@@ -1,7 +1,7 @@
 """Cases: whole photos or crops of them, each with a hole.
 
 A folder OUT/KIND has the truths as truth/000.png, the holes as hole/000.png and
-what a method made of them as METHOD/000.png.
+the fillings of a method as METHOD/000.png.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from inpaint_jax.system import errors
 # Whole photos are reduced to this longer side.
 MAX_SIDE = 1150
 CROP_SIDE = 256
-# The package's own masks that crops get in turn.
+# The kinds of the package's own masks that crops get in turn.
 CROP_MASKS = ('stamps', 'strokes', 'box')
 KINDS = (*holes.KINDS, 'crops')
 
@@ -52,7 +52,7 @@ class Case:
 
 
 def digest(*arrays: np.ndarray) -> str:
-  """Returns 16 hexadecimal digits that tell arrays apart."""
+  """Returns 16 hexadecimal digits that identify the content of arrays."""
   made = hashlib.sha256()
   for array in arrays:
     made.update(f'{array.dtype}{array.shape}'.encode())
@@ -81,11 +81,11 @@ def choose_photos(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
 
 
 def create(kind: str, photos: Sequence[pathlib.Path], seed: int) -> list[Case]:
-  """Returns the cases of a kind, one a photo.
+  """Returns the cases of a kind, one per photo.
 
   Args:
-    photos: their paths. Those that cannot be read, or are too small for a crop,
-      are left out.
+    photos: paths of photos. Those that cannot be read, or are too small for a
+      crop, are left out.
   """
   created = []
   for index, path in enumerate(photos):
@@ -126,7 +126,7 @@ def read(path: pathlib.Path) -> np.ndarray:
 def _crop(
   image: np.ndarray, seed: int, index: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns a crop at a random place, and its hole, of CROP_SIDE."""
+  """Returns a crop of CROP_SIDE at a random place, and its hole."""
   rng = np.random.default_rng([seed, len(holes.KINDS), index])
   top, left = (rng.integers(0, x - CROP_SIDE + 1) for x in image.shape[:2])
   crop = image[top : top + CROP_SIDE, left : left + CROP_SIDE]
@@ -137,7 +137,7 @@ def _crop(
 
 @functools.cache
 def _sampler(kind: str) -> Callable[[int, np.ndarray], jax.Array]:
-  """Returns a jitted function of seed and numbers; compiles once a kind."""
+  """Returns a jitted function (seed, indices) -> masks, once for each kind."""
   sampler = masks.create_sampler(
     ml_collections.ConfigDict({'kind': kind, 'strokes': 'medium'})
   )

@@ -1,7 +1,7 @@
 """Fills cases with methods; results are kept as PNG files.
 
-A file says in its text what was filled and how long it took, so that no result
-is made twice unless the case has changed.
+The text fields of a file say which case was filled and how long it took, so
+that no case is filled twice unless it has changed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,10 +32,11 @@ def fill_all(
 ) -> None:
   """Fills cases that a method has not filled yet.
 
-  The first call in each process is not timed.
+  Each process fills its first case once more beforehand, which is not timed.
 
   Args:
     folder: OUT/KIND; results go to METHOD/ in it.
+    again: whether to fill all cases once more.
   """
   (folder / method).mkdir(parents=True, exist_ok=True)
   left = [
@@ -58,7 +59,7 @@ def fill_all(
 
 
 def is_filled(path: pathlib.Path, case: cases.Case) -> bool:
-  """Returns whether a file is a filling of this very case."""
+  """Returns whether a file is a filling of exactly this case."""
   try:
     return _text(path).get(_CASE) == case.digest
   except (OSError, SyntaxError):

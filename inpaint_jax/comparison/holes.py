@@ -1,7 +1,7 @@
-"""Holes in whole photos, as people make them.
+"""Holes in whole photos, like those that people make.
 
 A kind of holes is a function (rng, height, width) -> bool [height, width], True
-= hole. `draw` makes it a pure function of a seed, a number and a size. To add a
+= hole. `draw` makes it a pure function of a seed, an index and a size. To add a
 kind, write its function and add it to the end of KINDS.
 
 Attributes:
@@ -44,7 +44,7 @@ def wires(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def borders(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-  """Takes 6 to 14% of the photo's extent away on one to four of its sides."""
+  """Removes 6 to 14% of the photo's extent on one to four of its sides."""
   sides = rng.permutation(4)[: rng.integers(1, 5)]
   hole = np.zeros((height, width), bool)
   for side in sides:
@@ -58,11 +58,11 @@ def borders(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 def text(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
   """Writes a watermark: two to four lines of letters, at an angle."""
-  # On a larger page, whose corners may turn out of view.
+  # On a larger page, so that no corner of it is in view after the rotation.
   extent = int(np.hypot(height, width))
   page = Image.new('L', (extent, extent))
   draw = ImageDraw.Draw(page)
-  # Smaller letters would have no pixel.
+  # Smaller letters would have no pixels.
   size = max(rng.uniform(0.06, 0.12) * height, 8)
   font = ImageFont.load_default(size)
   count = rng.integers(2, 5)
@@ -113,7 +113,7 @@ def draw(
 def _blob(
   rng: np.random.Generator, height: int, width: int, share: float
 ) -> np.ndarray:
-  """Draws a smooth blob of a share of the photo, less what lies beyond it."""
+  """Draws a smooth blob of a share of the photo's area, cut at its borders."""
   cy, cx = rng.uniform(0.15, 0.85, 2) * (height, width)
   stretch = np.exp(rng.uniform(-0.5, 0.5))
   waves = [
@@ -124,7 +124,7 @@ def _blob(
     sides = [a * np.cos(k * angle + phase) for k, a, phase in waves]
     return 1 + np.sum(sides, axis=0)
 
-  # Of a star-shaped region, pi times the mean of radius**2 is the area.
+  # The area of a star-shaped region is pi times the mean of radius**2.
   turn = np.linspace(0, 2 * np.pi, 256, endpoint=False)
   area = np.pi * np.mean(radius(turn) ** 2)
   y, x = np.mgrid[:height, :width]

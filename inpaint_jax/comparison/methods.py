@@ -1,6 +1,6 @@
-"""The methods that are compared: the engine in some ways, models, the peers.
+"""The methods that are compared: variants of the engine, models, and peers.
 
-A model of the package, by its name, paints the holes itself.
+The name of a model of the package means that it fills holes without the engine.
 
 Attributes:
   ENGINE: name to the keyword arguments of the engine.
@@ -27,7 +27,7 @@ ENGINE: dict[str, dict[str, Any]] = {
 def create(name: str, model: str) -> baselines.Baseline:
   """Returns a method as a function (image, hole) -> filled image.
 
-  `model` is that of the engine, as for inpaint-jax; '' = its default.
+  `model` guides the engine, as --model of inpaint-jax does; '' = the default.
   """
   if name in peers.PEERS:
     return peers.PEERS[name]
@@ -63,7 +63,7 @@ def _inpainter(model: str) -> Any:
   inpainter = inference.load(model or inference.DEFAULT_GUIDE)
 
   def fill(image: np.ndarray, hole: np.ndarray, **options: Any) -> np.ndarray:
-    # What the hole hides must not help.
+    # What the hole hides must not be seen.
     blanked = image.copy()
     blanked[hole] = 0
     return inpainter(blanked, hole, **options)
@@ -72,7 +72,7 @@ def _inpainter(model: str) -> Any:
 
 
 def _painter(name: str) -> baselines.Baseline:
-  """Returns a model alone, which sees the image at its full resolution."""
+  """Returns a method that fills holes by a model alone, at full resolution."""
   from inpaint_jax.inpainting import fills
 
   fill = fills.create_fill(zoo.load(name), optimize=True)

