@@ -1,1 +1,1 @@
-"""The study: which cells, who runs them, and what came out."""
+"""The study: which cells it has, how they are run, and what came out."""

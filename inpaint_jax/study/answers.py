@@ -8,7 +8,7 @@ from inpaint_jax.study.numbers import image, mean, names, signed, table
 
 
 class Column(NamedTuple):
-  """A metric in a table: its name, what follows it there, and its decimals."""
+  """A metric in a table: its name, the unit or mark after it, its decimals."""
 
   name: str
   mark: str
@@ -19,7 +19,7 @@ class Column(NamedTuple):
     return self.name + self.mark
 
 
-# LPIPS and what rests on its nets are empty where these were not installed.
+# LPIPS, and metrics that use its nets, are empty if it was not installed.
 COLUMNS = {
   'hole_psnr': Column('hole PSNR', ', dB ↑', 2),
   'lpips': Column('LPIPS', ' ↓', 4),
@@ -30,9 +30,9 @@ COLUMNS = {
   'texture_ratio': Column('texture', ' → 1', 2),
   'detectability': Column('told apart', ' → 0.5', 3),
 }
-# Those with differences from the base, and ties.
+# The metrics for which tables show differences from the base, and text ties.
 _EFFECTS = ('hole_psnr', 'lpips')
-# Shares of the training after which the order of the cells is told.
+# Shares of the training after which the order of the cells is reported.
 _SHARES = (0.25, 0.5, 1)
 
 
@@ -40,7 +40,7 @@ def advise(
   compared: Sequence[comparisons.Comparison],
   baselines: Mapping[str, Mapping[str, float]],
 ) -> str:
-  """Returns what to use, a line a question."""
+  """Returns what to use, one line per question."""
   lines = [_advice(x) for x in compared if len(x.sorted('test/hole_psnr')) > 1]
   found = (m.summary('test/hole_psnr') for x in compared for m in x.members)
   most = max((x.mean for x in found if x), default=float('inf'))
@@ -85,7 +85,7 @@ def _advice(comparison: comparisons.Comparison) -> str:
 
 
 def section(comparison: comparisons.Comparison) -> str:
-  """Returns a question: plot, table and a paragraph."""
+  """Returns the section of a question: plot, table and a paragraph."""
   factor, base = comparison.factor, comparison.base
   order = comparison.sorted('test/hole_psnr')
   failed = [member for member in comparison.members if not member.rows]
@@ -126,7 +126,7 @@ def _line(member: comparisons.Member, base: comparisons.Member) -> list[str]:
 def _effect(
   ours: comparisons.Member, base: comparisons.Member, metric: str
 ) -> str:
-  """Returns a difference with its interval, bold where it is no tie."""
+  """Returns a difference with its interval, in bold unless it is a tie."""
   found = ours.minus(base, metric) if ours is not base else None
   if found is None:
     return ''
@@ -139,7 +139,7 @@ def _effect(
 
 
 def _ties(comparison: comparisons.Comparison, metric: str) -> str:
-  """Returns what is a tie by a metric, and how many seeds would break it."""
+  """Returns which cells tie by a metric, and how many seeds would decide."""
   if len(comparison.sorted(f'test/{metric}')) < 2:
     return ''
   by = f'By {COLUMNS[metric].name}'
@@ -181,7 +181,7 @@ def _by_step(comparison: comparisons.Comparison) -> str:
 
 
 def _beside_reference(comparison: comparisons.Comparison) -> str:
-  """Returns the reference's numbers beside ours, and why they differ."""
+  """Returns the reference's numbers next to ours, and why they differ."""
   reported = reference.REPORTED.get(comparison.factor)
   if reported is None:
     return ''

@@ -1,4 +1,4 @@
-"""How the study was measured, and what a reader must not conclude of it."""
+"""How the study was measured, and what a reader must not conclude from it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from inpaint_jax.study.numbers import values
 
 
 def base(rows: Sequence[results.Row]) -> results.Row:
-  """Returns a row of the base of all questions."""
+  """Returns a row of the base cell; if it has none, the first of all rows."""
   return next((row for row in rows if row['cell'] == plan.BASE), rows[0])
 
 
@@ -18,7 +18,7 @@ def finished(rows: Sequence[results.Row]) -> list[results.Row]:
 
 
 def split(rows: Sequence[results.Row]) -> str:
-  """Returns the split that metrics are of."""
+  """Returns the name of the split on which the metrics were measured."""
   return 'test' if base(rows)['num_test'] else 'validation'
 
 
@@ -32,10 +32,10 @@ def weaknesses(
   """Returns what a reader must not conclude.
 
   Args:
-    rows: of the study.
-    compared: the answers.
-    fields: of the base's config, {} if they are unknown.
-    is_swept: whether learning rates were chosen from a few.
+    rows: the rows of the study.
+    compared: the comparisons that the report answers.
+    fields: the fields of the base's config, {} if they are unknown.
+    is_swept: whether learning rates were chosen by sweeps.
   """
   side, steps = base(rows)['image_size'], base(rows)['steps']
   ended = finished(rows)

@@ -10,7 +10,7 @@ import numpy as np
 from inpaint_jax import metrics
 from inpaint_jax.study import plan, results, statistics
 
-# dB; 6 dB are twice the error.
+# In dB; 6 dB less is twice the error.
 COLLAPSE = 6.0
 
 
@@ -19,13 +19,13 @@ class Member:
   """A cell in a comparison.
 
   Attributes:
-    label: its name there.
+    label: its name in the comparison.
     cell: its name in the results.
-    rows: of the seeds that finished.
-    diverged: number of the seeds that did not.
+    rows: rows of the seeds that finished, without `collapsed`.
+    diverged: the number of seeds that diverged.
     collapsed: rows of the seeds that finished COLLAPSE dB or more below the
-      median of the cell in hole PSNR. They are in no mean, as those that
-      diverged, and are told beside them.
+      median of the cell in hole PSNR. Like diverged seeds, they are in no mean
+      and are reported separately.
   """
 
   label: str
@@ -35,12 +35,12 @@ class Member:
   collapsed: tuple[results.Row, ...] = ()
 
   def by_seed(self, name: str) -> dict[int, Any]:
-    """Returns {seed: what its row has as test/l1, images/l1 or the like}."""
+    """Returns {seed: value} of a column such as test/l1 or images/l1."""
     values = {row['seed']: row.get(name) for row in self.rows}
     return {seed: x for seed, x in values.items() if x is not None}
 
   def summary(self, column: str) -> statistics.Summary | None:
-    """Returns a column over the seeds, None if no seed has it."""
+    """Summarizes a column over the seeds, None if no seed has it."""
     values = list(self.by_seed(column).values())
     return statistics.summarize(values) if values else None
 
@@ -73,16 +73,17 @@ class Comparison:
     return [member for _, member in found]
 
   def ties(self, metric: str) -> list[Member]:
-    """Returns the best by a metric, and all that chance could put there."""
+    """Returns the best by a metric, and all members that tie with it."""
     order = self.sorted(f'test/{metric}')
     found = [(x, x.minus(order[0], metric)) for x in order]
     return [x for x, y in found if x is order[0] or not y or y.is_tie]
 
   def order_at(self, share: float) -> tuple[int, list[str]]:
-    """Returns a step, and the labels in the order of validation there.
+    """Returns a step, and the labels by validation at that step, best first.
 
     Args:
-      share: of all steps; the step is the first validated one from there on.
+      share: share of all steps; the step is the first one with a validation
+        at this share or later.
     """
     means: dict[str, float] = {}
     step = 0
@@ -107,7 +108,10 @@ class Sweep:
 
   @functools.cached_property
   def chosen(self) -> float | None:
-    """Returns the rate with the least mean val/loss, if one never diverged."""
+    """The rate with the least mean val/loss, None if there is none.
+
+    Rates with a seed that diverged are left out.
+    """
     losses = {
       rate: member.summary('val/loss')
       for rate, member in self.members.items()
@@ -155,8 +159,8 @@ def sweeps(found: Mapping[str, Member]) -> list[Sweep]:
 def create(found: Mapping[str, Member]) -> list[Comparison]:
   """Returns the comparisons of all factors among named members.
 
-  Of a sweep, the rate that validation chose is in it. The base is added to a
-  factor without it.
+  Of each sweep, they contain only the rate that validation chose. The base is
+  added to a factor without it.
   """
   split = {name: plan.split_name(name) for name in found}
   bases = {split[x][0]: m for x, m in found.items() if m.cell == plan.BASE}

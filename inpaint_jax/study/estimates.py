@@ -1,4 +1,4 @@
-"""How long runs will take, by what was measured on this machine."""
+"""Estimates how long runs will take, from measurements on this machine."""
 
 from collections.abc import Iterable
 import json
@@ -13,14 +13,14 @@ from inpaint_jax.study import plan, results
 from inpaint_jax.system import machine, sharding
 from inpaint_jax.training import setup, train
 
-# What changes no run's time by much.
+# Fields that hardly change the time of a run.
 _SAME_TIME = ('seed', 'eval_seed', 'loss', 'hole_weight', 'boundary_weight')
 # Steps that are timed, after one that compiles.
 _STEPS = 3
 
 
 class Estimates:
-  """Seconds of runs: of finished ones of the same kind, or of their steps."""
+  """Estimates seconds of runs by finished ones of their kind, or by steps."""
 
   def __init__(self, study: plan.Plan):
     self._kinds = {cell.name: kind(cell.config) for cell in study.cells}
@@ -32,15 +32,15 @@ class Estimates:
     """Returns the seconds that runs will take.
 
     Args:
-      runs: those that are left.
-      rows: of finished runs. Those of this machine tell the time of others of
-        their kind; of a kind without one, a few steps are timed.
+      runs: the runs that are left.
+      rows: rows of finished runs. A run takes as long as those of its kind on
+        this machine; if there is none, a few of its steps are timed.
     """
     found: dict[str, list[float]] = {}
     for row in rows:
       is_ours = (row['device'], row['cores']) == (device(), machine.num_cores())
       if is_ours and row['status'] == results.FINISHED:
-        # A run that was resumed has its earlier starts in `seconds`.
+        # In a run that was resumed, `seconds` includes earlier starts.
         seconds = max(row['total_seconds'] or 0, row['seconds'] or 0)
         found.setdefault(self._kinds.get(row['cell'], ''), []).append(seconds)
     total = 0.0
@@ -56,7 +56,7 @@ class Estimates:
 
 
 def device() -> str:
-  """Returns what the rows of this machine have as `device`."""
+  """Returns the value of the column `device` in rows of this machine."""
   first = jax.devices()[0]
   if first.platform == 'cpu':
     return machine.cpu_name()
@@ -64,7 +64,7 @@ def device() -> str:
 
 
 def kind(config: ml_collections.ConfigDict) -> str:
-  """Returns what runs that take about the same time have in common."""
+  """Returns a text that is equal for runs that take about the same time."""
   own = {
     name: value
     for name, value in plan.fields(config).items()
@@ -76,7 +76,8 @@ def kind(config: ml_collections.ConfigDict) -> str:
 def measure(config: ml_collections.ConfigDict) -> float:
   """Times a few steps of a run; returns the seconds of the whole run.
 
-  An image in validation or test is taken for a third of one in training.
+  Assumes that an image in validation or test takes a third of the time of one
+  in training.
   """
   start = time.perf_counter()
   data, batch_size = config.data, config.batch_size

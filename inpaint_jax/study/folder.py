@@ -33,7 +33,7 @@ def run_folder(workdir: pathlib.Path, name: str) -> pathlib.Path:
 
 
 def check(workdir: pathlib.Path, study: plan.Plan) -> None:
-  """Raises a UserError if a folder holds something else; writes nothing."""
+  """Raises a UserError if a folder holds a run or another study; only reads."""
   if (workdir / 'config.json').exists():
     raise errors.UserError(
       f'workdir={workdir} holds a single run; name another for the study'
@@ -58,10 +58,10 @@ def check(workdir: pathlib.Path, study: plan.Plan) -> None:
 
 
 def create(workdir: pathlib.Path, study: plan.Plan, command: str) -> None:
-  """Makes the folder of a study, or takes that of an earlier start of it.
+  """Makes the folder of a study, or continues one that exists.
 
   Cells and seeds may differ from those of an earlier start, the base may not.
-  The report shows the command, which has no paths of this machine.
+  The report shows `command`, which has no paths of this machine.
 
   Raises:
     errors.UserError: the folder cannot be written to, or holds something else.
@@ -76,20 +76,20 @@ def create(workdir: pathlib.Path, study: plan.Plan, command: str) -> None:
     'changes': {cell.name: _changes(study, cell) for cell in study.cells},
     'seeds': list(study.seeds),
   }
-  # The shards of a study write the same: the first one does it.
+  # All shards of a study would write the same, so only the first one writes.
   if content != read(workdir):
     json_files.write(workdir / 'study.json', content)
 
 
 def _changes(study: plan.Plan, cell: plan.Cell) -> dict[str, Any]:
-  """Returns {field: value} of what a cell changes of the base."""
+  """Returns {field: value} of the fields that a cell changes in the base."""
   base = plan.fields(study.base)
   fields = plan.fields(cell.config).items()
   return {name: x for name, x in fields if x != base.get(name)}
 
 
 def check_images(workdir: pathlib.Path, data_hash: str) -> None:
-  """Raises a UserError if finished runs are of other images."""
+  """Raises a UserError if finished runs used other images."""
   for row in results.read_study(workdir):
     if row['data_hash'] not in (None, '', data_hash):
       raise errors.UserError(
@@ -121,10 +121,10 @@ def read(workdir: pathlib.Path) -> dict[str, Any]:
 def read_rows(
   workdir: pathlib.Path, names: Iterable[str]
 ) -> dict[str, results.Row]:
-  """Returns {run: row} of the finished runs, of the tables and the folders.
+  """Returns {run: row} of the finished runs, from the tables and the folders.
 
   Args:
-    names: of the runs whose folders are read; these come first. Rows of
+    names: names of the runs whose folders are read; these come first. Rows of
       results.csv whose folders are gone are kept.
   """
   table = {results.row_name(row): row for row in results.read_study(workdir)}
@@ -160,7 +160,7 @@ def gather(workdir: pathlib.Path) -> None:
   if rows and (workdir / 'runs').exists():
     results.write_study(workdir, list(rows.values()))
     _gather_images(workdir, rows.values())
-  # Of the evaluation of the base's first seed.
+  # From the evaluation of the base's first seed.
   for seed in seeds[:1]:
     run = run_folder(workdir, plan.run_name(plan.BASE, seed))
     path = workdir / 'baselines.json'

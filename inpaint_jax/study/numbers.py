@@ -30,7 +30,7 @@ def names(members: Sequence[comparisons.Member], joint: str = ', ') -> str:
 
 
 def mean(summary: statistics.Summary | None, decimals: int) -> str:
-  """Returns the mean of a few seeds, ± their deviation; '' of None."""
+  """Returns the mean of a few seeds, ± their deviation; '' for None."""
   if summary is None:
     return ''
   text = f'{summary.mean:.{decimals}f}'
@@ -45,5 +45,5 @@ def signed(value: float, decimals: int) -> str:
 
 
 def image(title: str, name: str) -> str:
-  """Returns what shows a file beside the report."""
+  """Returns Markdown that shows an image file next to the report."""
   return f'![{title}]({name})'

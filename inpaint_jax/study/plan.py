@@ -30,7 +30,7 @@ class Cell(NamedTuple):
 
   Attributes:
     name: the folder of its runs, below runs/.
-    names: its name in each factor that it belongs to.
+    names: its names, one for each factor that it belongs to.
   """
 
   name: str
@@ -45,7 +45,7 @@ class Run(NamedTuple):
   seed: int
 
   def is_below(self, name: str) -> bool:
-    """Returns whether one of its names is `name`, or a part from there on."""
+    """Returns whether one of its names is `name`, or lies below it."""
     names = (run_name(x, self.seed) for x in (self.cell.name, *self.cell.names))
     return any(f'{x}/'.startswith(f'{name}/') for x in names)
 
@@ -69,20 +69,20 @@ class Plan(NamedTuple):
 
   @property
   def runs(self) -> list[Run]:
-    """Returns the runs, seed by seed: one that is cut short has all cells."""
+    """The runs, seed by seed: a study that is cut short has all cells."""
     return [Run(cell, seed) for seed in self.seeds for cell in self.cells]
 
   def select(self, only: str = '', shard: str = '') -> list[Run]:
     """Returns some of the runs.
 
     Args:
-      only: the name above them, such as optimizer/sgd or loss/l1/seed2; '' =
-        all.
-      shard: i/n, with i from 1 to n: of these runs the i-th and every n-th
-        after it. Each run is in one of the n shards. '' = all.
+      only: the name of a factor, cell or run, such as optimizer/sgd or
+        loss/l1/seed2; '' = all.
+      shard: i/n, with i from 1 to n: the i-th of these runs and every n-th
+        after it, so that each run is in one of the n shards. '' = all.
 
     Raises:
-      errors.UserError: there are none, or no such shard.
+      errors.UserError: there are no such runs, or no such shard.
     """
     name = only.strip('/')
     runs = [run for run in self.runs if not only or run.is_below(name)]
@@ -105,12 +105,12 @@ class Plan(NamedTuple):
 
 
 def run_name(cell: str, seed: int) -> str:
-  """Returns the name of a run, which is its folder below runs/, too."""
+  """Returns the name of a run, which is also its folder below runs/."""
   return f'{cell}/seed{seed}'
 
 
 def split_name(name: str) -> tuple[str, float | None]:
-  """Returns ('optimizer/sgd', 0.1) of optimizer/sgd/lr0.1, (X, None) of X."""
+  """Returns ('optimizer/sgd', 0.1) for optimizer/sgd/lr0.1, (X, None) for X."""
   *cell, rate = name.split('/') if name.count('/') == 2 else (name, '')
   return '/'.join(cell), float(rate.removeprefix('lr')) if rate else None
 
@@ -119,12 +119,12 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   """Returns the plan of a config of configs/study.py.
 
   Args:
-    config: the base, with the section `study`. A `data.source` alone replaces
-      synthetic images by photo_crops.
+    config: the base, with the section `study`. If `data.source` is set, the
+      dataset 'synthetic' is replaced by 'photo_crops'.
 
   Raises:
-    errors.UserError: a cell changes what is no field of the config, or the
-      seeds are not different numbers.
+    errors.UserError: a cell changes something that is no field of the config,
+      or the seeds are not different numbers.
   """
   base = config.copy_and_resolve_references().unlock()
   study = base.study

@@ -1,8 +1,8 @@
 """The plots of the report.
 
-In the palette of Okabe and Ito ('Color universal design', 2008), which
-colour-blind people tell apart; lines differ in dashes and markers too, so that
-a grey print can be read.
+They use the palette of Okabe and Ito ('Color universal design', 2008), which
+colour-blind people can tell apart; lines also differ in dashes and markers, so
+that a grey print can be read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +47,7 @@ _STYLE: dict[Any, Any] = {
 def answer(comparison: comparisons.Comparison, path: pathlib.Path) -> None:
   """Draws how far each cell is from the base, and validation by step.
 
-  Differences of hole PSNR and LPIPS have their intervals, see
+  Differences in hole PSNR and LPIPS are drawn with their intervals, see
   statistics.compare. Writes nothing if no cell finished.
   """
   order = comparison.sorted('test/hole_psnr')
@@ -78,7 +78,10 @@ def answer(comparison: comparisons.Comparison, path: pathlib.Path) -> None:
 
 
 def sweep(found: Sequence[comparisons.Sweep], path: pathlib.Path) -> None:
-  """Draws validation by learning rate, a panel a factor; rings: the chosen."""
+  """Draws validation by learning rate, with rings around the chosen rates.
+
+  Each factor has a panel.
+  """
   factors: dict[str, list[comparisons.Sweep]] = {}
   for own in found:
     factors.setdefault(own.name.partition('/')[0], []).append(own)
@@ -106,7 +109,8 @@ def photo_grid(
   """Writes a JPEG of the same photos, filled by each cell, in two columns.
 
   Args:
-    filled: {label: uint8 [N, S, S, 3]}, a row each.
+    filled: {label: uint8 [N, S, S, 3]}, one row per label.
+    given: the images of the rows above these, in both columns.
   """
   rows = list(filled.items())
   half = -(-len(rows) // 2)
@@ -145,7 +149,7 @@ def _draw_differences(
   base: comparisons.Member,
   metric: str,
 ) -> None:
-  """Draws the differences from the base; far ones are cut."""
+  """Draws the differences from the base; very large ones are cut."""
   axes.axvline(0, color='#888888', linewidth=1)
   found = {x: d for x in drawn if (d := x.minus(base, metric))}
   reach = limit([max(map(abs, d.interval or [d.mean])) for d in found.values()])
@@ -172,7 +176,7 @@ def _draw_differences(
 
 
 def limit(reaches: Sequence[float]) -> float:
-  """Returns where an axis ends, so that one outlier hides no other."""
+  """Returns where an axis ends, so that an outlier does not hide the rest."""
   if not reaches or not max(reaches):
     return 1.0
   highest, middle = float(np.max(reaches)), float(np.median(reaches))
@@ -197,7 +201,7 @@ def _draw_curve(
   column: str,
   style: Mapping[str, Any],
 ) -> None:
-  """Draws the mean of the seeds, and a band from the least to the most."""
+  """Draws the mean of the seeds, and a band from their least to their most."""
   series = [
     {x: y for x, y in zip(own['step'], own[column], strict=True) if y == y}
     for own in member.by_seed('curves').values()

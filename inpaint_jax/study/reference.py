@@ -9,10 +9,10 @@ each.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-# Of all its runs.
+# The learning rate of all its runs.
 LEARNING_RATE = 1e-3
 
-# What differs in every number.
+# Why all of its numbers may differ from ours.
 EVERYWHERE = (
   'Not comparable with the reference digit for digit: it tests on crops of '
   'photos that it trained on other crops of, and draws new masks in every '
@@ -21,10 +21,11 @@ EVERYWHERE = (
 
 
 class Reported(NamedTuple):
-  """What it reported of a question.
+  """What the reference study reported for a question.
 
   Attributes:
-    l1: {cell: as it is written there}, the best first.
+    l1: {cell: L1 as it is written there}, the best first.
+    why: why ours may differ.
   """
 
   l1: Mapping[str, str]

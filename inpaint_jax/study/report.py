@@ -23,9 +23,9 @@ _NO_BASE = (
 def write(workdir: pathlib.Path) -> pathlib.Path:
   """Makes the tables, report.md and its plots in the folder of a study.
 
-  results.csv or the folders of the runs are needed; the other files of the
-  study (see folder.py) add to the report. Folders in it may hold the tables of
-  other studies, whose sweeps of learning rates are shown, too.
+  It needs results.csv or the folders of the runs; the other files of the study
+  (see folder.py) add to the report. Subfolders may hold the tables of other
+  studies, whose sweeps of learning rates are shown, too.
 
   Raises:
     errors.UserError: there are no results, or they are damaged.
@@ -74,7 +74,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
 
 
 def _of_one_split(rows: Sequence[results.Row]) -> list[results.Row]:
-  """Returns the rows, all of validation if some of them were not tested."""
+  """Returns the rows, all with validation metrics if some were not tested."""
   if all(row['num_test'] for row in rows):
     return list(rows)
   found = []
@@ -83,7 +83,7 @@ def _of_one_split(rows: Sequence[results.Row]) -> list[results.Row]:
       k: x for k, x in row.items() if not k.startswith(('test/', 'images/'))
     }
     own |= {f'test/{k[4:]}': x for k, x in row.items() if k.startswith('val/')}
-    # A tested row has that of the test.
+    # A tested row has the hash of the test's masks.
     mask_hash = '' if row['num_test'] else row['mask_hash']
     found.append(own | {'num_test': 0, 'mask_hash': mask_hash})
   return found
@@ -92,7 +92,7 @@ def _of_one_split(rows: Sequence[results.Row]) -> list[results.Row]:
 def _filled(
   workdir: pathlib.Path, compared: Sequence[comparisons.Comparison]
 ) -> dict[str, np.ndarray]:
-  """Returns the images that are given, and those of each compared cell."""
+  """Returns the given images, and those filled by each compared cell."""
   images = results.read_images(workdir / 'images.npz')
   labels = {name: name for name in results.GIVEN}
   for comparison in compared:
@@ -137,7 +137,7 @@ training, validation and test. All runs together took {hours:.1f} hours."""
 def _find_sweeps(
   studies: Sequence[Sequence[results.Row]],
 ) -> list[comparisons.Sweep]:
-  """Returns the sweeps of a few studies, the first of each name."""
+  """Returns the sweeps of a few studies; of equal names, the first one."""
   found: dict[str, comparisons.Sweep] = {}
   for rows in studies:
     for sweep in comparisons.sweeps(comparisons.members(rows)):

@@ -1,10 +1,10 @@
-"""The tables of a study: one row a run, and the data behind the plots.
+"""The tables of a study: one row per run, and the data behind the plots.
 
-results.csv      one row a run: COLUMNS, then test/* and val/* metrics
+results.csv      one row per run: COLUMNS, then test/* and val/* metrics
 curves.csv       losses and validation metrics by step
 per_image.npz    METRICS of each test image, float16 [N], as RUN:METRIC
 images.npz       some test images: `truth` and `masked`, uint8 [N, S, S, 3], and
-                 for each cell its composite less the truth (mod 256), which is
+                 for each cell its composite minus truth (mod 256), which is
                  0 outside of holes and so takes little space
 """
 
@@ -25,7 +25,7 @@ from inpaint_jax.system import atomic_files, errors
 SCHEMA = 1
 FINISHED, DIVERGED = 'finished', 'diverged'
 
-# The columns of a row beside its metrics, with their types.
+# The columns of a row except its metrics, with their types.
 COLUMNS: dict[str, type] = {
   'schema': int,
   'cell': str,
@@ -45,13 +45,13 @@ COLUMNS: dict[str, type] = {
   'steps': int,
   'best_step': int,
   'parameters': int,
-  # Of training and validation, over all starts, compilation included.
+  # Seconds of training and validation, over all starts, with compilation.
   'seconds': float,
-  # Of the last start, the test included.
+  # Seconds of the last start, including the test.
   'total_seconds': float,
   # Of training alone.
   'images_per_second': float,
-  # Of earlier versions: to fill one 256x256 image.
+  # Written by earlier versions: seconds to fill one 256x256 image.
   'inference_seconds': float,
   'device': str,
   'cores': int,
@@ -61,23 +61,23 @@ COLUMNS: dict[str, type] = {
   'num_val': int,
   # 0 if the run was not tested: its test/* are then its val/*.
   'num_test': int,
-  # Of all images of the three splits, and of the masks of the test.
+  # Hashes of all images of the three splits, and of the masks of the test.
   'data_hash': str,
   'mask_hash': str,
-  # Of the config without its seed.
+  # Hash of the config without its seed.
   'config_hash': str,
 }
-# No row lacks these.
+# Every row has these.
 _REQUIRED = ('schema', 'cell', 'seed', 'status', 'config_hash')
-# Metrics that each test has, and those to compare, of each test image.
+# Metrics that every test has, and those that are kept for each test image.
 _ALWAYS = ('hole_psnr', 'hole_l1', 'l1')
 METRICS = (*_ALWAYS, 'ssim', 'seam_ratio', 'texture_ratio', 'lpips')
-# What images.npz has beside the cells.
+# The arrays of images.npz that are not of a cell.
 GIVEN = ('truth', 'masked')
 CURVES = ('train/loss', 'val/loss', *(f'val/{name}' for name in _ALWAYS))
 
-# COLUMNS and metrics. Where the other tables are there, a row has from them its
-# `curves`, and `images/METRIC` of the test images, [N].
+# COLUMNS and metrics. If the other tables exist, a row also has its `curves`,
+# and `images/METRIC` of the test images, [N].
 Row = dict[str, Any]
 # {'step' or a name of CURVES: [K]}, NaN where it was not measured.
 Curves = dict[str, np.ndarray]
@@ -89,7 +89,7 @@ def row_name(row: Row) -> str:
 
 
 def read_study(workdir: pathlib.Path) -> list[Row]:
-  """Returns the rows of results.csv with what the other tables hold of them.
+  """Returns the rows of results.csv, with their data from the other tables.
 
   Raises:
     errors.UserError: a table is damaged, or another version wrote it.
@@ -110,7 +110,7 @@ def read_study(workdir: pathlib.Path) -> list[Row]:
 def write_study(workdir: pathlib.Path, rows: Sequence[Row]) -> None:
   """Writes the three tables; a kill leaves old files or new ones, never half.
 
-  The metrics of images become float16: 500 images of 100 runs are 0.7 MB.
+  Metrics of images are stored as float16: 500 images of 100 runs take 0.7 MB.
   """
   metrics = (x for row in rows for x in row if x.startswith(('test/', 'val/')))
   header = [*COLUMNS, *dict.fromkeys(metrics)]
@@ -154,7 +154,7 @@ def read(path: pathlib.Path) -> list[Row]:
       'another workdir, or move that file away'
     )
   if lines and not text.endswith('\n'):
-    # Its last value may be a part of one.
+    # The last value may be cut short.
     lines[-1].pop()
   rows: dict[str, Row] = {}
   for number, line in enumerate(lines, 2):
@@ -195,7 +195,7 @@ def check_schema(path: pathlib.Path, schema: Any) -> None:
 def read_curves(path: pathlib.Path) -> dict[str, Curves]:
   """Returns {run: curves} of a curves.csv, {} if there is none.
 
-  Of the metrics.csv of a run, these are {'': its curves}.
+  For the metrics.csv of a run, returns {'': its curves}.
   """
   if not path.exists():
     return {}

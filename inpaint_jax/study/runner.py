@@ -23,11 +23,11 @@ from inpaint_jax.training import evaluate, input_pipeline, setup, train
 
 
 def prepare(workdir: pathlib.Path, study: plan.Plan, command: str) -> str:
-  """Makes folder and dataset of a study; returns testing.data_hash of it.
+  """Makes the folder and the dataset of a study; returns the dataset's hash.
 
   Raises:
-    errors.UserError: something the user can fix; a mistake in the config
-      leaves no folder behind. Or finished runs are of other images.
+    errors.UserError: something the user can fix, such as a mistake in the
+      config, which leaves no folder behind, or finished runs of other images.
   """
   for cell in study.cells:
     setup.create_setup(cell.config)
@@ -52,8 +52,8 @@ def train_runs(
   """Trains and tests those of the runs that are not finished.
 
   Args:
-    write_tables: whether to bring the tables up to date after each run; not
-      where other processes train other runs.
+    write_tables: whether to update the tables after each run; False if other
+      processes train other runs.
 
   Raises:
     errors.UserError: something the user can fix; finished runs are kept.

@@ -2,8 +2,8 @@
 
 Cells are compared in pairs of equal seed, since the seed determines initial
 weights, order of the images and masks of both, and on the same test images. The
-result could have been another one with other seeds in training, and with other
-images in the test: one interval is over both.
+result could differ with other seeds in training and with other images in the
+test: one interval covers both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 POWER = 0.8
-# More seeds than this nobody trains.
+# Nobody trains more seeds than this.
 MOST_SEEDS = 1000
 _RESAMPLES = 4000
 
@@ -22,7 +22,7 @@ Interval = tuple[float, float]
 
 
 class Summary(NamedTuple):
-  """The values of a few seeds: the deviation is of the sample, 0 for one."""
+  """The values of a few seeds; `deviation` is the sample's, 0 for one value."""
 
   mean: float
   deviation: float
@@ -33,9 +33,9 @@ class Difference(NamedTuple):
   """The mean difference of the pairs of two cells, ours minus theirs.
 
   Attributes:
-    deviation: of the pairs, that of the sample; 0 for one pair.
-    interval: of the mean over other seeds and other test images; None for one
-      pair.
+    deviation: the sample deviation of the pairs' differences; 0 for one pair.
+    interval: the interval of the mean over other seeds and other test images;
+      None for one pair.
   """
 
   mean: float
@@ -62,14 +62,14 @@ def compare(
 ) -> Difference | None:
   """Compares two cells, seed by seed and image by image.
 
-  The interval is of resamples of both: images are drawn with replacement
+  The interval comes from resampling both: images are drawn with replacement
   (bootstrap, Efron, 1979), and the mean over seeds from Student's distribution
-  around the pairs, as in the paired t-test. In a simulation with the deviations
-  that the study has (0.7 dB between seeds, 1 dB between images, 1.2 dB in what
-  is left, 500 images) it held the truth in 95% of all cases with three seeds;
-  seeds drawn with replacement, as images are, did in 77%, since three of them
-  are too few to resample. Where the images' metrics are missing it is the
-  t-test's.
+  around the mean of the pairs, as in the paired t-test. In a simulation with
+  the deviations of the study (0.7 dB between seeds, 1 dB between images, 1.2 dB
+  residual, 500 images) it contained the truth in 95% of all cases with three
+  seeds. With seeds drawn with replacement, like images, it did so in 77%, since
+  three seeds are too few to resample. If the images' metrics are missing, the
+  interval is that of the t-test.
 
   Args:
     ours, theirs: {seed: mean over the test images} of each cell.
@@ -92,7 +92,7 @@ def compare(
     ]
     interval = _resample(mean, error, len(pairs), np.mean(differences, axis=0))
   else:
-    # stats.t.interval has no answer where equal cells have no error.
+    # stats.t.interval gives NaN if cells are equal, without any error.
     margin = stats.t.ppf((1 + CONFIDENCE) / 2, len(pairs) - 1) * error
     interval = mean - float(margin), mean + float(margin)
   return Difference(mean, deviation, interval)
@@ -104,13 +104,13 @@ def _resample(
   """Returns the interval over seeds and images.
 
   Args:
-    error: the standard error of that mean over the seeds.
+    error: the standard error of `mean` over the seeds.
     images: [N], the difference of each image, its mean over the seeds.
   """
   random = np.random.default_rng(0)
   count, drawn = len(images), np.empty(_RESAMPLES)
   centered = images - images.mean()
-  # Ten thousand images at once would need much memory.
+  # In parts: all resamples of 10,000 images at once would need much memory.
   for part in np.split(drawn, _RESAMPLES // 100):
     chosen = random.integers(count, size=(len(part), count))
     part[:] = centered[chosen].mean(axis=1)
@@ -122,9 +122,9 @@ def _resample(
 def seeds_needed(mean: float, deviation: float) -> int | None:
   """Returns how many seeds would tell a difference from 0.
 
-  So many that a paired t-test of CONFIDENCE finds it with a probability of
-  POWER, if its true mean and deviation are those. None for more than
-  MOST_SEEDS.
+  With so many, a paired t-test of CONFIDENCE finds the difference with a
+  probability of POWER if its true mean and deviation are those. None if `mean`
+  is 0, or for more than MOST_SEEDS.
   """
   if not mean:
     return None

@@ -28,9 +28,9 @@ class Measured(NamedTuple):
   """What a test measures.
 
   Attributes:
-    values: {metric: [N]} of the images, LPIPS where it is installed.
-    told_apart: `detectability` and `fooled` of all together, see
-      detectability.py; {} where LPIPS is not installed.
+    values: {metric: [N]} of the images, with LPIPS if it is installed.
+    told_apart: `detectability` and `fooled` of all images together, see
+      detectability.py; {} if LPIPS is not installed.
     shown: `truth`, `masked` and `composite` of some images, uint8
       [NUM_SHOWN, S, S, 3].
     mask_hash: 16 hex digits over the masks.
