@@ -52,7 +52,7 @@ def load(
     guide: 'none' = a smooth surface is the first guess; or a model that makes
       the guess: a name from `zoo.list_models`, the folder of a training run
       (its best checkpoint is used), the path of a released file, an https:// or
-      hf:// address, or an .onnx file that scripts/export.py wrote.
+      hf:// address, or an .onnx file that inpaint-jax-export wrote.
     backend: what runs the model: 'jax', 'onnx' (ONNX Runtime) or 'auto', see
       backends.choose_fill.
 

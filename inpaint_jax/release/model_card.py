@@ -133,8 +133,7 @@ result = inpainter(image, mask)  # uint8 [H, W, 3], [H, W]; mask: 255 = hole
 ```
 
 ```
-python scripts/inpaint.py --model={facts.source} \\
-  photo.jpg mask.png out.png
+inpaint-jax --model={facts.source} photo.jpg mask.png out.png
 ```
 
 To train on from it, `--config.init_from={facts.source}`."""

@@ -39,7 +39,7 @@ class OnnxFill:
     path = user_paths.local(path, 'model')
     if not path.is_file():
       raise errors.UserError(
-        f'{path} does not exist; write it with scripts/export.py'
+        f'{path} does not exist; write it with inpaint-jax-export'
       )
     options = onnxruntime.SessionOptions()
     # The threads may spin for some 40 ms after a call: if they slept, Linux
@@ -62,7 +62,7 @@ class OnnxFill:
     if names != wanted or not size.isdigit():
       raise errors.UserError(
         f'{path} is an ONNX file of another kind; name one that '
-        'scripts/export.py wrote'
+        'inpaint-jax-export wrote'
       )
     self.size = int(size)
 

@@ -61,7 +61,7 @@ def read(
   shown = shown or str(path)
   if not path.is_file():
     raise errors.UserError(
-      f'{shown} does not exist; name a released file, as scripts/release.py '
+      f'{shown} does not exist; name a released file, as inpaint-jax-release '
       'writes them'
     )
   expected = read_checksums(path.parent).get(path.name)
@@ -79,7 +79,7 @@ def read(
   except Exception as error:
     raise errors.UserError(
       f'{shown} is no released model: {_one_line(error)}; wanted a file as '
-      'scripts/release.py writes them'
+      'inpaint-jax-release writes them'
     ) from error
   try:
     return _to_model(fields, tensors, sharding)

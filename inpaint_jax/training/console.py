@@ -110,6 +110,6 @@ trained for {seconds:.0f} s; the best epoch is number {report['epoch']}
   metrics     {workdir / 'test_metrics.json'}
 
 To inpaint a photo with it; the mask is white where the hole is:
-  python scripts/inpaint.py {flag} photo.jpg mask.png out.png""",
+  inpaint-jax {flag} photo.jpg mask.png out.png""",
     flush=True,
   )

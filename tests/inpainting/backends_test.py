@@ -56,7 +56,7 @@ def test_auto_is_jax_if_an_export_is_impossible(model, cache, monkeypatch):
   cache.unlink()
   monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
   assert not _is_onnx(backends.choose_fill(model))
-  with pytest.raises(errors.UserError, match=r'\.\[onnx\]'):
+  with pytest.raises(errors.UserError, match=r'inpaint_jax\[onnx\]'):
     backends.choose_fill(model, 'onnx')
 
 

@@ -241,7 +241,7 @@ def test_a_file_that_differs_is_not_kept(tmp_path, monkeypatch, factor):
 
 def test_a_missing_package_is_one_line(monkeypatch, tmp_path):
   monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
-  message = r'needs the package onnx, .*\.\[onnx\]'
+  message = r'needs the package onnx, .*inpaint_jax\[onnx\]'
   with pytest.raises(errors.UserError, match=message) as info:
     export.export(create_model(), tmp_path / 'x.onnx', 'onnx')
   assert '\n' not in str(info.value)

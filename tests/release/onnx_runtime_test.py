@@ -93,7 +93,7 @@ def test_files_that_cannot_be_run(tmp_path):
 def test_a_missing_package_is_one_line(path, monkeypatch):
   monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
   with pytest.raises(
-    errors.UserError, match=r'onnxruntime.*\.\[onnx\]'
+    errors.UserError, match=r'onnxruntime.*inpaint_jax\[onnx\]'
   ) as info:
     onnx_runtime.OnnxFill(path)
   assert '\n' not in str(info.value)

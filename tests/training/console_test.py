@@ -69,7 +69,6 @@ def test_the_command_at_the_end_can_be_pasted(capsys):
   assert 'my runs/unet/checkpoints/best/30' in out
   assert "tensorboard '--logdir=my runs/unet'\n" in out
   assert (
-    out.splitlines()[-1]
-    == "  python scripts/inpaint.py '--workdir=my runs/unet' photo.jpg "
+    out.splitlines()[-1] == "  inpaint-jax '--workdir=my runs/unet' photo.jpg "
     'mask.png out.png'
   )
