@@ -1,4 +1,4 @@
-"""What is measured: a model at work, as inference and main.py run it."""
+"""The cases of the benchmark: inference and training, as in real use."""
 
 from collections.abc import Callable
 import dataclasses
@@ -17,20 +17,20 @@ from inpaint_jax.system import randomness, sharding
 from inpaint_jax.training import train
 from inpaint_jax.training.setup import create_setup
 
-# Inference without what is slow to compile, as in an Inpainter.
+# Mode of inference without parts that are slow to compile, as in an Inpainter.
 QUICK = 'quick to compile'
 # Does the work once and waits for it. Inference returns the images, float32
-# [B, H, W, 3]; training the loss before the update.
+# [B, H, W, 3]; training returns the loss before the update.
 Call = Callable[[], Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-  """A model at work on a batch of images.
+  """Inference or a training step on a batch of images.
 
   Attributes:
-    kind: 'inference', from masked images to whole ones, or 'training', one step
-      from uint8 images to new parameters.
+    kind: 'inference', from masked images to filled ones, or 'training', one
+      step from uint8 images to new parameters.
     size: height and width of the images in pixels, a multiple of 8.
   """
 
@@ -45,13 +45,13 @@ class Case:
 
 
 def example(case: Case) -> tuple[np.ndarray, np.ndarray]:
-  """Returns export.example, uint8 [B, S, S, 3] and float32 [B, S, S, 1]."""
+  """Returns images, uint8 [B, S, S, 3], and masks, float32 [B, S, S, 1]."""
   image, mask = export.example((case.batch, case.size, case.size), seed=0)
   return np.rint(image * 255).astype(np.uint8), mask
 
 
 def masked_example(case: Case) -> tuple[np.ndarray, np.ndarray]:
-  """Returns `example` as a model sees it: float32 in [0, 1], holes black."""
+  """Returns `example` as models take it: float32 in [0, 1] with black holes."""
   image, mask = example(case)
   return image.astype(np.float32) / 255 * (1 - mask), mask
 
@@ -59,11 +59,11 @@ def masked_example(case: Case) -> tuple[np.ndarray, np.ndarray]:
 def create_trained_model(
   case: Case, dtype: str = 'float32'
 ) -> trained_model.TrainedModel:
-  """Returns the model of a case with the weights that its seed draws."""
+  """Returns the model of a case with initial weights of the config's seed."""
   config = _case_config(case, dtype)
   loss = losses.get_loss(config.loss)
   model = models.create_model(config.model, loss.to_outputs)
-  # The key of create_train_state: inference and training start alike.
+  # The key of create_train_state, so that both start from the same weights.
   key = jax.random.fold_in(randomness.create_key(config.seed), 0)
   init = functools.partial(models.init_variables, model, image_size=case.size)
   return trained_model.TrainedModel(
@@ -80,8 +80,8 @@ def create_trained_model(
 def create_inference(case: Case, mode: str) -> Call:
   """Returns a call that fills holes, from and to NumPy.
 
-  The mode is a dtype, and after a comma QUICK for what an Inpainter calls; else
-  the program is optimized, as for many images of one size.
+  `mode` is a dtype. With QUICK after a comma, the program is that of an
+  Inpainter; without, it is optimized, as for many images of one size.
   """
   dtype, _, how = mode.partition(', ')
   model = create_trained_model(case, dtype)
@@ -91,7 +91,7 @@ def create_inference(case: Case, mode: str) -> Call:
 
 
 def create_training(case: Case, dtype: str) -> Call:
-  """Returns a step as main.py makes it, with images that lie in memory."""
+  """Returns a call that makes a step as main.py does, on images in memory."""
   config = _case_config(case, dtype)
   seed, setup = np.uint32(config.seed), create_setup(config)
   create_state, step = train.create_step(setup, num_steps=1)
@@ -114,7 +114,8 @@ CREATE = {'inference': create_inference, 'training': create_training}
 def first_masks(case: Case) -> np.ndarray:
   """Returns the masks of step 1, [B, S, S, 1], for PyTorch.
 
-  Its first loss then equals ours, which shows that both make the same step.
+  With them PyTorch's first loss equals ours, which shows that both compute the
+  same.
   """
   sampler = masks.create_sampler(case.config.masks)
   key = jax.random.fold_in(randomness.create_key(case.config.seed), 1)
@@ -133,9 +134,9 @@ def create_product(size: int, dtype: str) -> Call:
 def count_flops(case: Case) -> float | None:
   """Returns the floating-point operations of a case, None if XLA has no count.
 
-  A multiplication and an addition are two. Convolutions count as they are
-  defined, whatever a mode saves. A step of training counts as three inferences:
-  forwards, and as much again for the gradients of inputs and of kernels.
+  A multiplication and an addition count as two. Convolutions count as defined,
+  even if a mode computes them with fewer operations. A training step counts as
+  three inferences: forward, gradients of inputs and gradients of kernels.
   """
   to_outputs = losses.get_loss(case.config.loss).to_outputs
   model = models.create_model(case.config.model, to_outputs)
@@ -150,16 +151,16 @@ def count_flops(case: Case) -> float | None:
 
 
 def peak_bytes_on_device() -> int | None:
-  """Returns the most memory that arrays had on an accelerator, None on a CPU.
+  """Returns the peak memory of arrays on an accelerator, None on a CPU.
 
-  Of several devices it is that of the one with most.
+  With several devices it is the largest peak of one device.
   """
   stats = [device.memory_stats() or {} for device in jax.local_devices()]
   return max((x.get('peak_bytes_in_use', 0) for x in stats), default=0) or None
 
 
 def _case_config(case: Case, dtype: str) -> ml_collections.ConfigDict:
-  # Of its dict, not a copy: a locked or referring field would stay one.
+  # Made from a dict, since a copy would keep locks and references.
   config = ml_collections.ConfigDict(case.config.to_dict())
   config.batch_size = case.batch
   config.data.image_size = case.size

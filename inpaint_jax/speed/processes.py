@@ -1,4 +1,4 @@
-"""Programs in processes of their own: their lines, time and memory."""
+"""Runs programs in processes of their own; measures their time and memory."""
 
 from collections.abc import Mapping, Sequence
 from concurrent import futures
@@ -18,12 +18,13 @@ _ROOT = str(pathlib.Path(__file__).parents[2])
 
 
 class Program(NamedTuple):
-  """What a program printed and took.
+  """What a program printed, and the time and memory that it took.
 
   Attributes:
     lines: (seconds since the start, text) of each line.
-    cpu_seconds: of all cores together.
-    peak_bytes: its memory, None where the system does not tell.
+    seconds: time from start to end.
+    cpu_seconds: CPU time of all cores together.
+    peak_bytes: peak memory, None if the system does not report it.
   """
 
   lines: list[tuple[float, str]]
@@ -38,13 +39,14 @@ def run_program(
   env: Mapping[str, str] | None = None,
   until: str = '',
 ) -> Program:
-  """Calls the function `run` of a module, and notes when it prints what.
+  """Calls the function `run` of a module, and records when it prints what.
 
   Args:
-    until: a line with this text ends the program, by SIGTERM; '' = let it end.
+    until: ends the program by SIGTERM after a line with this text; '' = lets
+      it run to its end.
 
   Raises:
-    errors.UserError: it failed, or ended without that line.
+    errors.UserError: the program failed, or ended without that line.
   """
   path = os.pathsep.join([_ROOT, *sys.path])
   lines: list[tuple[float, str]] = []
@@ -83,7 +85,7 @@ def run_program(
         f'{module} ended with code {process.returncode}: {reason}'
       )
   seconds, now = time.perf_counter() - start, os.times()
-  cpu_seconds = sum(now[2:4]) - sum(used[2:4])  # Of children that have ended.
+  cpu_seconds = sum(now[2:4]) - sum(used[2:4])  # Times of ended children.
   return Program(lines, seconds, cpu_seconds, peak)
 
 
@@ -93,11 +95,11 @@ def measure_alone(
   """Measures a case in one of our modes in a process of its own.
 
   Returns:
-    The seconds of each call, and the most bytes of memory: of the process or,
-    on an accelerator, of its arrays there; None where the system does not tell.
+    The seconds of each call, and the peak memory in bytes: that of the process
+    or, on an accelerator, of its arrays; None if the system does not report it.
 
   Raises:
-    errors.UserError: it was killed; else what was raised there.
+    errors.UserError: the process was killed. Its exceptions are raised here.
   """
   context = multiprocessing.get_context('spawn')
   with futures.ProcessPoolExecutor(1, context) as pool:
@@ -114,5 +116,5 @@ def _measure(
 ) -> tuple[list[float], int | None]:
   calls = {mode: cases.CREATE[case.kind](case, mode)}
   times = timing.interleave(calls, seconds=seconds)[mode]
-  # On an accelerator it is the accelerator's memory that runs out.
+  # On an accelerator, its memory is the one that may run out.
   return times, cases.peak_bytes_on_device() or machine.peak_bytes()

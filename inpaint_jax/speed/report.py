@@ -1,4 +1,4 @@
-"""Rows of measurements, as tables and as JSON."""
+"""Writes rows of measurements as tables and as JSON."""
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
@@ -20,8 +20,8 @@ def _mb(count: float) -> str:
   return f'{count / 1e6:.1f}' if count < 1e8 else f'{count / 1e6:.0f}'
 
 
-# Keys of a row, with their headings and how a value is written. A table has the
-# columns that one of its rows has.
+# Keys of a row: heading, and function that formats a value. A table has the
+# columns for which at least one of its rows has a value.
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
   'what': ('what', str),
   'mode': ('mode', str),
@@ -45,11 +45,11 @@ def create_row(
   images: int = 0,
   **fields: Any,
 ) -> Row:
-  """Returns a row on the times of something.
+  """Returns a row with statistics of `times`, in seconds.
 
   Args:
-    images: how many it is for; 0 = the row has no time an image.
-    **fields: further keys of COLUMNS; None leaves a cell empty.
+    images: number of images per call; 0 = the row has no time per image.
+    **fields: further keys, such as those of COLUMNS; None = an empty cell.
   """
   low, median, high = map(float, np.quantile(times, (0.25, 0.5, 0.75)))
   row = {'what': what, 'mode': mode, 'seconds': median}
@@ -75,10 +75,11 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 @dataclasses.dataclass
 class Report:
-  """What was measured so far: printed as it comes, and kept as JSON.
+  """All measurements so far: prints each section, and keeps all as JSON.
 
   Attributes:
-    rates: operations a second of the fastest matrix product, by dtype.
+    rates: operations per second of the fastest matrix product, by dtype.
+    left_out: lines that say what was not measured, and why.
   """
 
   path: pathlib.Path | None
@@ -88,14 +89,14 @@ class Report:
   sections: dict[str, list[Row]] = dataclasses.field(default_factory=dict)
 
   def add(self, section: str, title: str, rows: Sequence[Row]) -> None:
-    """Prints a table and writes all that there is to the file."""
+    """Prints rows as a table, and rewrites the file with them."""
     self.sections.setdefault(section, []).extend(rows)
     self._write()
     if rows:
       print(f'\n{title}\n\n{table(rows)}', flush=True)
 
   def leave_out(self, line: str) -> None:
-    """Says, once, what is not measured and why."""
+    """Prints and records, once, what is not measured and why."""
     if line not in self.left_out:
       self.left_out.append(line)
       self._write()

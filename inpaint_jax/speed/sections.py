@@ -1,4 +1,4 @@
-"""The sections of the report: what is measured, one function each."""
+"""The sections of the report; one function measures each."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from inpaint_jax.system import errors, machine
 # Sides of the matrices whose products are timed.
 MATRIX_SIZES = {'cpu': (512, 1024, 2048)}
 _LARGE_MATRIX_SIZES = (4096, 8192)
-# Start-ups that are timed.
+# Number of start-ups that are timed.
 STARTS = 3
-# How much a float32 mode may differ from ours, of a range of 1. On accelerators
-# float32 is computed with the ten bits of TF32.
+# Largest difference of a float32 mode from ours, in a range of 1. On
+# accelerators float32 is computed with the ten bits of TF32.
 _TOLERANCE = 1e-4
 _TOLERANCE_TF32 = 1e-2
-# What a case of `scaling` may be expected to take: seconds a call, and a part
-# of the memory.
+# Cases of `scaling` that would take more are left out: seconds per call, and
+# share of the memory.
 _LONGEST = 120
 _MOST_MEMORY = 0.8
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """What the flags say."""
+  """The values of the flags."""
 
   config: ml_collections.ConfigDict
   config_flags: tuple[str, ...]
@@ -52,7 +52,7 @@ class Settings:
 
 
 def products(settings: Settings, report: Report) -> None:
-  """Times matrix products, whose rate the other sections are held against."""
+  """Times matrix products, to whose rate other sections are compared."""
   creates = {'JAX': cases.create_product}
   if torch_cases := _torch_cases(report):
     creates['PyTorch'] = torch_cases.create_product
@@ -74,7 +74,7 @@ def products(settings: Settings, report: Report) -> None:
 
 
 def inference(settings: Settings, report: Report) -> None:
-  """Times inference, beside PyTorch and ONNX Runtime."""
+  """Times inference, next to PyTorch and ONNX Runtime."""
   for size in settings.sizes:
     for batch in settings.batches:
       case = cases.Case('inference', settings.config, size, batch)
@@ -82,7 +82,7 @@ def inference(settings: Settings, report: Report) -> None:
 
 
 def training(settings: Settings, report: Report) -> None:
-  """Times a step of training, beside PyTorch."""
+  """Times a training step, next to PyTorch."""
   for size in settings.sizes:
     batch = settings.config.batch_size
     case = cases.Case('training', settings.config, size, batch)
@@ -90,9 +90,9 @@ def training(settings: Settings, report: Report) -> None:
 
 
 def scaling(settings: Settings, report: Report) -> None:
-  """Measures time and memory of our models as images grow and become more.
+  """Measures time and memory of our models for larger and more images.
 
-  Each case has a process of its own.
+  Each case runs in a process of its own.
   """
   dtype = 'float32' if _on_cpu() else 'bfloat16'
   there = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
@@ -115,7 +115,7 @@ def scaling(settings: Settings, report: Report) -> None:
       _say(f'{case}, in a process of its own')
       try:
         times, peak = processes.measure_alone(case, dtype, settings.seconds)
-      except Exception as error:  # Such as one for want of memory.
+      except Exception as error:  # Such as when memory runs out.
         report.leave_out(f'{case}: {errors.one_line(error)}')
         continue
       seconds_per_pixel = statistics.median(times) / _pixels(case)
@@ -129,13 +129,14 @@ def scaling(settings: Settings, report: Report) -> None:
 def startup(settings: Settings, report: Report) -> None:
   """Times main.py from its start to the line of its first step.
 
-  With an empty folder of compiled programs, and again with what the first start
-  left there.
+  Each pair of starts begins with an empty folder of compiled programs; the
+  second start uses the programs that the first one left there.
   """
   times: dict[str, list[float]] = {'nothing compiled': [], 'second start': []}
-  # The first pair builds the dataset, and brings what is imported into memory.
+  # The first pair is not timed: it builds the dataset and brings the imported
+  # files into memory.
   for number in range(-1, STARTS):
-    # Two folders: what JAX keeps, and what the package keeps unless it is told.
+    # JAX's folder of compiled programs, and the default one of the package.
     cache = str(settings.folder / f'compiled{number}')
     env = {'JAX_COMPILATION_CACHE_DIR': cache, 'XDG_CACHE_HOME': cache}
     for mode, values in times.items():
@@ -151,7 +152,7 @@ def startup(settings: Settings, report: Report) -> None:
 
 
 def epoch(settings: Settings, report: Report) -> None:
-  """Times whole epochs of main.py, the first, which compiles, left out."""
+  """Times whole epochs of main.py, except the first, which compiles."""
   config = settings.config
   _say(f'main.py, {config.num_epochs} epochs')
   found = _train(settings, 'epoch')
@@ -195,7 +196,7 @@ def _on_cpu() -> bool:
 
 
 def _torch_cases(report: Report) -> types.ModuleType | None:
-  """Returns the module torch_cases, ready for use, or says why not."""
+  """Returns the prepared module torch_cases, or None if there is no PyTorch."""
   if importlib.util.find_spec('torch') is None:
     report.leave_out(
       'PyTorch is not installed, and ratios are to its times: pip install '
@@ -203,7 +204,7 @@ def _torch_cases(report: Report) -> types.ModuleType | None:
     )
     return None
   if _on_cpu():
-    # PyTorch is to compute where JAX does, which may have been told not to.
+    # If JAX was told not to use a GPU, PyTorch must not use it either.
     os.environ['CUDA_VISIBLE_DEVICES'] = ''
   from inpaint_jax.speed import torch_cases
 
@@ -214,7 +215,7 @@ def _torch_cases(report: Report) -> types.ModuleType | None:
 def _create_modes(
   settings: Settings, report: Report, case: cases.Case
 ) -> dict[str, Callable[[], cases.Call]]:
-  """Returns what creates a case in each mode, ours in float32 first.
+  """Returns, by mode, a function that creates the case; our float32 is first.
 
   All modes start from the same weights, and in training from the same masks.
   """
@@ -239,7 +240,7 @@ def _create_modes(
 
 
 def _create_onnx(case: cases.Case, path: pathlib.Path) -> cases.Call:
-  """Returns inference with ONNX Runtime, of a model exported to `path`."""
+  """Exports the model to `path`; returns its inference with ONNX Runtime."""
   model = cases.create_trained_model(case)
   path.write_bytes(export.to_onnx(model, np.dtype(np.float32)))
   fill = onnx_runtime.OnnxFill(path)
@@ -249,15 +250,15 @@ def _create_onnx(case: cases.Case, path: pathlib.Path) -> cases.Call:
 def _compare(settings: Settings, report: Report, case: cases.Case) -> None:
   """Times a case in all modes, in turns, and adds its table.
 
-  A mode whose images, or whose loss of the first step, differ from ours is left
-  out.
+  Leaves out float32 modes whose images, or whose loss of the first step,
+  differ from ours.
   """
   _say(str(case))
   tolerance = _TOLERANCE if _on_cpu() else _TOLERANCE_TF32
   calls: dict[str, cases.Call] = {}
   ours = None
   for mode, create in _create_modes(settings, report, case).items():
-    # Whatever a mode raises, such as for want of a C++ compiler, the others can
+    # Whatever one mode raises, such as without a C++ compiler, the others can
     # be measured.
     try:
       call = create()
@@ -267,7 +268,7 @@ def _compare(settings: Settings, report: Report, case: cases.Case) -> None:
       continue
     ours = result if ours is None else ours
     difference = float(np.max(np.abs(result - ours)))
-    # Written so that NaN, which compares as false, is left out as well.
+    # `not <=` rather than `>`, so that NaN is left out, too.
     if 'bfloat16' not in mode and not difference <= tolerance:
       report.leave_out(
         f'{case}: {mode}: differs from ours by {difference:.2g}, more than '
@@ -293,7 +294,7 @@ def _row(
   times: Sequence[float],
   flops: float | None,
 ) -> Row:
-  """Returns a row with all that follows from times and operations."""
+  """Returns a row with times, rate, and share of the fastest product's rate."""
   rate = flops / statistics.median(times) if flops else None
   most = report.rates.get('bfloat16' if 'bfloat16' in mode else 'float32')
   return create_row(
@@ -318,7 +319,7 @@ def _train(settings: Settings, workdir: str, **how: Any) -> processes.Program:
     f'--workdir={settings.folder / workdir}',
   ]
   if settings.config.data.dataset != 'photo_crops':
-    # The photos are for `datasets` alone; main.py would refuse them.
+    # The photos are only for `datasets`; main.py would refuse them.
     flags.insert(-1, '--config.data.source=')
   return processes.run_program('inpaint_jax.commands.train', flags, **how)
 
@@ -328,5 +329,5 @@ def _pixels(case: cases.Case) -> int:
 
 
 def _say(line: str) -> None:
-  """Says what is being done, beside the report."""
+  """Prints to stderr what is being done; the report goes to stdout."""
   print(f'measuring {line}', file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Functions called in turns, and their times."""
+"""Times functions that are called in turns."""
 
 from collections.abc import Callable, Mapping
 import random
@@ -6,15 +6,15 @@ import time
 from typing import Any
 
 # Calls of each function before the first that is timed: the first compiles, and
-# the second may still be choosing its kernels.
+# the second may still choose kernels.
 WARM_CALLS = 2
-# Fewer times have no quartiles; more than the last number say nothing new.
+# Rounds: fewer have no quartiles, more would say nothing new.
 _LEAST_ROUNDS, _MOST_ROUNDS = 3, 1000
-# Thread pools keep the cores busy for a while after a call, waiting for another
-# one; in these seconds they fall asleep (ONNX Runtime's after some 40 ms).
+# Seconds between turns. Thread pools keep the cores busy for a while after a
+# call, waiting for the next one (ONNX Runtime's for some 40 ms).
 _PAUSE = 0.05
-# Then the system may wake both threads of a library on one core, and take tens
-# of milliseconds to part them: calls of so many seconds come first.
+# Seconds of untimed calls in a turn. The system may wake both threads of a
+# library on one core, and take tens of milliseconds to separate them.
 _AWAKE = 0.1
 
 
@@ -24,22 +24,22 @@ def interleave(
   seconds: float,
   clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
-  """Returns the seconds that functions take, called in turns, warm.
+  """Returns the seconds that calls of functions take, called in turns, warm.
 
-  First each is called WARM_CALLS times. Then each round gives every function
-  its turn, in a new order: what slows the machine for a while slows all alike.
-  In its turn a function is called for 0.1 s, once at least, and once more: this
-  call is timed. Its library's threads are then awake, on cores of their own,
-  and the memory that the last call has freed is at hand, as when images come
-  one after the other. (A virtual machine may hand memory to its host when it
-  was free for two seconds; to get it back took half as long as a training
-  step.)
+  First each function is called WARM_CALLS times. Then each round gives every
+  function a turn, in a new order, so that a slow phase of the machine slows all
+  of them alike. In its turn a function is called for 0.1 s, at least once, and
+  then once more; only this last call is timed. By then its library's threads
+  are awake, on cores of their own, and memory that the previous call freed is
+  available, as when images come one after the other. (A virtual machine may
+  return memory to its host that was free for two seconds; to get it back took
+  half as long as a training step.)
 
   Args:
     calls: the functions, by name; they must wait for their results.
-    seconds: of timed calls of each function, on average; there are three rounds
-      at least.
-    clock: what tells the time.
+    seconds: time of timed calls of each function, on average; there are at
+      least three rounds.
+    clock: returns the time in seconds.
   """
   for call in calls.values():
     for _ in range(WARM_CALLS):

@@ -1,4 +1,4 @@
-"""The same work in PyTorch, in each mode that its guides advise."""
+"""The same work in PyTorch, in each mode that PyTorch's guides advise."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,9 @@ Variables = Mapping[str, Any]
 
 _DEVICE = 'cuda' if torch.cuda.is_available() else 'cpu'
 
-# Compiled by torch.compile, which needs a C++ compiler; channels last is the
-# memory format of images and kernels; bfloat16 is that of autocast: parameters
-# stay float32, as ours do.
+# 'compiled' is by torch.compile, which needs a C++ compiler; 'channels last' is
+# the memory format of images and kernels; 'bfloat16' is by autocast, where
+# parameters stay float32, as ours do.
 MODES = (
   'float32, eager',
   'float32, channels last',
@@ -26,7 +26,7 @@ MODES = (
 
 
 def prepare(num_threads: int) -> None:
-  """Sets threads and precision, and forgets what was compiled.
+  """Sets threads and precision, and resets torch.compile.
 
   torch.compile silently gives up on a model that it has compiled too often.
   """
@@ -58,7 +58,7 @@ def create_inference(
 def create_training(
   case: cases.Case, mode: str, variables: Variables, masks: np.ndarray
 ) -> cases.Call:
-  """Returns a step: mean squared error of the whole image, Adam.
+  """Returns a call that makes a step of Adam on the mean squared error.
 
   Args:
     masks: [B, S, S, 1], the same in each step, while ours draws new ones.
@@ -99,7 +99,7 @@ def create_product(size: int, dtype: str) -> cases.Call:
 
 
 def _wait() -> None:
-  # PyTorch runs ahead on a GPU.
+  # On a GPU, PyTorch returns before it has computed.
   if _DEVICE == 'cuda':
     torch.cuda.synchronize()
 
@@ -112,9 +112,9 @@ def _create_net(
   torch_nets.set_variables(net, variables)
   net = net.to(_DEVICE, memory_format=_memory_format(mode)).train(train)
   if 'compiled' in mode:
-    # Frozen weights are laid out once for the kernels of the CPU.
+    # Frozen weights are laid out only once for the kernels of the CPU.
     options = {'freezing': True} if _DEVICE == 'cpu' and not train else {}
-    # Each size is compiled for itself, as XLA does it.
+    # Compiles each size separately, as XLA does.
     net = torch.compile(net, dynamic=False, options=options)
   return net
 
@@ -131,7 +131,7 @@ def _put(array: np.ndarray) -> torch.Tensor:
 def _to_input(
   masked: torch.Tensor, mask: torch.Tensor, mode: str
 ) -> torch.Tensor:
-  """Returns [B, 6, H, W] of [B, H, W, 3] and [B, H, W, 1]."""
+  """Returns [B, 6, H, W], from [B, H, W, 3] and [B, H, W, 1]."""
   x = torch.cat([mask, mask, mask, masked], -1).permute(0, 3, 1, 2)
   return x.contiguous(memory_format=_memory_format(mode))
 

@@ -1,8 +1,8 @@
-"""The models in PyTorch, layer by layer those of models/.
+"""The models in PyTorch, with the same layers as in models/.
 
 tests/golden/make_golden.py computes golden values with them, too. The input is
-[B, 6, H, W], the mask thrice before the masked image; the output is the image
-[B, 3, H, W], after the tanh that belongs to the loss in models/.
+[B, 6, H, W], three copies of the mask before the masked image; the output is
+the image [B, 3, H, W], after the tanh that in JAX belongs to the loss.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def _conv(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 class EncoderDecoder(nn.Module):
-  """models/encoder_decoder.py."""
+  """The model of models/encoder_decoder.py."""
 
   def __init__(self, features: Features = (64, 128, 256)):
     super().__init__()
@@ -47,7 +47,7 @@ class EncoderDecoder(nn.Module):
 
 
 class UNet(nn.Module):
-  """models/unet.py."""
+  """The model of models/unet.py."""
 
   def __init__(self, features: Features = (64, 128, 256)):
     super().__init__()
@@ -82,10 +82,10 @@ NETS = {'encoder_decoder': EncoderDecoder, 'unet': UNet}
 
 
 def set_variables(net: nn.Module, variables: Mapping[str, Any]) -> None:
-  """Gives a model the weights of one of ours.
+  """Copies the variables of a JAX model to the same model in PyTorch.
 
   Args:
-    variables: {'params': ..., 'batch_stats': ...} of the same model.
+    variables: {'params': ..., 'batch_stats': ...} of the JAX model.
   """
   names = {
     'kernel': 'weight',
