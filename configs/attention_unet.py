@@ -1,4 +1,4 @@
-"""The UNet with attention, 2,925,827 parameters: holes of any size.
+"""The UNet with attention, 2,925,827 parameters, for holes of any size.
 
   python main.py --config=configs/attention_unet.py --workdir=runs/attention
 

@@ -1,4 +1,4 @@
-"""The encoder-decoder, 744,387 parameters: quicker and blurrier.
+"""The encoder-decoder, 744,387 parameters: faster than the UNet, but blurrier.
 
   python main.py --config=configs/encoder_decoder.py --workdir=runs/encoder
 

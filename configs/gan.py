@@ -1,4 +1,4 @@
-"""A UNet and a global and a local discriminator (5,516,162 parameters).
+"""A UNet with a global and a local discriminator (5,516,162 parameters).
 
   python main.py --config=configs/gan.py --workdir=runs/gan
 
@@ -7,8 +7,8 @@ trains on synthetic landscapes, and on photographs, with LPIPS in the loss:
   python main.py --config=configs/gan.py:landscapes \
     --config.data.source=DIR --workdir=runs/gan_landscapes
 
-With data.image_size=128 that is the recipe of unet-landscapes, see its card.
-For patches that have the hole as their target, as LaMa has them, add
+With data.image_size=128 this is the recipe of unet-landscapes, see its card.
+For a discriminator of patches that learns to find the hole, as in LaMa, add
 
   --config.discriminator.name=patch --config.objectives.r1=0.001 \
     --config.objectives.adversarial_loss=nonsaturating
@@ -20,10 +20,10 @@ from configs import default
 
 
 def get_config(preset: str = '') -> ml_collections.ConfigDict:
-  """Returns default.get_config(preset) with two networks."""
+  """Returns default.get_config(preset) with a discriminator."""
   config = default.get_config(preset)
   config.loss = 'l1'
-  # With this base, known pixels are right from the start.
+  # With model.base = 'harmonic', known pixels are right from the start.
   config.hole_weight = 20.0
   config.model.base = 'harmonic'
   config.objectives.adversarial = 0.01
@@ -35,8 +35,8 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.ema_decay = 0.999
   if preset == 'landscapes':
     config.objectives.perceptual = 0.1
-    # The smallest pixel loss is not what a GAN is after.
+    # A GAN does not aim at the smallest pixel loss.
     config.best_metric = 'val/lpips'
-    # Up stays up.
+    # Landscapes stay upright.
     config.data.rotate = False
   return config

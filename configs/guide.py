@@ -3,12 +3,12 @@ r"""A guide for the photo engine: colours and large structure in large holes.
   python main.py --config=configs/guide.py:landscapes --workdir=runs/guide \
     --config.data.source=DIR
 
-The encoder-decoder changes the harmonic fill, for the mean absolute error in
-the hole and the distance of AlexNet's features. Crops of 256 pixels are shrunk
-to 128, so that they show larger structure. It is the first part of the recipe
-of encoder-decoder-landscapes; what followed, with the features of AlexNet and
-VGG16 together, is in its card. The UNet, which sees less far, hardly left the
-harmonic fill in 2,451 steps of the first at half the learning rate.
+The encoder-decoder changes the harmonic fill. It minimises the mean absolute
+error, mostly in the hole, and the distance of AlexNet's features. Crops of 256
+pixels are shrunk to 128, so that they show larger structure. This is the first
+part of the recipe of encoder-decoder-landscapes; its card has the rest, with
+the features of AlexNet and VGG16 together. The UNet, which sees less far,
+hardly changed the harmonic fill in 2,451 steps at half the learning rate.
 """
 
 import ml_collections
@@ -22,7 +22,7 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.model.name = 'encoder_decoder'
   config.model.base = 'harmonic'
   config.loss = 'l1'
-  # With this base, known pixels are right from the start.
+  # With model.base = 'harmonic', known pixels are right from the start.
   config.hole_weight = 20.0
   config.masks.kind = 'mixture'
   config.masks.strokes = 'thick'

@@ -1,4 +1,4 @@
-"""A run of seconds, with everything in it: what the tests start.
+"""A run that takes seconds and has everything in it, for the tests.
 
 python main.py --config=configs/smoke.py --workdir=runs/smoke
 """

@@ -31,8 +31,8 @@ def train(
     images, config.data, seed=config.seed, batch_size=config.batch_size
   )
 
-  # The model maps a masked image and its mask (1 = hole) to raw outputs, which
-  # the loss compares with the image and turns into one.
+  # The model maps a masked image and its mask (1 = hole) to raw outputs. The
+  # loss compares them with the true image, and can turn them into an image.
   loss = losses.get_loss(config.loss)
   model = models.create_model(config.model, loss.to_outputs)
   sampler = masks.create_sampler(config.masks)
@@ -48,7 +48,7 @@ def train(
   )
   state = jax.jit(create_state)(config.seed)
 
-  # A step is a pure function: it draws masks, and updates the parameters.
+  # A step is a pure function that draws masks and updates the parameters.
   step_fn = train_step.make_train_step(model, tx, loss, sampler, config)
   step_fn = jax.jit(step_fn, donate_argnums=0)
 
