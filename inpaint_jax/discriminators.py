@@ -1,10 +1,10 @@
 """Discriminators, by name: they tell filled holes from true images.
 
 A discriminator is a Flax module, called as `module.apply(variables, image,
-mask, train=...)`. It returns Judgement: scores, where above 0 is real, and for
-each of them whether it sees the hole. So the hole is the target, score by
-score. To add one, write its module, with the field features, and add one line
-to DISCRIMINATORS.
+mask, train=...)`. It returns a Judgement: scores, above 0 = real, and for each
+score whether it sees the hole. Scores that see it are trained to say filled,
+all others to say real. To add a discriminator, write its module, with the field
+features, and add one line to DISCRIMINATORS.
 
 Attributes:
   DISCRIMINATORS: name to module class.
@@ -22,12 +22,12 @@ from inpaint_jax.system import errors
 
 
 class Judgement(NamedTuple):
-  """What a discriminator says of images.
+  """What a discriminator returns for images.
 
   Attributes:
     scores: [B, n], above 0 = real.
-    holes: [B, n] in {0, 1}, 1 where the score is of the hole, or of a part of
-      the image in which the hole is.
+    holes: [B, n] in {0, 1}, 1 if the score is for a part of the image that
+      contains the hole or some of it.
     maps: features of its layers, each [B, h, w, C].
   """
 
@@ -37,17 +37,17 @@ class Judgement(NamedTuple):
 
 
 class _Layers(nn.Module):
-  """Convolutions of 4x4 and stride 2, with spectral normalisation.
+  """4x4 convolutions of stride 2, with spectral normalisation.
 
   Spectral normalisation: Miyato et al., 2018, arXiv 1802.05957; its vectors
-  are the running statistics.
+  are running statistics.
   """
 
   features: tuple[int, ...]
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> list[jax.Array]:
-    """Returns what each layer gives, [B, H / 2, W / 2, C] and so on."""
+    """Returns the output of each layer, [B, H / 2, W / 2, C] and so on."""
     maps = []
     for i, count in enumerate(self.features):
       conv = nn.Conv(count, (4, 4), strides=2, padding=1, name=f'conv{i + 1}')
@@ -90,15 +90,16 @@ class Patch(nn.Module):
 
 
 class GlobalLocal(nn.Module):
-  """Two scores: of the whole image, and of the square around the hole.
+  """Two scores: for the whole image, and for a rectangle around the hole.
 
   After the global and the local discriminator of Iizuka et al., 2017, Globally
-  and Locally Consistent Image Completion. The square has half of the image's
-  sides and is centred on the hole's centre. Features are averaged over all
-  pixels, so images may have any size. 5,516,162 parameters.
+  and Locally Consistent Image Completion. The rectangle is half as high and
+  wide as the image and centred on the hole, as far as the image allows.
+  Features are averaged over all pixels, so images may have any size. 5,516,162
+  parameters.
 
   Attributes:
-    features: channels of the layers, in both.
+    features: channels of the layers, the same for both scores.
   """
 
   features: tuple[int, ...] = (64, 128, 256, 512)
@@ -108,7 +109,8 @@ class GlobalLocal(nn.Module):
     self, image: jax.Array, mask: jax.Array, *, train: bool
   ) -> Judgement:
     """Judges images; see Patch."""
-    # Where the hole is, is no secret: a score is of what it looks like.
+    # The mask is an input, so that scores judge what the hole looks like
+    # rather than find it.
     seen = jnp.concatenate([2 * image - 1, mask], axis=-1)
     scores, maps = [], []
     for name, x in (('global', seen), ('local', _around_hole(seen, mask))):
@@ -145,10 +147,10 @@ DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {
 
 
 def create_discriminator(config: ml_collections.ConfigDict) -> nn.Module:
-  """Returns what the `discriminator` section of a config describes.
+  """Returns the module that the `discriminator` section of a config describes.
 
   Raises:
-    errors.UserError: if a field has a value it cannot have.
+    errors.UserError: if a field has an invalid value.
   """
   create = errors.choose(DISCRIMINATORS, config.name, 'discriminator.name')
   features = tuple(config.features)

@@ -29,7 +29,7 @@ from inpaint_jax.system import errors
 def _check(
   inputs: jax.Array, targets: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-  """Returns both as float32 or wider; raises ValueError on a misfit."""
+  """Returns both as float32 or wider, or raises a ValueError."""
   inputs, targets = jnp.asarray(inputs), jnp.asarray(targets)
   # Broadcasting would hide a mask or a batch axis in the wrong place.
   if inputs.shape != targets.shape:
@@ -89,7 +89,8 @@ def poisson_nll(
   else:
     loss = inputs - targets * jnp.log(inputs + eps)
   if full:
-    # At targets <= 1 the term is dropped; a 1 keeps it and its gradient finite.
+    # The term is dropped for targets <= 1; 1 in their place keeps it and its
+    # gradient finite.
     t = jnp.where(targets > 1, targets, 1.0)
     stirling = t * jnp.log(t) - t + 0.5 * jnp.log(2 * jnp.pi * t)
     loss += jnp.where(targets > 1, stirling, 0.0)
@@ -137,23 +138,23 @@ def cross_entropy(inputs: jax.Array, targets: jax.Array) -> jax.Array:
   return -jnp.sum(targets * jax.nn.log_softmax(inputs, axis=-1), axis=-1)
 
 
-# Pixels on both sides of a hole's boundary that boundary_weight weighs.
+# Distance from a hole's boundary, in pixels, up to which boundary_weight acts.
 BOUNDARY = 4
 
 
 class Loss(NamedTuple):
   """A loss on a model's raw outputs, and the image that the outputs stand for.
 
-  Both functions compute in float32 or wider. An image that outputs stand for
-  may leave [0, 1] (tanh below 0, a rate above 1): clip it to show it.
+  `fn` and `to_image` compute in float32 or wider. The image may leave [0, 1]
+  (tanh below 0, a rate above 1): clip it for display.
 
   Attributes:
     fn: `fn(outputs, image)`, from raw outputs [B, H, W, 3] and the true image
       [B, H, W, 3] in [0, 1] to the unreduced loss, [B, H, W, 3] or [B, H, W].
     to_image: from raw outputs [B, H, W, 3] to their image [B, H, W, 3];
       `fn(outputs, image)` is smallest where `to_image(outputs) == image`.
-    to_outputs: the inverse of `to_image` for images above 0 and below 1, which
-      model.base = 'harmonic' needs.
+    to_outputs: the inverse of `to_image`, for images above 0 and below 1;
+      needed for model.base = 'harmonic'.
   """
 
   fn: Callable[[jax.Array, jax.Array], jax.Array]
@@ -170,7 +171,7 @@ def _tanh_image(outputs: jax.Array) -> jax.Array:
 
 
 def _tanh_outputs(image: jax.Array) -> jax.Array:
-  # Not arctanh: logarithms convert to every format of export.
+  # Not arctanh, since only logarithms can be exported to every format.
   return 0.5 * (jnp.log(1 + image) - jnp.log(1 - image))
 
 
@@ -197,9 +198,9 @@ def _sigmoid_outputs(image: jax.Array) -> jax.Array:
 def _kl_div(outputs: jax.Array, image: jax.Array) -> jax.Array:
   """Every channel of every pixel is a Bernoulli distribution (t, 1 - t)."""
   outputs, image = _check(outputs, image)
-  # log(1 - sigmoid(x)) = log_sigmoid(-x), which no rounding turns into log 0.
+  # log(1 - sigmoid(x)) = log_sigmoid(-x), which never rounds to log 0.
   on = kl_div(jax.nn.log_sigmoid(outputs), image)
-  # XLA may compute x / 255 as a product, by which white comes out above 1.
+  # XLA may compute x / 255 as a product, in which white is larger than 1.
   dark = jnp.maximum(1 - image, 0)
   off = kl_div(jax.nn.log_sigmoid(-outputs), dark)
   return on + off
@@ -245,20 +246,20 @@ def mean(
 ) -> jax.Array:
   """Returns the weighted mean of each image's loss map, [B].
 
-  sum(weights * loss_map) / sum(weights), with weights of hole_weight in the
-  hole and 1 at known pixels. A hole_weight of 1 gives the plain mean of the
-  reference study; 6 is that of Liu et al., 2018, "Image inpainting for
-  irregular holes using partial convolutions".
+  sum(weights * loss_map) / sum(weights), where the weights are hole_weight in
+  the hole and 1 at known pixels. A hole_weight of 1 gives the plain mean of the
+  reference study; Liu et al., 2018, "Image inpainting for irregular holes using
+  partial convolutions", use 6.
 
   Args:
     loss_map: what Loss.fn returned, [B, H, W, 3] or [B, H, W].
     mask: [B, H, W, 1], 1 = hole.
     hole_weight: see above.
-    boundary_weight: further factor of the pixels, of hole or known, that have a
-      pixel of the other kind within BOUNDARY pixels along both axes.
+    boundary_weight: further factor for pixels near the boundary: hole pixels
+      with a known pixel within BOUNDARY pixels along both axes, and vice versa.
 
   Raises:
-    errors.UserError: the loss map is none, such as a mean of each image.
+    errors.UserError: loss_map has another shape, such as one mean per image.
   """
   if loss_map.ndim == 3:
     loss_map = loss_map[..., None]

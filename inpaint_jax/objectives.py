@@ -1,7 +1,7 @@
-"""Objectives: what a model may be trained on beside the pixel loss.
+"""Objectives that a model can be trained on in addition to the pixel loss.
 
-An objective is a pure function of what the model made and what is true, `Made`,
-to one number an image. The training minimises
+An objective is a pure function from `Made`, which holds the model's image and
+the true image, to one number per image. The training minimises
 
   pixel loss + sum over objectives of weight * mean over images,
 
@@ -26,23 +26,23 @@ from inpaint_jax import deep_features, lpips
 from inpaint_jax.discriminators import Judgement
 from inpaint_jax.system import errors
 
-# Of a hole smaller than this share of the image, the distance is not divided by
-# its share, but by this: a gradient would grow without bound.
+# The least share of the image by which distances are divided. Without it the
+# gradients of ever smaller holes would grow without bound.
 _LEAST_SHARE = 1 / 256
 
 IMAGES = ('composite', 'output')
 
-# Of no discriminator.
+# Stands for the judgement if there is no discriminator.
 _NOTHING = Judgement(cast(jax.Array, ()), cast(jax.Array, ()), ())
 
 
 class AdversarialLoss(NamedTuple):
-  """Losses of scores [...], above 0 = real, to [...].
+  """Losses of scores, element by element: [...], above 0 = real, to [...].
 
   Attributes:
-    real: the discriminator's, where it should say real.
-    fake: the discriminator's, where it should say filled.
-    generator: of the model, whose fillings have these scores.
+    real: loss of the discriminator for scores that should say real.
+    fake: loss of the discriminator for scores that should say filled.
+    generator: loss of the model for the scores of its fillings.
   """
 
   real: Callable[[jax.Array], jax.Array]
@@ -55,8 +55,8 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
   'hinge': AdversarialLoss(
     lambda s: jax.nn.relu(1 - s), lambda s: jax.nn.relu(1 + s), lambda s: -s
   ),
-  # Cross-entropy, log(1 + exp(-s)) where it should be real: Goodfellow et al.,
-  # 2014, arXiv 1406.2661. Best with objectives.r1.
+  # Cross-entropy, log(1 + exp(-s)) for scores that should say real: Goodfellow
+  # et al., 2014, arXiv 1406.2661. Best with objectives.r1.
   'nonsaturating': AdversarialLoss(
     lambda s: jax.nn.softplus(-s),
     jax.nn.softplus,
@@ -66,18 +66,19 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
 
 
 class Made(NamedTuple):
-  """What objectives see.
+  """The input of objectives.
 
   Attributes:
-    image: the model's image, or the composite of it, [B, H, W, 3].
-    truth: [B, H, W, 3] in [0, 1].
+    image: the model's image, or its composite, [B, H, W, 3].
+    truth: the true image, [B, H, W, 3] in [0, 1].
     mask: [B, H, W, 1], 1 = hole.
-    share: [B], what of `image` the model made: the hole's share of a composite,
-      1 in the model's whole image. Distances of whole images are divided by it,
-      since they would hardly see a small hole.
+    share: [B], the fraction of `image` that the model made: the hole's area in
+      a composite, 1 for the model's whole image. Distances of whole images are
+      divided by it, since a small hole would hardly change them.
     maps, true_maps: deep features of `image` and `truth`, if asked for.
-    weights: of LPIPS, one [C] for each of `maps`.
-    judged, true_judged: what the discriminator says of both, if there is one.
+    weights: weights of LPIPS, one [C] for each of `maps`.
+    judged, true_judged: the discriminator's judgements of both, if there is
+      one.
     adversarial_loss: see ADVERSARIAL_LOSSES.
   """
 
@@ -94,7 +95,7 @@ class Made(NamedTuple):
 
 
 def perceptual(made: Made) -> jax.Array:
-  """LPIPS over the share of the image that was made, [B].
+  """LPIPS divided by the share of the image that the model made, [B].
 
   Zhang et al., 2018, arXiv 1801.03924, see lpips.distance.
   """
@@ -102,7 +103,7 @@ def perceptual(made: Made) -> jax.Array:
 
 
 def style(made: Made) -> jax.Array:
-  """Distance of Gram matrices over the share of the image that was made, [B].
+  """Distance of Gram matrices divided by the share that the model made, [B].
 
   Gatys et al., 2015, arXiv 1508.06576, in the form of Liu et al., 2018, arXiv
   1804.07723: mean over layers of mean |G(a) - G(b)|, see `gram`.
@@ -116,14 +117,14 @@ def style(made: Made) -> jax.Array:
 def adversarial(made: Made) -> jax.Array:
   """How well the discriminator sees the hole, [B].
 
-  The mean of the generator's loss over the scores of the hole; 0 without one.
+  The mean of the generator's loss over scores of the hole; 0 without a hole.
   """
   losses = made.adversarial_loss.generator(made.judged.scores)
   return _mean(losses, made.judged.holes)
 
 
 def feature_matching(made: Made) -> jax.Array:
-  """Distance of the discriminator's features over the share made, [B].
+  """Distance of the discriminator's features divided by the share made, [B].
 
   Wang et al., 2018, arXiv 1711.11585: mean over layers of mean |a - b|.
   """
@@ -157,9 +158,8 @@ class Objective(NamedTuple):
   """An objective.
 
   Attributes:
-    fn: from Made to one number an image, [B].
-    needs: 'features', if it reads `maps`, or 'discriminator', if it reads
-      `judged`.
+    fn: from Made to one number per image, [B].
+    needs: 'features' if it reads `maps`, 'discriminator' if it reads `judged`.
   """
 
   fn: Callable[[Made], jax.Array]
@@ -180,10 +180,10 @@ def discriminator_loss(
   """Returns the loss of a discriminator, [B].
 
   The mean over the scores of holes, which should say filled, plus the mean over
-  all others, of known parts and true images, which should say real: the hole is
-  the target, as in LaMa (arXiv 2109.07161). There each image has one mean, of
-  which holes are a small part: with the hinge loss a discriminator then called
-  everything real, in each of 1,000 steps at 64x64.
+  all others, of known parts and true images, which should say real. The hole is
+  the target as in LaMa (arXiv 2109.07161), but there each image has one mean,
+  in which holes count little: with that and the hinge loss a discriminator
+  called everything real, in each of 1,000 steps at 64x64.
   """
   scores, holes = judged.scores, judged.holes
   known = jnp.concatenate([jnp.ones_like(true_judged.scores), 1 - holes], 1)
@@ -209,10 +209,11 @@ def r1(
 def accuracies(
   true_judged: Judgement, judged: Judgement
 ) -> dict[str, jax.Array]:
-  """Returns how often a discriminator is right, of all images together.
+  """Returns how often a discriminator is right, over all images together.
 
   `hole_accuracy` is the share of the scores of holes that say filled,
-  `known_accuracy` that of all others, of true images, too, that say real.
+  `known_accuracy` the share of all other scores, including those of true
+  images, that say real.
   """
   holes, real = judged.holes, (judged.scores > 0).astype(jnp.float32)
   true_real = (true_judged.scores > 0).astype(jnp.float32)
@@ -225,7 +226,7 @@ def accuracies(
 
 
 def active(config: ml_collections.ConfigDict) -> dict[str, float]:
-  """Returns the weights that are not 0, by name.
+  """Returns the weights of objectives that are not 0, by name.
 
   Args:
     config: the `objectives` section of a config.
@@ -243,15 +244,15 @@ def active(config: ml_collections.ConfigDict) -> dict[str, float]:
 
 
 def needs(config: ml_collections.ConfigDict, what: str) -> bool:
-  """Returns whether any objective with a weight needs 'features' or so."""
+  """Returns whether any active objective needs `what`, see Objective.needs."""
   return any(OBJECTIVES[name].needs == what for name in active(config))
 
 
 def check(config: ml_collections.ConfigDict) -> None:
-  """Raises a UserError if the `objectives` section has a wrong field."""
+  """Raises a UserError if the `objectives` section has an invalid field."""
   others = ('r1', 'adversarial_loss', 'features', 'image')
   for name in config:
-    # The weight of one that was not registered would have no effect.
+    # The weight of an objective that is not registered would have no effect.
     errors.choose(dict.fromkeys([*OBJECTIVES, *others]), name, 'objectives')
   errors.choose(dict.fromkeys(IMAGES), config.image, 'objectives.image')
   errors.choose(
@@ -272,12 +273,12 @@ def made(
   truth: jax.Array,
   mask: jax.Array,
 ) -> Made:
-  """Returns what objectives see, without what a discriminator says.
+  """Returns the input of objectives, without judgements of a discriminator.
 
   Args:
     config: the `objectives` section of a config.
     output: the model's image, [B, H, W, 3].
-    truth: [B, H, W, 3] in [0, 1].
+    truth: the true image, [B, H, W, 3] in [0, 1].
     mask: [B, H, W, 1], 1 = hole.
   """
   image, share = output, jnp.ones(len(output), jnp.float32)
@@ -296,7 +297,7 @@ def made(
 def compute(
   config: ml_collections.ConfigDict, made: Made
 ) -> dict[str, jax.Array]:
-  """Returns {name: [B]} of the objectives with a weight, not yet weighted.
+  """Returns {name: [B]} of the active objectives, before weighting.
 
   Raises:
     errors.UserError: an objective does not return [B].

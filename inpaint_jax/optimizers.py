@@ -1,4 +1,4 @@
-"""Optimizers over optax, with the defaults of PyTorch's.
+"""Optimizers built on optax, with the defaults of PyTorch's optimizers.
 
 The reference study used PyTorch, whose defaults differ from optax's: RMSprop
 decays by 0.99 with eps outside the root (optax 0.9, inside), Adagrad starts at
@@ -60,8 +60,8 @@ def rmsprop(
   return optax.chain(
     optax.scale_by_rms(decay=0.99, eps=1e-8, eps_in_sqrt=False),
     optax.trace(decay=config.momentum) if config.momentum else optax.identity(),
-    # Last, so that a schedule scales the whole step, as in torch, not what
-    # enters the buffer, as in optax.rmsprop.
+    # Applied last, so that a schedule scales the whole step, as in torch;
+    # optax.rmsprop scales what enters the momentum buffer.
     optax.scale_by_learning_rate(learning_rate),
   )
 
@@ -92,19 +92,19 @@ def create_schedule(
 ) -> optax.Schedule:
   """Returns the learning rate as a function of the updates made so far.
 
-  Step s of 1..num_steps uses `schedule(s - 1)`. So the cosine ends at
-  schedule(num_steps) = 0, and the first step of a warm-up, at 0, changes
-  nothing.
+  Step s of 1..num_steps uses `schedule(s - 1)`. So the cosine reaches 0 at
+  schedule(num_steps), after the last step, and the first step of a warm-up has
+  the rate 0 and changes nothing.
 
   Args:
-    config: the `optimizer` section of a config; here learning_rate, schedule
-      and warmup_steps are read.
+    config: the `optimizer` section of a config; the fields learning_rate,
+      schedule and warmup_steps are read.
 
   Returns:
-    The schedule, a function of a count that may be traced.
+    The schedule, a function of a number that may be traced.
 
   Raises:
-    UserError: if a field has a value it cannot have.
+    UserError: if a field has an invalid value.
   """
   lr, warmup = config.learning_rate, config.warmup_steps
   if not (math.isfinite(lr) and lr > 0):
@@ -143,10 +143,10 @@ def create_optimizer(
   """Returns the transformation from gradients to updates of the parameters.
 
   It clips the gradient to clip_norm, adds weight_decay * parameter, and applies
-  the optimizer: the order of torch, with `clip_grad_norm_` before `step` and
+  the optimizer. This is torch's order: `clip_grad_norm_` before `step`, and
   `weight_decay` inside an optimizer. The decay is an L2 penalty, which the
-  optimizer scales, not the decoupled decay of AdamW. It acts on all parameters,
-  as in torch.
+  optimizer scales, not AdamW's decoupled decay. It acts on all parameters, as
+  in torch.
 
   Args:
     num_steps: steps of the whole training, for the schedule.
@@ -155,7 +155,7 @@ def create_optimizer(
     An optax transformation, whose `update` needs the parameters.
 
   Raises:
-    UserError: if a field has a value it cannot have.
+    UserError: if a field has an invalid value.
   """
   create = errors.choose(OPTIMIZERS, config.name, 'optimizer.name')
   for field in ('clip_norm', 'weight_decay'):
@@ -187,8 +187,8 @@ def _refuse_momentum(config: ml_collections.ConfigDict) -> None:
 def _scale_by_adagrad(eps: float) -> optax.GradientTransformation:
   """Divides by the root of the sum of all squared gradients, plus eps.
 
-  optax.scale_by_rss adds eps to the sum instead. No eps there gives torch's
-  step both for a gradient of 1e-9 (9 % less than lr) and for one of 0.
+  optax.scale_by_rss adds eps to the sum instead. No value of that eps gives
+  torch's step both for a gradient of 1e-9 (9 % less than lr) and for one of 0.
   """
 
   def update(
