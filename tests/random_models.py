@@ -1,4 +1,4 @@
-"""Models with random weights, for the tests of what runs models."""
+"""Models with random weights, for tests of code that runs models."""
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ def create_model(
   size=32,
   base='none',
 ):
-  """Returns a TrainedModel on which every error of a conversion shows."""
+  """Returns a TrainedModel whose outputs show every error of a conversion."""
   config = default.get_config()
   config.model.name, config.model.features = name, features
   config.model.dtype, config.model.base = jnp.dtype(dtype).name, base
@@ -32,7 +32,7 @@ def create_model(
   r = np.random.default_rng(0)
 
   def draw(path, leaf):
-    """Keeps signals at about 1 at all depths: ReLUs open and close."""
+    """Keeps signals at about 1 at all depths, so that ReLUs open and close."""
     kind = path[-1].key
     low, high = (0.3, 1) if kind == 'var' else (-0.3, 0.3)
     if kind == 'kernel':  # As He et al., 2015.

@@ -17,12 +17,12 @@ GAN = {
   'num_samples': 0,
 }
 
-# Nothing that rounds otherwise is made large, as by Adam where a gradient is
-# nearly 0.
+# SGD does not make differences in rounding large, as Adam does where a gradient
+# is nearly 0.
 SGD = {'optimizer.name': 'sgd', 'optimizer.learning_rate': 0.01}
 SGD |= {f'discriminator.{name}': value for name, value in SGD.items()}
 
-# In place of AlexNet: the image itself, and what changes from row to row.
+# Features instead of AlexNet's: the image itself, and differences between rows.
 FEATURES = deep_features.DeepFeatures(
   lambda image: [image, image[:, 1:] - image[:, :-1]],
   [np.ones(3, np.float32)] * 2,
@@ -30,7 +30,7 @@ FEATURES = deep_features.DeepFeatures(
 
 
 def load_lpips(sharding=None, net='alexnet'):
-  """In place of lpips.load: each net has distances of its own."""
+  """Replaces lpips.load; the two nets give different distances."""
   del sharding
   scale = {'alexnet': 1.0, 'vgg16': 2.0}[net]
 
@@ -47,7 +47,7 @@ def load_lpips(sharding=None, net='alexnet'):
 
 
 class Tiny(nn.Module):
-  """All that a model can have, in two layers.
+  """Everything that a model can have, in two layers.
 
   Attributes:
     norm: whether it has batch statistics.
@@ -61,8 +61,8 @@ class Tiny(nn.Module):
   @nn.compact
   def __call__(self, masked_image, mask, *, train):
     x = jnp.concatenate([masked_image, mask], axis=-1)
-    # A bias before batch statistics has a gradient of mere rounding, which Adam
-    # makes as large as any other.
+    # A bias before batch normalisation has a gradient of rounding errors only,
+    # which Adam makes as large as any other.
     x = nn.Conv(
       self.features[0], (3, 3), use_bias=not self.norm, dtype=self.dtype
     )(x)

@@ -1,4 +1,4 @@
-"""Photos, masks and what stands in for a model, for tests of the command."""
+"""Photos, masks and a stand-in for a model, for tests of the command."""
 
 from absl import flags
 from absl.testing import flagsaver
@@ -8,7 +8,7 @@ from PIL import Image
 from inpaint_jax import inference
 from inpaint_jax.commands import fill
 
-# What the stand-in for a model fills holes with, of the largest value.
+# The grey with which the stand-in fills holes, as a share of the largest value.
 GREY = 0.3
 
 

@@ -10,9 +10,10 @@ import pytest
 
 @pytest.fixture(scope='session')
 def photos(tmp_path_factory) -> pathlib.Path:
-  """Returns 22 photos, one of which gives 6 crops, copies, and bad files.
+  """Returns a folder of 22 photos, and of copies and bad files.
 
-  14 are in train, with the large one, 3 in val and 5 in test.
+  One photo is large and gives 6 crops. 14 photos are in train, the large one
+  among them, 3 in val and 5 in test.
   """
   folder = tmp_path_factory.mktemp('photos')
   for i in (*range(19), 25, 27):

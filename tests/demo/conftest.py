@@ -16,7 +16,7 @@ import pytest
 
 _PROGRAM = pathlib.Path(__file__).with_name('small_editor.py')
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
-# Seconds; a machine that does much else takes its time.
+# Seconds; many, since a busy machine is slow.
 PATIENCE = 120
 
 
@@ -29,7 +29,7 @@ class Demo:
       **os.environ,
       'HOME': str(folder),
       'TMPDIR': str(folder),
-      # What a user may have set must not open anything.
+      # Settings that a user may have must not open anything.
       'GRADIO_ALLOWED_PATHS': '/',
       'GRADIO_SHARE': 'true',
     }
@@ -58,7 +58,7 @@ class Demo:
       return response.status, text, response.headers
 
   def call(self, number, data):
-    """Returns all that the queue says to an event of the page."""
+    """Returns everything that the queue answers to an event of the page."""
     page = 'probe'
     body = {'fn_index': number, 'data': data, 'session_hash': page}
     status, answer, _ = self.request(
@@ -88,7 +88,7 @@ class Demo:
     assert bool(self.files()) == wanted
 
   def stop(self):
-    """Returns what it wrote to stderr, once it has ended."""
+    """Stops the server; returns what it wrote to stderr."""
     self.process.send_signal(signal.SIGTERM)
     try:
       _, written = self.process.communicate(timeout=PATIENCE)
@@ -102,7 +102,7 @@ def demo(tmp_path_factory):
   """The page with the limits 1 megabyte and 1 megapixel."""
   pytest.importorskip('gradio', reason='needs the extra [demo]')
   folder = tmp_path_factory.mktemp('demo')
-  # Of another Gradio program in the same folder.
+  # A file of another Gradio program in the same folder.
   cached = folder / '.gradio' / 'cached_examples' / 'secret'
   cached.parent.mkdir(parents=True)
   cached.write_text('secret')
@@ -110,8 +110,8 @@ def demo(tmp_path_factory):
   yield demo
   written = demo.stop()
   assert demo.process.returncode == 0, written
-  # Libraries keep fonts and models that were made ready, but no visitor's
-  # files, and ONNX Runtime no report to its maker.
+  # Libraries may leave fonts and prepared models, but no files of visitors may
+  # be left, and no report of ONNX Runtime to its maker.
   assert not demo.files()
   assert not (folder / '.cache' / 'Microsoft').exists()
 

@@ -1,7 +1,7 @@
 """Serves the page as scripts/demo.py does, with a small editor.
 
 Without a GPU, Chromium takes seconds for each copy of 1024 pixels a side that
-the editor makes; a tenth of the pixels shows where strokes come to lie, too.
+the editor makes; a tenth of the pixels is enough to show where strokes lie.
 """
 
 import pathlib
@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 if __name__ == '__main__':
   sys.path[0] = str(ROOT / 'scripts')
-  # The server too, whose limits are those of the large copies.
+  # Import the server first, so that its limits stay those of large copies.
   from inpaint_jax.demo import photo, server
 
   del server

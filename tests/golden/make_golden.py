@@ -20,7 +20,7 @@ TRAIN_SIZE = (2, 16, 16)
 
 
 def stream(name: str) -> np.random.RandomState:
-  """A legacy stream, which NumPy has promised never to change."""
+  """Returns a legacy stream, which NumPy has promised never to change."""
   return np.random.RandomState(zlib.crc32(name.encode()))
 
 
@@ -153,11 +153,11 @@ def loss_golden() -> dict[str, np.ndarray]:
 
 
 def optimizer_golden() -> dict[str, np.ndarray]:
-  """Returns gradients, and the parameters after each of 20 updates, a case.
+  """Returns gradients, and each case's parameters after each of 20 updates.
 
-  Values 0..5 have gradients of ordinary size, 6 and 7 tiny ones, 8 zeros, 9
-  zeros and then a jump. Updates are large (0.1), so that a wrong eps, decay or
-  initial value is seen in the parameters.
+  Parameters 0 to 5 have gradients of ordinary size, 6 and 7 tiny ones, 8 zeros,
+  9 zeros except for one jump. Updates are large (0.1), so that a wrong eps,
+  decay or initial value is seen in the parameters.
   """
   import torch
 
@@ -206,7 +206,7 @@ def objective_inputs() -> dict[str, np.ndarray]:
     for layer, shape in shapes.items()
   }
   inputs |= {f'weights{k}': r.uniform(0, 1, x[-1]) for k, x in shapes.items()}
-  # A pixel without any feature.
+  # A pixel whose features are all 0.
   inputs['maps0'][0, 0, 0] = 0
   inputs['scores'], inputs['true_scores'] = r.normal(0, 2, (2, 2, 12))
   inputs['holes'] = (r.uniform(0, 1, (2, 12)) < 0.4) * 1.0
@@ -217,7 +217,7 @@ def objective_inputs() -> dict[str, np.ndarray]:
 
 
 def objective_golden() -> dict[str, np.ndarray]:
-  """Returns each objective of objective_inputs(), one number an image."""
+  """Returns each objective of objective_inputs(), one number per image."""
   import torch
   import torch.nn.functional as F
 
@@ -246,7 +246,7 @@ def objective_golden() -> dict[str, np.ndarray]:
     'feature_matching': matching / x['share'],
   }
   scores, true_scores, holes = x['scores'], x['true_scores'], x['holes']
-  # Of a hinge, the margin loss; of the other, the cross-entropy of logits.
+  # 'hinge' is the margin loss, the other kind the cross-entropy of logits.
   cross = lambda s, target: F.binary_cross_entropy_with_logits(
     s, torch.full_like(s, target), reduction='none'
   )

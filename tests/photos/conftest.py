@@ -1,4 +1,4 @@
-"""Pillow has nothing to complain about in what these tests write."""
+"""Makes warnings errors: Pillow must not warn about what the tests write."""
 
 import warnings
 

@@ -24,7 +24,7 @@ def smooth(height=48, width=64):
 
 
 def saved(picture, kind):
-  """Returns the bytes of a file, and what could not be put into it."""
+  """Returns the bytes of a file, and lines on what it could not hold."""
   file = io.BytesIO()
   lines = formats.encode(file, picture, kind)
   return file.getvalue(), lines
@@ -37,7 +37,7 @@ def pillow_bytes(image, kind='PNG', **options):
 
 
 def bare_tiff(values, prefix, planes=1, photometric=2, others=()):
-  """An uncompressed 16-bit file, of either byte order, by planes or not."""
+  """Returns an uncompressed 16-bit TIFF; planes=2 stores channels apart."""
   height, width, channels = values.shape
   order = '<u2' if prefix == b'II' else '>u2'
   parts = [values] if planes == 1 else np.moveaxis(values, 2, 0)

@@ -1,4 +1,4 @@
-"""A small study that was trained, and a large one of made-up results."""
+"""A small study that was trained, and a large one with made-up results."""
 
 import math
 import shutil
@@ -49,7 +49,7 @@ def studied(smoke, make_once):
 
 @pytest.fixture
 def copied(studied, tmp_path):
-  """A copy of it to change."""
+  """A copy of `studied` that a test may change."""
   return shutil.copytree(studied, tmp_path / 'study')
 
 
@@ -124,7 +124,7 @@ def _hole_psnr(cell, random):
 
 @pytest.fixture
 def made_up(small, make_row, tmp_path):
-  """The folder of `small` with tables of made-up numbers, without runs."""
+  """The folder of `small`, with tables of made-up numbers and no runs."""
   random = np.random.default_rng(0)
   rows = []
   steps = np.arange(0, 601, 20).clip(1)
