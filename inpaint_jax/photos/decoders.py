@@ -1,4 +1,4 @@
-"""From opened photos to arrays of 8 or 16 bits."""
+"""Decodes opened photos to arrays of 8 or 16 bits."""
 
 import contextlib
 import io
@@ -10,14 +10,14 @@ from PIL import Image, ImageCms, ImageFile
 from inpaint_jax.photos import reading
 from inpaint_jax.photos.picture import row_bands
 
-# Pillow reads 16-bit colour as 8-bit, so these go to libvips: of these formats,
-# files whose channels lie as in one of Pillow's raw modes here.
+# Pillow reads 16-bit colour as 8-bit, so libvips decodes files of these formats
+# with one of these layouts, which are Pillow's raw modes.
 _DEEP_FORMATS = ('PNG', 'TIFF')
 _DEEP_LAYOUTS = ('I;16', 'RGB;16', 'RGBA;16', 'RGBX;16', 'LA;16')
 
 
 def raw_modes(image: ImageFile.ImageFile) -> list[str]:
-  """Returns Pillow's raw modes of an image not loaded yet, as ['RGB;16B']."""
+  """Returns Pillow's raw modes of an unloaded image, such as ['RGB;16B']."""
   arguments = [tile.args for tile in image.tile]
   return [x if isinstance(x, str) else str((x or [''])[0]) for x in arguments]
 
@@ -25,14 +25,16 @@ def raw_modes(image: ImageFile.ImageFile) -> list[str]:
 def decode(
   image: ImageFile.ImageFile, source: reading.Source, modes: list[str]
 ) -> tuple[np.ndarray, np.ndarray | None, bool, list[str]]:
-  """Returns the pixels of an opened photo as they lie in its file.
+  """Returns the pixels of an opened photo, not turned upright.
 
   Args:
+    image: the photo as Pillow opened it.
     source: what it was opened from; 16 bits are read from there.
+    modes: raw modes of the photo, from `raw_modes` before it was loaded.
 
   Returns:
     Pixels, uint8 or uint16 [H, W, 3]; alpha, of the same type [H, W], or None;
-    whether the photo is grey; lines on what had to be changed.
+    whether the photo is grey; lines on what was changed.
   """
   is_deep_grey = image.mode.startswith('I;16')
   is_deep = is_deep_grey or (
@@ -79,7 +81,7 @@ def _decode_deep(
 
 
 def _simplify(image: Image.Image) -> tuple[Image.Image, list[str]]:
-  """Returns an image as L, LA, RGB, RGBA or I;16, and what was changed."""
+  """Returns an image as L, LA, RGB, RGBA or I;16, and lines on changes."""
   mode, has_alpha, notes = image.mode, image.has_transparency_data, []
   if mode.startswith('I;16'):
     return image, []
@@ -103,7 +105,7 @@ def _convert_cmyk(image: Image.Image) -> tuple[Image.Image, list[str]]:
       profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
       srgb = ImageCms.createProfile('sRGB')
       rgb = ImageCms.profileToProfile(image, profile, srgb, outputMode='RGB')
-      if rgb is not None:  # as it is only of a conversion in place
+      if rgb is not None:  # Only a conversion in place returns None.
         return rgb, ['its CMYK became sRGB, by its colour profile']
   return image.convert('RGB'), ['its CMYK became RGB, without a colour profile']
 
@@ -115,7 +117,7 @@ def _arrays(image: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
   has_alpha = image.mode in ('LA', 'RGBA')
   alpha = np.empty(pixels.shape[:2], dtype) if has_alpha else None
   for rows in row_bands(image.height, image.width):
-    # A second copy of a band is in memory, not of the whole image.
+    # Memory holds a second copy of a band, not of the whole image.
     band = np.asarray(image.crop((0, rows.start, image.width, rows.stop)))
     band = band if band.ndim == 3 else band[..., None]
     pixels[rows] = band[..., : 3 if band.shape[2] > 2 else 1]

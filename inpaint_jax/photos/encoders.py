@@ -1,4 +1,4 @@
-"""From a picture to the bytes of a file, one function for each format."""
+"""Encodes a picture as the bytes of a file: one function for each format."""
 
 import io
 from typing import Any, BinaryIO
@@ -11,17 +11,17 @@ from inpaint_jax.photos import metadata as metadata_lib
 from inpaint_jax.photos.metadata import Metadata
 from inpaint_jax.photos.picture import luma, Picture, row_bands
 
-# The photo was compressed once before: this time little is to be lost.
+# The photo was compressed once before; this time it should lose little.
 _QUALITY = 95
 # zlib's levels above this one gain little on photographs.
 _COMPRESS_LEVEL = 6
-# Text that is longer, in bytes, is compressed in a PNG file.
+# Text of a PNG file is compressed if it is longer than this, in characters.
 _LONG_TEXT = 1024
 _ADOBE_DEFLATE, _HORIZONTAL_DIFFERENCES, _UNASSOCIATED_ALPHA = 8, 2, 2
 
 
 def encode_jpeg(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
-  """Writes a JPEG file, with the compression settings of its source if any."""
+  """Writes a JPEG file, with the compression settings of its source, if any."""
   settings: dict[str, Any] = {'quality': _QUALITY, 'subsampling': 0}
   if picture.jpeg:
     settings = picture.jpeg._asdict()
@@ -64,7 +64,7 @@ def encode_png(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
     # No compression, no language, no other keyword.
     info.add(b'iTXt', b'XML:com.adobe.xmp' + bytes(5) + metadata.xmp)
   is_deep = picture.pixels.dtype == np.uint16
-  # Of 16 bits, Pillow writes the metadata, beside one pixel.
+  # For 16 bits, Pillow writes only the metadata, with an image of one pixel.
   buffer = io.BytesIO()
   image = Image.new('RGB', (1, 1))
   if not is_deep:
@@ -104,9 +104,9 @@ def _deep_png_chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
 def encode_tiff(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
   """Writes a TIFF file of 8 or 16 bits, compressed without loss.
 
-  Pillow fails on EXIF beside compression, and libvips writes no EXIF: Pillow's
-  directory of tags does. Format: TIFF 6.0, and Adobe's technical note 2 on
-  deflate.
+  Pillow fails if there are both EXIF and compression, and libvips writes no
+  EXIF, so the tags go through Pillow's directory of tags. Format: TIFF 6.0, and
+  Adobe's technical note 2 on deflate.
   """
   bits = picture.pixels.dtype.itemsize * 8
   height, width = picture.pixels.shape[:2]
@@ -130,7 +130,7 @@ def encode_tiff(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
     TiffImagePlugin.SAMPLESPERPIXEL: values.shape[2],
     TiffImagePlugin.ROWSPERSTRIP: next(row_bands(height, width)).stop,
     TiffImagePlugin.STRIPBYTECOUNTS: tuple(sizes),
-    # Counted from the end of the directory, which is what Pillow wants.
+    # Pillow wants offsets from the end of the directory.
     TiffImagePlugin.STRIPOFFSETS: tuple(np.cumsum([0, *sizes])[:-1].tolist()),
     TiffImagePlugin.PLANAR_CONFIGURATION: 1,
     TiffImagePlugin.PREDICTOR: _HORIZONTAL_DIFFERENCES,
@@ -161,13 +161,13 @@ def _differences(values: np.ndarray) -> bytes:
 def writes_grey(picture: Picture, name: str) -> bool:
   """Returns whether a format writes a picture with one channel of colour."""
   if name == 'TIFF' and picture.pixels.dtype == np.uint16:
-    # With alpha few programs read it, and Pillow is not among them.
+    # Few programs read 16-bit grey with alpha, and Pillow does not.
     return picture.grey and picture.alpha is None
   return picture.grey and name != 'WEBP'
 
 
 def _to_pillow(picture: Picture, *, grey: bool, alpha: bool) -> Image.Image:
-  """Returns a picture as an 8-bit image of Pillow; see `_channels`."""
+  """Returns a picture as an 8-bit Pillow image; see `_channels`."""
   values = _channels(picture, bits=8, grey=grey, alpha=alpha)
   return Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
 
@@ -175,12 +175,13 @@ def _to_pillow(picture: Picture, *, grey: bool, alpha: bool) -> Image.Image:
 def _channels(
   picture: Picture, *, bits: int, grey: bool, alpha: bool
 ) -> np.ndarray:
-  """Returns a picture's image [H, W, C] as a file holds it.
+  """Returns a picture's image [H, W, C] in the form that a file holds.
 
   Args:
     bits: 8 or 16.
-    grey: one channel of brightness in place of three of colour.
-    alpha: alpha as the last channel; if not, it is laid over white.
+    grey: whether it has one channel of brightness instead of three of colour.
+    alpha: whether alpha is the last channel; if not, the image is laid over
+      white.
   """
   dtype = np.uint8 if bits == 8 else np.uint16
   if not grey and picture.alpha is None and picture.pixels.dtype == dtype:
@@ -188,7 +189,7 @@ def _channels(
   height, width = picture.pixels.shape[:2]
   channels = (1 if grey else 3) + (alpha and picture.alpha is not None)
   result = np.empty((height, width, channels), dtype)
-  # By bands, so that no second image is in memory in wider numbers.
+  # In bands, so that memory holds no second image of wider numbers.
   for rows in row_bands(height, width):
     values = picture.pixels[rows]
     if grey:

@@ -1,6 +1,6 @@
-"""Names of photos and of their masks, as people and systems spell them.
+"""Compares the names of photos and masks, as people and systems spell them.
 
-All are without the ending of the file.
+All names are without the file's ending.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -15,27 +15,27 @@ _MASK_NAMES = (
 
 
 def composed(name: str) -> str:
-  """Returns a name with composed accents; some systems take them apart."""
+  """Returns a name with composed accents; some systems decompose them."""
   return unicodedata.normalize('NFC', name)
 
 
 def key(name: str) -> str:
-  """Returns what is the same for all spellings of a name."""
+  """Returns a key that is the same for all spellings of a name."""
   return composed(name).casefold()
 
 
 def list_photos(mask: str) -> list[str]:
-  """Returns the photos that a mask's name may stand for, NAME for NAME_mask."""
+  """Returns names of photos that a mask may belong to: NAME for NAME_mask."""
   matches = [pattern.fullmatch(mask) for pattern in _MASK_NAMES]
   return [match[1] for match in matches if match]
 
 
 def is_mask(name: str, photos: Set[str]) -> bool:
-  """Returns whether a name is that of a mask of one of some photos' keys."""
+  """Returns whether a name is that of a mask of any of `photos`, their keys."""
   return not photos.isdisjoint(map(key, list_photos(name)))
 
 
 def find_masks(images: Sequence[str], others: Iterable[str] = ()) -> list[bool]:
-  """Returns of each image in a folder whether it is the mask of another."""
+  """Returns for each image of a folder whether it is a mask of another file."""
   photos = set(map(key, [*images, *others]))
   return [is_mask(name, photos) for name in images]

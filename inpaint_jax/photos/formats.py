@@ -1,4 +1,4 @@
-"""The formats that photos are written in, and what each of them can hold."""
+"""The formats in which photos are written, and what each of them can hold."""
 
 from collections.abc import Callable, Mapping
 import dataclasses
@@ -16,11 +16,12 @@ from inpaint_jax.system import errors
 
 
 class Format(NamedTuple):
-  """A format that photos are written in.
+  """A format in which photos are written.
 
   Attributes:
-    max_bytes: the most that it can hold in some of them.
-    max_side: the most pixels a side; by default as many as Pillow reads.
+    fields: names of the fields of Metadata that it can hold.
+    max_bytes: largest size of some of these fields.
+    max_side: largest number of pixels a side; by default, that of Pillow.
     has_alpha, has_16_bits: whether it can hold these.
   """
 
@@ -33,7 +34,7 @@ class Format(NamedTuple):
   has_16_bits: bool = False
 
 
-# A segment of a JPEG file holds 65533 bytes, less the name of what it holds.
+# A segment of a JPEG file holds 65533 bytes, the name of its content included.
 FORMATS = {
   'JPEG': Format(
     suffixes=('.jpeg', '.jpg'),
@@ -81,7 +82,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
   """Returns the format that a file name stands for, such as 'PNG'.
 
   Raises:
-    errors.UserError: its ending is none of SUFFIXES.
+    errors.UserError: the name's ending is none of SUFFIXES.
   """
   suffix = pathlib.Path(path).suffix.lower()
   if suffix not in SUFFIXES:
@@ -93,7 +94,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
 
 def check_size(height: int, width: int, name: str) -> None:
-  """Raises a UserError if a format has no room for so many pixels."""
+  """Raises a UserError if an image is too large for a format."""
   largest = FORMATS[name].max_side
   if max(height, width) > largest:
     raise errors.UserError(
@@ -106,10 +107,10 @@ def encode(file: BinaryIO, picture: Picture, name: str) -> list[str]:
   """Writes a picture to an open file, as far as the format can hold it.
 
   Returns:
-    A line on what the format cannot hold, or none.
+    A list of one line on what the format cannot hold; empty if it holds all.
 
   Raises:
-    errors.UserError: it has more pixels a side than the format can hold.
+    errors.UserError: the picture has more pixels a side than the format holds.
   """
   height, width = picture.pixels.shape[:2]
   check_size(height, width, name)
@@ -130,9 +131,9 @@ def encode(file: BinaryIO, picture: Picture, name: str) -> list[str]:
 
 
 def unsupported_fields(picture: Picture, name: str) -> dict[str, str]:
-  """Returns fields of a picture's metadata that a format cannot hold.
+  """Returns the metadata of a picture that a format cannot hold.
 
-  Their values are what a user calls them.
+  The keys are fields of Metadata, the values their names for users.
   """
   metadata, own = picture.metadata, FORMATS[name]
   lost = {}
@@ -149,6 +150,6 @@ def unsupported_fields(picture: Picture, name: str) -> dict[str, str]:
 
 
 def _is_srgb(chunks: Mapping[bytes, bytes]) -> bool:
-  """Returns whether a PNG file's chunks mean sRGB, as their absence does."""
+  """Returns whether chunks of a PNG file mean sRGB, like no chunks at all."""
   gamma = chunks.get(b'gAMA', _SRGB_GAMMA)
   return b'cICP' not in chunks and (b'sRGB' in chunks or gamma == _SRGB_GAMMA)

@@ -1,4 +1,4 @@
-"""Holes: from mask files, and from what is transparent in a photo."""
+"""Finds holes: in mask files, and in the transparent parts of a photo."""
 
 import filecmp
 import os
@@ -10,7 +10,7 @@ from inpaint_jax.photos import metadata, reading
 from inpaint_jax.photos.picture import turn_upright
 from inpaint_jax.system import errors
 
-# What the line on a mask says that may be a photo.
+# Part of the line on a mask that may be a photo.
 NOT_BLACK_AND_WHITE = 'is not black and white'
 
 
@@ -28,25 +28,26 @@ def read(
 ) -> tuple[np.ndarray, list[str]]:
   """Returns the hole in a mask file, and lines on what is odd about it.
 
-  What is brighter than half is hole. Colours count as grey, and what is
-  transparent is black, so that a layer of white strokes is a mask. In a mask of
-  another size but the photo's aspect, a pixel of the photo is hole if any of
-  the mask's pixels over it is: no thin line is lost.
+  Pixels brighter than half are hole. Colours are converted to grey, and
+  transparent pixels are black, so that a layer of white strokes is a mask. In a
+  mask of another size but the photo's aspect, a pixel of the photo is hole if
+  any of the mask's pixels over it is: no thin line is lost.
 
   Args:
     source: a path, the bytes of a file, or an open binary file.
-    height, width: of the photo, upright, in pixels.
+    height, width: size of the upright photo in pixels.
     invert: whether the mask is black where the hole is.
     photo: uint8 or uint16 [height, width, 3]; a mask that shows it is refused.
-    marks: what errors say of the white, for masks of something else.
-    name: what errors call it; '' = its path.
+    marks: what errors say about white pixels, for masks of something else.
+    name: what errors call the file; '' = its path.
     max_pixels, max_bytes: as in reading.opened.
 
   Returns:
     bool [height, width], True = hole; and the lines.
 
   Raises:
-    errors.UserError: it cannot be read, has another aspect, or is the photo.
+    errors.UserError: the mask cannot be read, has another aspect, or is the
+      photo.
   """
   name = name or reading.path_of(source) or 'the mask'
   with (
@@ -78,15 +79,15 @@ def read(
 def check_differs(
   mask: str | os.PathLike[str], photo: str | os.PathLike[str], name: str
 ) -> None:
-  """Raises a UserError if a mask's file is the photo's, or a copy of it."""
+  """Raises a UserError if a mask file is the photo's file, or a copy of it."""
   if filecmp.cmp(mask, photo, shallow=False):
     raise _is_photo(name)
 
 
 def resize(hole: np.ndarray, height: int, width: int) -> np.ndarray:
-  """Returns a hole of another size, bool [height, width].
+  """Returns a hole at another size, bool [height, width].
 
-  A pixel of the result is hole if any pixel that it overlaps is.
+  A pixel of the result is hole if it overlaps any pixel that is.
 
   Args:
     hole: bool [h, w].
@@ -94,8 +95,8 @@ def resize(hole: np.ndarray, height: int, width: int) -> np.ndarray:
   for axis, side in enumerate((height, width)):
     own, pixels = hole.shape[axis], np.arange(side)
     first, last = pixels * own // side, ((pixels + 1) * own - 1) // side
-    # reduceat goes from each index to the next; every second one is wanted. A
-    # row of zeros lets the last range end behind the last row.
+    # reduceat reduces from each index to the next; every second result is
+    # wanted. A row of zeros lets the last range end behind the last row.
     ranges = np.stack([first, last + 1], axis=1).ravel()
     padding = [(0, 1) if a == axis else (0, 0) for a in range(2)]
     reduced = np.logical_or.reduceat(np.pad(hole, padding), ranges, axis)
@@ -104,7 +105,7 @@ def resize(hole: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def find_transparent(alpha: np.ndarray) -> np.ndarray:
-  """Returns what is less than half opaque, bool [H, W]."""
+  """Returns the pixels that are less than half opaque, bool [H, W]."""
   return alpha <= np.iinfo(alpha.dtype).max // 2
 
 
@@ -127,22 +128,24 @@ def _describe_surprises(values: np.ndarray, count: int, name: str) -> list[str]:
 def _shows(values: np.ndarray, photo: np.ndarray) -> bool:
   """Returns whether a mask [h, w] is a copy of a photo [H, W, 3].
 
-  It may be of another size, compressed, and in part erased or painted over.
+  The copy may have another size, be compressed, and be partly erased or painted
+  over.
   """
   photo, values = _thin_out(photo), _thin_out(values)
   brightness = photo @ [0.299, 0.587, 0.114] * (255 / np.iinfo(photo.dtype).max)
-  # Means of squares: what is finer differs between copies.
+  # Compares means of squares, since finer details differ between copies.
   height, width = np.minimum(64, np.minimum(photo.shape[:2], values.shape))
   size = int(width), int(height)
   cells, own = (
     np.asarray(Image.fromarray(array).resize(size, Image.Resampling.BOX))
     for array in (brightness.astype(np.float32), values.astype(np.float32))
   )
-  # Black and white are what a mask has anyway, and what was erased or painted.
+  # Only grey counts: every mask has black and white, and so has a copy where it
+  # was erased or painted over.
   grey = (own > 16) & (own < 240)
   if grey.sum() < 16:
     return False
-  # Of a photo with little contrast, other images differ by little, too.
+  # From a photo with little contrast, other images differ little, too.
   most = min(4, cells[grey].std() / 8)
   return bool(np.median(np.abs(cells - own)[grey]) < most)
 
@@ -173,7 +176,7 @@ def _check_aspect(hole: np.ndarray, height: int, width: int, name: str) -> None:
 
 
 def _has_aspect(hole: np.ndarray, height: int, width: int) -> bool:
-  # One factor has to explain both sides, each of them rounded up or down.
+  # One factor must explain both sides, each of which may be rounded up or down.
   factors = [
     ((side - 1) / of_photo, (side + 1) / of_photo)
     for side, of_photo in zip(hole.shape, (height, width), strict=True)

@@ -1,7 +1,7 @@
-"""The metadata of a photo's file, as bytes, so that nothing is lost.
+"""Reads the metadata of a photo's file, as bytes, so that nothing is lost.
 
-What describes the file rather than the photo is left out, and so is every
-preview, which would go on showing what was painted over.
+Metadata that describe the file rather than the photo are left out, and so is
+every preview, which would still show what was painted over.
 """
 
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ _GPS, _INTEROP = ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop
 _WIDTH, _HEIGHT = 40962, 40963
 _IPTC_TAG, _IPTC_RESOURCE = 33723, 0x0404
 _SUB_IFDS, _RESOURCES_TAG, _LAYERS = 330, 34377, 37724
-# Of a JPEG file, or of strips.
+# Tags of a thumbnail: as a JPEG file, or in strips.
 _THUMBNAIL = frozenset((513, 273))
 _MAKER_NOTE = 0x927C
 # Chunks of a PNG file that describe its colours.
 _PNG_COLOUR = (b'cHRM', b'cICP', b'gAMA', b'sRGB')
-# Others that are read.
+# Other chunks that are read.
 _PNG_READ = (b'eXIf', b'iCCP', b'iTXt', b'tEXt', b'zTXt')
 
 
@@ -45,10 +45,10 @@ class Metadata:
   """What a photo's file holds besides its pixels; empty = absent.
 
   Attributes:
-    exif: with the six bytes 'Exif' and two zeros in front; orientation 1.
-    dpi: pixels an inch, across and down.
-    text: keys and values of a PNG file.
-    png_colour: chunks of a PNG file on its colours, name and content.
+    exif: begins with 'Exif' and two zero bytes; its orientation is 1.
+    dpi: pixels per inch, across and down.
+    text: keys and values of a PNG file's text.
+    png_colour: names and contents of a PNG file's chunks on colour.
   """
 
   exif: bytes = b''
@@ -65,8 +65,8 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
   """Returns the metadata of an opened file, and lines on what is damaged.
 
   Args:
-    image: as Pillow opened it, not loaded yet, since Pillow then closes the
-      file. An image of a PNG file is loaded here: text may follow its pixels.
+    image: an image that Pillow opened, and has not loaded: loading closes the
+      file. A PNG image is loaded here, since text may follow its pixels.
   """
   notes, found = [], _previews(image)
   png_colour: list[tuple[bytes, bytes]] = []
@@ -79,7 +79,7 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
   try:
     exif = _exif(image, found)
   except Exception:
-    # Pillow meets damaged EXIF with exceptions of many kinds.
+    # For damaged EXIF, Pillow raises exceptions of many kinds.
     exif = b''
     notes.append('its EXIF data are damaged and were left out')
   info = image.info
@@ -119,7 +119,7 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
 def _text(
   image: ImageFile.ImageFile, found: set[str]
 ) -> tuple[tuple[str, str], ...]:
-  """Returns the text of a PNG file without images, and adds their names."""
+  """Returns the text of a PNG file without images; adds their names."""
   text = []
   for key, value in getattr(image, 'text', {}).items():
     if key != 'XML:com.adobe.xmp' and not key.startswith('Raw profile type '):
@@ -131,7 +131,7 @@ def _text(
 
 
 def _previews(image: ImageFile.ImageFile) -> set[str]:
-  """Returns names of the previews that lie beside the fields of Metadata."""
+  """Returns names of the previews that lie outside the fields of Metadata."""
   found = set()
   if image.format in ('JPEG', 'MPO'):
     found |= previews.in_segments(getattr(image, 'applist', []))
@@ -152,7 +152,7 @@ def _previews(image: ImageFile.ImageFile) -> set[str]:
 
 
 def orientation(image: Image.Image) -> int:
-  """Returns EXIF's orientation, 1 to 8; 1 where it is damaged."""
+  """Returns EXIF's orientation, 1 to 8; 1 if it is damaged."""
   try:
     value = image.getexif().get(_ORIENTATION, 1)
   except Exception:
@@ -161,9 +161,9 @@ def orientation(image: Image.Image) -> int:
 
 
 def exif_unturned(image: Image.Image) -> bytes:
-  """Returns EXIF data without previews, for pixels as they lie in the file.
+  """Returns EXIF data without previews, for pixels that were not turned.
 
-  b'' where there is none, or it is damaged.
+  The result is b'' if there are none, or if they are damaged.
   """
   try:
     data = _exif(image, set())
@@ -182,8 +182,9 @@ def exif_for(
   """Returns EXIF data for a result, b'' for none.
 
   Args:
-    width, height: of the result, which may be larger than the photo.
-    with_dpi: for a format that has no other place for the resolution.
+    width, height: size of the result, which may be larger than the photo.
+    with_dpi: whether to add the resolution, for a format without another place
+      for it.
   """
   exif = Image.Exif()
   with_dpi = with_dpi and metadata.dpi is not None
@@ -202,7 +203,7 @@ def exif_for(
 
 
 def exif_tags(exif: bytes) -> dict[int, Any]:
-  """Returns EXIF data as values by tag; a group of tags is a dict again."""
+  """Returns EXIF data as values by tag; a group of tags is a nested dict."""
   source = Image.Exif()
   source.load(exif)
   copy = _copy(source)
@@ -211,12 +212,12 @@ def exif_tags(exif: bytes) -> dict[int, Any]:
 
 
 def fits_profile(icc: bytes, grey: bool) -> bool:
-  """Returns whether a colour profile is for such pixels, grey or colour."""
+  """Returns whether a colour profile is for such pixels: grey, or in colour."""
   return (icc[16:20] == b'GRAY') == grey
 
 
 def iptc_segment(iptc: bytes) -> bytes:
-  """Returns IPTC records as a JPEG segment, marker included; b'' of none."""
+  """Returns IPTC records as a JPEG segment with its marker; b'' for none."""
   if not iptc:
     return b''
   resource = b'8BIM' + struct.pack('>HHI', _IPTC_RESOURCE, 0, len(iptc)) + iptc
@@ -225,23 +226,23 @@ def iptc_segment(iptc: bytes) -> bytes:
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
-  """Returns the resolution that is in the file; Pillow makes some up."""
+  """Returns the resolution if the file has one; Pillow makes one up if not."""
   is_named = 'dpi' in image.info
   if image.format in ('JPEG', 'MPO') and not image.info.get('jfif_unit'):
     is_named = is_named and _X_RESOLUTION in image.getexif()
   elif image.format == 'TIFF':
-    # Without a unit, Pillow names none.
+    # Without a unit, Pillow gives no resolution.
     is_named = is_named and _X_RESOLUTION in _tiff_tags(image)
   if not is_named:
     return None
-  # PNG has pixels a metre: 300 an inch come back as 299.9994.
+  # PNG has pixels per metre: 300 per inch come back as 299.9994.
   across, down = (round(float(value), 2) for value in image.info['dpi'])
   # Some programs write a resolution of 0, or of 0/0.
   return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
 
 
 def _exif(image: Image.Image, found: set[str]) -> bytes:
-  """Returns EXIF data without previews, and adds the names of those."""
+  """Returns EXIF data without previews; adds the names of these."""
   source = image.getexif()
   kept = None if image.format != 'TIFF' else _DESCRIPTIVE
   exif = _copy(source, kept)
@@ -251,7 +252,7 @@ def _exif(image: Image.Image, found: set[str]) -> bytes:
     for tag, value in list(group.items()):
       if isinstance(value, bytes | str) and previews.shows_picture(_raw(value)):
         found.add('preview in EXIF')
-        # A maker's own data stay, since other values lie beside the preview.
+        # A maker's note stays, since it has other values besides the preview.
         if tag == _MAKER_NOTE and isinstance(value, bytes):
           group[tag] = previews.blank(value)
         else:
@@ -264,7 +265,7 @@ def _exif(image: Image.Image, found: set[str]) -> bytes:
 
 
 def _copy(source: Image.Exif, kept: frozenset[int] | None = None) -> Image.Exif:
-  """Returns EXIF data upright, without layout and thumbnail."""
+  """Returns EXIF data with orientation 1, without layout and thumbnail."""
   exif = Image.Exif()
   exif.endian = source.endian or '<'
   for tag, value in source.items():
@@ -276,14 +277,14 @@ def _copy(source: Image.Exif, kept: frozenset[int] | None = None) -> Image.Exif:
     # A copy, since the source keeps the dict that it returns.
     exif.get_ifd(tag).update(source.get_ifd(tag))
   details = exif.get_ifd(ExifTags.IFD.Exif)
-  # The group itself takes the place of its offset in the source.
+  # In the source this is an offset; here it is the group itself.
   if details.pop(_INTEROP, None) and source.get_ifd(_INTEROP):
     details[_INTEROP] = dict(source.get_ifd(_INTEROP))
   return exif
 
 
 def _upright(xmp: bytes | str) -> bytes:
-  """Returns XMP with orientation 1, where it names one."""
+  """Returns XMP with orientation 1 if it names an orientation."""
   pattern = rb'(tiff:Orientation=["\']|<tiff:Orientation>\s*)\d'
   return re.sub(pattern, rb'\g<1>1', _bytes(xmp))
 
@@ -295,7 +296,7 @@ def _iptc(image: Image.Image) -> bytes:
     value = _tiff_tags(image).get(_IPTC_TAG, b'')
   else:
     return b''
-  # Some programs write these bytes as words of unknown order.
+  # Some programs write these bytes as words of unknown byte order.
   return value if isinstance(value, bytes) else b''
 
 
@@ -308,7 +309,7 @@ def _bytes(value: bytes | str | None) -> bytes:
 
 
 def _raw(value: bytes | str) -> bytes:
-  """Returns text as the bytes that it was read from."""
+  """Returns text as the bytes from which it was read."""
   if isinstance(value, bytes):
     return value
   return value.encode('latin-1', errors='replace')
@@ -317,7 +318,7 @@ def _raw(value: bytes | str) -> bytes:
 def png_chunks(
   file: IO[bytes], until: bytes = b''
 ) -> Iterator[tuple[bytes, bytes]]:
-  """Yields names and contents of a PNG file's chunks, `until` not included."""
+  """Yields names and contents of a PNG file's chunks that precede `until`."""
   file.seek(8)
   while len(head := file.read(8)) == 8:
     length, name = struct.unpack('>I4s', head)

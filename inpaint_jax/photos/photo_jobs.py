@@ -1,4 +1,4 @@
-"""Which photo is filled by which mask, and where the result goes."""
+"""Decides which photo is filled by which mask, and where the result goes."""
 
 import collections
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from inpaint_jax.photos import file_names, formats, reading, unread_files
 from inpaint_jax.system import errors
 
-# As many files are named in a line.
+# The most files that are named in a line.
 _MAX_NAMES = 10
 
 
@@ -17,9 +17,9 @@ class Job(NamedTuple):
   """A photo to fill.
 
   Attributes:
-    mask: the path of its mask; None = the hole is what is transparent, or what
-      is added around the photo.
-    problem: why it cannot be filled; '' = no reason is known.
+    mask: path of the mask; None = the hole is the transparent part of the
+      photo, or what is added around it.
+    problem: why the photo cannot be filled; '' = no reason is known.
   """
 
   photo: pathlib.Path
@@ -44,19 +44,18 @@ def list_jobs(
   """Returns a job for each photo of a folder, in the order of their names.
 
   Args:
-    folder: of photos. NAME_mask beside the photo NAME is a mask, not a photo.
-    masks: a folder of masks, each with the name of its photo, or with _mask
-      behind it, as it must be if it is the same folder; one mask for all; or
-      None.
-    out: a folder, which need not exist. Photos in formats that cannot be
-      written become PNG files there.
+    folder: folder of photos. NAME_mask next to the photo NAME is a mask.
+    masks: a folder of masks, each called NAME or NAME_mask for the photo NAME
+      (in the same folder, always NAME_mask); or one mask for all; or None.
+    out: folder of the results, which need not exist. Photos in formats that
+      cannot be written become PNG files there.
 
   Returns:
-    The jobs, and lines that name what is passed by.
+    The jobs, and lines that name the files that are passed by.
 
   Raises:
-    errors.UserError: there are no photos, or no masks, or the results would be
-      among them.
+    errors.UserError: there are no photos or no masks, or the results would
+      overwrite inputs.
   """
   if out.exists() and not out.is_dir():
     raise errors.UserError(
@@ -111,7 +110,7 @@ def _part_masks(
 ) -> tuple[list[pathlib.Path], list[pathlib.Path] | None]:
   """Returns the images that are masks, and the masks to choose from.
 
-  The latter are None where each photo has the same mask, or none.
+  There is no choice (None) if all photos have the same mask, or none.
   """
   if masks and masks.is_file():
     same = {image for image in images if _is_same(image, masks)}
@@ -122,7 +121,7 @@ def _part_masks(
     return here, here
   choices = _scan(masks)[0]
   names = {file_names.key(mask.stem) for mask in choices}
-  # Not such as gas.jpg and 'gas mask.jpg', each with a mask of its own name.
+  # 'gas mask.jpg' next to gas.jpg is a photo if both have masks of their names.
   left_out = [
     image
     for image in here
@@ -139,9 +138,9 @@ def _is_same(path: pathlib.Path, other: pathlib.Path) -> bool:
 def _by_photo(
   masks: Sequence[pathlib.Path],
 ) -> dict[str, list[tuple[str, pathlib.Path]]]:
-  """Returns masks by the key of their photo's name, with that name.
+  """Returns masks by the key of their photo's name, each with that name.
 
-  Those of exactly that name come before NAME_mask, and keep them out.
+  If there are masks of exactly that name, those called NAME_mask are left out.
   """
   own, marked = collections.defaultdict(list), collections.defaultdict(list)
   for mask in masks:
@@ -156,7 +155,7 @@ def _find_mask(
 ) -> tuple[pathlib.Path | None, str]:
   """Returns the mask of a photo, or None and the problem."""
   found = by_photo.get(file_names.key(photo.stem), [])
-  # A name that is spelt the same is preferred.
+  # The mask whose name is spelt in the same way is preferred.
   for spell in (str, file_names.composed, file_names.key):
     own = [mask for name, mask in found if spell(name) == spell(photo.stem)]
     if own:
@@ -175,7 +174,7 @@ def _find_mask(
 def _scan(
   folder: pathlib.Path,
 ) -> tuple[list[pathlib.Path], list[pathlib.Path], list[str]]:
-  """Returns images, photos that are not read, and lines on what is no image."""
+  """Returns images, photos of unread types, and lines on all but the images."""
   images, unread, other, folders = [], [], [], []
   for path in sorted(folder.iterdir()):
     ending = path.suffix.lower()
@@ -203,7 +202,7 @@ def _scan(
 
 
 def _list_names(paths: Sequence[pathlib.Path], kind: str) -> str:
-  """Returns such as '2 masks (a.png, b.png)', with the first names of many."""
+  """Returns a text such as '2 masks (a.png, b.png)', which may end on '...'."""
   names = [path.name for path in paths[:_MAX_NAMES]]
   names += ['...'] * (len(paths) > _MAX_NAMES)
   return f'{len(paths)} {kind}{"s" * (len(paths) > 1)} ({", ".join(names)})'

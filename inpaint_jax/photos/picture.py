@@ -1,4 +1,4 @@
-"""A picture: a photo in memory, with what of its file is to survive."""
+"""A picture: a photo in memory, with what must survive of its file."""
 
 from collections.abc import Iterator
 import dataclasses
@@ -8,19 +8,19 @@ import numpy as np
 
 from inpaint_jax.photos.metadata import Metadata
 
-# Pixels that are worked on at a time, so that no second image is in memory.
+# Number of pixels processed at a time: no second image is held in memory.
 _BAND = 2**20
 
 
 class JpegSettings(NamedTuple):
   """How a JPEG file was compressed.
 
-  With the same settings, pixels that were not changed fall on the coefficients
-  that they came from, and next to nothing is lost.
+  With the same settings, unchanged pixels return to the coefficients that they
+  came from, and next to nothing is lost.
 
   Attributes (as Pillow's `save` calls and counts them):
     qtables: quantization tables, 64 numbers each, in rows.
-    subsampling: of the colours: 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0.
+    subsampling: colour subsampling: 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0.
     progressive: whether it is a progressive JPEG.
   """
 
@@ -34,13 +34,13 @@ class Picture:
   """A photo in memory, upright.
 
   Attributes:
-    pixels: its image, uint8 or uint16 [H, W, 3]; three equal channels if grey.
-    alpha: of the type of `pixels`, [H, W], 0 = transparent; None = no channel.
-    grey: whether it is written with one channel.
-    format: of the file that it was read from, such as 'JPEG'.
-    jpeg: how that was compressed; None if these settings cannot be repeated.
-    lossless: whether that was lossless WebP.
-    notes: lines on what had to be changed in reading.
+    pixels: the image, uint8 or uint16 [H, W, 3]; three equal channels if grey.
+    alpha: [H, W], of the type of `pixels`, 0 = transparent; None = no alpha.
+    grey: whether the photo is written with one channel.
+    format: format of the file that it was read from, such as 'JPEG'.
+    jpeg: how that file was compressed; None if this cannot be repeated.
+    lossless: whether that file was lossless WebP.
+    notes: lines on what was changed in reading.
   """
 
   pixels: np.ndarray
@@ -72,7 +72,7 @@ def turn_upright(array: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def luma(values: np.ndarray) -> np.ndarray:
-  """Returns the luma of ITU-R BT.601 [h, W, 1]; of three equal numbers, one."""
+  """Returns the ITU-R BT.601 luma [h, W, 1]; it keeps greys as they are."""
   red, green, blue = np.moveaxis(values.astype(np.uint32), 2, 0)
   luma = (19595 * red + 38470 * green + 7471 * blue + 2**15) >> 16
   return luma.astype(values.dtype)[..., None]

@@ -1,9 +1,10 @@
-"""Photos from files to pictures and back, with all that must survive.
+"""Reads photos from files into pictures, and writes pictures to files.
 
   picture = picture_files.read('photo.jpg')
   lines = picture_files.write('copy.png', picture)
 
-Datasets, where all is 8-bit RGB, have reading.read instead.
+All that must survive the way is kept. Datasets, where all is 8-bit RGB, use
+reading.read instead.
 """
 
 from collections.abc import Sequence
@@ -32,15 +33,15 @@ def read(
   max_pixels: int | None = None,
   max_bytes: int | None = None,
 ) -> Picture:
-  """Returns the photo in a file, whatever the file's name says it is.
+  """Returns the photo in a file, whatever type the file's name has.
 
-  Applies EXIF's orientation. RGB, grey and 16 bits stay what they are. Palette
+  Applies EXIF's orientation. RGB, grey and 16 bits stay as they are. Palette
   and CMYK become RGB, 1-bit becomes grey, and `notes` says so. Takes the first
   frame of an animation.
 
   Args:
     source: a path, the bytes of a file, or an open binary file.
-    name: what errors call it; '' = its path.
+    name: what errors call the file; '' = its path.
     max_pixels, max_bytes: as in reading.opened.
 
   Raises:
@@ -61,10 +62,10 @@ def check_output(
   """Raises a UserError unless a picture can be written to `path`.
 
   Args:
-    inputs: files that it must not be, by whatever name or link.
+    inputs: files that `path` must not lead to, by any name or link.
   """
   path = pathlib.Path(path)
-  # First whether it is a folder, whose name has no type.
+  # First checks that it is not a folder, whose name has no type.
   atomic_files.check_writable(path, f'the result {path}')
   formats.format_of(path)
   for other in map(pathlib.Path, inputs):
@@ -78,7 +79,7 @@ def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:
   """Writes a picture, completely or not at all; see formats.encode.
 
   Raises:
-    errors.UserError: it cannot be written.
+    errors.UserError: the file cannot be written.
   """
   path = pathlib.Path(path)
   name = formats.format_of(path)
@@ -96,7 +97,7 @@ def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:
 
 def _read(image: ImageFile.ImageFile, source: reading.Source) -> Picture:
   notes = _describe_surprises(image, source)
-  # metadata_lib.read loads some images; these have to be asked before.
+  # These come before metadata_lib.read, which loads some images.
   lossless = image.format == 'WEBP' and _is_lossless_webp(image)
   mode, raw_modes = image.mode, decoders.raw_modes(image)
   metadata, damaged = metadata_lib.read(image)
@@ -128,7 +129,7 @@ def _format(image: ImageFile.ImageFile) -> str:
 def _describe_surprises(
   image: ImageFile.ImageFile, source: reading.Source
 ) -> list[str]:
-  """Returns lines on what a user may not expect of this file."""
+  """Returns lines on what a user may not expect of a file."""
   lines = []
   suffix = pathlib.Path(reading.path_of(source)).suffix.lower()
   named = Image.registered_extensions().get(suffix, _format(image))
@@ -147,11 +148,11 @@ def _describe_surprises(
 
 
 def _bit_depth(image: ImageFile.ImageFile) -> int:
-  """Returns the bits of an AVIF or HEIC photo, which Pillow gives as 8."""
+  """Returns the bit depth in the file; Pillow reads AVIF and HEIC as 8 bits."""
   if image.format == 'AVIF':
     file = cast(IO[bytes], image.fp)
     file.seek(0)
-    # The settings of its codec: 4 bytes, two bits of the third say it.
+    # The codec's settings are 4 bytes; two bits of the third are the depth.
     settings = file.read(2**14).partition(b'av1C')[2][:4]
     flags = settings[2] & 0x60 if len(settings) == 4 else 0
     return {0x40: 10, 0x60: 12}.get(flags, 8)
@@ -161,27 +162,27 @@ def _bit_depth(image: ImageFile.ImageFile) -> int:
 def _jpeg_settings(
   image: ImageFile.ImageFile, orientation: int
 ) -> JpegSettings | None:
-  """Returns how a file was compressed, None if Pillow cannot repeat it."""
+  """Returns how a JPEG was compressed, or None if Pillow cannot repeat it."""
   if not isinstance(image, JpegImagePlugin.JpegImageFile):
     return None
   if image.mode not in ('L', 'RGB'):
     return None
-  # It has planes of red, green and blue, which Pillow does not write.
+  # The file stores red, green and blue, which Pillow does not write.
   if image.mode == 'RGB' and image.info.get('adobe_transform') == 0:
     return None
-  # Blocks are counted from the upper left: after a turn, they are the same ones
-  # only if no block is cut off.
+  # Blocks are counted from the upper left: after a turn they are the same only
+  # if no block is cut off.
   if orientation != 1 and (image.width % 16 or image.height % 16):
     return None
-  # A layer's last number says which table is its own.
+  # The last number of a layer is that of its table.
   tables = [image.quantization[layer[3]] for layer in image.layer]
   if tables[1:2] == tables[2:]:
     del tables[2:]
-  # -1 is grey, or one that Pillow does not write: 0 then loses nothing.
+  # -1 is grey, or a kind that Pillow does not write: 0 then loses nothing.
   subsampling = max(0, JpegImagePlugin.get_sampling(image))
   if orientation in (5, 6, 7, 8):
     tables = [np.reshape(x, (8, 8)).T.ravel().tolist() for x in tables]
-    # Pillow does not write 4:2:2 on its side.
+    # Pillow does not write 4:2:2 turned on its side.
     subsampling = 0 if subsampling == 1 else subsampling
   return JpegSettings(
     qtables=tuple(tuple(map(int, table)) for table in tables),
@@ -191,13 +192,13 @@ def _jpeg_settings(
 
 
 def _is_lossless_webp(image: ImageFile.ImageFile) -> bool:
-  """Returns whether a WebP file's first image is of its lossless kind."""
+  """Returns whether the first image of a WebP file is lossless."""
   file = cast(IO[bytes], image.fp)
   file.seek(12)
   while len(head := file.read(8)) == 8:
     name, length = head[:4], int.from_bytes(head[4:], 'little')
     if name in (b'VP8L', b'VP8 '):
       return name == b'VP8L'
-    # A frame of an animation has its image behind 16 bytes of its own.
+    # In a frame of an animation, the image follows 16 bytes of the frame's own.
     file.seek(16 if name == b'ANMF' else length + length % 2, os.SEEK_CUR)
   return False

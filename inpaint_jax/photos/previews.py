@@ -1,7 +1,7 @@
-"""Finds what in a file's metadata still shows the photo as it was.
+"""Finds what in a file's metadata still shows the photo before it was filled.
 
-Previews would go on showing what was removed. Phones put a video, a gain map or
-a depth map behind the photo, which no result has: XMP must not promise it.
+Previews would still show what was removed. Phones append a video, a gain map or
+a depth map to the photo. No result has these, so its XMP must not name them.
 
 Sources: Adobe's XMP specification, parts 2 and 3; IPTC-IIM 4.2; Google's Motion
 Photo 1.0, Ultra HDR 1.1 and Dynamic Depth 1.0.
@@ -13,8 +13,8 @@ import struct
 from xml.dom import minidom
 from xml.parsers import expat
 
-# How JPEG, PNG, GIF and WebP files begin: as bytes, in hexadecimal digits, and
-# in base64, to which some programs add backslashes.
+# The beginnings of JPEG, PNG, GIF and WebP files: as bytes, as hexadecimal
+# digits, and in base64, to which some programs add backslashes.
 _MAGIC = re.compile(
   rb'\xff\xd8\xff[\xc0-\xfe]|\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP', re.S
 )
@@ -23,16 +23,16 @@ _TEXT_MAGIC = re.compile(
   rb'|(?:\\?/|_)9j(?:\\?/|_)|UklGR[\w+/]{9,11}XRUJQ'
 )
 _BASE64 = re.compile(rb'[A-Za-z0-9+/\r\n\t]{64,}')
-# Names of JPEG segments that are read, or that hold no image.
+# Beginnings of JPEG segments that are read elsewhere, or that hold no image.
 _READ_SEGMENTS = (b'Exif', b'http://ns.adobe.com/xap/1.0/', b'ICC_PROFILE')
 _THUMBNAIL_RESOURCES = (0x0409, 0x040C)
-# The preview of IPTC-IIM's record 2; records 7 to 9 are an object of their own.
+# The preview in IPTC-IIM's record 2; records 7 to 9 are an object of their own.
 _IPTC_PREVIEW = (200, 201, 202)
 
 _XMLNS = 'http://www.w3.org/2000/xmlns/'
 _GOOGLE = 'http://ns.google.com/photos/'
 _EXTENDED = 'http://ns.adobe.com/xmp/note/'
-# What properties of XMP stand for, by the start of their namespace and name.
+# What properties of XMP stand for, by how their namespace and name begin.
 _PROPERTIES = (
   ('http://ns.adobe.com/xap/1.0/ Thumbnails', 'XMP preview'),
   ('http://ns.adobe.com/xap/1.0/g/img/ ', 'XMP preview'),
@@ -47,9 +47,9 @@ _PROPERTIES = (
   (f'{_EXTENDED} HasExtendedXMP', 'extended XMP'),
 )
 _WHOLE = tuple(start for start, _ in _PROPERTIES if start[-1] in ' /')
-# Makers of phones have namespaces of their own for these.
+# Properties of videos, for which phone makers have namespaces of their own.
 _VIDEO = re.compile('.* (MotionPhoto|MicroVideo|OLivePhoto|VideoLength)')
-# The text of a packet that may have one of these, with any prefix.
+# Text in packets that may have one of these properties, with any prefix.
 _SUSPECT = re.compile(
   rb'Thumbnails|HasExtendedXMP|MotionPhoto|MicroVideo|OLivePhoto|VideoLength'
   rb'|/g/img/|ns\.google\.com/photos/(dd/)?1\.0/(?!camera|pano)'
@@ -58,7 +58,7 @@ _SUSPECT = re.compile(
 
 
 def shows_picture(data: bytes) -> bool:
-  """Returns whether bytes hold an image's file, as they are or as text."""
+  """Returns whether bytes hold an image file, in binary or as text."""
   if _MAGIC.search(data) or _TEXT_MAGIC.search(data):
     return True
   for match in _BASE64.finditer(data):
@@ -69,7 +69,7 @@ def shows_picture(data: bytes) -> bool:
 
 
 def blank(data: bytes) -> bytes:
-  """Returns bytes of a maker's own form with zeros where a JPEG file lies."""
+  """Returns a maker's own data with zeros in place of an image file."""
   match = _MAGIC.search(data)
   if not match:
     return data
@@ -84,7 +84,7 @@ def in_segments(segments: list[tuple[str, bytes]]) -> set[str]:
   for name, content in segments:
     if name == 'APP0' and content[:4] == b'JFIF' and any(content[12:14]):
       found.add('JFIF thumbnail')
-    # Photoshop's and comments are searched elsewhere.
+    # Photoshop's segments and comments are searched elsewhere.
     if name in ('APP13', 'COM'):
       continue
     if not content.startswith(_READ_SEGMENTS) and shows_picture(content):
@@ -96,7 +96,7 @@ def in_resources(resources: bytes | dict[int, object]) -> set[str]:
   """Returns names of the previews in Photoshop's image resources.
 
   Args:
-    resources: as they lie in a TIFF file, or by number.
+    resources: the bytes in a TIFF file, or the resources by number.
   """
   for number in _THUMBNAIL_RESOURCES:
     if isinstance(resources, bytes):
@@ -108,7 +108,7 @@ def in_resources(resources: bytes | dict[int, object]) -> set[str]:
 
 
 def has_video(data: bytes) -> bool:
-  """Returns whether a JPEG file has a phone's video behind it."""
+  """Returns whether a phone appended a video to a JPEG file."""
   return bool(
     re.search(rb'\xff\xd9\0\0\0.ftyp', data, re.S)
     or b'MotionPhoto_Data' in data
@@ -122,7 +122,7 @@ def clean_iptc(iptc: bytes) -> bytes:
     record, dataset, length = struct.unpack_from('>BBH', iptc, at + 1)
     start = at + 5
     if length & 0x8000:
-      # The length has so many bytes, and follows.
+      # These are the number of bytes of the length, which follows.
       size = length & 0x7FFF
       length = int.from_bytes(iptc[start : start + size], 'big')
       start += size
@@ -135,14 +135,14 @@ def clean_iptc(iptc: bytes) -> bytes:
 
 
 def clean_xmp(xmp: bytes) -> tuple[bytes, set[str]]:
-  """Returns XMP without previews and promises, and the names of those.
+  """Returns XMP without previews and mentions of lost parts, and their names.
 
-  A packet that has none is returned as it is.
+  A packet without any is returned unchanged.
 
   Raises:
-    ValueError: what it has cannot be taken out, since it is no XML.
+    ValueError: they cannot be removed, for example because it is not XML.
   """
-  # Other encodings, which JPEG does not allow, have zeros in them.
+  # Other encodings than UTF-8, which JPEG does not allow, have zeros in them.
   if not (_SUSPECT.search(xmp.replace(b'\0', b'')) or shows_picture(xmp)):
     return xmp, set()
   if b'<!DOCTYPE' in xmp or b'<!ENTITY' in xmp:
@@ -161,10 +161,10 @@ def clean_xmp(xmp: bytes) -> tuple[bytes, set[str]]:
 
 
 def _clean(element: minidom.Element, found: set[str]) -> None:
-  """Removes from an element what still shows the photo; adds its names."""
+  """Removes what still shows the photo from an element; adds its names."""
   for attribute in list(element.attributes.values()):
     if attribute.namespaceURI == _XMLNS:
-      # Of namespaces that go as a whole, the declaration goes as well.
+      # A namespace that is removed as a whole loses its declaration, too.
       if f'{attribute.value} '.startswith(_WHOLE):
         element.removeAttributeNode(attribute)
     elif name := _name(attribute, attribute.value):
@@ -181,7 +181,7 @@ def _clean(element: minidom.Element, found: set[str]) -> None:
 
 
 def _name(node: minidom.Element | minidom.Attr, text: str) -> str:
-  """Returns what a property with such a text stands for; '' = it stays."""
+  """Returns the name of what a property with a text holds; '' = it stays."""
   full = f'{node.namespaceURI} {node.localName}'
   if _VIDEO.match(full):
     return 'motion video'

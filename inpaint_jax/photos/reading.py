@@ -1,4 +1,4 @@
-"""Reading one photo from a file that may be anything."""
+"""Reads one photo from a file that may be anything."""
 
 from collections.abc import Iterator
 import contextlib
@@ -15,28 +15,29 @@ from PIL import Image, ImageFile, ImageOps
 from inpaint_jax.photos import unread_files
 from inpaint_jax.system import errors
 
-# Larger images are not decoded: each would take more than half a gigabyte.
-# Below the size at which Pillow itself refuses (about 179 million).
+# Larger images are not decoded: each would take more than half a gigabyte. The
+# limit is below that of Pillow itself (about 179 million).
 MAX_PIXELS = 150_000_000
-# Formats of Pillow that are no photos, or that start other programs; of a photo
-# CD, Pillow reads a small preview.
+# Pillow's formats that are not photos, or that start other programs. Of a photo
+# CD (PCD), Pillow reads only a small preview.
 _NOT_PHOTOS = frozenset(
   ('BUFR', 'EPS', 'FITS', 'GRIB', 'HDF5', 'MPEG', 'PCD', 'PDF', 'WMF')
 )
 # Tags of TIFF files.
 _BITS, _PHOTOMETRIC, _PLANES, _SIGN = 258, 262, 284, 339
 _NO_DATA_TAG = 42113
-# From here on, a value stands for no data.
+# Values from here on stand for no data.
 _NO_DATA = 1e30
-# A block of Photoshop files: 4 bytes, and whether the layers are laid together.
+# A resource of Photoshop files: 4 bytes, then whether there is an image of all
+# layers.
 _PSD_VERSION = 1057
 
-# What a photo is read from: a path, the bytes of a file, or an open file.
+# A photo is read from a path, the bytes of a file, or an open file.
 Source = str | os.PathLike[str] | bytes | BinaryIO
 
 
 class UnreadableError(Exception):
-  """A file without a photo that can be read; the message is the reason."""
+  """The file has no photo that can be read; the message is the reason."""
 
 
 @functools.cache
@@ -67,7 +68,7 @@ def quiet() -> Iterator[None]:
 
 
 def size(path: str) -> tuple[int, int]:
-  """Returns (height, width) of a photo upright; reads its header only."""
+  """Returns (height, width) of an upright photo; reads only its header."""
   with opened(path) as image:
     width, height = image.size
     if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
@@ -81,16 +82,16 @@ def read(
   """Returns the photo in a file, upright, as 8-bit RGB.
 
   Applies EXIF's orientation, but no colour profile, and lays transparent parts
-  over a colour. Divides 16 bits by 257, and scales numbers of 32 bits as
-  `scale_numbers` says. Takes the first frame of an animation.
+  over the colour `background`. Divides 16-bit values by 257, and scales 32-bit
+  numbers by `scale_numbers`. Takes the first frame of an animation.
 
   Args:
-    at_least: a smaller side in pixels that is enough: JPEG files are then
-      decoded faster, at 1/2, 1/4 or 1/8. 0 = full size.
+    at_least: a length in pixels that is enough for the shorter side: JPEG files
+      are then decoded faster, at 1/2, 1/4 or 1/8 of their size. 0 = full size.
 
   Raises:
-    UnreadableError: the file is empty, damaged, no photo, too large, or may not
-      be read. No other exception is raised.
+    UnreadableError: the file is empty, damaged, not a photo, too large, or must
+      not be read. No other exception is raised.
   """
   with opened(path) as image:
     if at_least:
@@ -104,7 +105,7 @@ def to_rgb(image: Image.Image, background: str = 'white') -> Image.Image:
   if mode.startswith('I') or mode == 'F':
     if mode.startswith('I;16'):
       values = np.asarray(image) / 65535
-      # Pillow reads 16 bits with white as 0 as they are, others inverted.
+      # If white is 0, Pillow inverts other images, but not those of 16 bits.
       if getattr(image, 'tag_v2', {}).get(_PHOTOMETRIC) == 0:
         values = 1 - values
     else:
@@ -120,15 +121,15 @@ def to_rgb(image: Image.Image, background: str = 'white') -> Image.Image:
 
 
 def scale_numbers(image: Image.Image) -> tuple[np.ndarray, str]:
-  """Returns numbers of 32 bits in [0, 1], and a line on how they were scaled.
+  """Returns 32-bit numbers in [0, 1], and a line on how they were scaled.
 
-  Values that are whole and fit into 8 or 16 bits are divided by 255 or 65535;
-  those in [0, 1] stay. Of others, the smallest becomes 0 and the largest 1.
-  What is no finite number, or stands for no data, takes no part in this and
-  becomes 0, but for positive infinity, which becomes 1.
+  Whole values that fit into 8 or 16 bits are divided by 255 or 65535; values in
+  [0, 1] stay. Otherwise the smallest value becomes 0 and the largest 1. Values
+  that are not finite, or stand for no data, do not count; of these, positive
+  ones become 1 and all others 0.
 
   Args:
-    image: of mode I or F.
+    image: an image of mode I or F.
 
   Returns:
     float [H, W], and the line.
@@ -138,7 +139,7 @@ def scale_numbers(image: Image.Image) -> tuple[np.ndarray, str]:
   """
   values = np.asarray(image)
   tags = getattr(image, 'tag_v2', {})
-  # Pillow reads those without a sign as if they had one.
+  # Pillow reads unsigned numbers as if they had a sign.
   if (
     image.mode == 'I'
     and tags.get(_BITS) == (32,)
@@ -158,7 +159,7 @@ def scale_numbers(image: Image.Image) -> tuple[np.ndarray, str]:
   if not (low >= 0 and high <= top and is_whole):
     top = high - low
     note = f'its values, {low:g} to {high:g}, were scaled to black and white'
-    # All of an image of one value is white.
+    # An image of a single value is white.
     low, top = (low, top) if top else (low - 1, 1.0)
   else:
     low = 0.0
@@ -184,11 +185,11 @@ def encode_png(image: Image.Image) -> bytes:
 def opened(
   source: Source, max_pixels: int | None = None, max_bytes: int | None = None
 ) -> Iterator[ImageFile.ImageFile]:
-  """Opens a photo with Pillow, which has read its header and no pixels yet.
+  """Opens a photo with Pillow, which reads its header but no pixels yet.
 
   Args:
     source: a path, the bytes of a file, or a binary file, read from its start.
-    max_pixels: more are refused; None = MAX_PIXELS.
+    max_pixels: photos of more pixels are refused; None = MAX_PIXELS.
     max_bytes: larger files are refused; None = no limit.
 
   Raises:
@@ -227,7 +228,7 @@ def opened(
     ) from error
   except Exception as error:
     # Damaged files raise exceptions of any kind in Pillow and libvips. Those of
-    # the system have the path in their text, but not in strerror.
+    # the operating system have the path in their text, but not in strerror.
     reason = getattr(error, 'strerror', None) or error
     raise UnreadableError(errors.one_line(reason, 120)) from error
 
@@ -242,20 +243,20 @@ def unreadable_as_user_error(name: str) -> Iterator[None]:
 
 
 def path_of(source: Source) -> str:
-  """Returns the path that a photo is read from, '' if it is none."""
+  """Returns the path that a photo is read from; '' if it has no path."""
   return os.fspath(source) if isinstance(source, (str, os.PathLike)) else ''
 
 
 def _find_misread(image: ImageFile.ImageFile) -> str:
-  """Returns what Pillow would read as another image, '' for most files."""
+  """Returns why Pillow would misread a file; '' for most files."""
   tags = getattr(image, 'tag_v2', {})
   if tags.get(_PLANES) == 2 and 16 in tags.get(_BITS, ()):
-    # Pillow mixes their channels up, and does not notice.
+    # Pillow mixes up their channels without an error.
     return (
       'a TIFF file of 16 bits with a plane for each colour; save it with '
       'interleaved colours'
     )
-  # A Photoshop file may hold white in place of its layers.
+  # A Photoshop file may hold plain white instead of an image of its layers.
   resources = getattr(image, 'resources', ())
   if any(r[0] == _PSD_VERSION and r[2][4:5] == b'\0' for r in resources):
     what = 'a file of layers without an image of all of them'
@@ -267,7 +268,7 @@ def _find_misread(image: ImageFile.ImageFile) -> str:
 def _rewound(
   source: str | os.PathLike[str] | BinaryIO,
 ) -> Iterator[BinaryIO]:
-  """Yields a file at its start, to which it returns."""
+  """Yields a file at its start; an open file is rewound again at the end."""
   if isinstance(source, (str, os.PathLike)):
     with open(source, 'rb') as file:
       yield file

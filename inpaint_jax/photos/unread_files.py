@@ -1,4 +1,4 @@
-"""Files that are not read, though they hold a photo or a drawing."""
+"""Recognises files that are not read, though they hold a photo or drawing."""
 
 from collections.abc import Iterable, Iterator, Mapping
 import contextlib
@@ -13,7 +13,7 @@ _HEIC = (
   "a HEIC photo that cannot be read; pip install 'inpaint_jax[heic]' lets most "
   f'be read, or {SAVE_AS}'
 )
-# What a file begins with, and what it then is.
+# Patterns of a file's first bytes, and what the file then is.
 _KINDS = (
   (rb'....ftyp(hei|hev|mif1|msf1)', _HEIC),
   (rb'....ftypavi[fs]', f'a damaged AVIF photo; {SAVE_AS}'),
@@ -38,7 +38,7 @@ _KINDS = (
   (rb'(\xef\xbb\xbf)?\s*<(svg|.*<svg)', f'an SVG drawing; {SAVE_AS}'),
   (rb'version https://git-lfs', 'a pointer of Git LFS; run git lfs pull'),
 )
-# Endings of such files without their dot, in lower case.
+# File name endings of such files, in lower case and without the dot.
 ENDINGS = frozenset(
   re.split(
     r'\s+',
@@ -50,15 +50,15 @@ ENDINGS = frozenset(
 # Tags of TIFF files.
 _KIND, _WIDTH, _HEIGHT, _COLOURS, _SUB_FILES = 254, 256, 257, 262, 330
 _DNG_VERSION = 50706
-# Colours of what a sensor measured.
+# Values of _COLOURS for what a sensor measured.
 _SENSOR = (32803, 34892)
-# Larger by this factor, another image of a file is the photo.
+# If another image of a file is larger by this factor, that one is the photo.
 _FAR_LARGER = 4
 _MAX_DIRECTORIES = 16
 
 
 def remedy(endings: Iterable[str]) -> str:
-  """Returns what to do about files with some of ENDINGS, dots included."""
+  """Returns advice on files with some of ENDINGS; here with their dots."""
   text = 'save these as JPEG, PNG or TIFF'
   if not {'.heic', '.heif', '.hif'}.isdisjoint(map(str.lower, endings)):
     text += "; pip install 'inpaint_jax[heic]' lets HEIC be read"
@@ -66,7 +66,7 @@ def remedy(endings: Iterable[str]) -> str:
 
 
 def advise(counts: Mapping[str, int]) -> str:
-  """Returns a line on files that are not read, of {'.cr2': 3, '.txt': 1}."""
+  """Returns a line on files that are not read, from {'.cr2': 3, '.txt': 1}."""
   unread = {e: n for e, n in counts.items() if e[1:] in ENDINGS}
   if not unread:
     return ''
@@ -75,9 +75,9 @@ def advise(counts: Mapping[str, int]) -> str:
 
 
 def explain(head: bytes, ending: str = '') -> str:
-  """Returns what a file is and what to do about it, '' if that is not known.
+  """Returns what a file is and what to do about it, or '' if it is not known.
 
-  `head` is its first 512 bytes; Pillow cannot open it.
+  `head` is the first 512 bytes of the file, which Pillow cannot open.
   """
   for pattern, text in _KINDS:
     if re.match(pattern, head, re.DOTALL):
@@ -87,24 +87,24 @@ def explain(head: bytes, ending: str = '') -> str:
 
 
 def find_fault(file: BinaryIO) -> str:
-  """Returns why a file that Pillow may open must not be filled, or ''.
+  """Returns why a file must not be filled although Pillow may open it, or ''.
 
-  Camera raws are TIFF files, of which Pillow opens a small preview.
+  Camera raw files are TIFF files, in which Pillow opens a small preview.
 
   Args:
-    file: open, at its start.
+    file: an open file, at its start.
   """
   head = file.read(24)
   if head[:6] == b'8BPS\0\1' and head[22:] not in (b'\0\1', b'\0\x08'):
     return f'a Photoshop file of more than 8 bits; {SAVE_AS}'
-  # By Canon; the preview that comes first is large in some.
+  # Raw files by Canon; in some, the preview that comes first is large.
   if head[:4] in (b'II*\0', b'MM\0*') and head[8:10] == b'CR':
     return _RAW
   if head[:3] not in (b'II*', b'II+', b'MM\0'):
     return ''
   directories: list[Any] = []
   with contextlib.suppress(Exception):
-    # Pillow says what is damaged, if that matters.
+    # If the damage matters, Pillow reports it later.
     directories += _directories(file)
   if any(_DNG_VERSION in d or d.get(_COLOURS) in _SENSOR for d in directories):
     return _RAW
@@ -121,7 +121,7 @@ def find_fault(file: BinaryIO) -> str:
 
 
 def _directories(file: BinaryIO) -> Iterator[Any]:
-  """Yields the directories of a TIFF file, those below others among them."""
+  """Yields the directories of a TIFF file, nested ones included."""
   file.seek(0)
   header = file.read(8)
   header += file.read(8) if header[2:4] in (b'+\0', b'\0+') else b''
