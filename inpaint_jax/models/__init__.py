@@ -8,7 +8,8 @@ shape does not fit. To add one, write its module, with the fields features,
 dtype, conv and zero_start, and add one line to MODELS.
 
 Attributes:
-  MODELS: name to module class; without arguments it is the reference's model.
+  MODELS: name to module class. Without arguments, unet and encoder_decoder are
+    the models of the reference study.
   BASES: what a model starts from: black holes, or the harmonic fill.
 """
 

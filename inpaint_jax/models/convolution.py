@@ -69,7 +69,7 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
   do its gradients. It has no forward-mode derivatives (`jax.jvp`).
 
   Args:
-    x: images [B, H, W, C] of known size.
+    x: images [B, H, W, C] of static shape.
     kernel: [3, 3, C, F] of the same type.
 
   Returns:
@@ -92,7 +92,8 @@ def _convolve_bwd(
   residuals: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
   x, kernel = residuals
-  # The gradient of the input is a convolution with the kernel turned around.
+  # The gradient of the input is a convolution with the kernel rotated by 180
+  # degrees, from output to input channels.
   turned = kernel[::-1, ::-1].swapaxes(2, 3)
   if winograd.suits(x, kernel.shape[-1]):
     gradient_kernel = winograd.kernel_gradient(x, gradient)

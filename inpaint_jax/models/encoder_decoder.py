@@ -41,8 +41,7 @@ class EncoderDecoder(nn.Module):
 
     Args:
       train: whether to normalise by this batch and update the running
-        statistics (`mutable=['batch_stats']`). If not, the running statistics
-        normalise.
+        statistics (`mutable=['batch_stats']`), or else to normalise by them.
     """
     features1, features2, features3 = self.features
     conv = functools.partial(layers.conv, dtype=self.dtype, method=self.conv)

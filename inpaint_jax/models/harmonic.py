@@ -91,7 +91,7 @@ def fill(masked_image: jax.Array, mask: jax.Array) -> jax.Array:
 
 
 def _count_grids(sides: tuple[Any, ...]) -> int:
-  """Returns how many grids there are, down to one of a single pixel."""
+  """Returns the number of grids, from the image down to a single pixel."""
   if not all(isinstance(side, int) for side in sides):
     return _MAX_GRIDS
   return (max(sides) - 1).bit_length() + 1

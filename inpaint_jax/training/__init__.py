@@ -1,1 +1,1 @@
-"""Training: the loop, its steps, batches, evaluation, logs."""
+"""Training: the loop, its steps, batches, evaluation and logs."""

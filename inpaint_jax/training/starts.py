@@ -63,8 +63,8 @@ def restore(
       f'workdir={workdir} has other checkpoints on another host; name a folder '
       'on a file system that all hosts share'
     )
-  # A run that was killed between its first two saves has a best checkpoint, of
-  # the first epoch, and no latest one: nothing is lost then.
+  # A kill between the first two saves leaves only a best checkpoint, that of
+  # the first epoch; the run then starts again.
   lost = [x for x in best.all_steps() if x > steps_per_epoch]
   if restored is None and lost:
     raise errors.UserError(

@@ -94,9 +94,9 @@ def _make_loss(
   """Returns the function that a step differentiates.
 
   Its arguments are parameters and statistics, each {MODEL: ..., DISCRIMINATOR:
-  ...}, images as uint8, masks, and [1] key. It returns the sum of the losses of
-  both networks, the new statistics and the metrics. The gradient of each loss
-  only reaches the parameters of its own network.
+  ...}, images as uint8, masks, and an array of one key. It returns the sum of
+  the losses of both networks, the new statistics and the metrics. The gradient
+  of each loss only reaches the parameters of its own network.
   """
   weights = objectives.active(config.objectives)
 
