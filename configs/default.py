@@ -179,7 +179,7 @@ def _optimizer() -> ml_collections.ConfigDict:
   config.learning_rate = 1e-3
   # For sgd and rmsprop only.
   config.momentum = 0.0
-  # constant, or cosine: from learning_rate down to 0 at the last step.
+  # constant, or cosine: from learning_rate down to 0 after the last step.
   config.schedule = 'constant'
   # Steps over which the learning rate first rises linearly from 0; cosine only.
   config.warmup_steps = 0

@@ -277,7 +277,7 @@ def mean(
 
 
 def boundary(mask: jax.Array) -> jax.Array:
-  """Returns 1 near the boundary of the hole, else 0, [B, H, W, 1]."""
+  """Returns 1 within BOUNDARY of the hole's boundary, else 0, [B, H, W, 1]."""
   window, kind = (1, 2 * BOUNDARY + 1, 2 * BOUNDARY + 1, 1), 'SAME'
   ones = (1, 1, 1, 1)
   grown = jax.lax.reduce_window(mask, -jnp.inf, jax.lax.max, window, ones, kind)

@@ -174,5 +174,5 @@ def distance(
 def _unit(features: jax.Array) -> jax.Array:
   """Divides the features of each pixel by their norm."""
   squares = jnp.sum(jnp.square(features), axis=-1, keepdims=True)
-  # The root has no derivative at 0, which it takes if all features are 0.
+  # If all features are 0 so is the sum, where the root has no derivative.
   return features / (jnp.sqrt(jnp.maximum(squares, 1e-20)) + 1e-10)

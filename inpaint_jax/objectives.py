@@ -75,10 +75,9 @@ class Made(NamedTuple):
     share: [B], the fraction of `image` that the model made: the hole's area in
       a composite, 1 for the model's whole image. Distances of whole images are
       divided by it, since a small hole would hardly change them.
-    maps, true_maps: deep features of `image` and `truth`, if asked for.
+    maps, true_maps: deep features of both images, if an objective needs them.
     weights: weights of LPIPS, one [C] for each of `maps`.
-    judged, true_judged: the discriminator's judgements of both, if there is
-      one.
+    judged, true_judged: a discriminator's judgements of both, if there is one.
     adversarial_loss: see ADVERSARIAL_LOSSES.
   """
 

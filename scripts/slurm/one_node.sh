@@ -1,11 +1,12 @@
 #!/bin/bash
-# Starts a Slurm of one node, this machine, to try job scripts on.
+# Starts Slurm on this machine, as its only node, to try job scripts.
 #
 #   apt-get install slurm-wlm munge   # Debian; as root
 #   bash scripts/slurm/one_node.sh DIR
 #
-# DIR gets its configuration, state and logs. `bash scripts/slurm/one_node.sh
-# DIR stop` ends it. Job scripts find it by SLURM_CONF=DIR/slurm.conf.
+# It keeps its configuration, state and logs in DIR. `bash
+# scripts/slurm/one_node.sh DIR stop` stops it. Commands find it through
+# SLURM_CONF=DIR/slurm.conf.
 set -euo pipefail
 dir=$(realpath -m "${1:?give a folder}")
 export SLURM_CONF=$dir/slurm.conf
@@ -40,8 +41,8 @@ ReturnToService=2
 NodeName=$host CPUs=$(nproc)
 PartitionName=main Nodes=$host Default=YES
 END
-# munged accepts no folder that others can write to, such as /tmp, above its
-# socket, unless it is forced.
+# Without --force, munged refuses a socket below a folder that others can write
+# to, such as /tmp.
 munged --force --key-file=/etc/munge/munge.key --socket="$dir/munge.socket" \
   --pid-file="$dir/munged.pid" --log-file="$dir/munged.log" \
   --seed-file="$dir/munged.seed"
