@@ -68,7 +68,7 @@ def test_mean_fill_by_hand():
   image[0, 1] = [20, 40, 61]
   image[1] = 255
   filled = baselines.mean_fill(image, np.array([[0, 0], [1, 1]], np.uint8))
-  # 45.5 is rounded to the even 46.
+  # 45.5 is rounded to 46, which is even.
   np.testing.assert_array_equal(filled[1], [[15, 30, 46]] * 2)
 
 

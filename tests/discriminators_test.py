@@ -66,7 +66,7 @@ def test_a_patch_score_changes_with_its_own_patch():
 
 @pytest.mark.slow
 def test_the_local_square_follows_the_hole():
-  """What lies far from the hole changes the global score alone."""
+  """A change far from the hole changes the global score alone."""
   r = np.random.RandomState(0)
   image = r.rand(1, 64, 64, 3).astype(np.float32)
   mask = np.zeros_like(image[..., :1])

@@ -1,4 +1,4 @@
-"""The pages: their links lead somewhere, and what they say to run runs."""
+"""The pages: their links lead somewhere, and their code runs."""
 
 import pathlib
 import re

@@ -49,7 +49,7 @@ def test_equals_torch(case):
   wanted = GOLDEN[f'{case}/losses']
   assert found.shape == wanted.shape
   assert np.all(np.isfinite(wanted))
-  # The absolute part is for sums whose terms, of order 1 here, cancel.
+  # The absolute tolerance is for sums whose terms, of order 1, cancel.
   np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
 
 
@@ -77,7 +77,7 @@ def test_cross_entropy_needs_classes():
 
 
 def test_mean_over_the_picture_weighs_the_hole():
-  """Loss 1 in one pixel of four, a hole, and 3 in the others."""
+  """The loss is 1 in one pixel of four, the hole, and 3 in the others."""
   mask = jnp.array([1.0, 0, 0, 0]).reshape(1, 2, 2, 1)
   loss_map = jnp.where(mask == 1, 1.0, 3.0)
   rgb = jnp.concatenate([loss_map] * 3, axis=-1)
@@ -90,7 +90,7 @@ def test_mean_over_the_picture_weighs_the_hole():
 
 @pytest.mark.parametrize('shape', [(2,), (), (2, 1, 1), (2, 3, 4, 5, 1)])
 def test_a_loss_that_is_already_reduced_is_refused(shape):
-  """Broadcast against the mask, it would give some number."""
+  """It would be broadcast against the mask and give a wrong number."""
   with pytest.raises(errors.UserError, match=r'unreduced, \[2, 4, 5\] or'):
     losses.mean(jnp.ones(shape), jnp.ones((2, 4, 5, 1)), 1.0)
 
@@ -113,7 +113,7 @@ def test_gradient_vanishes_at_the_picture(name):
   else:
     assert jnp.max(jnp.abs(_grad(loss, outputs, image))) < 1e-5
     assert jnp.min(jnp.abs(_grad(loss, outputs + 0.3, image))) > 1e-4
-  # And it is the least value, not another point of rest.
+  # And it is the minimum, not another stationary point.
   least = loss.fn(outputs, image)
   for shift in (-0.1, 0.1):
     assert jnp.all(loss.fn(outputs + shift * image, image) > least)
@@ -201,7 +201,7 @@ def test_the_name_changes_the_gradient():
 
   grads = {name: gradient(name) for name in losses.LOSSES}
   for one, other in itertools.combinations(grads, 2):
-    # Of unit length: another scale alone would not do.
+    # Gradients have unit length, so another scale is not enough.
     assert np.linalg.norm(grads[one] - grads[other]) > 1e-2, (one, other)
 
 
@@ -223,14 +223,14 @@ def _image():
 
 
 def _overfitting():
-  """Returns what trains and fills, compiled once for all losses."""
+  """Returns functions that train and fill, compiled once for all losses."""
   image = _image()
   mask = np.zeros((1, 32, 32, 1), np.float32)
   for y, x in np.random.RandomState(0).randint(0, 27, (3, 2)):
     mask[0, y : y + 6, x : x + 6] = 1
   masked = image * (1 - mask)
   model = models.MODELS['unet'](features=(8, 16, 32))
-  # The last steps are small, so that the end is not one of Adam's jumps.
+  # The last steps are small, so that training does not end in a jump of Adam.
   tx = optax.adam(optax.piecewise_constant_schedule(3e-3, {100: 0.1}))
   fns = [losses.LOSSES[name].fn for name in losses.LOSSES]
 
@@ -280,7 +280,7 @@ def test_overfits():
 @pytest.mark.usefixtures('full_compile')
 @pytest.mark.parametrize('name', losses.LOSSES)
 def test_white_is_finite_in_a_whole_training_step(name):
-  """Compiled with the division by 255, 1 - image may come out below 0."""
+  """If compiled with the division by 255, 1 - image may be below 0."""
   from configs import smoke
 
   config = smoke.get_config()

@@ -38,8 +38,8 @@ def test_grows_from_0_with_noise(distance, size):
   assert (np.diff(values) > 0.001).all()
 
 
-# The formula of the paper in plain PyTorch 2.13.0 on the CPU, with these
-# weights. Those of the linear layers equal lpips 0.1.4 on PyPI, bit for bit.
+# Numbers of the paper's formula in plain PyTorch 2.13.0 on the CPU, with these
+# weights. The linear layers' weights equal lpips 0.1.4 on PyPI, bit for bit.
 @pytest.mark.parametrize(
   ('size', 'expected'), [(32, 0.03600551560521126), (64, 0.04720010235905647)]
 )

@@ -12,8 +12,8 @@ from scipy import ndimage
 from inpaint_jax import masks
 from inpaint_jax.system import errors
 
-# Kind, brush, and the smallest and largest area promised when the shorter
-# side is s pixels, and r times the longer.
+# Kind, brush, and the smallest and largest promised area if the shorter side is
+# s pixels, which is r times the longer one.
 PROMISES = [
   ('stamps', 'medium', lambda s, r: (0.011 * r, 0.5625 * r)),
   ('strokes', 'thin', lambda s, r: (r / s**2, 0.5)),
@@ -57,7 +57,7 @@ def check_area(promise, holes):
   low, high = promise(side, side / max(holes.shape[1:]))
   assert area.min() >= low
   assert area.max() <= high
-  # Both a hole and something known, whatever the promise.
+  # Every mask has both a hole and known pixels, whatever the promise.
   assert 0 < area.min() < area.max() < 1
 
 
@@ -103,8 +103,8 @@ def test_keys_decide(kind):
 
 
 def test_evaluation_masks_are_the_same_everywhere():
-  # Pixels of the hole. Other numbers here mean that no table made before can
-  # be compared with any made from now on.
+  # Numbers of pixels in the hole. If they change, tables made before cannot be
+  # compared with those made from now on.
   drawn = compiled_evaluation('mixture')(0, np.arange(16))
   assert jnp.sum(drawn, axis=(1, 2, 3)).astype(int).tolist() == [
     352,
@@ -256,7 +256,7 @@ def test_mixture_draws_each_kind_on_a_quarter_of_the_images():
   borders = sum(is_rectangle(~hole) for hole in medium)
   # A border on one side only is a rectangle, too.
   boxes = sum(is_rectangle(h) and not is_rectangle(~h) for h in medium)
-  # The strokes are where another brush changes the picture.
+  # Masks that change with the brush are strokes.
   thick = draw('mixture', 'thick', 32, 32)
   strokes = (medium != thick).any((1, 2)).sum()
   stamps = 400 - boxes - borders - strokes

@@ -49,7 +49,7 @@ def test_output_metrics_equal_pytorch(name, expected):
   output, image = (
     x.astype(np.float32).reshape(2, 4, 4, 3) for x in (output, image)
   )
-  # Black, and all but black: where the cosine's epsilon tells.
+  # Black and nearly black pixels, where the cosine's epsilon matters.
   output[1, 2, 3] = 0
   image[0, 0, 0] = 0
   image[1, 0, 1] = 1e-9
@@ -59,7 +59,7 @@ def test_output_metrics_equal_pytorch(name, expected):
 
 def test_composite_keeps_known_pixels_bit_for_bit():
   output, image, mask = random_batch()
-  # Values that are no multiple of 1 / 255 have to come through, too.
+  # Values that are no multiple of 1 / 255 must be kept, too.
   image = image * 0.987654321
   seen = metrics.composite(output, image, mask)
   known = np.broadcast_to(np.asarray(mask) == 0, image.shape)
@@ -265,7 +265,7 @@ def test_what_is_better():
 
 @pytest.mark.parametrize('kind', ['OUTPUT', 'COMPOSITE', 'TEST'])
 def test_a_metric_that_is_no_number_an_image_is_one_line(monkeypatch, kind):
-  """A map would be averaged with the wrong images left out."""
+  """If it were a map, the wrong images would be left out of its mean."""
   registry = getattr(metrics, f'{kind}_METRICS')
   map_of = lambda output, image, mask: jnp.mean(output, axis=-1)
   monkeypatch.setitem(registry, 'map', map_of)

@@ -106,7 +106,7 @@ def _config(**fields):
 @pytest.mark.usefixtures('tiny_features')
 @pytest.mark.parametrize('name', ['perceptual', 'style'])
 def test_composites_count_by_the_share_of_the_hole(name):
-  """A change of the hole alone, and of all, is divided by what was made."""
+  """The objective of a composite is divided by the hole's share of it."""
   output, truth, mask = _images()
   fn = objectives.OBJECTIVES[name].fn
   made = objectives.made(_config(**{name: 1.0}), output, truth, mask)

@@ -38,7 +38,7 @@ def _fields(name, case):
 
 
 def _train(tx, grads, params):
-  """Returns the parameters after each update, as two leaves joined again."""
+  """Returns the parameters after each update, trained as two leaves."""
 
   def split(x):
     return {'a': x[:4].reshape(2, 2), 'b': x[4:]}
@@ -77,13 +77,13 @@ def test_golden_gradients_are_hard():
   assert np.any(np.all(grads == 0, axis=0))
   assert np.any(np.all((grads != 0) & (np.abs(grads) < 3e-9), axis=0))
   norms = np.linalg.norm(grads, axis=1)
-  assert norms.min() < 2.1 < 2.3 < norms.max()  # Clipped and not.
+  assert norms.min() < 2.1 < 2.3 < norms.max()  # Some are clipped, some not.
   assert '2.13' in str(GOLDEN['torch_version'])
 
 
 @pytest.mark.parametrize('name', optimizers.OPTIMIZERS)
 def test_schedule_acts_on_the_whole_step(name):
-  """In torch, a learning rate of 0 stands still, whatever the momentum."""
+  """As in torch, a rate of 0 changes nothing, whatever the momentum."""
   momentum = 0.9 if name in WITH_MOMENTUM else 0.0
   config = _config(name=name, momentum=momentum)
   schedule = optax.piecewise_constant_schedule(0.1, {10: 0.0})

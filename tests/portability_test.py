@@ -8,8 +8,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-# Imports each module of the package, whose own imports of POSIX modules fail.
-# Other packages choose theirs by the platform, which is not Windows here.
+# Imports each module of the package while its imports of POSIX modules fail.
+# Other packages may import them: they ask the platform, which is not Windows.
 _PROGRAM = """
 import builtins, importlib, os, pathlib, signal, sys
 # Patch nothing while these are imported.

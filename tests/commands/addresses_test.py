@@ -1,4 +1,4 @@
-"""Addresses in place of folders: no command makes a folder gs: of them."""
+"""Addresses instead of paths are refused: no command makes a folder gs:."""
 
 import os
 import pathlib

@@ -44,7 +44,7 @@ def _fields(config, prefix=''):
 
 
 def _sections(config, prefix=''):
-  """Yields the identity of a config and of all its parts, and their prefix."""
+  """Yields (id, prefix of its fields) of a config and all its sections."""
   yield id(config), prefix
   for name, value in config.items():
     if isinstance(value, ml_collections.ConfigDict):
@@ -54,15 +54,15 @@ def _sections(config, prefix=''):
 @pytest.mark.slow
 @pytest.mark.usefixtures('tiny_features')
 def test_every_field_is_read_by_a_run(tiny, tmp_path, monkeypatch):
-  """A field that nothing reads would be a promise that is not kept."""
+  """A field that nothing reads would have no effect."""
   with tiny.unlocked():
     tiny.forgotten = 1
-  # A run need not read the fields of what it leaves out.
+  # A run does not read the fields of objectives that are off.
   tiny.objectives.adversarial = tiny.objectives.perceptual = 0.01
   tiny.discriminator.features = (4,)
   fields = set(_fields(tiny))
   sections = dict(_sections(tiny))
-  # Writing config.json reads all fields, which says nothing.
+  # Writing config.json reads all fields, which must not count.
   content = tiny.to_dict()
   monkeypatch.setattr(type(tiny), 'to_dict', lambda self: content)
   seen = set()
@@ -74,7 +74,7 @@ def test_every_field_is_read_by_a_run(tiny, tmp_path, monkeypatch):
     return real(self, name)
 
   monkeypatch.setattr(ml_collections.ConfigDict, '__getitem__', recorded)
-  # Its nets take seconds, and read no field.
+  # The nets of LPIPS take seconds, and read no field.
   monkeypatch.setattr(evaluate.lpips, 'load', lambda *args: None)
   train.train_and_evaluate(tiny, tmp_path)
   assert fields - seen == {'forgotten'}

@@ -28,7 +28,7 @@ def test_a_file_is_written_and_its_use_is_printed(tmp_path, capsys):
   out = capsys.readouterr().out
   assert f'wrote {path}, ' in out
   assert 'half precision changes images by at most' in out
-  # The printed lines run as they are.
+  # The printed lines run unchanged.
   usage = re.search(r'filled, output = .*\)\n', out, re.DOTALL)
   image, mask = export.example((2, 40, 24), 0)
   names = {'image': image, 'mask': mask, 'onnxruntime': onnxruntime}

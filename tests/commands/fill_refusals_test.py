@@ -35,7 +35,7 @@ def test_a_bad_file_is_one_line(run, model, files, which, spoil, message):
 
 
 def refused(run, model, args, message):
-  """Sees that there is one line, and nothing else in the world changes."""
+  """Checks that the error is one line, no file changes, no model is loaded."""
   paths = [x for x in args if isinstance(x, pathlib.Path)]
   folder = paths[0].parent
   before = snapshot(folder)

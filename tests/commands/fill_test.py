@@ -22,7 +22,7 @@ from tests.commands.filling import (
 
 @pytest.mark.slow
 def test_known_pixels_are_kept_and_holes_filled(released, files, capsys):
-  """With a model, not its stand-in."""
+  """This uses a model, not its stand-in."""
   photo, mask, out = files
   call(f'--guide={released}', '--feather=0', photo, mask, out)
   before, after = pixels_of(photo), pixels_of(out)
@@ -37,7 +37,7 @@ def test_a_long_thin_photo(released, tmp_path):
   photo = np.full((1, 20000, 3), 90, np.uint8)
   mask = np.zeros((1, 20000), np.uint8)
   mask[0, 5000:5003] = mask[0, 15000:15300] = 255
-  # The photo stands on its end.
+  # The photo is one pixel wide.
   paths = [tmp_path / name for name in ('a.png', 'm.png', 'out.png')]
   Image.fromarray(photo.swapaxes(0, 1)).save(paths[0])
   Image.fromarray(mask.swapaxes(0, 1)).save(paths[1])
@@ -74,7 +74,7 @@ def test_what_is_copied_and_what_is_not(run, model, files):
   avoid[30:35] = 255
   folder = files[0].parent
   png(source).save(folder / 'source.png')
-  # Of the photo's aspect, and as large in what follows.
+  # A mask of the photo's aspect is resized to the photo's size.
   png(avoid).resize((100, 80), 0).save(folder / 'avoid.png')
   run(f'--source={folder / "source.png"}', *files)
   run(

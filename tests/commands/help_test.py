@@ -39,7 +39,7 @@ def test_what_only_tells_something_ends_with_0(flag):
 
 @pytest.mark.parametrize('name', PROJECT['scripts'])
 def test_help_shows_the_docstring_and_the_flags_without_jax(name):
-  """A second for the import of JAX would be too long for a help."""
+  """Importing JAX takes a second, which is too long for a help."""
   command = PROJECT['scripts'][name].rpartition(':')[2]
   result = subprocess.run(
     [sys.executable, '-c', _PROGRAM.format(command=command), '--help'],

@@ -33,7 +33,7 @@ def test_a_report_is_written(tmp_path):
   found = json.loads((tmp_path / 'speed.json').read_text())
   assert found['about']['model'] == 'encoder_decoder'
   assert found['about']['features'] == '4,8,16'
-  # A section that cannot be measured is named, and would not stop others.
+  # A section that cannot be measured is named, and does not stop others.
   (line,) = found['left_out']
   assert line.startswith("datasets: --config.data.source=''")
   assert f'left out: {line}\n' in result.stdout

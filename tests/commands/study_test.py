@@ -44,7 +44,7 @@ def test_two_shards_one_of_them_stopped_and_started_again(
     f'--workdir={tmp_path}',
   ]
   first, second = (start(*flags, f'--shard={i}/2') for i in (1, 2))
-  # It comes in the second run, as the first was finished.
+  # The signal comes in the second run, after the first one has finished.
   first.wait_for('[1/2] base/seed0')
   first.send_signal(signal.SIGTERM)
   _finish(first, 128 + signal.SIGTERM)
@@ -77,7 +77,7 @@ def test_two_shards_one_of_them_stopped_and_started_again(
     f'{shlex.join(model)} --workdir=runs/study'
   )
 
-  # Elsewhere the study goes on from the tables alone.
+  # In another folder, the study goes on from the tables alone.
   copy = tmp_path / 'copy'
   copy.mkdir()
   for path in tmp_path.glob('*.*'):
@@ -95,7 +95,7 @@ def test_two_shards_one_of_them_stopped_and_started_again(
 @pytest.mark.slow
 @pytest.mark.parametrize('study', [_STUDY, _STUDY / 'objectives'])
 def test_report_only_rebuilds_the_published_report(start, tmp_path, study):
-  """From the tables alone."""
+  """It does so from the tables alone."""
   made = shutil.ignore_patterns('*.png', 'report.md')
   shutil.copytree(study, tmp_path, dirs_exist_ok=True, ignore=made)
   _finish(start(f'--workdir={tmp_path}', '--report-only'))

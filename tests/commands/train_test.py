@@ -37,7 +37,7 @@ def whole(data_dir, tmp_path_factory):
   workdir = tmp_path_factory.mktemp('whole') / 'run'
   flag = f'--config.data.data_dir={data_dir}'
   command = ['main.py', SMOKE, f'--workdir={workdir}', flag]
-  # As a user starts it: it starts itself once more. LPIPS is tested elsewhere.
+  # Started as by a user, so main.py restarts itself. LPIPS is tested elsewhere.
   folder = str(ROOT / 'tests' / 'without_lpips')
   env = os.environ | {'PYTHONPATH': folder}
   del env['GLIBC_TUNABLES']
@@ -54,7 +54,7 @@ def whole(data_dir, tmp_path_factory):
 
 
 def _state(workdir):
-  """Returns step, arrays' checksum and counters of the latest checkpoint."""
+  """Returns step, checksum of the arrays, and info of the latest checkpoint."""
   with checkpoints.open_manager(workdir, 'latest', create=False) as manager:
     step = manager.latest_step()
     restored = manager.restore(
@@ -64,7 +64,7 @@ def _state(workdir):
       ),
     )
   info = restored['info']
-  # The one thing in it that is measured, and what depends on it.
+  # The only value that is measured, and the checksum that depends on it.
   del info['seconds'], info['checksum']
   return step, checkpoints.checksum(restored['tree'], info), info
 
@@ -103,7 +103,7 @@ def test_the_printed_command_inpaints_a_photo(whole, programs, tmp_path):
 
 
 def _end_as(workdir, other):
-  """Whether two runs ended alike: bit for bit, but for measured seconds."""
+  """Asserts that two runs ended alike, bit for bit, except measured seconds."""
   ours, theirs = (x / 'metrics.csv' for x in (workdir, other))
   assert ours.read_text() == theirs.read_text()
   assert _state(workdir) == _state(other)
@@ -111,7 +111,7 @@ def _end_as(workdir, other):
   assert not left
 
 
-# What a discriminator adds to a checkpoint, and no term that adds nothing.
+# A discriminator, without the terms that add nothing to a checkpoint.
 _TWO_NETWORKS = tiny_model.GAN | {
   'discriminator.name': 'global_local',
   'objectives.feature_matching': 0.0,
@@ -124,7 +124,7 @@ _TWO_NETWORKS = tiny_model.GAN | {
   ('fields', 'moments'),
   [
     ({}, ('row=4', 'save=1', 'save=2')),
-    # Which of the files a kill meets has nothing to do with what is in them.
+    # One moment is enough: which files a kill meets does not depend on content.
     (_TWO_NETWORKS, ('save=2',)),
   ],
   ids=['one network', 'two networks'],
@@ -147,16 +147,15 @@ def test_killed_at_any_moment_a_run_ends_as_if_it_were_not(
     line = f'going on from the checkpoint of step {going_on_from}\n'
     assert (line in result.stdout) == bool(going_on_from), moment
 
-  # In the first epoch there is nothing yet to go on from: neither as its row is
-  # written, nor in its two saves.
+  # In the first epoch there is no checkpoint to go on from, neither when its
+  # row is written nor during its two saves.
   for moment in moments:
     kill(moment, 0)
-  # A polite end in the middle of it, which saves.
+  # SIGTERM in the middle of the epoch saves a checkpoint.
   result = programs.run(killed, 'term=4', *flags)
   assert result.returncode == 128 + signal.SIGTERM
   assert 'SIGTERM: saved step 4' in result.stdout
-  # In the second epoch, and in the saves of its end, the best one and the
-  # latest.
+  # Kills in the second epoch, and in the two saves at its end, best and latest.
   kill('step=3', 4)
   for moment in moments:
     if moment.startswith('save'):
@@ -191,7 +190,7 @@ def test_all_that_is_optional_survives_a_kill_too(
   killed = ROOT / 'tests' / 'killed.py'
   result = programs.run(killed, 'step=5', *flags)
   assert result.returncode == -signal.SIGKILL, result.stderr
-  # To its end in this process, like the one that was never killed.
+  # It is finished in this process, like the run that was never killed.
   tiny.update_from_flattened_dict(fields)
   train.train(tiny, workdir)
   assert 'from the checkpoint of step 3\n' in capsys.readouterr().out

@@ -60,7 +60,7 @@ def test_crops_are_parts_with_masks_in_turn(photos):
       whole[..., 0], (256, 256)
     )
     assert (windows == case.truth[..., 0]).all(axis=(2, 3)).sum() == 1
-  # The third is a box.
+  # The third crop's hole is a box.
   rows, columns = (created[2].hole.any(axis) for axis in (1, 0))
   np.testing.assert_array_equal(created[2].hole, rows[:, None] & columns)
 
@@ -84,7 +84,7 @@ def test_what_was_saved_comes_back(photos, tmp_path):
   np.testing.assert_array_equal(cases.read(path), case.truth)
   hole = cases.read(tmp_path / 'hole/000.png')
   np.testing.assert_array_equal(hole, 255 * case.hole)
-  # What is right is not written again, what is not, is.
+  # A file that is right is not written again, another one is.
   before = path.stat().st_mtime_ns
   cases.save(tmp_path, case)
   assert path.stat().st_mtime_ns == before

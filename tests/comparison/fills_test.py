@@ -21,7 +21,7 @@ def to_fill():
 
 @pytest.fixture
 def calls(monkeypatch):
-  """A method that fills with grey, and what it was called with."""
+  """Makes every method fill with grey; returns the images it was given."""
   calls = []
 
   def fill(image, hole):

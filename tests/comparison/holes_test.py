@@ -46,11 +46,11 @@ def test_things_are_few_and_of_their_size():
 
 def test_wires_are_thin_and_cross_the_whole_width():
   for hole in drawn('wires', 12, (600, 400)):
-    # Somewhere each column is crossed, at most by four lines of 6 px, which
-    # are higher where they are steep.
+    # Nearly every column is crossed, by at most four lines of 6 px, which are
+    # higher where they are steep.
     assert hole.any(axis=0).mean() > 0.99
     assert hole.sum(axis=0).max() <= 4 * 8
-    # Thicker only where they cross.
+    # Lines are thicker only where they cross.
     inner = ndimage.binary_erosion(hole, np.ones((9, 9)))
     assert inner.mean() < 0.001
 
@@ -59,7 +59,7 @@ def test_borders_lie_at_the_sides():
   counts = set()
   for hole in drawn('borders', 30):
     rows, columns = ~hole.all(axis=1), ~hole.all(axis=0)
-    # What is known is a rectangle.
+    # The known pixels are a rectangle.
     np.testing.assert_array_equal(~hole, rows[:, None] & columns)
     depths = [
       line.argmax() / len(line)

@@ -56,6 +56,6 @@ def test_a_model_alone_paints_the_hole_and_nothing_else(monkeypatch):
   filled = paint(image, hole)
   np.testing.assert_array_equal(filled[~hole], image[~hole])
   assert (filled[hole] != 200).any()
-  # What the hole hides does not count.
+  # What the hole hides has no effect.
   image[hole] = 0
   np.testing.assert_array_equal(paint(image, hole)[hole], filled[hole])

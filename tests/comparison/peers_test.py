@@ -1,4 +1,4 @@
-"""comparison/peers.py: those that are installed keep what is known."""
+"""comparison/peers.py: peers that are installed keep known pixels."""
 
 import sys
 
@@ -21,7 +21,7 @@ def test_fills_the_hole_alone_and_does_not_see_into_it(name):
   filled = peers.PEERS[name](marked, hole)
   assert filled.dtype == np.uint8
   np.testing.assert_array_equal(filled[~hole], image[~hole])
-  # Nothing of the green that the hole hides.
+  # None of the green that the hole hides is in the result.
   green = filled[hole][:, 1].astype(int) - filled[hole].max(axis=1)
   assert (green < 0).mean() > 0.4
   assert (filled[hole] == [0, 255, 0]).all(axis=1).mean() == 0

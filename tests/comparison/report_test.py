@@ -32,9 +32,9 @@ def test_a_table_has_medians_means_and_ratios():
   assert table['lpips_alex'] == '0.1000 (0.1000)'
   assert table['lpips_alex / PM'] == '0.500'
   assert table['seconds'] == '1.00 (1.00)'
-  # Of seconds the largest.
+  # The number in brackets is the maximum of seconds, the mean of the others.
   assert dict(zip(heads, reference, strict=True))['seconds'] == '1.00 (4.00)'
-  # Nothing was told of detectability, nor of what no case has.
+  # Detectability was not computed, and a column without values is left out.
   assert table['told apart'] == ''
   assert 'lpips_vgg' not in table
 

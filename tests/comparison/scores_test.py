@@ -1,4 +1,4 @@
-"""comparison/scores.py: numbers of fillings whose scores are known."""
+"""comparison/scores.py: fillings whose scores are known."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +20,7 @@ def case(height=128, width=128, seed=0):
 
 
 def write(path, image):
-  """Writes a filling as fills does."""
+  """Writes a filling, as comparison/fills.py does."""
   path.parent.mkdir(parents=True, exist_ok=True)
   Image.fromarray(image).save(path)
 
@@ -57,7 +57,7 @@ def test_the_truth_is_perfect_and_grey_is_not(scorer, tmp_path):
 
 @pytest.mark.slow
 def test_lpips_is_that_of_the_region(scorer, tmp_path):
-  # The margin makes the whole crop the region.
+  # With the margin, the region is the whole image.
   one = case()
   rows, columns = scores.region(one.hole)
   assert (rows, columns) == (slice(0, 128), slice(0, 128))

@@ -19,7 +19,7 @@ def test_only_what_changed_is_read_again(tmp_path):
   wanted = [_hex(b'1'), _hex(b'2'), '']
   assert file_digests.read(str(tmp_path), paths, memory) == wanted
 
-  # What is remembered is taken as it is.
+  # A digest that is remembered is used without reading the file.
   known = json.loads(memory.read_text())
   known['a'][0] = 'remembered'
   memory.write_text(json.dumps(known))

@@ -8,7 +8,7 @@ from inpaint_jax.datasets import landscape, near_duplicates
 
 
 def test_images_never_change():
-  """Built datasets, and results on them, stay comparable.
+  """Otherwise datasets, and results on them, could not be compared.
 
   Processors may round a few pixels differently.
   """
@@ -62,5 +62,5 @@ def test_sky_is_above_and_differs_from_the_ground():
     pictures[:, :8].mean((0, 1, 2)),
     pictures[:, 24:].mean((0, 1, 2)),
   )
-  assert top[2] > bottom[2] + 40  # Blue.
+  assert top[2] > bottom[2] + 40  # The blue channel.
   assert top.sum() > bottom.sum() + 60

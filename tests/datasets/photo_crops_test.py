@@ -94,7 +94,7 @@ def test_other_content_of_the_same_size_and_time_is_another_dataset(
 
 
 def test_numbers_take_the_first_of_a_fixed_order(tmp_path, source):
-  """No number moves a photo to another split."""
+  """The wanted numbers of images move no photo to another split."""
   few = datasets.load(samples.crops_config(tmp_path, source))
   for numbers in ((14, 2, 4), (3, 3, 5), (100, 100, 100)):
     names = ('num_train', 'num_val', 'num_test')
@@ -155,7 +155,7 @@ def test_each_split_needs_a_photo_of_its_own(tmp_path):
 def test_what_this_program_writes_below_the_source_is_no_photo(
   tmp_path, source
 ):
-  """Sample grids of runs, plots of studies, the datasets themselves."""
+  """These are sample grids of runs, plots of studies, and datasets."""
   config = samples.crops_config(tmp_path, source, data_dir=str(source / 'data'))
   name = datasets.load(config).name
   run = source / 'runs' / 'a'

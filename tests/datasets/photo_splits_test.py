@@ -24,7 +24,7 @@ def test_splits_have_their_shares_and_stay_as_they_are():
   found = [photo_splits.split_of(photo) for photo in noise]
   for name, share in photo_splits.SHARES.items():
     assert abs(found.count(name) / len(found) - share / 100) < 0.04
-  # Released models were trained on some photos and not on others.
+  # Released models rely on this: they were trained on some photos only.
   names = [photo_splits.split_of(photo) for photo in _photos(14)]
   assert [i for i, name in enumerate(names) if name == 'val'] == [1, 2, 7]
   assert [i for i, name in enumerate(names) if name == 'test'] == [11, 12, 13]

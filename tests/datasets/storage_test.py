@@ -78,7 +78,7 @@ def test_damaged_files_are_one_line(tmp_path, damage):
 
 
 def test_a_flipped_byte_is_one_line_when_its_record_is_read(tmp_path):
-  """In a batch, too: Grain lets the error through."""
+  """This holds in a batch, too: Grain lets the error through."""
   config = samples.data_config(tmp_path, num_train=100)
   path = datasets.load(config).path
   records = next(path.glob('*train*'))

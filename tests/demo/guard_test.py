@@ -84,7 +84,7 @@ def test_headers_and_the_cookie_are_added(server):
   _, cookie = headers.get_list('set-cookie')
   assert cookie.startswith('inpaint_browser=')
   assert cookie.endswith('; HttpOnly; SameSite=Strict')
-  # The client has it now.
+  # The client now has the cookie, so it is not set again.
   assert server.client.get('/').headers['set-cookie'] == 'other=1'
   headers = server.client.get('/gradio_api/queue/data').headers
   assert headers['cache-control'] == 'no-store'

@@ -10,7 +10,7 @@ from inpaint_jax.system import errors
 from tests.demo.inputs import bomb, encode, noise
 
 PATIENCE = 120
-# Notes whether the hint, which is there before any result, shows progress.
+# Records whether the hint, which is shown before any result, shows progress.
 _WATCH_HINT = """
 () => new MutationObserver(() => {
   window.hintWasBusy ||= !!document.querySelector('#hint .wrap:not(.hide)');
@@ -39,14 +39,14 @@ def test_errors_reach_the_page_in_one_line(capsys, monkeypatch):
   def fail_for_one():
     raise errors.UserError('bad')
 
-  # Gradio takes a list of one for the value itself.
+  # Not a list: Gradio would take a list of one for the value itself.
   assert fail_for_one() == gradio.skip()
   assert warnings.pop() == 'bad'
   assert shown(errors.UserError('<b>.png is bad')) == '&lt;b&gt;.png is bad'
   message = shown(OSError(2, 'No such file', '/home/me/secret'))
   assert 'secret' not in message
   assert 'Traceback' not in message
-  # The terminal is told.
+  # The terminal shows the whole error.
   assert '/home/me/secret' in capsys.readouterr().err
   assert 'memory' in shown(MemoryError())
 
@@ -77,8 +77,8 @@ class Visit:
 
   def wait_for_editor(self):
     self.page.wait_for_selector('#editor canvas', state='visible')
-    # The zoom is shown once the photo is in place, and once it is fitted to the
-    # editor it stays.
+    # The zoom is shown once the photo is in place. It is then fitted to the
+    # editor, and stays.
     self.page.wait_for_function(
       "document.querySelector('#editor').innerText.includes('%')"
     )
@@ -88,8 +88,7 @@ class Visit:
     """Draws with the mouse, from one point of the photo to another.
 
     Args:
-      start, end: (x, y) from -0.5 to 0.5 about the middle, in units of the
-        canvas.
+      start, end: (x, y) from the middle, -0.5 to 0.5 in units of the canvas.
     """
     canvas = self.page.locator('#editor canvas').first
     canvas.scroll_into_view_if_needed()
@@ -128,11 +127,11 @@ class Visit:
       return np.asarray(image.convert('RGB'))
 
   def message(self):
-    """Returns the next message on the page, once it has gone."""
+    """Returns the next message on the page, after it has been closed."""
     toast = self.page.locator('.toast-body').first
     toast.wait_for()
     text = toast.inner_text()
-    # It goes by itself, too, after ten seconds.
+    # It also closes by itself, after ten seconds.
     with contextlib.suppress(Exception):
       toast.locator('button').first.click(timeout=5000)
     toast.wait_for(state='detached')
@@ -141,7 +140,7 @@ class Visit:
 
 @pytest.fixture
 def visit(browser, demo):
-  """The page in a browser, which asks nobody else for anything."""
+  """The page in a browser, which sends requests to no other host."""
   context = browser.new_context(viewport={'width': 700, 'height': 760})
   page = context.new_page()
   failures = []
@@ -153,7 +152,7 @@ def visit(browser, demo):
   for url in visit.requests:
     assert url.startswith((demo.url, f'blob:{demo.url}', 'data:')), url
   assert not failures
-  # What there was of the visitor goes with the page.
+  # The visitor's files are deleted with the page.
   demo.wait_for_files(False)
 
 
@@ -172,7 +171,7 @@ def test_paint_undo_erase_inpaint_compare_download(visit):
   result = visit.inpaint()
   assert result.shape == pixels.shape
   changed = (result != pixels).any(axis=2)
-  # The first stroke was undone, the third erased but for its rim.
+  # The first stroke was undone, the third erased except for its rim.
   assert changed[:150].sum() > 1000
   assert changed[150:].sum() < 0.1 * changed[:150].sum()
   assert not changed[:, :40].any()
@@ -192,7 +191,7 @@ def test_a_click_shows_progress_and_sends_the_painting_once(visit):
   before = visit.count_uploads()
   visit.inpaint()
   assert visit.page.evaluate('window.hintWasBusy')
-  # Photo, painting and both together, as the editor has them.
+  # The editor uploads the photo, the painting, and both together.
   assert visit.count_uploads() - before == 3
   visit.page.click('#again')
   visit.page.wait_for_selector('#done:has-text("Result 2")')
@@ -267,7 +266,7 @@ def test_a_mask_file(visit):
   assert changed[100:140, 200:260].mean() > 0.9
   assert not changed[:90].any()
   assert not changed[150:].any()
-  # Another one, in its place: the slider shows the new result.
+  # After another mask, the slider shows the new result.
   before = visit.page.locator('#slider img').nth(1).get_attribute('src')
   mask = np.roll(mask, -100, axis=1)
   visit.load('next.png', encode(mask), '#mask')
@@ -294,7 +293,7 @@ def test_bad_files_are_refused_and_an_example_opens(visit):
     assert wanted in message
     assert 'Traceback' not in message
     assert str(visit.demo.folder) not in message
-  # The page goes on, with the keyboard too.
+  # The page can still be used, also with the keyboard.
   button = visit.page.get_by_role('button', name='Example: a fir by the lake')
   button.focus()
   visit.page.keyboard.press('Enter')

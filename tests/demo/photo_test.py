@@ -22,14 +22,14 @@ from tests.demo.inputs import bomb, encode, LIMITS, noise, put_upload
 
 
 def paint(height, width, rows, columns):
-  """What is painted on a layer of the editor: a rectangle."""
+  """Returns a layer of the editor on which a rectangle is painted."""
   layer = np.zeros((height, width), bool)
   layer[rows, columns] = True
   return layer
 
 
 def invert(image, hole, seed, **options):
-  """Fills a hole so that it can be told from all else, alpha with opaque."""
+  """Fills a hole with inverted colours, which can be told, and opaque alpha."""
   largest = np.iinfo(image.dtype).max
   filled = image.copy()
   filled[hole, :3] = largest - image[hole, :3]
@@ -40,7 +40,7 @@ def invert(image, hole, seed, **options):
 
 
 def inpaint(photo, layers):
-  """Fills a photo; returns the result with all its files."""
+  """Fills a photo; returns the result, all files of which are written."""
   result = photo.inpaint(layers, invert)
   photo.finish()
   return result
@@ -70,7 +70,7 @@ def test_the_result_has_the_full_size_and_all_known_pixels(load):
   filled = picture_files.read(result.full).pixels
   assert filled.shape == pixels.shape
   rows, columns = np.nonzero((filled != pixels).any(axis=2))
-  # The outline to within two pixels of the original.
+  # The outline is right to within two pixels of the original.
   np.testing.assert_allclose(
     [rows.min(), rows.max(), columns.min(), columns.max()],
     np.array([100, 200, 300, 500]) * 1000 / 512,
@@ -150,7 +150,7 @@ def test_a_loaded_mask_keeps_its_pixels_where_it_was_not_touched(
 ):
   photo, _ = load(encode(noise(1500, 2000), compress_level=1))
   mask = np.zeros((1500, 2000), np.uint8)
-  # Lines of one pixel, which the copy in the editor is too small for.
+  # Lines of one pixel, which the smaller copy in the editor cannot show.
   mask[700:760, 500:900:2] = 255
   mask[100:300, 100:300] = 255
   upload = put_upload(tmp_path, 'mask.png', encode(mask), 'cd' * 32)
@@ -281,7 +281,7 @@ def test_results_to_choose_from(load, explain):
   assert seeds == list(range(MAX_RESULTS + 1))
   assert explain.calls[:2] == [{'wrap': True}, {}]
   assert 'Result 7: 40 x 30 pixels' in last.note
-  # The oldest made room.
+  # The oldest result was deleted to make room.
   assert not first.after.exists()
   assert photo.get_result(MAX_RESULTS - 1) is last
   assert len({x.after for x in photo.results}) == MAX_RESULTS
@@ -291,7 +291,7 @@ def test_results_to_choose_from(load, explain):
   for number in (-1, MAX_RESULTS, None, '0'):
     with pytest.raises(errors.UserError, match='no such result'):
       photo.get_result(number)
-  # A new beginning.
+  # Without `again`, results begin from the first seed.
   only = photo.inpaint([layer], explain)
   assert photo.results == [only]
   assert explain.calls[-1] == {'seed': 0}

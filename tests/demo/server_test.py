@@ -1,4 +1,4 @@
-"""What the running server gives away, and what it leaves behind."""
+"""What the running server discloses, and which files it leaves behind."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def test_a_file_that_was_not_uploaded_is_not_taken(demo):
     for entry in config['dependencies']
     if entry['targets'] and entry['targets'][0][1] == 'upload'
   ]
-  # A photo, its mask, what to copy and what not to copy.
+  # Uploads of a photo, its mask, a source and what to avoid.
   assert len(numbers) == 4
   for number in numbers:
     for path in ('/etc/passwd', address):
@@ -76,7 +76,7 @@ def test_the_page_names_no_other_host(demo):
   status, page, _ = demo.request('GET', '/')
   assert status == 200
   styles = demo.request('GET', '/theme.css')[1]
-  # What a browser loads by itself.
+  # The addresses that a browser loads by itself.
   found = re.findall(r'(?:src|href)="([^"]+)"', page)
   found += re.findall(r'url\(([^)]*)\)|@import ([^;]*)', styles)
   assert found
@@ -116,7 +116,7 @@ def test_uploads_are_deleted_as_they_break_off_or_the_page_is_closed(demo):
   assert heartbeat.getresponse().readline()
   body, headers = multipart(encode(noise(100, 100)))
   headers['cookie'] = cookie
-  # It breaks off within the file.
+  # This upload breaks off within the file.
   upload = demo.connect()
   upload.putrequest('POST', '/gradio_api/upload')
   for name, value in {**headers, 'content-length': len(body)}.items():
@@ -125,13 +125,13 @@ def test_uploads_are_deleted_as_they_break_off_or_the_page_is_closed(demo):
   demo.wait_for_files(True)
   upload.close()
   demo.wait_for_files(False)
-  # More than a file or a request may have.
+  # These have more bytes than a file or a request may have.
   for size in (7_000_000, 9_000_000):
     large, _ = multipart(bytes(size))
     status, *_ = demo.request('POST', '/gradio_api/upload', large, **headers)
     assert status == 413
   assert not demo.files()
-  # Complete, it stays until the page is closed.
+  # A complete upload stays until the page is closed.
   status, paths, _ = demo.request('POST', '/gradio_api/upload', body, **headers)
   assert status == 200
   assert demo.files() == json.loads(paths)
@@ -144,7 +144,7 @@ def test_a_port_that_is_taken_is_named(monkeypatch):
   pytest.importorskip('gradio', reason='needs the extra [demo]')
   from inpaint_jax.demo import server
 
-  # The server sets these for all of its process.
+  # The server sets these variables for its whole process.
   for name in ('GRADIO_TEMP_DIR', 'GRADIO_EXAMPLES_CACHE', 'NO_PROXY'):
     monkeypatch.setenv(name, '')
   workers = types.SimpleNamespace(guides=['none'], count=1)

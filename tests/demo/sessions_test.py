@@ -49,7 +49,7 @@ def test_files_go_with_their_page(sessions, tmp_path):
   with pytest.raises(errors.UserError, match='no photo is open'):
     sessions.get_photo('one')
   assert second.folder.exists()
-  # It may be of either page.
+  # The upload may belong to either page.
   assert upload.exists()
   sessions.close_page('two')
   assert not second.folder.exists()
@@ -77,7 +77,7 @@ def test_a_new_photo_replaces_the_old_one(sessions):
   second = load_photo(sessions, 'page')
   assert not first.folder.exists()
   assert sessions.get_photo('page') is second
-  # One that cannot be read does not.
+  # A photo that cannot be read does not replace it.
   with contextlib.suppress(ValueError), sessions.new_photo('page') as third:
     raise ValueError
   assert not third.folder.exists()

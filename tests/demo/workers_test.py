@@ -32,7 +32,7 @@ def test_each_device_works_on_one_picture_at_a_time():
     return explain
 
   pool = workers.Workers({'model': 'the source'}, ['one', 'two'], load)
-  # The first, before it is asked for.
+  # The guide of the first device is loaded before it is needed.
   assert loaded == [('the source', 'one')]
   assert pool.count == 2
   zeros = np.zeros((2, 2, 3), np.uint8)

@@ -77,7 +77,7 @@ def test_a_damaged_file_is_written_anew(model, cache):
   backends.choose_fill(model, 'onnx')
   [file] = cache.iterdir()
   content = bytearray(file.read_bytes())
-  content[len(content) // 2] ^= 64  # Within a weight: it would still load.
+  content[len(content) // 2] ^= 64  # In a weight: the file would still load.
   file.write_bytes(content)
   _assert_fills(backends.choose_fill(model, 'onnx'), model)
   [file] = cache.iterdir()

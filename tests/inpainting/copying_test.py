@@ -21,7 +21,7 @@ def _plane(height, width, dtype):
 
 
 def _shifted(hole, rows, columns):
-  """Origins so many rows and columns away."""
+  """Returns origins that are so many rows and columns away."""
   origins = np.full((*hole.shape, 2), -1, np.int32)
   y, x = np.nonzero(hole)
   origins[y, x] = np.stack([y + rows, x + columns], axis=1)
@@ -43,7 +43,7 @@ def _origins(hole):
 
 
 def _copy(image, hole, allowed, origins, guess=None, scale=1):
-  """Copies beside a guess, which is the image unless another is given."""
+  """Copies with a guess, which is the image itself if none is given."""
   if guess is None:
     guess = image if image.dtype == np.uint8 else image // 257
   guess = guess.astype(np.uint8)
@@ -52,7 +52,7 @@ def _copy(image, hole, allowed, origins, guess=None, scale=1):
 
 @pytest.mark.parametrize('name', HOLES)
 def test_a_gradient_goes_on_without_a_step(name):
-  """Copies from where it is darker; of 16 bits, without steps of 8."""
+  """Copies are from other levels; 16 bits get no steps of 8 bits."""
   image, hole = _plane(60, 70, np.uint16), HOLES[name]
   marred = np.where(hole[..., None], 9, image).astype(np.uint16)
   result = _copy(marred, hole, ~hole, _origins(hole), image // 257)
@@ -68,7 +68,7 @@ def test_a_gradient_goes_on_without_a_step(name):
 @pytest.mark.parametrize('name', HOLES)
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
 def test_nothing_in_the_hole_is_read(name, dtype):
-  """Also where origins lie beside the hole, and at the image's edges."""
+  """Some origins lie next to the hole, others at the image's edges."""
   random, hole = np.random.RandomState(0), HOLES[name]
   most = np.iinfo(dtype).max
   image = random.randint(0, most + 1, (60, 70, 3)).astype(dtype)
@@ -95,7 +95,7 @@ def test_copies_of_one_place_that_fit_stay_as_they_are():
 
 
 def _bright_copies(noise):
-  """Returns an even grey, 100, copies that are brighter, and a hole."""
+  """Returns a grey image with brighter parts, a hole, and origins in these."""
   random, hole = np.random.RandomState(0), HOLES['in the middle']
   image = np.full((60, 70, 3), 100, np.uint8)
   y, x = np.mgrid[:15, :20]
@@ -108,7 +108,7 @@ def _bright_copies(noise):
 
 @pytest.mark.parametrize('scale', [1, 4])
 def test_light_and_dark_come_nearer_to_the_guess(scale):
-  """By less than the texture varies, which stays."""
+  """They move by less than the texture varies, and the texture stays."""
   image, hole, origins = _bright_copies(noise=20)
   inner = np.s_[24:31, 36:44]
   results = [
@@ -130,7 +130,7 @@ def test_light_and_dark_come_nearer_to_the_guess(scale):
 
 
 def test_an_even_slope_does_not_follow_the_guess():
-  """No more than neighbours differ, which is little."""
+  """It moves by no more than neighbours differ, which is little."""
   image, hole, origins = _bright_copies(noise=0)
   image = image // 8
   dark, bright = (
@@ -148,7 +148,7 @@ def test_texture_is_kept():
 
 
 def test_differences_to_what_may_not_be_copied_are_not_taken():
-  """Origins along the rim of something red."""
+  """The origins lie along something red that may not be copied."""
   image = np.full((60, 70, 3), 100, np.uint8)
   image[:, :10] = 255, 0, 0
   hole = HOLES['in the middle']
@@ -171,17 +171,17 @@ def test_results_are_cut_off_at_the_range():
 
 
 def test_no_new_colours():
-  """Where a border is missing, what copies are changed by goes on and on."""
+  """Without a boundary on one side, corrections of copies go on and on."""
   grass, stone, mud = (60, 150, 40), (110, 110, 105), (110, 100, 90)
   image = np.zeros((80, 60, 3), np.uint8)
   image[:20], image[20:40], image[40:50] = grass, stone, mud
   hole = _box((80, 60), (50, 80), (0, 60))
-  # Beside the mud is grass, and below it stone.
+  # The part next to the mud copies grass, the part below it stone.
   origins = np.full((80, 60, 2), -1, np.int32)
   origins[50:60] = np.stack(np.mgrid[5:15, :60], -1)
   origins[60:] = np.stack(np.mgrid[20:40, :60], -1)
   result = _copy(image, hole, ~hole, origins, image[:1, :1], 80)
-  # It begins as the mud, and does not become purple.
+  # The filling begins with the mud's colour, and does not become purple.
   assert np.abs(result[50].astype(int) - mud).max() <= 1
   red, green, blue = np.moveaxis(result[70:].astype(int), -1, 0)
   assert (green - red).min() > -25

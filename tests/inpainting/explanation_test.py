@@ -11,13 +11,13 @@ def no_origins(height=60, width=80):
 
 
 def copy_box(origins, rows, columns, shift):
-  """Notes that a box was copied from one that lies `shift` away."""
+  """Sets the origins of a box to one that lies `shift` away."""
   y, x = np.mgrid[rows, columns]
   origins[rows, columns] = np.stack([y + shift[0], x + shift[1]], axis=-1)
 
 
 def hue_of(pixel):
-  """The channels of a pixel in order of their brightness."""
+  """Returns the channels of a pixel in order of their brightness."""
   return tuple(np.argsort(pixel.astype(int), kind='stable'))
 
 

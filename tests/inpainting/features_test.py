@@ -1,4 +1,4 @@
-"""features.py: by what patches are compared."""
+"""features.py: the features by which patches are compared."""
 
 import numpy as np
 import pytest

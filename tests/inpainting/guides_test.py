@@ -45,7 +45,7 @@ def test_a_surface_along_rows_carries_a_horizon_on():
   image[30:] = 1
   hole = np.zeros((60, 90), bool)
   hole[:, 60:] = True
-  # How steep the guess is at the horizon, at the far side of the hole.
+  # How steep the guesses are at the horizon, at the far side of the hole.
   steps = [
     np.ptp(guide(image, hole)[28:32, 80, 0])
     for guide in (guides.smooth, guides.smooth_along_rows)
@@ -74,7 +74,7 @@ def test_a_model_sees_squares_of_one_size(size):
 
 @pytest.mark.parametrize('size', [(200, 100), (65, 300)])
 def test_a_window_larger_than_the_model_sees_is_reduced(size):
-  """And its guess enlarged, to meet the known pixels."""
+  """Its guess is enlarged, and made to meet the known pixels."""
   image = np.full((*size, 3), 0.25, np.float32)
   hole, seen = _hole(*size), []
 
@@ -102,7 +102,7 @@ def test_one_image_at_a_time():
 
   def fill(part, mask):
     alone.append(busy.acquire(blocking=False))
-    # Long enough for another thread to come.
+    # Long enough for another thread to arrive.
     threading.Event().wait(0.02)
     busy.release()
     return part
@@ -135,7 +135,7 @@ def test_bytes_and_floats():
 
 
 def test_a_horizon_goes_on_at_its_height():
-  """It is known on one side, far away; the sea below is nearer."""
+  """It is known only far away on one side; the sea below is nearer."""
   image = np.empty((96, 160, 3), np.float32)
   image[:40], image[40:] = (0.5, 0.7, 1), (0.1, 0.4, 0.4)
   hole = np.zeros((96, 160), bool)

@@ -1,4 +1,4 @@
-"""harmonic.py: the harmonic fill, beside a direct solver."""
+"""harmonic.py: the harmonic fill, compared with a direct solver."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def _box(size=90):
 
 
 def _strips():
-  """A hole that known rows and columns of one pixel divide."""
+  """A hole that is divided by known rows and columns one pixel wide."""
   known = _box()
   known[::7] = True
   known[:, 40] = True
@@ -49,7 +49,7 @@ def _strips():
 
 
 def _snake():
-  """A corridor of three pixels, known at its far end alone."""
+  """A hole that is a long winding corridor, three pixels wide."""
   known = np.zeros((61, 60), bool)
   known[3::8, :-3] = True
   known[7::8, 3:] = True
@@ -82,7 +82,7 @@ GEOMETRIES = {
 @pytest.mark.parametrize('name', GEOMETRIES)
 def test_error_is_below_half_a_level_of_8_bits(name):
   known = GEOMETRIES[name]
-  # Large differences from pixel to pixel, of the whole range.
+  # Neighbouring pixels differ by up to the whole range.
   image = np.random.RandomState(1).rand(*known.shape, 3)
   image = np.rint(image).astype(np.float32)
   filled = harmonic.harmonic_fill(image, known)
@@ -120,7 +120,7 @@ def test_values_in_the_hole_are_not_read():
 
 @pytest.mark.parametrize('shape', [(40, 40), (37, 51), (1, 30), (5, 5)])
 def test_harmonic_fill_continues_a_plane(shape):
-  """A plane is harmonic, whatever the hole."""
+  """A plane is harmonic, so this holds for every hole."""
   y, x = np.mgrid[: shape[0], : shape[1]] / 50
   values = np.stack([y, x, x - y], axis=-1).astype(np.float32)
   hole = np.zeros(shape, bool)
@@ -141,7 +141,7 @@ def test_harmonic_fill_stays_within_the_known_values():
 
 
 def test_the_order_of_bands_does_not_matter(monkeypatch):
-  """Nor the number of threads: of more pixels than one works on at a time."""
+  """Nor does the number of threads. The hole has more pixels than one band."""
   known = np.zeros((300, 300), bool)
   known[::40, ::3] = True
   image = np.random.RandomState(0).rand(300, 300, 3)

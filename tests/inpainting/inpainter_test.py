@@ -37,7 +37,7 @@ def _noise(height, width, dtype=np.uint8):
 
 
 def _plane(height, width, dtype=np.uint8):
-  """A clean sky: colours that change evenly."""
+  """Returns an image like a clean sky, whose colours change evenly."""
   y, x = np.mgrid[:height, :width]
   y, x = y / max(height, 2), x / max(width, 2)
   colours = [0.2 + 0.6 * y, 0.3 + 0.5 * x, 0.8 - 0.3 * (x + y) / 2]
@@ -88,7 +88,7 @@ _SIZES = [(1, 2), (2, 2), (3, 3), (5, 5), (4, 9), (8, 8), (1, 40), (3, 500)]
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
 @pytest.mark.parametrize('feather', [0, 4])
 def test_what_is_kept_and_what_is_read(inpainter, name, dtype, feather):
-  """Known pixels bit for bit; nothing depends on what the hole holds."""
+  """Known pixels are kept bit for bit, and the hole's content has no effect."""
   image, hole = _noise(*_SHAPE, dtype), HOLES[name]
   before = image.copy()
   found = inpainter.explain(image, hole, feather=feather)
@@ -119,7 +119,7 @@ def test_tiny_images(inpainter, size, dtype):
     result = inpainter(image, one, wrap=size[1] == 40)
     np.testing.assert_array_equal(result[~one], image[~one])
     if one is not hole:
-      # All of it is the one known pixel.
+      # The whole result has the colour of the one known pixel.
       np.testing.assert_array_equal(
         result, np.broadcast_to(image[:1, :1], result.shape)
       )
@@ -128,7 +128,7 @@ def test_tiny_images(inpainter, size, dtype):
 @pytest.mark.parametrize('name', HOLES)
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
 def test_a_flat_image_stays_flat(inpainter, name, dtype):
-  """Never black out of nothing."""
+  """No colour that is not in it, such as black, appears."""
   image = np.empty((*_SHAPE, 3), dtype)
   image[:] = np.array([33, 99, 199]) * (np.iinfo(dtype).max // 255)
   marred = np.where(HOLES[name][..., None], 0, image).astype(dtype)
@@ -144,7 +144,7 @@ def test_a_plane_is_no_worse_than_the_smoothest_fill(inpainter, name, dtype):
     np.abs(x[hole].astype(float) - image[hole]) / level
     for x in (inpainter(image, hole), _smoothest(image, hole))
   )
-  # 8 bits round a plane's slopes, which adds up far from what is known.
+  # 8 bits round a plane's slopes, which adds up far from known pixels.
   slack = 0.3 if dtype == np.uint16 else 3
   if name == 'all but 6 px around' and dtype == np.uint8:
     slack = 6
@@ -173,7 +173,7 @@ def test_sixteen_bits_have_no_steps_of_eight(inpainter, texture):
 
 @pytest.mark.parametrize('amount', [12, 60])
 def test_an_expanded_plane_is_better_than_the_smoothest_fill(inpainter, amount):
-  """And no seam is where it was expanded."""
+  """And there is no seam where it was expanded."""
   inner = _plane(210, 260)[60:150, 60:200]
   wide, hole = photo_filling.expand_picture(
     Picture(inner),
@@ -253,19 +253,19 @@ def test_only_what_is_allowed_is_copied(inpainter, source, avoid):
 
 
 def test_what_is_avoided_does_not_bleed(inpainter):
-  """Its difference to its neighbours is not taken either."""
+  """Differences between it and its neighbours are not copied either."""
   image = np.full((120, 160, 3), 90, np.uint8)
   image[:, ::8] = 100
   avoid = _box((120, 160), (0, 38), (0, 160))
   image[avoid] = 250, 0, 0
   hole = _box((120, 160), (40, 80), (60, 100))
   result = inpainter(image, hole, avoid=avoid)
-  # What is beside the hole is met.
+  # Not the first rows, which meet what is next to the hole.
   assert result[45:80, 60:100].max() <= 110
 
 
 def test_a_source_far_away_is_reached(inpainter):
-  """Where an image is not searched as a whole."""
+  """Even if the image is too large to be searched as a whole."""
   image, shape = np.full((1500, 2000, 3), 90, np.uint8), (1500, 2000)
   source = _box(shape, (1400, 1440), (1900, 1950))
   image[source] = _noise(40, 50).reshape(-1, 3)
@@ -300,7 +300,7 @@ def test_a_feather_of_any_size_has_an_effect(inpainter, feather, dtype):
   rows, columns = np.nonzero(ring)
   far = np.maximum.reduce([40 - rows, rows - 49, 40 - columns, columns - 49])
   assert far.max() <= feather
-  # Half of what is known stays.
+  # At least half of the known pixels stay.
   assert ring.sum() <= (~hole).sum() / 2 + 1
 
 
@@ -395,8 +395,8 @@ def test_threads_share_an_inpainter(guided):
 def test_windows_give_the_same_on_any_number_of_threads(
   inpainter, monkeypatch, source
 ):
-  # Four tiles and a large hole, which some of the windows see; all see the
-  # small holes of the first tile where only it may be copied.
+  # Four tiles and a large hole, which some of the windows see. If only the
+  # first tile may be copied, all windows see its small holes.
   image = np.tile(_noise(400, 400), (4, 4, 1))
   shape = image.shape[:2]
   hole = _box(shape, (900, 1250), (600, 700))
@@ -436,7 +436,7 @@ def test_progress_goes_from_nothing_to_all(inpainter, texture):
 
 
 def test_a_model_guides(model):
-  """Where nothing can be copied, its guess is taken, met smoothly."""
+  """Without texture, its guess fills the hole and meets the known pixels."""
   image, hole = (
     np.full((40, 40, 3), 128, np.uint8),
     _box((40, 40), (9, 30), (9, 30)),
@@ -456,12 +456,12 @@ def test_a_model_guides(model):
 
 
 def test_the_model_gets_one_image_at_a_time():
-  """Each more would take as much memory again."""
+  """Each further image would take as much memory again."""
   busy, most = threading.Semaphore(1), []
 
   def fill(part, part_mask):
     most.append(busy.acquire(blocking=False))
-    # Long enough for another thread to come.
+    # Long enough for another thread to arrive.
     threading.Event().wait(0.02)
     busy.release()
     return part
@@ -486,7 +486,7 @@ def test_a_released_file_is_run_by_the_backend_of_choice(
   image, hole = _plane(30, 32), _box((30, 32), (10, 16), (10, 20))
   found = inference.load(path, backend='jax')
   small = inference.Inpainter(inference.create_fill(model))
-  # The file has half precision.
+  # The file stores half precision.
   np.testing.assert_allclose(
     found(image, hole, texture=False), small(image, hole, texture=False), atol=2
   )
@@ -501,7 +501,7 @@ def test_an_exported_file_is_a_model(model, tmp_path):
   path.write_bytes(export.to_onnx(model, np.dtype(np.float32)))
   image, hole = _plane(30, 32), _box((30, 32), (10, 16), (10, 20))
   small = inference.Inpainter(inference.create_fill(model))
-  # One level, where a value is rounded the other way.
+  # A value may be rounded the other way, to the next level.
   np.testing.assert_allclose(
     inference.load(path)(image, hole, texture=False),
     small(image, hole, texture=False),
@@ -526,8 +526,8 @@ def test_inference_imports_neither_training_nor_datasets():
   assert result.stdout == '[]\n'
 
 
-# Large images, and the peak memory in kilobytes. Not ru_maxrss, which a process
-# inherits from the one that started it.
+# Fills a large image and prints the peak memory in kilobytes. Not ru_maxrss,
+# which a process inherits from the one that started it.
 _MEMORY = """
 import pathlib, sys
 import numpy as np

@@ -36,7 +36,7 @@ def test_after_an_error_no_band_is_begun(monkeypatch):
       assert helps.wait(30)
       raise KeyboardInterrupt
     helps.set()
-    # Time for the caller to end the work.
+    # Gives the caller time to end the work.
     time.sleep(0.05)
 
   with pytest.raises(KeyboardInterrupt):
@@ -55,7 +55,7 @@ def test_what_runs_in_parallel_stays_in_its_thread(monkeypatch):
 
     def work_on_band(first, last):
       bands.append((outer, threading.get_ident()))
-      # Time for another thread to take the next one.
+      # Gives another thread time to take the next band.
       time.sleep(0.01)
 
     kernels.for_bands(20, work_on_band, 1)

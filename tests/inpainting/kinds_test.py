@@ -30,7 +30,7 @@ def hole_of(height=40, width=50):
 
 
 def opaque(array):
-  """Transparent pixels beside a hole are of another test."""
+  """Makes alpha opaque: transparent pixels are tested elsewhere."""
   array = array.copy()
   array[..., -1] = np.iinfo(array.dtype).max
   return array

@@ -17,7 +17,7 @@ def inpainter():
 
 
 def scene(width=WIDTH, dtype=np.uint8):
-  """Goes on smoothly from its right border to its left one."""
+  """Returns an image whose right border meets its left one smoothly."""
   y, x = np.mgrid[:HEIGHT, :width] * 2 * np.pi / width
   waves = [np.sin(x + 1), np.cos(x), np.sin(2 * x + y)]
   top = np.iinfo(dtype).max
@@ -58,7 +58,7 @@ def test_no_seam_at_the_border(inpainter, name, texture, feather):
 
 @pytest.mark.parametrize('name', HOLES)
 def test_origins_are_known_allowed_pixels(inpainter, name):
-  """Also of what is copied across the border."""
+  """This holds for copies across the border, too."""
   image, hole = scene(), HOLES[name]
   image[:, ::2] ^= 16
   avoid = np.zeros_like(hole)
@@ -72,7 +72,7 @@ def test_origins_are_known_allowed_pixels(inpainter, name):
 
 
 def test_a_texture_goes_on_across_the_border(inpainter):
-  """Nearly all copies are exact, and origins say where each is from."""
+  """Origins say where each copy is from, and nearly all copies are exact."""
   tile = np.random.RandomState(0).randint(0, 256, (8, 8, 3), np.uint8)
   image, hole = np.tile(tile, (16, 32, 1)), HOLES['over the border']
   found = inpainter.explain(image, hole, wrap=True)

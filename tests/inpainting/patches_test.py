@@ -124,7 +124,7 @@ def test_a_start_follows_the_coarse_match():
   match = patches.start(target, source, 0, coarse)
   expected = np.stack(np.mgrid[12:16, 14:18], axis=-1)
   np.testing.assert_array_equal(match[40:44, 40:44], expected)
-  # Sources at random where the coarse match leads to none.
+  # Where the coarse match leads to no source, sources are random.
   match = patches.start(target, source, 0, coarse + 30)
   assert source[match[target][:, 0], match[target][:, 1]].all()
 

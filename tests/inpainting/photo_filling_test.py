@@ -12,7 +12,7 @@ from inpaint_jax.system import errors
 
 
 def paint_grey(image, hole, level=77):
-  """Fills alpha as an inpainter does, and all else with grey."""
+  """Fills alpha as an inpainter does, and colours with grey."""
 
   def fill(pixels, hole, allowed):
     return np.where(hole[..., None], pixels.dtype.type(level), pixels), None
@@ -30,7 +30,7 @@ def noise(height=40, width=50):
 
 
 def erased(dtype=np.uint8):
-  """Alpha with a hole of soft rim, and glass elsewhere."""
+  """Returns alpha with a hole of soft rim, and translucent pixels elsewhere."""
   opaque = np.iinfo(dtype).max
   alpha = np.full((40, 50), opaque, dtype)
   alpha[9:21, 9:31] = opaque * 3 // 4
@@ -44,7 +44,7 @@ def erased(dtype=np.uint8):
 def test_soft_rim_of_a_filled_hole_becomes_opaque(dtype, with_mask):
   alpha = erased(dtype)
   picture = Picture(noise().astype(dtype), alpha)
-  # The page marks what is transparent, and hands it in as a mask.
+  # The page passes transparent pixels as a mask.
   mask = alpha == 0 if with_mask else None
   picture, hole = photo_filling.prepare(picture, mask)
   np.testing.assert_array_equal(hole, alpha == 0)
@@ -64,7 +64,7 @@ def test_a_hole_filled_in_part_keeps_its_outline():
     paint_grey, *photo_filling.prepare(Picture(noise(), alpha), mask)
   )
   np.testing.assert_array_equal(result.alpha[~mask], alpha[~mask])
-  # What is transparent beside the filled part goes on into it.
+  # The transparency next to the filled part goes on into it.
   assert result.alpha[15, 19] == 0
   assert (result.alpha[:, :10] == 255).all()
 
@@ -115,7 +115,7 @@ def test_dilation_is_by_that_many_pixels(pixels):
 
 def test_dilation_makes_no_glass_opaque():
   alpha = erased()
-  alpha[9:21, 33:40] = 200  # two pixels from the rim
+  alpha[9:21, 33:40] = 200  # Two pixels from the rim.
   picture, hole = photo_filling.prepare(Picture(noise(), alpha), dilate=6)
   result = photo_filling.fill_picture(paint_grey, picture, hole)
   np.testing.assert_array_equal(result.alpha[:, 36:], alpha[:, 36:])
@@ -214,7 +214,7 @@ def job(tmp_path):
 def test_what_may_be_copied_moves_with_the_photo(job, tmp_path):
   source = np.zeros((40, 50), np.uint8)
   source[:, :30] = 255
-  # Odd: it is mostly grey.
+  # An odd mask, since it is mostly grey.
   avoid = np.full((80, 100), 100, np.uint8)
   avoid[60:64] = 255
   picture, hole, limits, _ = photo_filling.prepare_job(

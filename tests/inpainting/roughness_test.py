@@ -30,7 +30,7 @@ def test_a_step_is_one_of_three_beside_it():
   image = np.zeros((20, 30, 3), np.uint8)
   image[:, 14:] = 90
   (row,) = np.unique(roughness.measure(image, _NO_HOLE)[..., 0], axis=0)
-  # Between pixels of the half resolution.
+  # The step lies between two pixels of the half resolution.
   np.testing.assert_array_equal(np.flatnonzero(row), [6, 7])
   np.testing.assert_array_equal(row[6:8], _code(90 / 3))
 
@@ -52,7 +52,7 @@ def test_holes_are_not_read():
 
 
 def test_rough_ground_is_not_filled_with_smooth_ground():
-  # Two grounds of one colour: reduced images hardly tell them apart.
+  # Two textures of one colour, which reduced images hardly tell apart.
   rng = np.random.default_rng(1)
   image = np.full((256, 256, 3), 128, np.uint8)
   noise = rng.integers(-60, 61, (256, 128, 1))
@@ -60,6 +60,6 @@ def test_rough_ground_is_not_filled_with_smooth_ground():
   hole = np.zeros((256, 256), bool)
   hole[60:200, 150:240] = True
   filled = inpainter.Inpainter().explain(image, hole)
-  # Without roughness less than half. Not all, since smooth ground in the same
-  # row is nearer than rough ground in another.
+  # Without roughness it is less than half. It is not all, since smooth ground
+  # in the same row is nearer than rough ground in another.
   assert np.mean(filled.origins[hole][:, 1] >= 128) > 0.8

@@ -51,7 +51,7 @@ def test_nothing_in_the_hole_is_read():
   image = _tiles(200, 200)
   hole = _box((200, 200), (40, 120), (0, 100))
   other = np.where(hole[..., None], 255 - image, image)
-  # Who calls blanks the hole; what a coarser resolution is made of is known.
+  # The caller blanks the hole; coarser levels are made from known pixels only.
   ours, theirs = (
     _find(x, hole, guide=lambda part, mask: np.full_like(part, 0.5))
     for x in (image, other)
@@ -62,7 +62,7 @@ def test_nothing_in_the_hole_is_read():
 
 @pytest.mark.parametrize('side', [5, 7, 9, 12, 30])
 def test_a_small_source_is_enough(side):
-  """Coarser resolutions have no patch of it."""
+  """Coarser levels have no patch that lies in it."""
   image, hole = _tiles(300, 400), _box((300, 400), (100, 200), (100, 300))
   allowed = _box((300, 400), (3, 3 + side), (5, 5 + side))
   origins = _find(image, hole, allowed)
@@ -77,7 +77,7 @@ def test_nothing_to_copy():
 
 
 def test_thin_holes_vanish_at_coarse_resolutions():
-  """So that a scratch takes no longer than what it covers."""
+  """So a scratch takes no longer than its few pixels need."""
   image, hole = _tiles(400, 400), _box((400, 400), (200, 201), (10, 390))
   shares = []
   origins = _find(image, hole, progress=shares.append)
@@ -87,7 +87,7 @@ def test_thin_holes_vanish_at_coarse_resolutions():
 
 
 def test_a_guide_decides_what_is_copied():
-  """Bright or dark, which the surroundings leave open."""
+  """The surroundings leave open whether the filling is bright or dark."""
   image = np.random.RandomState(0).randint(0, 60, (200, 200, 3), np.uint8)
   image[:, 100:] += 180
   hole = _box((200, 200), (60, 140), (60, 140))

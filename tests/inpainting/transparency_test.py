@@ -39,7 +39,7 @@ def test_a_disc_with_a_mask_over_its_rim_stays_a_disc(dtype, soft, texture):
   )
   opaque = np.iinfo(dtype).max
   np.testing.assert_array_equal(result.alpha[~hole], alpha[~hole])
-  # A pixel or two of the outline, of 24 rows.
+  # One or two pixels of the outline may differ in each of 24 rows.
   wrong = np.abs(result.alpha.astype(float) - alpha)[hole].sum() / opaque
   assert wrong < 48
   assert set(np.unique(result.alpha[hole])) >= {0, opaque}
@@ -49,7 +49,7 @@ def test_a_disc_with_a_mask_over_its_rim_stays_a_disc(dtype, soft, texture):
   expected = np.array(ORANGE) * (opaque // 255)
   error = np.abs(result.pixels[shown].astype(float) - expected)
   assert error.max() <= opaque / 100
-  # Under what is transparent, nothing changes.
+  # The colours of transparent known pixels do not change.
   clear = ~hole & (alpha == 0)
   np.testing.assert_array_equal(result.pixels[clear], pixels[clear])
 
@@ -94,7 +94,7 @@ def test_soft_alpha_goes_on_smoothly():
 
 
 def test_nothing_that_is_visible_is_known():
-  """What was there goes, and what is left is transparent."""
+  """All that was visible is hole, so the result is transparent."""
   pixels, alpha = disc()
   result, filled, _ = transparency.fill_with_alpha(
     keep, pixels, alpha, alpha > 0, alpha > 0

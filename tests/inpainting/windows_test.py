@@ -50,7 +50,7 @@ def test_all_holes_are_in_a_window_of_bounded_size(name):
       assert 0 <= outer.start <= part.start < part.stop <= outer.stop <= length
     size = (rows.stop - rows.start) * (columns.stop - columns.start)
     assert size <= 16e6
-    # Something to copy.
+    # The window contains known pixels to copy.
     assert not hole[rows, columns].all() or name == 'half'
   assert covered[hole].all()
 
@@ -83,7 +83,7 @@ def test_a_window_reaches_to_what_may_be_copied(side):
   found = allowed[window.rows, window.columns]
   assert np.count_nonzero(found) == side**2
   assert window.rows.start == 100 - 64
-  # Nothing is to be had.
+  # Nothing may be copied, so the window does not grow.
   (window,) = _find(hole, np.ones_like(hole))
   assert window.rows == slice(36, 184)
 
