@@ -114,11 +114,11 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
       shares = ', '.join(f'{x} %' for x in photo_splits.SHARES.values())
       more = max(_ENOUGH - len(kept), 10)
       raise errors.UserError(
-        f'data.source={listing.root} gives {len(kept)} distinct photos '
-        f'({len(unreadable)} unreadable, {len(dropped)} near-duplicates), of '
-        f'which the splits have {numbers}; what a photo shows decides on its '
-        f'split ({shares}), so that none that was trained on is ever tested, '
-        f'and each split needs one: add about {more} photos'
+        f'data.source={listing.root} has too few photos: {len(kept)} distinct '
+        f'ones ({len(unreadable)} unreadable, {len(dropped)} near-duplicates), '
+        f'which give {numbers}, and each split needs one; the content of a '
+        f'photo decides its split ({shares}), so that no photo is both trained '
+        f'on and tested: add about {more} photos'
       )
     counts = {name: [_count(p) for p in x] for name, x in members.items()}
     used = {

@@ -196,7 +196,7 @@ def _unwritable_error(
 ) -> errors.UserError:
   return errors.UserError(
     f'data.data_dir={folder} cannot be written ({reason}); set data.data_dir '
-    'to a folder with room'
+    'to a folder with free space'
   )
 
 
@@ -208,7 +208,7 @@ def _take_lock(
   try:
     return lock.acquire(timeout=0)
   except filelock.Timeout:
-    print(f'Another process builds {name}: waiting', file=sys.stderr)
+    print(f'waiting: another process is building {name}', file=sys.stderr)
     return lock.acquire()
 
 

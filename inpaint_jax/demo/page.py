@@ -176,7 +176,7 @@ class Page:
       photo.inpaint(layers, explain, again=again, wrap=bool(wrap))
     except Exception:
       if not photo.folder.exists():
-        raise errors.UserError('the photo was closed meanwhile') from None
+        raise errors.UserError('the photo was closed during this') from None
       raise
     number = len(photo.results) - 1
     return [*_show(photo, number, explained=False), number]

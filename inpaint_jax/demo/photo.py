@@ -189,7 +189,7 @@ class Photo:
         return np.asarray(image.convert('RGBA'))[..., 3] >= MASK_ALPHA // 2
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
       raise errors.UserError(
-        'what was painted got lost on the way; load the photo again'
+        'the painted mask did not arrive; load the photo again'
       ) from None
 
   def inpaint(

@@ -73,7 +73,7 @@ class Sessions:
     name = file.get('path') if isinstance(file, dict) else None
     path = pathlib.Path(str(name))
     if path not in self._uploads or not path.is_file():
-      raise errors.UserError('the file got lost on the way; load it again')
+      raise errors.UserError('the file did not arrive; load it again')
     return path
 
   @contextlib.contextmanager
@@ -92,7 +92,7 @@ class Sessions:
       yield photo
       with self._lock:
         if page is None or page not in self._browsers:
-          raise errors.UserError('the page was closed meanwhile')
+          raise errors.UserError('the page was closed during this')
         self._drop_photo(page)
         self._photos[page] = photo
     except BaseException:

@@ -68,7 +68,7 @@ def create_onnx_fill(model: TrainedModel) -> onnx_runtime.OnnxFill:
   except OSError as error:
     raise errors.UserError(
       f'the folder of exported models, {folder}, cannot be used '
-      f'({error.strerror}); set INPAINT_JAX_ONNX to one with room'
+      f'({error.strerror}); set INPAINT_JAX_ONNX to one with free space'
     ) from error
   return onnx_runtime.OnnxFill(path)
 

@@ -98,6 +98,6 @@ def check_hole(hole: np.ndarray) -> None:
     )
   if hole.all():
     raise errors.UserError(
-      'the mask is nothing but hole, so there is nothing to go by; white is '
-      'hole and black is known'
+      'the mask marks the whole image as the hole, so there is nothing to copy '
+      'from; paint the hole white and the rest black'
     )

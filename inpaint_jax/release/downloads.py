@@ -88,7 +88,8 @@ def fetch(
   except OSError as error:
     raise errors.UserError(
       f'the folder of downloaded models, {folder}, cannot be used '
-      f'({error.strerror or error}); set INPAINT_JAX_MODELS to one with room'
+      f'({error.strerror or error}); set INPAINT_JAX_MODELS to one with free '
+      'space'
     ) from error
   print(f'downloaded {url}\n  to {path}\n  SHA-256 {digest}', file=sys.stderr)
   return path
@@ -104,7 +105,7 @@ def parse_address(address: str) -> tuple[str, str]:
   """Returns the URL of an address, and its SHA-256 or ''; see fetch."""
   if not address.isprintable() or ' ' in address:
     raise errors.UserError(
-      f'the address {address!r} has blanks in it; write them as %20'
+      f'the address {address!r} contains spaces; write them as %20'
     )
   url, _, fragment = address.partition('#')
   digest = fragment.removeprefix('sha256=').lower()
@@ -141,7 +142,7 @@ def check_allowed(url: str, origin: str = '') -> None:
     return
   by = f' (to which {origin} redirects)' if origin else ''
   raise errors.UserError(
-    f'{url}{by} is no address to download a model from; wanted https:// or '
+    f'{url}{by} cannot be downloaded from; wanted an address with https:// or '
     'hf://'
   )
 

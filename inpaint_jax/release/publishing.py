@@ -87,8 +87,8 @@ def read_report(model: TrainedModel) -> dict[str, Any]:
   # Equal steps are not enough: an earlier training here may have had the same.
   if report.get('checksum') != model.checksum:
     raise errors.UserError(
-      f'{path} is not of the checkpoint that is now the best one, that of step '
-      f'{model.step}; run first: {command}'
+      f'{path} was measured on another checkpoint than the present best one, '
+      f'of step {model.step}; run first: {command}'
     )
   return report
 

@@ -137,7 +137,7 @@ def disk_full_as_user_error(workdir: Path) -> Iterator[None]:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
       raise
     raise errors.UserError(
-      f'workdir={workdir} has no room left ({error.strerror}); free some '
+      f'workdir={workdir} is on a full disk ({error.strerror}); free some '
       'space and start the same command again, earlier checkpoints are whole'
     ) from error
 

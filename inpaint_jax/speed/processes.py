@@ -80,7 +80,7 @@ def run_program(
       *_, reason = ['it said nothing', *filter(str.strip, log)]
       reason = reason.strip().removeprefix('error: ')[:200]
       if process.returncode < 0:
-        reason = 'it was killed, as when memory does not suffice'
+        reason = 'it was killed, perhaps for lack of memory'
       raise errors.UserError(
         f'{module} ended with code {process.returncode}: {reason}'
       )
@@ -107,7 +107,7 @@ def measure_alone(
       return pool.submit(_measure, case, mode, seconds).result()
     except futures.BrokenExecutor as error:
       raise errors.UserError(
-        'its process was killed, as when memory does not suffice'
+        'its process was killed, perhaps for lack of memory'
       ) from error
 
 

@@ -98,8 +98,8 @@ class Plan(NamedTuple):
     number, count = map(int, match.groups()) if match else (0, 0)
     if not 1 <= number <= count:
       raise errors.UserError(
-        f'shard={shard} is no part of a study; give i/n with i from 1 to n, as '
-        '1/8 to 8/8'
+        f'shard={shard} is no shard; give i/n with i from 1 to n, such as 1/8 '
+        'to 8/8'
       )
     return runs[number - 1 :: count]
 
@@ -162,7 +162,7 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
     except (KeyError, TypeError, AttributeError) as error:
       reason = errors.one_line(error.args[0]).split(' Other fields')[0]
       raise errors.UserError(
-        f'study.cells: {name} changes what no run has: {reason}'
+        f'study.cells: {name} changes a field that runs do not have: {reason}'
       ) from error
   cells = tuple(
     Cell(BASE if cell is base else names[key][0], tuple(names[key]), cell)

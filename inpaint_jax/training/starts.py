@@ -69,8 +69,8 @@ def restore(
   if restored is None and lost:
     raise errors.UserError(
       f'workdir={workdir} has a best checkpoint, of step {lost[-1]}, but '
-      'checkpoints/latest is gone, from which the training would go on; start '
-      'in another workdir, with init_from=this one to start from it'
+      'checkpoints/latest, from which training continues, is gone; start in '
+      'another workdir, with init_from=this one to start from its parameters'
     )
   # A best epoch after this step is trained again; on devices that do not round
   # deterministically, another epoch may then be the best.

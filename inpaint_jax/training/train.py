@@ -380,8 +380,8 @@ class _Loop:
     Saves this epoch if it has just ended, else lets the next one be the best.
     """
     self._console.print(
-      f'{self._best.directory} has no checkpoint any more: of this epoch and '
-      'those to come, the best is kept'
+      f'{self._best.directory} has no checkpoint any more: the best epoch from '
+      'here on will be kept'
     )
     if self._step % self._steps_per_epoch:
       self._progress.best_loss = None

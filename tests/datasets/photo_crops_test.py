@@ -126,7 +126,7 @@ def test_a_small_folder_is_told_what_it_lacks(tmp_path):
   for i in range(3):
     samples.save_scene(tmp_path / 'few' / f'{i}.png', i, 90, 70)
   config = samples.crops_config(tmp_path, tmp_path / 'few')
-  with pytest.raises(errors.UserError, match='3 distinct photos') as caught:
+  with pytest.raises(errors.UserError, match='photos: 3 distinct') as caught:
     datasets.load(config)
   message = str(caught.value)
   assert 'each split needs one: add about 37 photos' in message
@@ -147,7 +147,7 @@ def test_each_split_needs_a_photo_of_its_own(tmp_path):
   folder = tmp_path / 'two'
   samples.save_scene(folder / 'a.png', 0, 600, 600)
   samples.save_scene(folder / 'b.png', 1, 600, 600)
-  with pytest.raises(errors.UserError, match='train: 1, val: 1, test: 0; '):
+  with pytest.raises(errors.UserError, match='train: 1, val: 1, test: 0, '):
     datasets.load(samples.crops_config(tmp_path, folder))
   assert not list((tmp_path / 'data').rglob('incomplete*'))
 

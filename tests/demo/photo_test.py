@@ -244,7 +244,7 @@ def test_a_layer_has_the_size_of_the_copy(load, tmp_path):
   np.testing.assert_array_equal(photo.read_layer(path), painted)
   for content in (bomb(), b'x', encode(layer[1:]), encode(layer)[:60]):
     path = put_upload(tmp_path, 'layer.png', content)
-    with pytest.raises(errors.UserError, match='got lost'):
+    with pytest.raises(errors.UserError, match='did not arrive'):
       photo.read_layer(path)
 
 

@@ -50,7 +50,7 @@ def test_what_is_a_mask(mask):
     (HOLE[:, :8], 'image is 9x8 pixels, the mask 8x8'),
     (HOLE & False, 'has no hole'),
     (np.full((8, 9), 127, np.uint8), 'no hole: its largest value is 127 of 25'),
-    (HOLE | True, 'nothing but hole'),
+    (HOLE | True, 'marks the whole image as the hole'),
   ],
 )
 def test_what_is_no_mask(mask, message):

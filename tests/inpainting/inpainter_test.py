@@ -370,7 +370,9 @@ def test_what_does_not_fit_is_refused_before_the_work(inpainter):
     inpainter(image / 255, hole)
   with pytest.raises(errors.UserError, match='1 images and 0 masks'):
     inpainter([image], [])
-  with pytest.raises(errors.UserError, match=r'image 1: .*nothing but hole'):
+  with pytest.raises(
+    errors.UserError, match=r'image 1: .*marks the whole image as the hole'
+  ):
     inpainter([image] * 2, [hole, hole | True])
 
 

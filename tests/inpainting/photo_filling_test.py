@@ -152,9 +152,9 @@ def test_jpeg_settings_hold_while_the_blocks_stay_in_place():
   [
     (None, None, 'no transparent pixels to fill; name a mask'),
     (255, None, 'no transparent pixels to fill'),
-    (0, None, 'nothing but hole'),
+    (0, None, 'marks the whole image as the hole'),
     (None, False, 'the mask has no hole'),
-    (None, True, 'nothing but hole'),
+    (None, True, 'marks the whole image as the hole'),
   ],
 )
 def test_no_hole_and_nothing_but_hole(alpha, mask, message):

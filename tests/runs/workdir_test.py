@@ -218,7 +218,7 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path, is_killed):
 
 def test_a_full_disk_is_one_line():
   with (
-    pytest.raises(errors.UserError, match='runs/a has no room left'),
+    pytest.raises(errors.UserError, match='runs/a is on a full disk'),
     workdir.disk_full_as_user_error('runs/a'),
   ):
     raise OSError(errno.ENOSPC, 'No space left on device')

@@ -152,8 +152,8 @@ def test_a_shard_that_cannot_be(smoke, shard):
   [
     ('loss', {'loss': 'l1'}, "has 'loss'; a cell is named factor/name, "),
     ('a/b c', {'loss': 'l1'}, "has 'a/b c'; .* without spaces"),
-    ('a/b', {'los': 'l1'}, r'a/b changes what .*"los" does not exist'),
-    ('a/b', {'model': {'name': 3}}, 'a/b changes what no run has'),
+    ('a/b', {'los': 'l1'}, r'a/b changes a .*"los" does not exist'),
+    ('a/b', {'model': {'name': 3}}, 'a/b changes a field that runs'),
     ('a/b', 'l1', "a/b is 'l1'; give the fields"),
     (
       'a/b',
