@@ -1,4 +1,4 @@
-"""The two ways to convolve: equal results, and which one is taken where."""
+"""The two ways to convolve: equal results, and where each is used."""
 
 import functools
 
@@ -26,8 +26,8 @@ def _with_gradients(convolve, x, kernel, gradient):
 @pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
 @pytest.mark.parametrize(
   ('shape', 'features'),
-  # More channels in than out and the reverse; rows of one block and of many;
-  # wide enough for Winograd's products.
+  # More input than output channels, and the reverse; rows of one block and of
+  # many; enough channels for Winograd's products.
   [
     ((2, 16, 24, 5), 8),
     ((1, 64, 32, 8), 3),
@@ -67,7 +67,8 @@ def _program(conv, features, height):
 
 def test_a_model_uses_what_its_field_says():
   wide = 64, 64, 64
-  # 12 layers: one pass forwards, two back, without the one to the input image.
+  # 12 layers, each with one pass forwards and two back, except for the gradient
+  # of the input image.
   count = _program('xla', wide, 16).count('conv_general_dilated[')
   assert count == 12 * 3 - 1
   assert _program('winograd', wide, 16).count('conv_general_dilated[') < count

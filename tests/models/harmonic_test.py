@@ -1,4 +1,4 @@
-"""models/harmonic.py and harmonic_base.py: beside the solver for photos."""
+"""models/harmonic.py and harmonic_base.py, against the solver for photos."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from inpaint_jax.system import errors
 
 
 def _images(size, count=2):
-  """Returns smooth images with noise: both matter to the fill."""
+  """Returns smooth images with noise, since both matter to the fill."""
   r = np.random.RandomState(0)
   coarse = r.rand(count, size // 16, size // 16, 3).repeat(16, 1).repeat(16, 2)
   return (0.7 * coarse + 0.3 * r.rand(*coarse.shape)).astype(np.float32)
@@ -43,7 +43,7 @@ def test_error_is_below_a_level_of_8_bits(size, count):
 
 @pytest.mark.parametrize('colour', [0.0, 0.5])
 def test_derivatives_are_those_of_a_linear_map(colour):
-  """Also of a black image, where the steps of the solver stand still."""
+  """This holds for a black image, too, in which the solver makes no steps."""
   mask, step = _masks('box', 32), _images(32)
   fill = lambda image: harmonic.fill(image * (1 - mask), mask)
   image = jnp.full_like(step, colour)
@@ -63,7 +63,7 @@ def test_the_gradient_is_finite_where_nothing_is_known():
 
 
 def test_a_gradient_comes_back_to_the_image():
-  """Through the base of a model that makes no change yet."""
+  """It does so through the base of a model that does not change it yet."""
   image, mask = _images(32), _masks('box', 32)
   model, variables = _create('unet', 'l1')
   apply = lambda image: model.apply(
@@ -120,7 +120,7 @@ def test_variables_are_those_of_the_model_itself(name):
 
 @pytest.mark.slow
 def test_colours_out_of_range_come_back():
-  """The gradient of the loss leads back, and is as large as within."""
+  """The loss's gradient leads back, and is as large as within the range."""
   image, mask = _images(32), _masks('box', 32)
   model, variables = _create('unet', 'l1')
   loss, params = losses.LOSSES['l1'], variables['params']

@@ -48,7 +48,7 @@ def test_upsampling_one_pixel():
 
 
 def test_max_pool_at_ties():
-  """The largest values share the gradient; its sum is the same."""
+  """Equal largest values share the gradient, whose sum stays the same."""
   grad = jax.grad(lambda x: jnp.sum(layers.max_pool(x)))(jnp.ones((1, 2, 2, 1)))
   np.testing.assert_allclose(grad, np.full((1, 2, 2, 1), 0.25))
 

@@ -15,7 +15,7 @@ from inpaint_jax import models
 from inpaint_jax.system import errors
 
 GOLDEN = np.load(pathlib.Path(__file__).parents[1] / 'golden/models.npz')
-# Trainable parameters; PyTorch's values are of the reference's two.
+# Trainable parameters. PyTorch's values are of the reference's two models.
 GOLDEN_COUNTS = {
   'attention_unet': 2_925_827,
   'encoder_decoder': 744_387,
@@ -43,7 +43,7 @@ def _shapes(name):
 
 
 def _golden_variables(name):
-  """Draws what make_golden.py gave the net in PyTorch."""
+  """Draws the variables that make_golden.py gave the model in PyTorch."""
 
   def draw(path, leaf):
     del path[0]  # params or batch_stats
@@ -85,7 +85,7 @@ def test_equals_torch(name, size, conv):
 
 
 def test_equals_torch_in_training():
-  """By the statistics of the batch, which the running ones then follow."""
+  """It uses the batch's statistics, which then move the running ones."""
   x = make_golden.net_inputs('train', make_golden.TRAIN_SIZE)
   model = models.MODELS['encoder_decoder']()
   outputs, state = jax.jit(
@@ -124,7 +124,7 @@ def test_initial_values(name):
 def test_gradient_reaches_every_parameter(name):
   model = models.MODELS[name](features=SMALL)
   x = make_golden.net_inputs('square', (2, 16, 16))
-  # Of the seed: that not all of so few ReLUs are closed.
+  # With this seed, not all of these few ReLUs are closed.
   variables = _init(model, *x, seed=1)
   target = jax.random.normal(jax.random.key(1), (2, 16, 16, 3))
 
@@ -139,11 +139,11 @@ def test_gradient_reaches_every_parameter(name):
     where = jax.tree_util.keystr(path)
     assert jnp.all(jnp.isfinite(grad)), where
     if 'query' in where or 'key' in where:
-      # Of the softmax over the few positions of a small image.
+      # The gradient of a softmax over the few positions of a small image.
       assert jnp.any(grad != 0) or ('key' in where and 'bias' in where), where
     elif 'kernel' in where:
       assert jnp.max(jnp.abs(grad)) > 1e-6, where
-    # Batch normalisation takes out the bias of the convolution before it.
+    # Batch normalisation removes the bias of the convolution before it.
     elif not (name == 'encoder_decoder' and 'conv' in where):
       assert jnp.any(grad != 0), where
 
@@ -161,7 +161,7 @@ def test_bfloat16_is_close_to_float32(name):
     lambda v: [net.apply(v, *x, train=False) for net in (model, low)]
   )(variables)
   assert found.dtype == wanted.dtype == jnp.float32
-  # 8 bits of mantissa, relative to the largest output.
+  # 8 bits of mantissa; the error is relative to the largest output.
   error = jnp.max(jnp.abs(found - wanted)) / jnp.max(jnp.abs(wanted))
   assert 0 < error < 0.03
 
@@ -195,8 +195,8 @@ def _support(name, size, at):
     # Convolutions reach 1 + 2 + 4 rows down and 4 + 2 + 1 up; each change of
     # resolution may add as many rows as it merges.
     ('encoder_decoder', 60, 14 + 6),
-    # Two a level, 2 * (1 + 2 + 4) down, 8 at the bottom, 2 * (4 + 2) + 1 up,
-    # and one row of each coarser level for bilinear upsampling.
+    # Two per level: 2 * (1 + 2 + 4) rows down, 8 at the bottom, 2 * (4 + 2) + 1
+    # up, and one row of each coarser level for bilinear upsampling.
     ('unet', 60, 14 + 8 + 13 + (8 + 4 + 2) + 14),
   ],
 )
@@ -287,7 +287,7 @@ def test_a_wrong_field_is_one_line(fields, message):
 
 
 class _Linear(nn.Module):
-  """What somebody might write first: without conv, and of one channel."""
+  """A model that a user might write: no field conv, and one output channel."""
 
   features: tuple[int, int, int]
   dtype: jax.typing.DTypeLike

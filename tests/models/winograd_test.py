@@ -1,4 +1,4 @@
-"""Winograd's convolutions against XLA's, and against doubles."""
+"""Winograd's convolutions against XLA's, and against float64."""
 
 import functools
 
@@ -23,7 +23,7 @@ def _convolve(x, kernel):
 
 
 def _convolve_doubles(x, kernel):
-  """The definition, in float64."""
+  """Convolves by the definition, in float64."""
   H, W = x.shape[1:3]
   x = np.pad(x.astype(np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
   return sum(
@@ -34,7 +34,7 @@ def _convolve_doubles(x, kernel):
 
 
 def _far(a, b):
-  """The largest difference, as a part of the largest value."""
+  """Returns the largest difference, relative to the largest value."""
   return np.abs(np.asarray(a) - b).max() / np.abs(b).max()
 
 
@@ -72,7 +72,7 @@ def test_rounds_as_the_definition_does():
   wanted = _convolve_doubles(x, kernel)
   far = _far(winograd.convolve(x, kernel), wanted)
   assert far < 2e-6
-  # Measured: 4.6e-7, and 7.8e-7 of XLA's.
+  # Measured: 4.6e-7, and 7.8e-7 with XLA's.
   assert far < 3 * _far(_convolve(x, kernel), wanted)
 
 
@@ -91,7 +91,8 @@ def test_kernel_gradient_rounds_as_the_definition_does():
   assert _far(winograd.kernel_gradient(x, gradient), wanted) < 3e-6
 
 
-# Values at once; of four images, three go at once, which divide the six.
+# Values to compute at once. If four of the six images fit, three go at once,
+# since four do not divide six.
 @pytest.mark.slow
 @pytest.mark.parametrize('part', [1, 2 * 8 * 8 * 5, 4 * 8 * 8 * 5])
 def test_parts_give_the_same(monkeypatch, part):

@@ -82,7 +82,7 @@ def test_what_is_not_rgb_is_converted_with_a_line(tmp_path):
 
 
 def test_cmyk_goes_by_its_profile(monkeypatch):
-  """No profile of CMYK comes with Pillow: what it would do is made up."""
+  """Pillow comes without a CMYK profile, so the conversion is made up."""
   profile = bytes(16) + b'CMYK' + bytes(200)
   image = Image.new('CMYK', (8, 8))
   data = samples.pillow_bytes(image, 'JPEG', icc_profile=profile)
@@ -99,12 +99,12 @@ def test_cmyk_goes_by_its_profile(monkeypatch):
   picture = picture_files.read(data)
   assert picture.pixels[0, 0].tolist() == [255, 0, 0]
   assert picture.notes == ('its CMYK became sRGB, by its colour profile',)
-  # It speaks of numbers that are no longer there.
+  # The profile is dropped, since it describes the CMYK values.
   assert picture.metadata.icc == b''
 
 
 def test_16_bits_of_a_replaced_file_are_not_the_old_ones(tmp_path):
-  """libvips keeps what it has opened; a user saves a photo again."""
+  """libvips caches files that it has opened, but a user may replace them."""
   path = tmp_path / 'a.png'
   for seed in range(2):
     values = samples.noise(37, 53, 3, np.uint16, seed=seed)

@@ -42,7 +42,7 @@ def test_pixels_survive_without_loss(dtype, grey, alpha, kind):
 @pytest.mark.parametrize('channels', [1, 3, 4])
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
 def test_another_library_reads_and_writes_the_same(kind, channels, dtype):
-  """OpenCV counts blue, green, red."""
+  """The order of OpenCV's channels is blue, green, red."""
   values = samples.noise(37, 53, channels, dtype)
   if (kind, channels, dtype) == ('TIFF', 4, np.uint8):
     # OpenCV multiplies these with their alpha.
@@ -78,8 +78,8 @@ def test_transparency_is_laid_over_white_with_a_line():
 @pytest.mark.parametrize('turn', [1, 6])
 @pytest.mark.parametrize('subsampling', [0, 1, 2])
 def test_jpeg_is_compressed_as_it_was(subsampling, turn):
-  """Which loses less than the highest quality would."""
-  # As of photos: rough in brightness, smooth in colour.
+  """This loses less than the highest quality would."""
+  # Like a photo: rough in brightness, smooth in colour.
   rough = np.uint8(samples.smooth() * 0.6 + samples.noise(48, 64, 1) * 0.4)
   exif = Image.Exif()
   exif[0x0112] = turn
@@ -106,7 +106,7 @@ def test_jpeg_is_compressed_as_it_was(subsampling, turn):
     assert written.quantization == source.quantization
     assert written.layer == source.layer
   elif subsampling == 1:
-    # 4:2:2 on its side, which Pillow does not write.
+    # Turned, this is 4:2:2 on its side, which Pillow cannot write.
     assert written.layer[0][1:3] == (1, 1)
   else:
     assert [x[1:3] for x in written.layer] == [x[1:3] for x in source.layer]

@@ -82,7 +82,7 @@ def test_a_mask_of_the_same_aspect_is_brought_to_size(factor):
 @pytest.mark.parametrize('size', [(300, 400), (7, 9), (39, 50), (1200, 1600)])
 @pytest.mark.parametrize('invert', [False, True])
 def test_no_line_of_a_larger_mask_is_lost(size, invert):
-  """A pixel is hole if any of the mask's pixels over it is."""
+  """A pixel is hole if any mask pixel that overlaps it is."""
   height, width = size
   values = np.zeros((height * 1207 // 300, width * 1207 // 300), np.uint8)
   rows, columns = values.shape
@@ -91,7 +91,7 @@ def test_no_line_of_a_larger_mask_is_lost(size, invert):
   for line in lines:
     values[line] = 255
   for y, x in np.argwhere(values):
-    # All of the photo's pixels that the mask's pixel overlaps.
+    # All pixels of the photo that this pixel of the mask overlaps.
     top, left = y * height // rows, x * width // columns
     bottom = -(-(y + 1) * height // rows)
     right = -(-(x + 1) * width // columns)
@@ -178,7 +178,7 @@ def test_a_mask_like_a_photo_in_black_and_white_is_a_mask(tmp_path):
   photo = np.repeat(values[..., None], 3, axis=2)
   mask_files.read(paths[1], 40, 50, photo=photo)
   mask_files.check_differs(paths[2], paths[0], 'm.png')
-  # Of two equal files one was named by mistake.
+  # If both files are equal, one was named by mistake.
   for path in paths[:2]:
     with pytest.raises(errors.UserError, match='the mask x is the photo'):
       mask_files.check_differs(path, paths[0], 'x')

@@ -21,10 +21,10 @@ def thumbnail():
 
 
 def camera_exif(orientation, interop=True):
-  """What a camera writes, with a thumbnail behind it; without 'Exif'."""
+  """Returns EXIF as a camera writes it, and a thumbnail; without 'Exif'."""
   exif = Image.Exif()
   exif[0x010F], exif[0x0112], exif[0x0132] = 'Maker', orientation, '2020:01:02'
-  exif[0x0103] = 6  # Some phones say here how the thumbnail is compressed.
+  exif[0x0103] = 6  # Some phones put the thumbnail's compression here.
   details = exif.get_ifd(ExifTags.IFD.Exif)
   details[0x829A], details[0x9204] = 1 / 250, -0.33
   details[0x9003], details[0x9286] = '2020:01:02 03:04:05', b'ASCII\0\0\0hello'
@@ -35,7 +35,7 @@ def camera_exif(orientation, interop=True):
   place = exif.get_ifd(ExifTags.IFD.GPSInfo)
   place[1], place[2] = 'N', (52.0, 12.0, 3.5)
   data = bytearray(exif.tobytes()[6:])
-  # The second directory: one tag of where the thumbnail is, one of its size.
+  # The second directory: one tag for the thumbnail's place, one for its size.
   order = '<' if data[:2] == b'II' else '>'
   first = 8
   count = struct.unpack_from(order + 'H', data, first)[0]
@@ -52,7 +52,7 @@ def exif_of(data):
   with Image.open(io.BytesIO(data)) as image:
     exif = image.getexif()
     details = exif.get_ifd(ExifTags.IFD.Exif)
-    # Pillow 12 raises where there is none to get.
+    # Pillow 12 raises if there is none.
     has_interop = ExifTags.IFD.Interop in details
     interop = exif.get_ifd(ExifTags.IFD.Interop) if has_interop else {}
     place = exif.get_ifd(ExifTags.IFD.GPSInfo)
@@ -80,7 +80,7 @@ def test_exif_survives_upright_and_without_thumbnail(start, to):
   assert main[0x010F] == 'Maker'
   assert main[0x0132] == '2020:01:02'
   assert main.get(0x0112, 1) == 1
-  # A TIFF file has such a tag of its own.
+  # A TIFF file uses this tag for its own compression.
   assert main.get(0x0103) == (8 if to == 'TIFF' else None)
   assert details[0x829A] == 1 / 250
   assert float(details[0x9204]) == pytest.approx(-0.33)
@@ -91,7 +91,7 @@ def test_exif_survives_upright_and_without_thumbnail(start, to):
   assert interop == ({1: 'R98'} if has_interop else {})
   assert place == {1: 'N', 2: (52.0, 12.0, 3.5)}
   assert small not in again
-  # And once more, as someone who fills two holes will do.
+  # Saved once more, as by someone who fills two holes.
   twice, _ = samples.saved(picture_files.read(again), to)
   assert {**exif_of(twice)[1], 0xA005: 0} == {**details, 0xA005: 0}
 
@@ -123,7 +123,7 @@ def test_a_plain_file_says_nothing():
 
 
 def test_the_resolution_is_one_that_somebody_wrote():
-  """Pillow says 72 an inch of photos that say nothing."""
+  """Pillow reports 72 pixels per inch for photos that say nothing."""
   exif = Image.Exif()
   exif[0x010F] = 'Maker'
   image = Image.fromarray(samples.noise(8, 8, 3))

@@ -102,7 +102,7 @@ def test_masks_beside_their_photos(tmp_path, form):
     ]
     assert len(lines) == 1
     assert lines[0].startswith('left out 3 masks (')
-  # Of such a folder without another for its masks, photos are photos.
+  # Without a folder of masks, the masks in the photos' folder are no photos.
   for mask in (None, masks[0]):
     jobs, lines = photo_jobs.list_jobs(folder, mask, out)
     assert [(job.photo, job.mask) for job in jobs] == [
@@ -138,7 +138,7 @@ def test_masks_of_another_folder(tmp_path):
     ('mask.png', None),
     ('one.jpg', 'one.png'),
   ]
-  # The one mask for all is no photo.
+  # The single mask for all photos is no photo.
   jobs, _ = photo_jobs.list_jobs(photos, masks / 'one.png', out)
   assert [job.photo.name for job in jobs] == ['a.jpg', 'gas.jpg', 'one.jpg']
 

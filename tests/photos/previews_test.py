@@ -1,4 +1,4 @@
-"""What still shows the photo as it was: none of it is in a result."""
+"""Previews that still show the photo as it was are in no result."""
 
 import base64
 import io
@@ -110,7 +110,7 @@ def test_xmp_neither_shows_nor_promises_what_is_gone(kind, name):
 
 
 def test_xmp_that_shows_nothing_is_the_same_byte_for_byte():
-  """A panorama's properties are of Google as well."""
+  """Other properties of Google, such as a panorama's, are kept."""
   xmp = HEAD + (
     'xmlns:GPano="http://ns.google.com/photos/1.0/panorama/" '
     f"{CAMERA}  GPano:UsePanoramaViewer='True' GCamera:SpecialTypeID='x' >"
@@ -217,7 +217,7 @@ def test_a_preview_in_the_data_of_a_camera_maker():
     json.dumps({'a': TEXT}).replace('/', '\\/'),
     SMALL.hex(),
     SMALL.decode('latin-1'),
-    # A picture that does not begin where the text does.
+    # An image that does not begin where the text begins.
     base64.b64encode(b'8BIM and more' + SMALL).decode(),
   ],
 )
@@ -231,7 +231,7 @@ def test_text_of_a_png_file_that_holds_a_picture(text):
 
 
 def test_text_is_searched_in_no_time():
-  """Long text of letters alone, and of lines."""
+  """Neither long text of letters alone nor many lines take long."""
   assert not previews.shows_picture(b'word ' * 200_000)
   assert not previews.shows_picture(b'A' * 1_000_000)
   assert not previews.shows_picture(b'AAAA\n' * 200_000)

@@ -118,7 +118,7 @@ def test_first_frame_of_an_animation(tmp_path):
 
 
 def test_bad_files_are_named_with_a_reason(tmp_path):
-  """What is wrong with files is tested in picture_files_test.py."""
+  """More bad files are tested in picture_files_test.py."""
   photo = Image.fromarray(landscape.render(0, 96))
   bad = {
     'cut.jpg': (samples.pillow_bytes(photo, 'JPEG')[:-200], 'truncated'),

@@ -1,4 +1,4 @@
-"""Photos that are refused, since what Pillow reads of them is not the photo."""
+"""Photos that are refused, since Pillow reads something else from them."""
 
 import itertools
 import struct
@@ -10,13 +10,13 @@ from inpaint_jax.system import errors
 
 
 def tiff(first, below=None, behind=None, order='<', big=False):
-  """A TIFF file of grey pictures: (width, height, further tags) each.
+  """Returns a TIFF file of grey images: (width, height, further tags) each.
 
   Args:
-    first: the picture that Pillow opens.
-    below: one in a directory below that of the first.
-    behind: one in the next directory.
-    order: of the bytes, '<' or '>'.
+    first: the image that Pillow opens.
+    below: an image in a directory below that of the first.
+    behind: an image in the next directory.
+    order: order of the bytes, '<' or '>'.
     big: whether it is BigTIFF.
   """
   header, count, entry, offset = (
@@ -33,7 +33,7 @@ def tiff(first, below=None, behind=None, order='<', big=False):
     all_tags.append(tags | {278: height, 279: width * height} | more)
   if below:
     all_tags[0][330] = 0
-  # A directory and its pixels follow each other.
+  # Each directory is followed by its pixels.
   empty = len(pack(count, 0) + pack(offset, 0))
   lengths = [empty + len(pack(entry, 0, 0, 0, 0)) * len(x) for x in all_tags]
   start = 16 if big else 8
@@ -108,7 +108,7 @@ def test_a_preview_is_not_the_photo(data):
     (tiff(LARGE, big=True), 1),
     (tiff(LARGE, below=SMALL), 1),
     (tiff(LARGE, behind=SMALL, order='>'), 2),
-    # Scanned pages are not of quite the same size.
+    # Scanned pages differ slightly in size.
     (tiff((60, 48, {}), behind=LARGE), 2),
     (tiff((64, 48, {254: 1})), 1),
   ],
@@ -123,7 +123,7 @@ def test_other_files_of_several_pictures_are_read(data, count):
 
 def test_directories_in_a_circle_end():
   data = bytearray(tiff(LARGE, behind=LARGE))
-  # Behind the count of the last directory and its nine entries.
+  # The offset after the last directory's entries leads back to the first one.
   struct.pack_into('<I', data, len(data) - 64 * 48 - 4, 8)
   assert picture_files.read(bytes(data)).pixels.shape == (48, 64, 3)
 
@@ -174,7 +174,7 @@ def test_what_to_do_about_files_of_a_folder():
 
 
 def psd(depth=8, has_picture=True):
-  """A Photoshop file of one grey level."""
+  """Returns a Photoshop file of one grey level."""
   block = struct.pack('>IBII', 1, has_picture, 0, 0) + b'\0'
   block = b'8BIM' + struct.pack('>HHI', 1057, 0, len(block)) + block
   return (

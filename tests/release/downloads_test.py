@@ -16,7 +16,7 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 class _Server(http.server.ThreadingHTTPServer):
-  """A server of this machine whose answers a test chooses."""
+  """A server on this machine, whose answers a test chooses."""
 
   def __init__(self):
     super().__init__(('127.0.0.1', 0), _Handler)
@@ -48,7 +48,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(tmp_path, monkeypatch):
   monkeypatch.setenv('INPAINT_JAX_MODELS', str(tmp_path / 'cache'))
-  # A proxy would answer for this machine.
+  # A proxy that does not exist: it must not be used for this machine.
   monkeypatch.setenv('http_proxy', 'http://127.0.0.1:9')
   with _Server() as server:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -73,7 +73,7 @@ def _assert_fetches(address):
 
 
 def _cached():
-  """Returns what is in the cache, temporary files as well."""
+  """Returns the files in the cache, temporary ones included."""
   folder = pathlib.Path(os.environ['INPAINT_JAX_MODELS'])
   return sorted(folder.iterdir()) if folder.exists() else []
 
@@ -87,7 +87,7 @@ def test_an_address_is_asked_once(server, capsys):
   (cached,) = _cached()
   assert cached.name.endswith('.x.safetensors')
   err = capsys.readouterr().err
-  assert err.count(DIGEST) == 2  # In the path and by itself.
+  assert err.count(DIGEST) == 2  # In the path, and on its own.
   assert str(cached) in err
 
 
@@ -181,7 +181,7 @@ def test_an_address_that_cannot_be(server, source, message):
 
 
 def test_errors_of_a_server(server, monkeypatch):
-  """None leaves anything in the cache."""
+  """None of them leaves anything in the cache."""
   server.answers |= {
     '/page': (200, {}, b'<html>not found</html>'),
     '/short': (200, {'Content-Length': '99999'}, CONTENT),
@@ -212,7 +212,7 @@ def test_errors_of_a_server(server, monkeypatch):
 
 def test_no_network(server):
   server.server_close()
-  # Which of the two it is depends on the system.
+  # Which of the two reasons it is depends on the system.
   reason = r'cannot be downloaded .*(refused|reset)'
   with pytest.raises(errors.UserError, match=reason):
     downloads.fetch(server.address('/x'), _check)

@@ -25,7 +25,7 @@ SHAPES = ((1, 32, 32), (3, 40, 24))
 
 
 def _write(model, path, kind='onnx', dtype='float32'):
-  """Writes a file without the check of export.export; returns what runs it."""
+  """Writes a file without the check of export.export; returns its `run`."""
   file_format = export.FORMATS[kind]
   path.write_bytes(file_format.write(model, export.DTYPES[dtype]))
   return file_format.read(path)
@@ -55,7 +55,7 @@ def test_onnx_equals_jax(tmp_path, name, loss):
 
 @pytest.mark.slow
 def test_a_model_on_the_harmonic_fill(tmp_path):
-  """The solver is in the file, for any height and width."""
+  """The file contains the solver, for any height and width."""
   model = create_model('encoder_decoder', 'l1', base='harmonic')
   run = _write(model, tmp_path / 'x.onnx')
   for shape in [(1, 64, 64), (2, 40, 72)]:
@@ -83,7 +83,7 @@ def test_what_lies_in_the_hole_does_not_matter(tmp_path):
 
 
 def test_onnx_pools_and_resizes_without_transposing(tmp_path):
-  """One operation for each layer, not those that it consists of in JAX."""
+  """Each layer is one operation, not the several that it is in JAX."""
   _write(create_model('unet'), tmp_path / 'x.onnx')
   graph = onnx.load(tmp_path / 'x.onnx').graph
   kinds = [node.op_type for node in graph.node]
@@ -96,7 +96,7 @@ def test_onnx_pools_and_resizes_without_transposing(tmp_path):
 
 
 class _Own(nn.Module):
-  """A model that somebody might write."""
+  """A model that a user might write."""
 
   activation: Callable[[jax.Array], jax.Array]
   dtype: jax.typing.DTypeLike = jnp.float32
@@ -179,7 +179,7 @@ def test_stablehlo_runs_without_this_package(tmp_path, name):
     given |= {f'filled{i}': filled, f'output{i}': output}
   np.savez(tmp_path / 'given.npz', **given)
   result = subprocess.run(
-    # -P: the folder in which it runs is not searched for packages.
+    # -P: the current folder is not searched for packages.
     [
       *(sys.executable, '-P', '-c', _WITHOUT_THIS_PACKAGE),
       *(path, tmp_path / 'given.npz'),

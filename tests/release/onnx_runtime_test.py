@@ -112,7 +112,7 @@ def test_the_lines_in_docs(model, path, tmp_path):
   )
   [block] = [x for x in blocks if 'onnxruntime.InferenceSession' in x]
   assert 'jax' not in block
-  # At the size of this model.
+  # The size of this model.
   assert block.count('(128, 128)') == 2
   block = block.replace('(128, 128)', '(64, 64)')
   result = subprocess.run(

@@ -13,7 +13,7 @@ from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors
 from inpaint_jax.training import train
 
-# Trains a model.
+# These tests need a trained model.
 pytestmark = pytest.mark.slow
 
 TEXTS = {'data': 'Drawings, by the *package*.', 'license': 'MIT.'}
@@ -31,7 +31,7 @@ def run(trained, tmp_path):
 
 @pytest.fixture(scope='module')
 def released(trained, tmp_path_factory):
-  """A folder with what was written of a run."""
+  """A folder with the released files of a run."""
   folder = tmp_path_factory.mktemp('released') / 'new'
   publish(trained, 'tiny-landscapes', folder, notes='In seconds.')
   return folder
@@ -108,7 +108,7 @@ def test_a_run_that_was_not_evaluated(run, tmp_path):
   path = run / 'test_metrics.json'
   report = json.loads(path.read_text())
   output = tmp_path / 'out'
-  # Of another checkpoint, of the same step; and of an earlier version.
+  # A report of another checkpoint of the same step; one of an earlier version.
   for other in ({**report, 'checksum': 3}, {'step': report['step']}):
     path.write_text(json.dumps(other))
     with pytest.raises(errors.UserError, match='not of the checkpoint that is'):
@@ -125,7 +125,7 @@ def test_a_run_that_was_not_evaluated(run, tmp_path):
 def test_a_test_of_an_earlier_training_in_the_folder(run, config, tmp_path):
   """The checkpoints were deleted; the new ones have the same step."""
   shutil.rmtree(run / 'checkpoints')
-  config.seed = 1  # An argument: nothing is compiled anew.
+  config.seed = 1  # The seed is an argument: nothing is compiled again.
   train.train(config, run)
   with pytest.raises(errors.UserError, match='not of the checkpoint that is'):
     publish(run, 'x', tmp_path / 'out')
@@ -159,7 +159,7 @@ def test_a_folder_that_cannot_be_written(trained, tmp_path):
 
 
 def test_a_large_grid_is_made_small(trained, tmp_path):
-  """Noise does not compress."""
+  """The grid is of noise, which does not compress."""
   model = trained_model.load_run(trained)
   path = tmp_path / 'samples' / f'epoch_{model.info["epoch"]:03d}.png'
   path.parent.mkdir()

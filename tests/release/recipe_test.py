@@ -23,7 +23,7 @@ def _parse(command):
   values = flags.FlagValues()
   config_flags.DEFINE_config_file('config', flag_values=values)
   flags.DEFINE_string('workdir', None, '', flag_values=values)
-  # The flag looks for overrides in sys.argv, whatever it is given to parse.
+  # The flag looks for overrides in sys.argv, not in what it is given to parse.
   given, sys.argv = sys.argv, words[1:]
   try:
     values(words[1:])
@@ -89,7 +89,7 @@ def test_the_commands_of_a_run_that_started_from_another(tmp_path):
   assert '--workdir=runs/x-start1' in one
   assert '--config.init_from=runs/x-start1' in two
   assert '--workdir=runs/x\n' in two.replace(' \\', '')
-  # One that is gone keeps its name, and no path.
+  # A start whose folder is gone keeps its name, without the path.
   second.init_from = '/home/someone/gone'
   (command,) = recipe.training_commands(second, 'x')
   assert '--config.init_from=gone' in command

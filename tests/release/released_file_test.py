@@ -87,7 +87,7 @@ def _fields(path):
 
 
 def _rewrite(path, change):
-  """Writes a released file anew, its tensors and fields changed."""
+  """Writes a released file again, with changed tensors and fields."""
   tensors, fields = safetensors.numpy.load_file(path), _fields(path)
   change(tensors, fields)
   path.write_bytes(
@@ -166,7 +166,7 @@ def test_a_file_of_something_else_is_refused(tmp_path):
 
 
 def test_a_flipped_bit_is_noticed(path):
-  """One that is no error of the format: in the last parameter."""
+  """The bit is in the last parameter, so the file is still well-formed."""
   released_file.write_checksums(path.parent)
   released_file.read(path)
   data = bytearray(path.read_bytes())

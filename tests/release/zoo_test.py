@@ -19,7 +19,7 @@ def model():
 
 @pytest.fixture
 def packaged(model, tmp_path, monkeypatch):
-  """A folder of released files with one in it, in place of the package's."""
+  """Replaces the package's folder by one with a single released file."""
   released_file.write(tmp_path / f'{NAME}.safetensors', model, {'name': NAME})
   released_file.write_checksums(tmp_path)
   monkeypatch.setattr(zoo, 'FOLDER', tmp_path)
@@ -27,7 +27,7 @@ def packaged(model, tmp_path, monkeypatch):
 
 
 def _assert_is(found, model):
-  """Asserts that a released model is equal to half precision."""
+  """Asserts that a released model is equal up to half precision."""
   assert (found.step, found.info, found.workdir) == (1, {}, None)
   assert found.model.clone(conv='xla') == model.model
   jax.tree.map(

@@ -17,7 +17,7 @@ DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
 
 def _tree(value, size=4096):
-  # Random: what cannot be compressed is what is damaged in earnest.
+  # Random values do not compress, so damage to the file damages the values.
   values = np.random.RandomState(value).rand(size)
   return {'w': jnp.asarray(values, jnp.float32), 'step': jnp.int32(value)}
 
@@ -68,7 +68,7 @@ def test_the_last_two_are_kept(tmp_path):
 
 
 def test_a_step_that_is_not_the_newest_is_never_passed_over(tmp_path):
-  """Orbax does so without a word."""
+  """Orbax would not save it, without an error."""
   _save(tmp_path, 2)
   for step in (1, 2):
     with pytest.raises(ValueError, match=f'has step {step} or a later one'):
@@ -95,7 +95,7 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_used(
   jax.tree.map(np.testing.assert_array_equal, restored.tree, _tree(1))
   assert 'the checkpoint of step 2 in' in capsys.readouterr().err
 
-  # Its step can be saved anew, and what was damaged is not deleted.
+  # Its step can be saved again, and the damaged checkpoint is not deleted.
   _save(tmp_path, 2)
   assert _restore(tmp_path).step == 2
   assert (tmp_path / 'checkpoints' / 'latest' / '2.damaged').is_dir()
@@ -126,7 +126,7 @@ def test_all_damaged_is_an_error_and_no_new_start(tmp_path):
   _save(tmp_path, 1, 2)
   for step in '12':
     _truncate(_largest_file(tmp_path / 'checkpoints' / 'latest' / step))
-  # However often it is tried: nothing is moved out of sight.
+  # The second time, too: the damaged checkpoints are not set aside.
   for _ in range(2):
     with pytest.raises(errors.UserError, match='none of the checkpoints'):
       _restore(tmp_path, set_aside=True)
@@ -172,7 +172,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path):
   )
   wanted = 'the checkpoint of step 2 could not be written'
   assert wanted in result.stdout, result.stderr
-  # What the failed save left behind is gone.
+  # Files of the failed save are deleted.
   assert os.listdir(tmp_path / 'checkpoints' / 'latest') == ['1']
   assert _restore(tmp_path).step == 1
 

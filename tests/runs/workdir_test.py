@@ -14,7 +14,7 @@ from inpaint_jax.system import errors
 
 
 def _start(path, config, checkpoint=True):
-  """What a run does first; a checkpoint is what makes it a run."""
+  """Does what a run does first. Only a checkpoint makes the folder a run."""
   with workdir.locked_workdir(path, config) as found:
     if checkpoint:
       (path / 'checkpoints' / 'latest' / '5').mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
 
 
 def test_the_folder_of_photos_is_no_workdir(tmp_path, monkeypatch):
-  """Sample grids would become photos; below it they are left out."""
+  """Sample grids would become photos; in a folder below they are left out."""
   config = smoke.get_config()
   config.data.source = '~/photos'
   monkeypatch.setenv('HOME', str(tmp_path))
@@ -199,7 +199,7 @@ with workdir.locked_workdir(sys.argv[1], smoke.get_config()):
 @pytest.mark.slow
 @pytest.mark.parametrize('is_killed', [False, True])
 def test_two_processes_do_not_train_in_one_folder(tmp_path, is_killed):
-  """One that was killed is in nobody's way."""
+  """A process that was killed does not block the folder."""
   config = smoke.get_config()
   with subprocess.Popen(
     [sys.executable, '-c', _HOLD, tmp_path],
@@ -230,7 +230,7 @@ def test_a_full_disk_is_one_line():
 
 
 def test_fields_that_came_later_have_their_defaults(tmp_path):
-  """A run of an earlier version goes on under the configs of this one."""
+  """A run of an earlier version goes on with the configs of this version."""
   config = smoke.get_config()
   _start(tmp_path, config)
   path = tmp_path / 'config.json'

@@ -48,7 +48,7 @@ def test_flops_are_those_of_the_convolutions(conv):
   layers += [(16, 128, 64), (32, 64, 64), (64, 64, 3)]
   wanted = sum(2 * 9 * 2 * size**2 * i * o for size, i, o in layers)
   flops = cases.count_flops(case)
-  # XLA leaves out products with the border, and counts the other layers.
+  # XLA does not count products with the border, but counts the other layers.
   assert 0.9 < flops / wanted < 1.1
   training = dataclasses.replace(case, kind='training')
   assert cases.count_flops(training) == 3 * flops

@@ -12,7 +12,7 @@ from inpaint_jax.system import errors
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-  """Returns a function that runs the lines of a program."""
+  """Returns a function that runs given lines as a program."""
   monkeypatch.syspath_prepend(tmp_path)
 
   def run_lines(*lines, **how):
@@ -25,7 +25,7 @@ def run(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='only Linux tells memory')
 def test_a_program_runs_until_a_line_is_found(run):
-  ours = np.ones(2**26, np.uint8)  # Memory that the program does not inherit.
+  ours = np.ones(2**26, np.uint8)  # The program's peak must not include it.
   found = run(
     'import os, sys, time',
     'x = b"1" * 2**25',

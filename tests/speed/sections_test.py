@@ -145,7 +145,7 @@ def test_the_second_start_is_held_against_the_first(settings, monkeypatch):
   monkeypatch.setattr(processes, 'run_program', run_program)
   kept = report.Report(None)
   sections.startup(settings, kept)
-  # Each start has a folder of its own, each pair one of compiled programs.
+  # Each start has its own workdir, each pair its own cache of programs.
   count = 1 + sections.STARTS
   assert len(starts) == len(set(starts)) == 2 * count
   assert len({cache for cache, _ in starts}) == count
@@ -162,7 +162,7 @@ def test_programs_are_started(settings):
   photos = settings.folder / 'photos'
   photos.mkdir()
   random = np.random.default_rng(0)
-  for number in range(30):  # Enough for three splits by content.
+  for number in range(30):  # Enough for photos in all three splits.
     pixels = random.integers(0, 256, (48, 48, 3), np.uint8)
     Image.fromarray(pixels).save(photos / f'{number}.png')
   kept = report.Report(None)

@@ -15,7 +15,7 @@ class _Clock:
 
 @pytest.mark.parametrize(('seconds', 'rounds'), [(0.5, 3), (10, 5)])
 def test_functions_are_called_in_turns(seconds, rounds):
-  """For the time that there is, three rounds at least."""
+  """They are called for the given time, but at least for three rounds."""
   clock, called = _Clock(), []
 
   def create(name, duration):
@@ -30,7 +30,7 @@ def test_functions_are_called_in_turns(seconds, rounds):
   assert times == {'quick': [1.0] * rounds, 'slow': [3.0] * rounds}
   warm, timed = called[: 2 * timing.WARM_CALLS], called[2 * timing.WARM_CALLS :]
   assert sorted(warm) == sorted(['quick', 'slow'] * timing.WARM_CALLS)
-  # One call to be awake, one that is timed.
+  # In each turn, one call warms up and the next is timed.
   assert timed[::2] == timed[1::2]
   turns = [sorted(timed[i : i + 4 : 2]) for i in range(0, len(timed), 4)]
   assert turns == [['quick', 'slow']] * rounds

@@ -1,4 +1,4 @@
-"""PyTorch's models do what ours do; skipped where torch is not installed."""
+"""PyTorch's models do what ours do; skipped if torch is not installed."""
 
 import numpy as np
 import pytest

@@ -6,7 +6,7 @@ from inpaint_jax.study import comparisons, results
 
 
 def test_validation_and_not_the_test_chooses_the_rate(small, make_row):
-  """A rate with the best test has the worst validation."""
+  """The rate with the best test has the worst validation."""
   cells = {cell.name: cell for cell in small.cells}
   rows = []
   for rate, psnr, loss in ((0.001, 10, 0.2), (0.1, 12, 0.1), (1, 20, 0.3)):
@@ -17,7 +17,7 @@ def test_validation_and_not_the_test_chooses_the_rate(small, make_row):
   (sweep,) = comparisons.sweeps(comparisons.members(rows))
   assert (sweep.name, sweep.chosen) == ('optimizer/sgd', 0.1)
   assert not sweep.is_at_edge
-  # A rate of which one seed diverged is out, however good the others.
+  # A rate with one diverged seed is left out, even if the others are good.
   rows[4] |= {'status': results.DIVERGED}
   (sweep,) = comparisons.sweeps(comparisons.members(rows))
   assert sweep.chosen == 0.001
@@ -30,7 +30,7 @@ def test_comparisons_of_the_whole_study(made_up):
     x.factor: x for x in comparisons.create(comparisons.members(rows))
   }
   assert [*by_factor] == ['loss', 'model', 'optimizer']
-  # Each optimizer once, at the rate that validation chose.
+  # Each optimizer is there once, at the rate that validation chose.
   labels = [
     m.label.partition(' at ')[0] for m in by_factor['optimizer'].members
   ]
@@ -69,7 +69,7 @@ def test_ties_are_what_chance_could_put_first(small, make_row):
 
 
 def test_the_order_by_step_is_that_of_validation(small, make_row):
-  """Of steps without validation the next one that has it."""
+  """For a step without validation, it is that of the next one with it."""
   nan = float('nan')
 
   def curve(*psnr):

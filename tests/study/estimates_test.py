@@ -1,4 +1,4 @@
-"""Estimates: of finished runs of a kind, else of a few steps."""
+"""Estimates: from finished runs of a kind, else from a few steps."""
 
 import types
 
@@ -11,7 +11,7 @@ from inpaint_jax.system import machine
 
 @pytest.fixture
 def study():
-  """Two optimizers and another model, of two seeds."""
+  """Two optimizers and another model, with two seeds each."""
   config = study_config.get_config('smoke')
   config.study.cells['model/encoder_decoder'] = {
     'model': {'name': 'encoder_decoder'}
@@ -27,7 +27,7 @@ def test_what_takes_the_same_time_is_of_one_kind(study):
 def test_runs_of_a_kind_tell_the_time_of_the_others(
   study, make_row, monkeypatch
 ):
-  """And of what has none here, a few steps do, once."""
+  """For a kind without a run on this machine, a few steps are timed once."""
   timed = []
 
   def measure(config):
@@ -39,7 +39,7 @@ def test_runs_of_a_kind_tell_the_time_of_the_others(
   base = study.cells[0]
   rows = [
     make_row(base, 0, 18.0, seconds=90.0, total_seconds=100.0, **here),
-    # It was resumed: the last start took 10 seconds.
+    # This run was resumed: its last start took 10 seconds.
     make_row(base, 1, 18.0, seconds=200.0, total_seconds=10.0, **here),
     make_row(base, 2, 18.0, seconds=1e6, total_seconds=1e6),
   ]
@@ -52,7 +52,7 @@ def test_runs_of_a_kind_tell_the_time_of_the_others(
 
 @pytest.mark.slow
 def test_a_run_is_compiled_once_and_then_makes_its_steps(study, monkeypatch):
-  """Ten seconds to compile and two a step, on a clock of its own."""
+  """The test's clock shows ten seconds to compile and two per step."""
   clock = types.SimpleNamespace(
     perf_counter=iter([0.0, 10.0, 12.0, 14.0, 16.0]).__next__
   )

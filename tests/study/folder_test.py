@@ -102,7 +102,7 @@ def test_a_damaged_study_json_is_one_line(made_up, small, old, new, message):
 
 
 def test_unknown_fields_of_study_json_do_no_harm(made_up):
-  """As those of other versions, such as the number of processes."""
+  """Other versions may write some, such as the number of processes."""
   path = made_up / 'study.json'
   content = json.loads(path.read_text())
   path.write_text(json.dumps(content | {'processes': 2}))

@@ -20,7 +20,7 @@ def test_small_has_each_cell_once(small):
   config = by_name['optimizer/sgd_momentum/lr0.1']
   assert (config.optimizer.name, config.optimizer.momentum) == ('sgd', 0.9)
   assert config.optimizer.learning_rate == 0.1
-  # Each differs from the base in its own factor, and in nothing else.
+  # Each cell differs from the base in its own factor, and in nothing else.
   fields = plan.fields(small.base)
   for name, config in by_name.items():
     section = name.split('/')[0]
@@ -121,7 +121,7 @@ def test_runs_by_name(smoke):
   assert names('optimizer/sgd') == names('optimizer/sgd/lr0.1')
   assert names('optimizer/adam/lr0.001/seed1') == ['base/seed1']
   assert len(names('optimizer')) == 4
-  # A part of a name is no name.
+  # The first letters of a name are no name.
   for only in ('optimizer/sg', 'optimizer/sgd/lr0.', 'base/seed2'):
     with pytest.raises(errors.UserError, match=r'is no cell .* optimizer/sgd'):
       names(only)

@@ -10,7 +10,7 @@ from inpaint_jax.system import errors
 
 @pytest.fixture
 def without_plots(monkeypatch):
-  """For tests of the text alone: plots take seconds."""
+  """Leaves out the plots, which take seconds, in tests of the text."""
   for name in ('answer', 'sweep'):
     monkeypatch.setattr(plots, name, lambda *args: None)
 
@@ -36,7 +36,7 @@ def test_the_report_of_a_whole_study(made_up):
       image.load()
       assert image.width >= 900
   assert sum(x.stat().st_size for x in made_up.glob('*.png')) < 1_000_000
-  # Made again of the same tables, it is the same.
+  # Made again from the same tables, the report is the same.
   report.write(made_up)
   assert path.read_text() == text
 
@@ -73,14 +73,14 @@ def test_the_report_shows_images_and_the_sweeps_of_another_study(
   text = report.write(made_up).read_text()
   assert '(images.jpg)' in text
   assert (made_up / 'images.jpg').exists()
-  # Those of the study itself come first.
+  # Sweeps of the study itself come first.
   assert '32x32, 600 steps, 3 seed(s) |' in text
   assert '| loss/l1 | **0.001**, 0.003 | 64x64, 600 steps, 1 seed(s) |' in text
 
 
 @pytest.mark.usefixtures('without_plots')
 def test_equal_cells_are_called_a_tie(small, make_row, tmp_path):
-  """No sentence is fixed: with other numbers they say otherwise."""
+  """No sentence is fixed: the numbers decide what it says."""
   order = {cell.name: i for i, cell in enumerate(small.cells)}
   rows = [
     make_row(
@@ -96,7 +96,7 @@ def test_equal_cells_are_called_a_tie(small, make_row, tmp_path):
 
 @pytest.mark.usefixtures('without_plots')
 def test_the_report_says_who_is_ahead(small, make_row, tmp_path):
-  """A loss is best by pixels, another by looks."""
+  """One loss is best by pixels, another by looks."""
   rows = []
   for run in small.runs:
     is_l1 = run.cell.name == 'loss/l1'

@@ -14,7 +14,7 @@ def test_rows_survive_the_file(made_up, small, make_row):
   before = path.read_bytes()
   results.write_study(made_up, rows)
   assert path.read_bytes() == before
-  # As a run leaves it, before it has become text.
+  # A row as a run makes it, before it was ever text.
   row = make_row(small.cells[0], 0, 1 / 3)
   results.write_study(made_up, [row])
   assert results.read(path) == [row]
@@ -45,7 +45,7 @@ def test_a_damaged_table_is_one_line(made_up, old, new, message):
 def test_a_table_that_is_cut_short(made_up):
   path = made_up / 'results.csv'
   content = path.read_bytes()
-  # Cut within its last number, it has all columns and still is not whole.
+  # A line that is cut in its last number has all columns, but is not whole.
   for end, line in ((-3, 67), (content.index(b'\n1,base,') + 5, 2)):
     path.write_bytes(content[:end])
     with pytest.raises(errors.UserError, match=f'line {line}: it is cut short'):
@@ -61,7 +61,7 @@ def test_a_run_that_is_there_twice_is_damage(made_up):
 
 
 def test_tables_with_fewer_metrics_are_read(made_up):
-  """As those of earlier versions, which had three of each image."""
+  """Earlier versions wrote them, with three metrics of each image."""
   rows = results.read_study(made_up)
   new = ('lpips', 'texture_ratio', 'detectability')
   for row in rows:

@@ -44,7 +44,7 @@ def test_a_study_leaves_what_it_promises(studied, smoke):
   assert '4 of 4 runs of 2 cells with seeds 0, 1' in text
   assert '(images.jpg)' in text
   assert '| mean_fill |' in text
-  # Nothing of this machine that could not be shown.
+  # No path of this machine is in files that are published.
   assert str(studied.parent) not in text + (studied / 'study.json').read_text()
 
 
@@ -69,7 +69,7 @@ def test_finished_runs_are_skipped(copied, smoke, monkeypatch):
   before = (copied / 'results.csv').read_bytes()
   monkeypatch.setattr(train, 'train', _fail)
   _train(smoke, copied)
-  # Known from the tables as well, where the folders are gone.
+  # They are also known from the tables, if their folders are gone.
   images = (copied / 'images.npz').read_bytes()
   shutil.rmtree(copied / 'runs')
   _train(smoke, copied)
@@ -89,7 +89,7 @@ def test_an_interrupted_run_resumes(copied, smoke, monkeypatch):
     raise KeyboardInterrupt
 
   with monkeypatch.context() as patch:
-    # Between the training and the test.
+    # Interrupted between the training and the test.
     patch.setattr(testing, 'measure', interrupt)
     with pytest.raises(KeyboardInterrupt):
       _train(smoke, copied)
@@ -130,7 +130,7 @@ def test_a_run_that_diverges_is_a_result(copied, smoke, monkeypatch, capsys):
   monkeypatch.setattr(train, 'train', diverge)
   _train(smoke, copied)
   out = capsys.readouterr().out
-  # The others are trained all the same.
+  # The other runs are trained nevertheless.
   assert '4 runs of 2 cells, 3 to do' in out
   assert f'[2/4] {name}: diverged' in out
   assert '[4/4] optimizer/sgd/lr0.1/seed1: diverged' in out

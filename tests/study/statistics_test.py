@@ -20,7 +20,7 @@ def test_without_images_it_is_the_paired_t_test():
 
 
 def test_pairs_count_and_not_the_spread_of_all():
-  """Seeds far apart, each with the same lead: unpaired it would be nothing."""
+  """Seeds are far apart, with the same lead; unpaired it would be a tie."""
   ours = {0: 10.0, 1: 20.0, 2: 30.0}
   theirs = {seed: x - 1 - 0.01 * seed for seed, x in ours.items()}
   assert not statistics.compare(ours, theirs, {}, {}).is_tie
@@ -28,14 +28,14 @@ def test_pairs_count_and_not_the_spread_of_all():
 
 
 def _compare_images(images):
-  """Returns the difference of {seed: [N]} from 0."""
+  """Compares {seed: [N]} with zeros."""
   zeros = {seed: np.zeros_like(x) for seed, x in images.items()}
   means = {seed: x.mean() for seed, x in images.items()}
   return statistics.compare(means, dict.fromkeys(means, 0.0), images, zeros)
 
 
 def test_seeds_that_agree_leave_the_images():
-  """The interval is then that of the mean over images: 1.96 errors."""
+  """The interval is then 1.96 standard errors of the mean over images."""
   images = np.random.default_rng(1).normal(2.0, 1.0, 400)
   low, high = _compare_images(dict.fromkeys(range(3), images)).interval
   error = images.std() / np.sqrt(400)
@@ -53,7 +53,7 @@ def test_images_that_agree_leave_the_seeds():
 
 
 def test_a_lead_on_some_images_alone_is_a_tie():
-  """All seeds agree, but the whole lead is that of one image in forty."""
+  """All seeds agree, but the whole lead comes from one image in forty."""
   one = np.zeros(40)
   one[0] = 40
   assert _compare_images(dict.fromkeys(range(3), one)).is_tie
@@ -70,7 +70,7 @@ def test_one_seed_has_no_interval():
   ('effect', 'count'), [(0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10)]
 )
 def test_the_seeds_needed_are_those_of_power_tables(effect, count):
-  """Paired t-test, two sides, 5% and 80%: Cohen's d and the pairs."""
+  """Cohen's d and the pairs, for a two-sided paired t-test, 5% and 80%."""
   assert statistics.seeds_needed(-effect * 3, 3.0) == count
 
 
@@ -82,7 +82,7 @@ def test_the_seeds_needed_at_the_ends():
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says():
-  """0.7 between seeds, 1 between images, 1.2 in what is left: truth 0."""
+  """Deviations: 0.7 of seeds, 1 of images, 1.2 residual. The truth is 0."""
   random, held = np.random.default_rng(0), 0
   for _ in range(200):
     seeds = random.normal(0, 0.7, (3, 1)) + random.normal(0, 1, 100)
