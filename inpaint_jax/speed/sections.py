@@ -18,6 +18,7 @@ import jax
 import ml_collections
 import numpy as np
 
+from inpaint_jax import objectives
 from inpaint_jax.datasets import photo_folder
 from inpaint_jax.release import export, onnx_runtime
 from inpaint_jax.speed import cases, processes, timing
@@ -195,6 +196,26 @@ def _on_cpu() -> bool:
   return jax.default_backend() == 'cpu'
 
 
+def _not_in_torch(case: cases.Case) -> str:
+  """Returns a field of the config that torch_cases ignores, '' if none."""
+  config = case.config
+  follows = {
+    'model.name': config.model.name in ('unet', 'encoder_decoder'),
+    'model.base': config.model.base == 'none',
+  }
+  if case.kind == 'training':
+    follows |= {
+      'loss': config.loss == 'mse',
+      'hole_weight': config.hole_weight == 1,
+      'boundary_weight': config.boundary_weight == 1,
+      'objectives': not objectives.active(config.objectives),
+      'optimizer.name': config.optimizer.name == 'adam',
+      'optimizer.clip_norm': config.optimizer.clip_norm == 0,
+      'optimizer.weight_decay': config.optimizer.weight_decay == 0,
+    }
+  return next((name for name, same in follows.items() if not same), '')
+
+
 def _torch_cases(report: Report) -> types.ModuleType | None:
   """Returns the prepared module torch_cases, or None if there is no PyTorch."""
   if importlib.util.find_spec('torch') is None:
@@ -229,7 +250,11 @@ def _create_modes(
   if case.kind == 'inference' and _on_cpu():
     path = settings.folder / 'model.onnx'
     modes['ONNX Runtime'] = functools.partial(_create_onnx, case, path)
-  if torch_cases := _torch_cases(report):
+  if field := _not_in_torch(case):
+    report.leave_out(
+      f'{case}: PyTorch: its code follows no {field} but the default'
+    )
+  elif torch_cases := _torch_cases(report):
     start = [cases.create_trained_model(case).variables]
     if case.kind == 'training':
       start.append(cases.first_masks(case))

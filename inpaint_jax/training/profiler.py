@@ -34,7 +34,7 @@ class Profiler:
 
   def end_step(self, outputs: Any) -> None:
     """Waits for `outputs` and writes the trace if its last step ended."""
-    if self._step == self._last:
+    if self._is_tracing and self._step == self._last:
       jax.block_until_ready(outputs)
       self.close()
 

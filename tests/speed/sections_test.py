@@ -107,6 +107,30 @@ def test_a_mode_that_fails_or_differs_is_left_out(
   assert not {x for x in ratios if 'compiled' in x or 'other' in x}
 
 
+@pytest.mark.parametrize(
+  ('section', 'field', 'value'),
+  [
+    ('inference', 'model.base', 'harmonic'),
+    ('inference', 'model.name', 'attention_unet'),
+    ('training', 'loss', 'l1'),
+    ('training', 'objectives.style', 0.1),
+    ('training', 'optimizer.name', 'sgd'),
+  ],
+)
+def test_pytorch_is_left_out_where_it_would_do_other_work(
+  settings, monkeypatch, capsys, section, field, value
+):
+  monkeypatch.setitem(
+    cases.CREATE, section, lambda case, mode: lambda: np.zeros(3)
+  )
+  settings.config.update_from_flattened_dict({field: value})
+  kept = report.Report(None)
+  getattr(sections, section)(settings, kept)
+  shown = 'objectives' if field.startswith('objectives') else field
+  assert f'PyTorch: its code follows no {shown} but' in capsys.readouterr().out
+  assert all('PyTorch' not in x['mode'] for x in kept.sections[section])
+
+
 def test_scaling_leaves_out_what_would_take_too_long(
   settings, monkeypatch, capsys
 ):
