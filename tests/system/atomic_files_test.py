@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import contextlib
 
@@ -51,7 +51,7 @@ def test_two_files_at_once_do_not_meet(tmp_path):
 
 
 def test_two_writers_of_one_file_do_not_meet(tmp_path):
-  """Not even with equal process ids, in two containers that share a disk."""
+  """This holds even for equal process ids, in containers that share a disk."""
   path = tmp_path / 'a'
   with atomic_files.replacing(path) as one, atomic_files.replacing(path) as two:
     one.write_text('one')

@@ -26,7 +26,7 @@ def test_compiled_programs_are_kept_where_one_can_write(monkeypatch, tmp_path):
   folder = pathlib.Path(cache.compilation()['JAX_COMPILATION_CACHE_DIR'])
   assert folder.parent == tmp_path / 'inpaint_jax/compiled'
   assert folder.is_dir()
-  # A file where the folder should be.
+  # A file is where the folder should be.
   monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
   (tmp_path / 'file').write_text('')
   assert cache.compilation() == {}

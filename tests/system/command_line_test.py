@@ -77,7 +77,7 @@ def get_config(loss):
   ],
 )
 def test_configs_are_found_in_any_folder(tmp_path, flags, printed):
-  """Ours by their path in the checkout, after the user's own."""
+  """Ours have their path in the checkout; the user's own come first."""
   (tmp_path / 'configs').mkdir()
   (tmp_path / 'configs' / 'own.py').write_text(_OWN_CONFIG)
   result = _run(*flags, cwd=tmp_path)

@@ -12,7 +12,7 @@ command_line.run(lambda argv: sharding.create_mesh())
 """
 
 
-# JAX without CUDA fails in other ways for `cuda` than for what it has not.
+# JAX without CUDA fails for `cuda` in another way than for unknown platforms.
 @pytest.mark.parametrize('platform', ['cuda', 'gpu', 'nothing'])
 def test_no_such_device_is_one_line(platform):
   result = subprocess.run(

@@ -20,7 +20,7 @@ from inpaint_jax.training import evaluate, train
 ROOT = pathlib.Path(__file__).parents[2]
 KILLED = ROOT / 'tests' / 'killed.py'
 PLAIN = {'model.name': 'tiny', 'data.num_test': 4}
-# As one process and two round otherwise, hence SGD.
+# SGD, since one process and two round differently.
 GAN = PLAIN | tiny_model.GAN | tiny_model.SGD | {'num_samples': 4}
 
 
@@ -73,7 +73,7 @@ def _rows(workdir):
     ]
 
 
-# Fixtures of the tests marked slow.
+# Fixtures of the tests that are marked slow.
 @pytest.fixture(scope='module', autouse=True)
 def _tiny():
   with pytest.MonkeyPatch.context() as patch:
@@ -83,7 +83,7 @@ def _tiny():
 
 @pytest.fixture(scope='module')
 def train_alone(data_dir, tmp_path_factory):
-  """A function (fields, train) -> folder, which one process trains."""
+  """A function (fields, train) -> folder, which trains in one process."""
 
   def train_alone(fields, function):
     config = smoke.get_config()
@@ -110,9 +110,9 @@ def trained_gan(train_alone):
 
 @pytest.fixture(scope='module')
 def killed(programs, data_dir, tmp_path_factory):
-  """A run of two processes that were stopped, went on, and were killed."""
+  """A run of two processes that was stopped, continued, and killed."""
   workdir = tmp_path_factory.mktemp('killed') / 'run'
-  # The signal comes to one of them alone.
+  # Only one of them gets the signal.
   stopped = _train(programs, workdir, data_dir, PLAIN, 'end=0', 'term=3')
   ended = _train(programs, workdir, data_dir, PLAIN, 'end=0', 'step=3')
   return workdir, stopped, ended
@@ -120,7 +120,7 @@ def killed(programs, data_dir, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def finished(trained_gan, programs, data_dir, tmp_path_factory):
-  """A run with a discriminator that two processes have brought to its end."""
+  """A run with a discriminator whose second half two processes trained."""
   workdir = tmp_path_factory.mktemp('finished') / 'run'
   shutil.copytree(trained_gan, workdir)
   for kind in ('latest', 'best'):
@@ -155,7 +155,7 @@ def test_one_process_goes_on_with_the_run_of_two(killed, trained, capsys):
   workdir, _, _ = killed
   train.train(workdirs.load_config(workdir), workdir)
   assert 'going on from the checkpoint of step 5\n' in capsys.readouterr().out
-  # The first half of these rows is of two processes, the second of one.
+  # Two processes wrote the first half of these rows, one the second half.
   np.testing.assert_allclose(_rows(workdir), _rows(trained), rtol=1e-5)
 
 
@@ -177,7 +177,7 @@ def test_two_processes_test_as_one_does(finished, trained_gan, request):
   assert ours.keys() == theirs.keys()
   for method, values in theirs.items():
     assert ours[method] == pytest.approx(values, rel=1e-4), method
-  # The best epoch of two is read by one.
+  # One process reads the best epoch that two have saved.
   request.getfixturevalue('no_lpips')
   report = evaluate.evaluate(finished[0])['metrics']['tiny']
   wanted = {name: theirs['tiny'][name] for name in report}

@@ -1,4 +1,4 @@
-"""Signals that are taken note of."""
+"""Signals that are recorded and handled later."""
 
 import os
 import signal

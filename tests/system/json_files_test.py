@@ -1,4 +1,4 @@
-"""JSON files, written whole or not at all."""
+"""JSON files that are written completely or not at all."""
 
 import pytest
 

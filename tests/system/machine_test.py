@@ -1,4 +1,4 @@
-"""What the machine is."""
+"""The processor, the memory, and the restart with large pages."""
 
 import os
 import platform
@@ -36,7 +36,7 @@ def test_a_processor_has_a_name_even_if_linux_says_none(monkeypatch):
   assert machine.cpu_name()
 
 
-# Prints its id, its arguments, and what glibc reads of the environment.
+# Prints its process id, glibc's variable, the level of -O, and its arguments.
 _PROGRAM = """
 import os
 import sys

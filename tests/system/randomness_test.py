@@ -51,7 +51,7 @@ def test_weights_are_rounded_once():
   np.testing.assert_array_equal(weights, exact.astype(np.float32))
 
 
-# Prints digests of masks of each kind, of initial weights, of a batch.
+# Prints digests of masks of each kind, of initial weights, and of batches.
 _PROGRAM = """
 import hashlib, itertools
 import jax, numpy as np

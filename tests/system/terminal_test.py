@@ -1,4 +1,4 @@
-"""Programs that print into anything."""
+"""Programs whose output may be of any encoding, closed, or full."""
 
 import os
 import subprocess

@@ -66,7 +66,7 @@ def test_no_home_folder_to_keep_files_in(monkeypatch):
   monkeypatch.setattr(platformdirs, 'user_cache_path', fail)
   with pytest.raises(errors.UserError, match='set HOME or INPAINT_JAX_DATA'):
     cache.folder('INPAINT_JAX_DATA', 'x')
-  # A command does without.
+  # Commands then do not keep compiled programs.
   assert cache.compilation() == {}
 
 

@@ -21,7 +21,7 @@ def test_a_run_has_the_columns_of_its_objectives(config):
 def test_what_is_registered_at_run_time_has_a_column(config, monkeypatch):
   monkeypatch.setitem(objectives.OBJECTIVES, 'tv', objectives.Objective(len))
   monkeypatch.setitem(metrics.COMPOSITE_METRICS, 'max_error', len)
-  # Without a weight it is off.
+  # An objective without a weight is off.
   assert 'train/tv' not in columns.list_columns(config)
   config.unlock().objectives.tv = 0.1
   found = columns.list_columns(config)

@@ -44,7 +44,7 @@ def measure(copied):
 
 
 def test_padding_and_batch_size_move_nothing(measure):
-  """Six pictures: no padding in batches of 3, two or more in 4 and 16."""
+  """Six images need no padding in batches of 3, but two or more in 4 and 16."""
   wanted = measure(3)
   assert len(wanted['loss']) == 6
   assert tuple(wanted) == evaluate.metric_names()
@@ -64,7 +64,7 @@ def test_the_report_of_a_run(copied):
   for values in report['metrics'].values():
     assert names <= set(values)
     assert all(np.isfinite(x) for x in values.values())
-  # The buckets are the whole, taken apart.
+  # The buckets contain each image once.
   buckets = report['by_hole_area']['unet']
   assert sum(row['count'] for row in buckets) == report['images'] == 7
   mean = sum(row['count'] * row['means']['hole_l1'] for row in buckets) / 7
@@ -77,7 +77,7 @@ def test_the_report_of_a_run(copied):
 
 
 def test_baselines_beat_a_net_of_ten_steps(copied):
-  """Telea fills small holes better than mean colour, and that than noise."""
+  """Telea fills small holes better than the mean colour, the model worst."""
   means = json.loads((copied / 'test_metrics.json').read_text())['metrics']
   order = [means[x]['hole_psnr'] for x in ('telea', 'mean_fill', 'unet')]
   assert order == sorted(order, reverse=True)
@@ -90,7 +90,7 @@ def test_masks_can_be_changed_and_the_net_cannot(copied, capsys):
   assert json.loads(json.dumps(stamps)) == written
   boxes = evaluate.evaluate(copied, {'masks.kind': 'box', 'batch_size': 3})
   shown = capsys.readouterr()
-  # A log file shows that it works, too.
+  # Standard error is no terminal here: a log file shows progress, too.
   assert 'testing: 100%' in shown.err
   out = shown.out
   assert 'masks stamps' in out
@@ -124,7 +124,7 @@ def test_a_released_model_is_tested_as_its_run_is(copied, tmp_path):
   path, run = tmp_path / 'unet.safetensors', trained_model.load_run(copied)
   released_file.write(path, run, {})
   workdir = tmp_path / 'tests'
-  # A released file names no folder of the machine.
+  # A released file does not name the folder of datasets.
   overrides = {'data.data_dir': run.config.data.data_dir}
   report = evaluate.evaluate(workdir, overrides, str(path))
   written = json.loads((workdir / 'test_other.json').read_text())
@@ -132,10 +132,10 @@ def test_a_released_model_is_tested_as_its_run_is(copied, tmp_path):
   assert written['model'] == str(path)
   own = json.loads((copied / 'test_metrics.json').read_text())
   assert report['images'] == own['images']
-  # Without LPIPS, which the run's own test may have.
+  # The run's own test may have LPIPS, which this one lacks.
   ours, theirs = (x['metrics']['telea'] for x in (report, own))
   assert ours == {name: theirs[name] for name in ours}
-  # Its parameters are in half precision.
+  # The parameters of the released model were stored in half precision.
   ours, theirs = (x['metrics']['unet']['hole_l1'] for x in (report, own))
   assert ours == pytest.approx(theirs, abs=1e-3)
 
@@ -176,7 +176,7 @@ def test_a_run_without_a_checkpoint(copied, tmp_path):
 def test_no_number_and_no_folder_brings_a_trained_photo_into_a_test(
   config, tmp_path, monkeypatch
 ):
-  """And a run below its photos, then moved with its dataset, can be tested."""
+  """A run in the folder of its photos can be tested, also after a move."""
   source = tmp_path / 'photos'
   for i in range(16):
     samples.save_scene(source / f'{i}.png', i, 64, 64)
@@ -206,7 +206,7 @@ def test_no_number_and_no_folder_brings_a_trained_photo_into_a_test(
     assert (run / 'test_other.json').exists()
     (run / 'test_other.json').unlink()
 
-  # Tested again, as it is and moved: its own test.
+  # The run and its dataset or photos are moved; it writes its own test again.
   moved = run.rename(tmp_path / 'moved')
   (tmp_path / 'data').rename(tmp_path / 'data2')
   photos = source.rename(tmp_path / 'photos2')

@@ -10,7 +10,7 @@ from inpaint_jax.training import feed
 
 
 class _Source:
-  """Counts how often its images are read."""
+  """A source that counts how often its images are read."""
 
   def __init__(self, count, size=8):
     shape = (count, size, size, 3)
@@ -26,7 +26,7 @@ class _Source:
 
 
 class _Count:
-  """A source of which only the number of its images is asked."""
+  """A source that has only a number of images."""
 
   def __init__(self, count):
     self._count = count
@@ -66,7 +66,7 @@ def _batches(source, cache, count, start_step=0):
 
 @pytest.mark.parametrize('cache', ['device', 'host'])
 def test_batches_are_the_same_wherever_images_are_kept(cache):
-  """Over two epochs and a later start: order, flips, rotations, all fields."""
+  """Compares all fields over two epochs and after a later start."""
   source = _Source(22)
   wanted = _batches(source, 'none', 10)
   for found, theirs in (
@@ -83,14 +83,14 @@ def test_batches_are_the_same_wherever_images_are_kept(cache):
     for batch in wanted
     for x, i in zip(batch['image'], batch['index'], strict=True)
   }
-  # Some are augmented and some are not, or this would show nothing.
+  # Some images are augmented and some are not, so this compares augmentation.
   assert is_unchanged == {True, False}
 
 
 @pytest.mark.parametrize('cache', ['none', 'host', 'device'])
 def test_what_is_cached_is_read_once(cache):
   source = _Source(8)
-  # More than three epochs.
+  # This is more than three epochs.
   _batches(source, cache, 7)
   if cache == 'none':
     assert source.reads.max() >= 3
@@ -121,7 +121,7 @@ def test_each_split_has_its_place(cache, train, val):
 
 
 class _Mesh:
-  """A mesh of one device, which tells how much memory it has."""
+  """A mesh of one device that reports a given size of memory."""
 
   def __init__(self, memory):
     self.local_devices = [self]
@@ -152,7 +152,7 @@ def _place(count, memory, cache='auto'):
 )
 def test_auto_takes_the_first_that_has_room(monkeypatch, memory, count, wanted):
   monkeypatch.setattr(feed, 'DeviceCache', lambda *_: 'on the devices')
-  # An image is 192 bytes.
+  # An image takes 192 bytes.
   found = _place(count, memory)
   assert found is (str if wanted == 'on the devices' else wanted)
 

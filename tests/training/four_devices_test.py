@@ -33,7 +33,7 @@ def test_four_devices_do_what_one_does(programs, data_dir, tmp_path):
     for name in ours.dtype.names:
       np.testing.assert_allclose(ours[name], theirs[name], rtol=5e-5)
 
-  # A checkpoint of one device is tested on four, and the reverse.
+  # A checkpoint of one device is tested on four, and vice versa.
   wanted = four_devices.test(one)
   report = json.loads((tested / 'plain' / 'test_other.json').read_text())
   assert report['metrics']['tiny'] == pytest.approx(wanted, rel=1e-3)

@@ -15,7 +15,7 @@ def test_write_png_makes_folders_and_leaves_no_other_file(tmp_path):
 
 
 def test_the_grid_shows_every_image_in_its_place():
-  """A row a name, a column an image; each cell has its image's colour."""
+  """There is a row per name and a column per image, each in its colour."""
   rows = {
     name: np.full((3, 32, 32, 3), i / 4) + np.arange(3).reshape(3, 1, 1, 1) / 20
     for i, name in enumerate(['original', 'masked'])

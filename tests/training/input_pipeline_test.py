@@ -13,7 +13,7 @@ from inpaint_jax.training import input_pipeline
 
 
 class _Source:
-  """Pictures that tell their index by their brightness."""
+  """A source of random images."""
 
   def __init__(self, count, size=8):
     self.images = np.random.RandomState(0).randint(
@@ -92,7 +92,7 @@ def test_augment_makes_each_turn_and_flip_and_no_other(flip, rotate, count):
     found.append(input_pipeline.augment(image, **drawn).tobytes())
   assert set(found) == wanted
   assert len(wanted) == count
-  # Each is as likely as any other: a deviation of five sigma fails.
+  # All are equally likely: a deviation of more than five sigma fails.
   for picture in wanted:
     share = found.count(picture) / len(found)
     assert abs(share - 1 / count) <= 5 * (0.25 / len(found)) ** 0.5
@@ -168,7 +168,7 @@ def test_a_run_does_not_go_on_with_other_photos(
   ) as caught:
     input_pipeline.load(config, record)
   assert name in str(caught.value)
-  # What is advised works.
+  # The advice in the error works.
   config.source = ''
   assert input_pipeline.load(config, record).name == name
 
@@ -201,7 +201,7 @@ def test_fewer_pictures_than_wanted_are_one_line(run, capsys):
 
 
 def test_processes_read_parts_of_the_same_batches():
-  """Over the end of an epoch, and with padding in the last batch."""
+  """This holds over the end of an epoch, and with padding in the last batch."""
   source, settings = _Source(20), _config(flip=True, rotate=True)
 
   def train_batches(rows):

@@ -37,7 +37,7 @@ def test_parameters_are_counted_from_arrays_and_from_shapes(tiny):
 
 
 def test_the_mean_has_buffers_of_its_own(tiny):
-  """The step donates its state: no buffer can be given away twice."""
+  """The step donates its state, and no buffer can be donated twice."""
   state = _state(tiny, ema_decay=0.9)
   plain = {'params': state.params, 'batch_stats': state.batch_stats}
   pairs = zip(

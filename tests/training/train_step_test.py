@@ -17,8 +17,8 @@ from inpaint_jax.training import train_step
 from inpaint_jax.training.train_state import create_train_state
 
 # Loss and norms of the gradient and of the new parameters in the first step of
-# configs/smoke.py on the batch below, with jax 0.10.2 on a CPU. Where a change
-# is meant to move them, run
+# configs/smoke.py on the batch below, with jax 0.10.2 on a CPU. If a change is
+# meant to move them, run
 #   pytest tests/training/train_step_test.py -k golden
 # and copy what it prints; say in CHANGELOG.md why they moved.
 GOLDEN = {
@@ -103,7 +103,7 @@ def test_every_choice_of_the_config_reaches_the_step(config):
     configs[field, name] = config.copy_and_resolve_references()
     configs[field, name].update_from_flattened_dict({field: name})
 
-  # One program, in which what they have in common is compiled once.
+  # One program, in which the common parts are compiled once.
   @jax.jit
   def steps():
     found = []
@@ -143,7 +143,7 @@ def test_a_seed_that_is_an_argument_is_as_good_as_the_configs(config):
   seeds = [np.uint32(x) for x in (0, 1)]
   ours, theirs = (_first_step(config, seed)[1] for seed in seeds)
   assert float(_first_step(config)[1]['loss']) == float(ours['loss'])
-  # The weights are the same, the masks are not.
+  # The initial weights are the same, the masks are not.
   assert float(ours['loss']) != float(theirs['loss'])
 
 
@@ -209,8 +209,8 @@ def test_ema_decays_as_told_after_the_first_steps(config):
 def test_accumulated_parts_make_the_step_of_the_whole(
   config, monkeypatch, unrolled
 ):
-  """With and without a loop, which accelerators get."""
-  # Batch statistics are those of the parts: a model without them.
+  """This holds unrolled, and in a loop, which accelerators get."""
+  # Parts have other batch statistics than the whole, so the model has none.
   model = Tiny(norm=False)
   config.optimizer.name = 'sgd'
   state, whole = _first_step(config, model=model)
@@ -235,12 +235,12 @@ def test_accumulated_parts_move_batch_statistics_one_by_one(config):
   ours, theirs = (
     jax.tree.leaves(x.batch_stats)[0] for x in (parts_state, state)
   )
-  # Four updates of 0.1 each come nearer to the batch's than one.
+  # Four updates of 0.1 come nearer to the batch's statistics than one.
   assert np.abs(ours).sum() > 2 * np.abs(theirs).sum()
 
 
 class _Dropped(nn.Module):
-  """Outputs of 0 and 2, the same in all images that are computed together."""
+  """Outputs are 0 or 2, equal in all images that are computed together."""
 
   @nn.compact
   def __call__(self, masked_image, mask, *, train):

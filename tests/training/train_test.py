@@ -118,16 +118,16 @@ def test_training_without_a_test(tiny, tmp_path):
   assert result.seconds > 0
   assert result.images_per_second > 0
   assert not (tmp_path / 'test_metrics.json').exists()
-  # This run is over before its profile begins.
+  # The run ends before its profile begins.
   assert not (tmp_path / 'profile').exists()
-  # Started again it has nothing to do, and nothing to time.
+  # Started again, it has nothing to train and nothing to time.
   again = train.train(tiny, tmp_path)
   assert again.seconds == result.seconds
   assert again.images_per_second is None
 
 
 def test_waiting_for_input_is_logged(tiny, tmp_path, monkeypatch):
-  """The seconds since the last row: steps 1, 2, 4, 5, 6, 8 and 10 have one."""
+  """Steps 1, 2, 4, 5, 6, 8 and 10 log the seconds since the row before."""
   waits, names = [], []
   log_train, scalars = train.console.Console.log_train, train.Writer.scalars
 
@@ -141,7 +141,7 @@ def test_waiting_for_input_is_logged(tiny, tmp_path, monkeypatch):
 
   monkeypatch.setattr(train.console.Console, 'log_train', record_wait)
   monkeypatch.setattr(train.Writer, 'scalars', record_names)
-  # A clock that the feed alone reads: twice a batch.
+  # Only the feed reads this clock, twice per batch.
   clock = itertools.count()
   fake = types.SimpleNamespace(monotonic=lambda: float(next(clock)))
   monkeypatch.setattr(train.feed, 'time', fake)
@@ -152,7 +152,7 @@ def test_waiting_for_input_is_logged(tiny, tmp_path, monkeypatch):
 
 
 def test_the_state_is_donated(tiny, tmp_path, monkeypatch):
-  """The old state's memory is given away, not kept beside the new one."""
+  """The memory of the old state is reused, not kept next to the new one."""
   states = []
   real = train_step.jit_train_step
 
@@ -218,7 +218,7 @@ def test_the_checkpoint_before_a_loss_that_is_not_finite_stays(
 
 
 def test_a_best_epoch_of_a_lost_future_is_deleted(tiny, tmp_path):
-  """The latest checkpoint is of step 5, as after damage; best is of 10."""
+  """As after damage, the latest checkpoint is older than the best one."""
   train.train(tiny, tmp_path)
   shutil.rmtree(tmp_path / 'checkpoints' / 'latest' / '10')
   (tmp_path / 'checkpoints' / 'best' / '10').rename(
@@ -241,7 +241,7 @@ def test_a_lost_best_epoch_is_replaced_by_the_latest(tiny, tmp_path, capsys):
   assert (found.step, found.info['epoch']) == (10, 2)
   assert found.info['val/loss'] == pytest.approx(float(before[-1]['val/loss']))
   assert _rows(tmp_path) == before
-  # Within an epoch there is nothing to keep yet, but its end is kept.
+  # In the middle of an epoch it is not replaced yet, at its end it is.
   shutil.rmtree(tmp_path / 'checkpoints' / 'best')
   shutil.rmtree(tmp_path / 'checkpoints' / 'latest' / '10')
   assert int(train.train(tiny, tmp_path).state.step) == 10
@@ -263,7 +263,7 @@ def test_the_best_epoch_is_not_deleted_where_the_latest_is_lost(
 
 
 def test_a_finished_run_goes_on_for_more_epochs(tiny, tmp_path):
-  """It ends as one that was told so at once."""
+  """It ends like a run that had all epochs from the start."""
   tiny.num_epochs = 1
   train.train(tiny, tmp_path / 'longer')
   tiny.num_epochs = 2
@@ -285,7 +285,7 @@ def test_a_run_goes_on_whatever_more_was_remembered(tiny, tmp_path):
 
 @pytest.mark.usefixtures('no_lpips')
 def test_early_stop_and_best_checkpoint(tiny, tmp_path, monkeypatch):
-  """Of val/loss 3, 2, 4, 5 the second is kept, and the fifth never comes."""
+  """With val/loss 3, 2, 4, 5, epoch 2 is kept, and epoch 5 never comes."""
   scripted = iter([3.0, 2.0, 4.0, 5.0])
   real = evaluate.evaluate_split
 
@@ -301,13 +301,13 @@ def test_early_stop_and_best_checkpoint(tiny, tmp_path, monkeypatch):
   assert int(state.step) == 20
   report = json.loads((tmp_path / 'test_metrics.json').read_text())
   assert (report['epoch'], report['step']) == (2, 10)
-  # Started again, it knows that it is over.
+  # Started again, the run knows that it has ended.
   assert int(train.train_and_evaluate(tiny, tmp_path).step) == 20
 
 
 @pytest.mark.parametrize('kind', ['a workdir', 'a released file'])
 def test_training_goes_on_from_another(trained, config, tmp_path, capsys, kind):
-  """With a learning rate of nearly nothing the net stays what it was."""
+  """With a learning rate of nearly 0, the model stays what it was."""
   source, rtol = trained, 0
   if kind == 'a released file':
     source, rtol = tmp_path / 'net.safetensors', 2**-11

@@ -15,7 +15,7 @@ from inpaint_jax.training import setup, train, train_state, train_step
 
 pytestmark = pytest.mark.slow
 
-# Traced and compiled in a part of the time.
+# Without these objectives, tracing and compiling takes less time.
 SMALL_GAN = {'objectives.feature_matching': 0.0, 'objectives.r1': 0.0}
 
 
@@ -125,13 +125,13 @@ def test_the_discriminator_learns_to_see_holes(tiny):
 
 
 def test_accumulated_parts_make_the_step_of_the_whole(tiny, monkeypatch):
-  # Batch statistics are those of the parts: a model without them.
+  # Parts have other batch statistics than the whole, so the model has none.
   without = functools.partial(Tiny, norm=False)
   monkeypatch.setitem(models.MODELS, 'tiny', without)
   tiny.optimizer.name = tiny.discriminator.optimizer.name = 'sgd'
   state, whole = _step(_changed(tiny))
   parts_state, parts = _step(_changed(tiny, accumulate_steps=2))
-  # The vectors of the spectral normalisation move with each part.
+  # The vectors of spectral normalisation are updated with each part.
   np.testing.assert_allclose(parts['pixel'], whole['pixel'], rtol=1e-5)
   for name in ('loss', 'adversarial', 'discriminator'):
     np.testing.assert_allclose(parts[name], whole[name], atol=0.02)
@@ -141,7 +141,7 @@ def test_accumulated_parts_make_the_step_of_the_whole(tiny, monkeypatch):
 
 
 def test_a_run_logs_all_terms_and_carries_the_model_alone(tiny, tmp_path):
-  """How it goes on after a kill is in commands/train_test.py."""
+  """How it continues after a kill is tested in commands/train_test.py."""
   changed = _changed(tiny, num_epochs=1)
   whole = train.train(changed.lock(), tmp_path / 'whole').state
   text = (tmp_path / 'whole' / 'metrics.csv').read_text()

@@ -39,7 +39,7 @@ def test_the_events_hold_the_scalars(tmp_path):
   (path,) = tmp_path.glob('events.out.*')
   data, values = path.read_bytes(), {}
   while data:
-    # A record: its length in 8 bytes, 4 of checksum, itself, 4 of checksum.
+    # A record: 8 bytes with its length, 4 of checksum, its data, 4 of checksum.
     length = int.from_bytes(data[:8], 'little')
     event = event_pb2.Event.FromString(data[12 : 12 + length])
     values |= {v.tag: (event.step, v.simple_value) for v in event.summary.value}
