@@ -1,7 +1,7 @@
 """The web page for inpainting; needs the extra [demo].
 
-Its settings are flags. Gradio's own, variables of the environment that could
-share the page, open folders or count visits, are taken away before it is
+Its settings are flags. Gradio's own settings, environment variables that could
+share the page, open folders or count visits, are removed before Gradio is
 imported.
 """
 

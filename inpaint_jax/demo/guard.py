@@ -1,21 +1,21 @@
-"""What protects visitors, and this computer, and which layer does it.
+"""Protects visitors and this computer. Each protection, and what provides it:
 
 - Only this computer is served by default: Gradio, `server_name`.
 - Other names in the Host header are refused: Starlette, TrustedHostMiddleware.
-- Other sites read no answer: Gradio, `strict_cors`; and send no file: the
-  cookie here, without which nothing is uploaded.
-- Sizes: of a file Gradio, `max_file_size`; of a whole request the Guard; of a
-  photo photos.reading. How many wait: Gradio, `queue(max_size)`.
+- Other sites can read no answer: Gradio, `strict_cors`. Nor can they send a
+  file: uploads need the cookie that is set here.
+- Sizes are limited: of a file by Gradio, `max_file_size`; of a whole request by
+  the Guard; of a photo by photos.reading; of the queue by Gradio,
+  `queue(max_size)`.
 - Files are served from the page's folder alone: Gradio, under names that nobody
   can guess (uploads: a hash with a secret seed; the rest: sessions.py).
 - What Gradio serves beyond the page (it relays, fetches addresses, converts
-  videos, edits programs): closed by the Guard.
-- No request to another host: Gradio without analytics and web fonts; the
-  browser is held to it by the Guard's headers, the server by
-  `refuse_connections`.
-- Files are deleted as their page is closed: the Guard and sessions.py. Gradio's
-  `delete_cache` goes by age, so it takes results from open pages and leaves
-  those of closed ones; a `gr.State` is kept for an hour after the page.
+  videos, edits programs) is closed: the Guard.
+- No request goes to another host: Gradio without analytics and web fonts. The
+  Guard's headers hold the browser to this, `refuse_connections` the server.
+- Files are deleted when their page is closed: the Guard and sessions.py.
+  Gradio's `delete_cache` goes by age, so it deletes results of open pages and
+  keeps those of closed ones; a `gr.State` is kept for an hour after the page.
 """
 
 import dataclasses
@@ -39,14 +39,14 @@ _UPLOAD = _API + 'upload'
 _HEARTBEAT = _API + 'heartbeat/'
 _COOKIE = 'inpaint_browser'
 
-# What a browser asks for while the page is used.
+# The paths that a browser requests while the page is used.
 _OPEN = re.compile(
   r'/|/(config|theme\.css|favicon\.ico|manifest\.json)|/(assets|static)/.+'
   r'|/gradio_api/(app_id|cancel|component_server|queue/data|queue/join|reset'
   r'|startup-events|upload|upload_progress)'
   r'|/gradio_api/heartbeat/[^/]+|/gradio_api/file=(?!http).+'
 )
-# Gradio's page has scripts and styles within its HTML, and draws from blobs.
+# Gradio's page has scripts and styles in its HTML, and draws from blobs.
 _HEADERS = {
   'content-security-policy': (
     "default-src 'self'; "
@@ -67,8 +67,8 @@ _HEADERS = {
 def refuse_connections() -> None:
   """Makes this process refuse to open connections; it still accepts them.
 
-  A request can name an address where Gradio expects a file, and Gradio would
-  fetch it. This cannot be undone.
+  If a request names an address where Gradio expects a file, Gradio would fetch
+  it. A call cannot be undone.
   """
 
   def hook(event: str, args: tuple[Any, ...]) -> None:
@@ -83,7 +83,7 @@ class Guard:
   """ASGI middleware around Gradio's server.
 
   Attributes:
-    max_bytes: the most that one request may send.
+    max_bytes: the largest number of bytes that a request may send.
   """
 
   app: ASGIApp
@@ -114,7 +114,7 @@ class Guard:
       await self.app(scope, receive, send)
 
   def _watch(self, send: Send, path: str, browser: str) -> Send:
-    """Adds headers, a cookie where a browser has none, and notes uploads."""
+    """Adds headers, and a cookie if the browser has none; notes uploads."""
     has_uploads = False
 
     async def watch(message: Message) -> None:
@@ -130,7 +130,7 @@ class Guard:
           cookie = f'{_COOKIE}={secrets.token_urlsafe(16)}'
           headers.append('set-cookie', f'{cookie}; HttpOnly; SameSite=Strict')
       elif has_uploads:
-        # Gradio answers with their paths.
+        # Gradio's answer is a list of their paths.
         self.sessions.add_uploads(browser, json.loads(message['body']))
       await send(message)
 
@@ -140,8 +140,7 @@ class Guard:
 def _limited(receive: Receive, limit: int, is_upload: bool) -> Receive:
   """Raises for more than `limit` bytes, and for an upload that breaks off.
 
-  Gradio deletes what it has of an upload at a MultiPartException, but at
-  nothing else.
+  Only at a MultiPartException does Gradio delete what it has of an upload.
   """
   left = limit
 

@@ -1,4 +1,4 @@
-"""The page: its layout, and what happens as a visitor uses it."""
+"""The page: its layout, and the handlers of what a visitor does."""
 
 from collections.abc import Callable, Sequence
 import dataclasses
@@ -51,7 +51,7 @@ _NAME_EXAMPLES = f"""
   button.setAttribute('aria-label', 'Example: ' + {list(examples.NAMES)}[i]))
 """
 CSS = pathlib.Path(__file__).with_name('page.css').read_text()
-# Gradio's own fonts come from another host; these are the visitor's.
+# Gradio's own fonts come from another host; these are the visitor's own.
 THEME = gr.themes.Default(
   primary_hue='teal',
   secondary_hue='teal',
@@ -66,13 +66,13 @@ Handler = Callable[..., Any]
 
 
 def on_page(*failed: Any) -> Callable[[Handler], Handler]:
-  """Shows what goes wrong in a handler on the page; it then returns `failed`.
+  """Shows errors of a handler on the page; the handler then returns `failed`.
 
-  Gradio takes one value as it is and several as a list.
+  One value is returned as it is, several as a list, as Gradio takes them.
 
-  A UserError is shown as it is. Of anything else the page says only that it
-  happened; the traceback is for the terminal. gr.Error would do the same, but
-  lays the word Error over all components that the handler was to change.
+  A UserError is shown as it is. Of any other error the page says only that it
+  happened, and the traceback goes to the terminal. gr.Error would do the same,
+  but lays the word Error over all components that the handler was to change.
   """
 
   def decorate(fn: Handler) -> Handler:
@@ -89,7 +89,7 @@ def on_page(*failed: Any) -> Callable[[Handler], Handler]:
         message = (
           'something went wrong; the terminal of the server has more about it'
         )
-      # The page takes messages for HTML, and a file's name is in some.
+      # The page reads messages as HTML, and some contain the name of a file.
       gr.Warning(html.escape(message))
       return list(failed) if len(failed) > 1 else failed[0]
 
@@ -100,7 +100,7 @@ def on_page(*failed: Any) -> Callable[[Handler], Handler]:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-  """What happens as a visitor uses the page.
+  """The handlers of what a visitor does.
 
   Each handler takes values of components and returns values for components, in
   the order in which `build` names them.
@@ -130,7 +130,7 @@ class Page:
 
   @on_page(_SKIP, _SKIP)
   def clear(self, request: gr.Request) -> list[Any]:
-    """-> editor in which nothing is painted, note."""
+    """Nothing -> editor in which nothing is painted, note."""
     photo = self.sessions.get_photo(request.session_hash)
     note = photo.drop_mask()
     return [photo.editor_value(), note]
@@ -148,7 +148,7 @@ class Page:
 
   @on_page(_SKIP)
   def drop_limits(self, request: gr.Request) -> str:
-    """-> note."""
+    """Nothing -> note."""
     photo = self.sessions.get_photo(request.session_hash)
     return photo.drop_limits()
 
@@ -161,9 +161,9 @@ class Page:
     request: gr.Request,
     event: gr.EventData,
   ) -> list[Any]:
-    """What is in the editor, options -> what `_show` returns, number.
+    """Content of the editor, options -> values of `_show`, number.
 
-    The button `again` asks for another seed, beside the results that there are.
+    The button `again` asks for another seed, and keeps the earlier results.
     """
     again = getattr(event.target, 'elem_id', '') == 'again'
     photo = self.sessions.get_photo(request.session_hash)
@@ -185,7 +185,7 @@ class Page:
   def finish(
     self, number: object, explained: bool, request: gr.Request
   ) -> list[Any]:
-    """As `show`, of a result that is to be seen already."""
+    """Like `show`, for a result that is on the page already."""
     photo = self.sessions.get_photo(request.session_hash)
     if not photo.results:
       # Filling failed, and the page said why.
@@ -198,7 +198,7 @@ class Page:
   def show(
     self, number: object, explained: bool, request: gr.Request
   ) -> list[Any]:
-    """Number of a result, whether to explain it -> what `_show` returns."""
+    """Number of a result, whether to explain it -> values of `_show`."""
     photo = self.sessions.get_photo(request.session_hash)
     return self._show_finished(photo, number, explained)
 
@@ -209,14 +209,14 @@ class Page:
     return _show(photo, number, explained=bool(explained))
 
   def choose(self, event: gr.SelectData) -> Any:
-    """-> number of the result that was clicked."""
+    """Click on a result -> its number."""
     return event.index
 
 
 def _show(photo: Photo, number: object, *, explained: bool) -> list[Any]:
   """Returns values of results, slider, gallery, download and done."""
   result = photo.get_result(number)
-  # All of an explanation is to be seen, and the result beside it.
+  # An explanation is shown in full; moving the slider shows the result.
   pair, position = (photo.before, result.after), 50
   if explained and result.explained:
     pair, position = (result.after, result.explained), 0
@@ -234,7 +234,7 @@ def _show(photo: Photo, number: object, *, explained: bool) -> list[Any]:
 
 
 def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
-  """Returns the page; thumbnails of examples.NAMES lie in Gradio's folder."""
+  """Returns the page; the thumbnails of examples.NAMES are served by Gradio."""
   with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
     gr.Markdown(_INTRO)
     photo, example = _create_start(thumbnails)
@@ -249,12 +249,12 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
     gr.Markdown(_PRIVACY, elem_id='privacy')
     number = gr.State(0)
     # The editor encodes and uploads its copies whenever Gradio asks for its
-    # value: as it changes the status of an input, and of what shows progress.
+    # value: when it changes the status of an input, or of what shows progress.
     # So the editor is neither; a click copies its value in the browser.
     drawn = gr.JSON(visible=False)
 
-    # Not preprocessed: Gradio would leave an empty file behind for each that is
-    # loaded, and decode the editor's copies of the photo, which nobody needs.
+    # Not preprocessed: Gradio would leave an empty file behind for each file
+    # that is loaded, and decode the editor's copies of the photo for nothing.
     opened = [photo, editor, note, desk, results]
     photo.upload(
       page.load_photo, photo, opened, preprocess=False, show_progress_on=photo
@@ -269,7 +269,7 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
       preprocess=False,
       show_progress_on=note,
     )
-    # The editor drops the photo together with what is painted.
+    # The editor drops the photo, too, when it drops what is painted.
     editor.clear(page.clear, None, [editor, note], show_progress_on=note)
     for name, chosen in (('source', source), ('avoid', avoid)):
       load = page.load_limit(name)
@@ -283,11 +283,11 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
         [*shown, number],
         concurrency_limit=page.workers.count,
         concurrency_id='inpaint',
-        # Nobody sees the slider before there is a result.
+        # The slider is not visible before there is a result.
         show_progress_on=[hint, slider],
         preprocess=False,
       )
-      # The picture is there before the file to download.
+      # The picture is shown before the file to download is ready.
       filled.then(
         page.finish, [number, explained], shown, show_progress='hidden'
       )
@@ -296,8 +296,8 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
       page.show, [number, explained], shown
     )
     done.change(None, js=_SHOW_RESULTS)
-    # Makes the browser keep a request open for as long as the page is, by which
-    # the guard knows when to delete its files.
+    # Makes the browser keep a request open for as long as the page is open, so
+    # that the guard knows when to delete its files.
     blocks.unload(lambda: None)
     blocks.load(None, js=_NAME_EXAMPLES)
   return blocks
@@ -306,7 +306,7 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
 def _create_start(
   thumbnails: Sequence[pathlib.Path],
 ) -> tuple[gr.File, gr.Dataset]:
-  """Creates what a photo is chosen with."""
+  """Creates the components to choose a photo with."""
   with gr.Row(elem_id='start'):
     photo = gr.File(
       label='Your photo', file_types=['image'], height=120, elem_id='photo'
@@ -324,7 +324,7 @@ def _create_start(
 def _create_desk() -> tuple[
   gr.ImageEditor, gr.Markdown, gr.UploadButton, gr.Button
 ]:
-  """Creates the editor, and below it a hint, mask file and button."""
+  """Creates the editor and, below it, hint, mask file and button."""
   paint = ('#{:02x}{:02x}{:02x}'.format(*MASK_COLOUR), MASK_ALPHA / 255)
   editor = gr.ImageEditor(
     label='Paint here',
@@ -356,7 +356,7 @@ def _create_options(
 ) -> tuple[
   gr.Dropdown, gr.Checkbox, gr.UploadButton, gr.UploadButton, gr.Button
 ]:
-  """Creates what few visitors need."""
+  """Creates the options that few visitors need."""
   with gr.Accordion('Options', open=False, elem_id='options'):
     with gr.Row(equal_height=True):
       source = gr.UploadButton(
@@ -388,7 +388,7 @@ def _create_results() -> tuple[
   gr.Button,
   gr.DownloadButton,
 ]:
-  """Creates the slider, the results to choose from, and what is below."""
+  """Creates the slider, the results to choose from, and the parts below."""
   slider = gr.ImageSlider(
     label='Before and after',
     buttons=['fullscreen'],

@@ -1,6 +1,6 @@
-"""The photo on a page: read it, mark the hole, fill it.
+"""The photo on a page: reads it, marks the hole, and fills it.
 
-The editor works on a small copy of the photo. What was painted is brought to
+The editor works on a small copy of the photo. The painted mask is brought to
 the size of the original and the original is filled, so neither the browser's
 canvas nor its encoders touch a pixel of the result.
 """
@@ -25,22 +25,22 @@ from inpaint_jax.photos import mask_files, picture_files
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
 
-# The longer side of the copies in the editor and under the slider, in pixels.
+# Longer side of the copies in the editor and in the slider, in pixels.
 EDITOR_SIDE = 1024
 SLIDER_SIDE = 1600
 # The colour of the mask, which no landscape has, and its opacity.
 MASK_COLOUR = (255, 0, 128)
 MASK_ALPHA = 160
 
-# Results that are kept, to choose from.
+# Number of results that are kept, to choose from.
 MAX_RESULTS = 6
 
-# Such as Inpainter.explain: (image, hole, **options) -> Filling.
+# A function such as Inpainter.explain: (image, hole, **options) -> Filling.
 Explain = Callable[..., Filling]
 
 
 class Limits(TypedDict):
-  """The most that a file may have, as the readers of files take it."""
+  """The largest files and photos that are read, as arguments of the readers."""
 
   max_bytes: int
   max_pixels: int
@@ -48,9 +48,12 @@ class Limits(TypedDict):
 
 @dataclasses.dataclass
 class Result:
-  """A result: copies for the screen, and what becomes of it.
+  """A result: copies for the screen, and files that are made later.
 
   Attributes:
+    folder: folder of all files of the result.
+    after: the copy for the screen.
+    note: a line about the result.
     filled: the picture and its origins, until they are written.
     full: the file to download, once it is written.
     explained: a picture of where each part is from, once it is drawn.
@@ -67,8 +70,8 @@ class Result:
 class Photo:
   """The photo on one page, with all its files in one folder.
 
-  Its methods raise a UserError, whose text names no path, for what a visitor
-  can change.
+  Its methods raise a UserError, whose text names no path, for errors that a
+  visitor can mend.
   """
 
   def __init__(self, folder: pathlib.Path):
@@ -78,10 +81,10 @@ class Photo:
     self._size = self._editor_size = (0, 0)
     # The mask in `_mask` as it was put into the editor, bool [h, w].
     self._shown: np.ndarray | None = None
-    # What may be copied and what not: 'source' and 'avoid', to files of bool
-    # [H, W].
+    # Files of the masks 'source' and 'avoid', bool [H, W]: what may be copied,
+    # and what may not.
     self._limits: dict[str, pathlib.Path] = {}
-    # All results, the newest last, and the seed of the next one.
+    # All results, the newest last, and the seed of the newest one.
     self.results: list[Result] = []
     self._seed = 0
     self._lock = threading.Lock()
@@ -89,7 +92,7 @@ class Photo:
   def load(self, upload: pathlib.Path, limits: Limits) -> str:
     """Moves an uploaded photo here, and returns a line about it.
 
-    Transparent pixels of the photo are its mask until another is loaded.
+    Transparent pixels of the photo are its mask until a mask is loaded.
     """
     name = self._name = upload.name
     upload.replace(self._file)
@@ -118,7 +121,7 @@ class Photo:
     return _join(lines, self._name)
 
   def load_mask(self, upload: pathlib.Path, limits: Limits) -> str:
-    """Takes a mask file of the photo's aspect, and returns a line about it."""
+    """Loads a mask file of the photo's aspect, and returns a line about it."""
     try:
       picture = picture_files.read(self._file, name=self._name)
       hole, notes = mask_files.read(
@@ -132,11 +135,11 @@ class Photo:
     return _join([line, *notes], upload.name)
 
   def load_limit(self, name: str, upload: pathlib.Path, limits: Limits) -> str:
-    """Takes a mask file of what to copy, and returns a line about it.
+    """Loads a mask file of what to copy, and returns a line about it.
 
     Args:
-      name: 'source', if only what is white may be copied, or 'avoid', if that
-        may not be.
+      name: 'source' if only white places may be copied, or 'avoid' if they may
+        not.
     """
     try:
       picture = picture_files.read(self._file, name=self._name)
@@ -173,7 +176,7 @@ class Photo:
       layer[self._shown] = (*MASK_COLOUR, MASK_ALPHA)
       for old in self.folder.glob('layer_*'):
         old.unlink()
-      # A browser does not ask again for an address that it knows.
+      # A new name, since browsers do not fetch an address twice.
       path = self.folder / f'layer_{secrets.token_hex(4)}.png'
       PIL.Image.fromarray(layer).save(path, compress_level=1)
       layers = [str(path)]
@@ -200,13 +203,13 @@ class Photo:
     again: bool = False,
     **options: Any,
   ) -> Result:
-    """Fills what is painted; `finish` makes the files that can wait.
+    """Fills the painted hole; `finish` makes the files that can wait.
 
     Args:
-      layers: of the editor, bool [h, w].
-      explain: fills, such as Inpainter.explain.
-      again: whether this is another result beside those that there are; if not,
-        it takes their place.
+      layers: layers of the editor, bool [h, w].
+      explain: fills the photo, such as Inpainter.explain.
+      again: whether earlier results are kept next to this one; if not, it
+        replaces them.
       **options: further arguments of `explain`.
     """
     picture = picture_files.read(self._file, name=self._name)
@@ -245,7 +248,7 @@ class Photo:
 
   @property
   def before(self) -> pathlib.Path:
-    """The copy of the photo beside those of the results."""
+    """The copy of the photo to compare with those of the results."""
     return self.folder / 'before.jpg'
 
   def finish(self) -> None:
@@ -255,7 +258,7 @@ class Photo:
         if result.filled is None:
           continue
         picture, origins = result.filled
-        # No name is longer than file systems take, 255 bytes.
+        # File systems take names of at most 255 bytes.
         stem = pathlib.Path(self._name).stem.encode()[:240]
         name = stem.decode(errors='ignore') or 'photo'
         full = result.folder / f'{name}_inpainted.png'
@@ -284,17 +287,17 @@ class Photo:
     return _scale(self._size, min(1, SLIDER_SIDE / max(self._size)))
 
   def find_hole(self, layers: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns what is painted, bool [h, w] each, as bool [H, W].
+    """Returns what is painted on layers, bool [h, w] each, as bool [H, W].
 
-    Where the editor shows the mask that was loaded unchanged, its pixels at
-    full size are taken; elsewhere what the visitor made of it.
+    Where the visitor has not changed the loaded mask, its pixels at full size
+    are taken; elsewhere, what is painted.
     """
     empty = np.zeros(self._editor_size, bool)
     painted = np.logical_or.reduce([empty, *layers])
     hole = _resize(painted, self._size)
     if self._shown is None:
       return hole
-    # With a pixel around it: the outline of the copy is a rounded one.
+    # With a pixel around, since the copy of the mask has a rounded outline.
     changed = scipy.ndimage.maximum_filter(painted != self._shown, 3)
     return np.where(_resize(changed, self._size), hole, np.load(self._mask))
 
@@ -302,7 +305,7 @@ class Photo:
 def _write_copy(
   path: pathlib.Path, picture: Picture, size: tuple[int, int]
 ) -> None:
-  """Writes a copy for the screen, of a size (height, width) in pixels."""
+  """Writes a copy for the screen with `size` (height, width) in pixels."""
   pixels = picture.pixels
   if picture.alpha is not None:
     pixels = np.dstack([pixels, picture.alpha])
@@ -313,13 +316,13 @@ def _write_copy(
     white = PIL.Image.new('RGBA', image.size, 'white')
     image = PIL.Image.alpha_composite(white, image).convert('RGB')
   image = image.resize(size[::-1], PIL.Image.Resampling.BICUBIC)
-  # The profile tells the browser what the colours are; one of grey does not.
+  # The profile says what the colours are; a grey one does not fit an RGB copy.
   icc = b'' if picture.grey else picture.metadata.icc
   image.save(path, icc_profile=icc or None, quality=92)
 
 
 def _join(lines: Sequence[str], name: str = '') -> str:
-  """Returns lines as sentences; the name of a file keeps its small letter."""
+  """Returns lines as sentences; a file name keeps its first letter as it is."""
   sentences = [
     line if name and line.startswith(name) else line[:1].upper() + line[1:]
     for line in lines
@@ -333,7 +336,7 @@ def _scale(size: tuple[int, int], scale: float) -> tuple[int, int]:
 
 
 def _resize(hole: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  """Resizes bool [h, w] to (H, W); smoothly to larger ones, all to smaller."""
+  """Resizes bool [h, w]: smoothly if it grows, else without losing a pixel."""
   if hole.shape[0] >= size[0]:
     return mask_files.resize(hole, *size)
   image = PIL.Image.fromarray(hole.astype(np.uint8) * 255)

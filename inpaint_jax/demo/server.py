@@ -1,4 +1,4 @@
-"""Starts the page and stops it, with nothing left behind."""
+"""Starts and stops the page, and leaves no files behind."""
 
 from collections.abc import Iterator
 import contextlib
@@ -17,9 +17,9 @@ from inpaint_jax.demo.workers import Workers
 from inpaint_jax.system import errors
 
 _LOOPBACK = ('127.0.0.1', 'localhost', '[::1]')
-# A request's bytes beside those of its file.
+# Room in a request for bytes other than those of its file.
 _SLACK = 2_000_000
-# The copies that the editor uploads, RGBA, with nothing to compress.
+# Bytes of an RGBA copy that the editor uploads, if nothing in it compresses.
 _COPY = 6 * EDITOR_SIDE**2
 # Visitors who may wait for a photo to be filled.
 _MAX_WAITING = 20
@@ -47,8 +47,10 @@ def running(
   """Serves the page within the context, then deletes all its files.
 
   Args:
-    host: the address to listen at; 0.0.0.0 is all of this computer.
-    port: the first free one from 7860 unless given.
+    workers: fill the photos.
+    limits: the largest files and photos that are read.
+    host: the address to listen at; 0.0.0.0 = all addresses of this computer.
+    port: the port; None = the first free one from 7860.
 
   Yields:
     The page's address.
@@ -60,10 +62,10 @@ def running(
     prefix='inpaint_jax_demo_', ignore_cleanup_errors=True
   ) as folder:
     root = pathlib.Path(folder).resolve()
-    # Gradio serves the files of both, the second '.gradio' unless given.
+    # Gradio serves the files of both; the default of the second is '.gradio'.
     os.environ['GRADIO_TEMP_DIR'] = str(root)
     os.environ['GRADIO_EXAMPLES_CACHE'] = str(root)
-    # Gradio calls on the server once to see that it answers.
+    # Gradio sends the server a request to see that it answers.
     os.environ['NO_PROXY'] = '*'
     sessions = Sessions(root)
     thumbnails = _draw_thumbnails(root / 'examples')

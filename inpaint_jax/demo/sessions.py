@@ -1,8 +1,8 @@
-"""The pages that are open, and when their files are deleted.
+"""Keeps track of the open pages, and deletes their files.
 
 A page is known by Gradio's session hash and has a folder with its photo.
-Gradio's editor uploads copies of the photo as it pleases; these say only from
-which browser they come, by its cookie.
+Gradio's editor uploads copies of the photo at any time; all that is known of
+them is the browser that sent them, by its cookie.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,20 +15,21 @@ import threading
 from inpaint_jax.demo.photo import Photo
 from inpaint_jax.system import errors
 
-# Of a browser; an editor sends three files at a time and needs the last three.
+# Uploads kept for a browser: an editor sends three files at a time, and needs
+# the last three.
 MAX_UPLOADS = 64
 
 
 class Sessions:
-  """The files of all visitors. Threads may share it."""
+  """The files of all visitors; threads may share one."""
 
   def __init__(self, root: pathlib.Path):
     """Makes a folder for photos in `root`, which Gradio serves."""
     self._folder = root / 'sessions'
     self._folder.mkdir()
     self._lock = threading.Lock()
-    # From a page to its photo and to its browser, and from an upload to the
-    # browser that sent it last, the oldest first.
+    # The photo and the browser of each page, and the browser that last sent
+    # each upload, the oldest upload first.
     self._photos: dict[str, Photo] = {}
     self._browsers: dict[str, str] = {}
     self._uploads: dict[pathlib.Path, str] = {}
@@ -39,7 +40,7 @@ class Sessions:
       self._browsers[page] = browser
 
   def close_page(self, page: str) -> None:
-    """Deletes the files of a page, and of a browser with its last page."""
+    """Deletes a page's files; with a browser's last page, its uploads, too."""
     with self._lock:
       browser = self._browsers.pop(page, '')
       if browser not in self._browsers.values():
@@ -52,10 +53,10 @@ class Sessions:
       return browser in self._browsers.values()
 
   def add_uploads(self, browser: str, paths: Sequence[str]) -> None:
-    """Notes the uploads of a browser, and deletes its oldest."""
+    """Notes uploads of a browser, and deletes its oldest ones."""
     with self._lock:
       for path in map(pathlib.Path, paths):
-        # Last, even if it was there before.
+        # It becomes the newest, even if it was there before.
         self._uploads.pop(path, None)
         self._uploads[path] = browser
       is_open = browser in self._browsers.values()
@@ -65,10 +66,10 @@ class Sessions:
     """Returns the path of an uploaded file.
 
     Args:
-      file: {'path': ...}, from a request, which may name anything.
+      file: {'path': ...} from a request, which may name any path.
 
     Raises:
-      errors.UserError: it is no upload, or was deleted.
+      errors.UserError: the file is not an upload, or was deleted.
     """
     name = file.get('path') if isinstance(file, dict) else None
     path = pathlib.Path(str(name))
@@ -80,8 +81,8 @@ class Sessions:
   def new_photo(self, page: str | None) -> Iterator[Photo]:
     """Yields a photo with an empty folder, for the context to load.
 
-    If the context ends well it becomes the page's, in place of the last one; if
-    not it is deleted, and the last one stays.
+    If the context ends without an error, the photo replaces the page's last
+    one; otherwise it is deleted, and the last one stays.
 
     Raises:
       errors.UserError: the page was closed meanwhile.

@@ -1,4 +1,4 @@
-"""What fills the photos of the page: one worker for each device."""
+"""Fills the photos of the page, with one worker for each device."""
 
 from collections.abc import Callable, Mapping, Sequence
 import functools
@@ -13,19 +13,19 @@ from inpaint_jax import inference
 from inpaint_jax.release import zoo
 from inpaint_jax.system import errors
 
-# Such as Inpainter.explain: (image, hole, **options) -> Filling.
+# A function such as Inpainter.explain: (image, hole, **options) -> Filling.
 Explain = Callable[..., inference.Filling]
 
-# What a visitor reads for the guide 'none'.
+# The name that a visitor sees for the guide 'none'.
 NO_MODEL = 'No model (fast)'
 
 
 def list_guides(named: str = '') -> dict[str, str]:
-  """Returns what a visitor can choose, and what each name stands for.
+  """Returns the guides that a visitor can choose, by the names on the page.
 
   Args:
-    named: a guide as inference.load takes it, to come first. The page shows
-      only the last part of a path or address.
+    named: a guide of inference.load that comes first; '' = the default one. The
+      page shows only the last part of a path or address.
   """
   known = {NO_MODEL: 'none'} | {x: x for x in inference.list_models()}
   named = named or inference.DEFAULT_GUIDE
@@ -36,7 +36,7 @@ def list_guides(named: str = '') -> dict[str, str]:
 
 
 def load_onto(guide: str, device: jax.Device) -> Explain:
-  """Returns what fills on a device, once it is ready; see inference.load."""
+  """Returns a function that fills on a device, compiled; see inference.load."""
   # ONNX Runtime takes no device from JAX.
   is_first = device == jax.local_devices()[0]
   if is_first or guide == 'none' or guide.endswith('.onnx'):
@@ -44,7 +44,7 @@ def load_onto(guide: str, device: jax.Device) -> Explain:
   else:
     model = zoo.load(guide, jax.sharding.SingleDeviceSharding(device))
     inpainter = inference.Inpainter(inference.create_fill(model))
-  # No visitor waits for what is compiled the first time.
+  # The first call compiles, so that no visitor waits for that.
   hole = np.zeros((128, 128), bool)
   hole[48:80, 48:80] = True
   inpainter(np.zeros((128, 128, 3), np.uint8), hole)
@@ -54,7 +54,7 @@ def load_onto(guide: str, device: jax.Device) -> Explain:
 class Workers:
   """Fills images, as many at once as there are devices.
 
-  Each device has guides of its own, loaded as they are asked for.
+  Each device has guides of its own, which are loaded when they are first used.
   """
 
   def __init__(
@@ -65,11 +65,13 @@ class Workers:
   ):
     """Loads the first of the guides onto the first device.
 
-    What is wrong with it is raised here, not as the page is used.
+    Errors in it are raised here, not later when the page is used.
 
     Args:
-      guides: from what a visitor chooses to what is loaded; the first is chosen
-        until then.
+      guides: the guides to load, by the names on the page; the first one is
+        chosen at first.
+      devices: the devices to fill on.
+      load: loads a guide onto a device.
     """
     self.guides = list(guides)
     self.count = len(devices)
@@ -84,14 +86,14 @@ class Workers:
   def __call__(
     self, guide: str, image: np.ndarray, hole: np.ndarray, **options: Any
   ) -> inference.Filling:
-    """Fills an image; waits while all devices are at work.
+    """Fills an image; waits while all devices are busy.
 
     Args:
       guide: one of the keys of `guides`.
-      image, hole, **options: as Inpainter.explain takes them.
+      image, hole, **options: as in Inpainter.explain.
 
     Raises:
-      errors.UserError: there is no such guide, or what the inpainter raises.
+      errors.UserError: there is no such guide, or the inpainter raises one.
     """
     source = errors.choose(self._sources, guide, 'guide')
     device = self._free.get()
