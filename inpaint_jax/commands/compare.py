@@ -4,7 +4,7 @@ r"""Compares the engine with other programs that fill holes, on your photos.
   python scripts/compare.py --photos=DIR --out=comparison
 
 fills holes of several kinds in photos with each method, and writes report.md
-and for each kind its scores, KIND/scores.csv, and a page to look at,
+and, for each kind, the scores in KIND/scores.csv and a page to look at,
 KIND/index.html. The kinds:
 
 things   one to three smooth blobs, each of 1 to 5% of the photo
@@ -14,10 +14,10 @@ text     a watermark in letters
 specks   discs of 1 to 7 px
 crops    crops of 256x256 with the masks that models are trained with
 
-Fillings and their scores are kept: a new method costs only itself, and
---methods=engine --again fills with one method anew. The report shows what was
-kept of other methods as well. A method that is not installed is left out, with
-a line that says so.
+Fillings and their scores are kept, so that adding a method runs only that one;
+--methods=engine --again repeats one method. The report also shows what was kept
+of other methods. A method that is not installed is left out, with a line that
+says so.
 
 --speed measures how long the methods take instead, warm, in one process: photos
 of 1150x768, a large thing in 12 megapixels, 40 small ones in 24, one in 96,
@@ -73,7 +73,7 @@ _WORKS = flags.DEFINE_list(
 
 
 def main(argv: Sequence[str]) -> None:
-  """Fills, scores and reports as the flags say."""
+  """Compares the methods, or measures their time with --speed."""
   command_line.check_flags(argv, photos='DIR', out='DIR')
   folder = user_paths.local(_PHOTOS.value, 'photos')
   out = user_paths.local(_OUT.value, 'out')
@@ -115,7 +115,7 @@ def _compare(folder: pathlib.Path, out: pathlib.Path) -> None:
 
 
 def _measure(folder: pathlib.Path, out: pathlib.Path) -> None:
-  """Measures works, and writes OUT/speed.md."""
+  """Measures how long the methods take, and writes OUT/speed.md."""
   from inpaint_jax.comparison import cases, methods, works
 
   names = [

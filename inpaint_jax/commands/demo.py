@@ -1,9 +1,9 @@
-"""Opens a web page on which holes are painted into photos, and filled.
+"""Serves a web page on which visitors paint holes into photos and fill them.
 
   pip install 'inpaint_jax[demo]'
   python scripts/demo.py
 
-Then open the address that it prints in a browser. Ctrl-C ends it.
+Then open the address that the command prints in a browser. Ctrl-C ends it.
 
 Outside a checkout the command is inpaint-jax-demo.
 """
@@ -42,7 +42,7 @@ _MAX_MEGAPIXELS = flags.DEFINE_float(
 
 
 def main(argv: Sequence[str]) -> None:
-  """Serves the page of the flags until it is interrupted."""
+  """Serves the page until it is interrupted."""
   command_line.check_flags(argv)
   errors.check_installed('gradio', 'the page', 'demo')
   # Both take seconds to import: a wrong flag need not wait for them.

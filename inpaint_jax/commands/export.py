@@ -3,9 +3,9 @@ r"""Writes a trained model as one file for other programs.
   python scripts/export.py --model=unet-landscapes --format=onnx \
     --output=unet.onnx
 
-The file takes any number of images of any size that is a multiple of 8. It is
-compared with the model in JAX before it is kept. ONNX needs
-pip install 'inpaint_jax[onnx]'; StableHLO nothing more.
+The file takes any number of images, whose height and width are multiples of 8.
+It is compared with the model in JAX before it is kept. ONNX needs
+pip install 'inpaint_jax[onnx]'; StableHLO needs nothing more.
 
 Outside a checkout the command is inpaint-jax-export.
 """
@@ -16,7 +16,7 @@ from absl import flags
 
 from inpaint_jax.system import command_line, errors, user_paths
 
-# Tests import several commands into one process, which share these names.
+# Several commands share these names, and tests import them into one process.
 _MODEL = flags.DEFINE_string(
   'model',
   None,
@@ -43,7 +43,7 @@ _DTYPE = flags.DEFINE_string(
 
 
 def main(argv: Sequence[str]) -> None:
-  """Exports the model of the flags."""
+  """Exports the model that the flags name."""
   command_line.check_flags(argv, output='x.onnx')
   if _MODEL.value and _WORKDIR.value:
     raise errors.UserError('found --model and --workdir; give one of them')

@@ -1,4 +1,4 @@
-"""Fills the holes of photos with copies of what is around them.
+"""Fills the holes of photos with copies of other parts of the photos.
 
   inpaint-jax photo.jpg mask.png out.png
   inpaint-jax photo.png out.png
@@ -9,11 +9,11 @@
 In a checkout, `python scripts/inpaint.py` does the same.
 
 The mask is white where the hole is, and has the size or the aspect of the
-photo. Without a mask, the hole is what is transparent in the photo, or what
+photo. Without a mask, the hole is the transparent part of the photo, or what
 --expand adds. The name of the result gives its type: .png, .tif, .webp or .jpg.
-For a folder of photos, each mask has the name of its photo, or NAME_mask beside
-NAME, or one mask serves all. Photos with a newer result are skipped; files that
-are passed by, and photos that cannot be filled, are named at the end.
+In a folder of photos, the mask of the photo NAME is called NAME or NAME_mask,
+or one mask serves all. Photos with a newer result are skipped; files that are
+passed by, and photos that cannot be filled, are named at the end.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -110,7 +110,7 @@ _OVERWRITE = flags.DEFINE_bool(
 
 
 def main(argv: Sequence[str]) -> None:
-  """Runs the command; `argv` are its name and the names of files."""
+  """Runs the command; `argv` is its name, followed by file names."""
   if _LIST_MODELS.value:
     from inpaint_jax import inference
 
@@ -151,7 +151,7 @@ def main(argv: Sequence[str]) -> None:
       else:
         fill_folder(*photo_jobs.list_jobs(photo, mask, out), prepare)
   except OSError as error:
-    # A folder that cannot be read, or a name that no file system takes.
+    # Such as a folder that cannot be read, or a name that is not possible.
     raise errors.UserError(f'{error.filename}: {error.strerror}') from error
   except MemoryError as error:
     raise errors.UserError(
@@ -160,7 +160,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def check_inputs(photo: pathlib.Path, mask: pathlib.Path | None) -> None:
-  """Raises a UserError if they do not exist, or do not go together."""
+  """Raises a UserError if photo or mask is missing, or they do not match."""
   if not photo.exists():
     raise errors.UserError(
       f'the photo {photo} does not exist; name a photo, or a folder of photos'
@@ -178,7 +178,7 @@ def check_inputs(photo: pathlib.Path, mask: pathlib.Path | None) -> None:
 
 
 def check_without_copies() -> None:
-  """Raises a UserError on flags without effect where nothing is copied."""
+  """Raises a UserError for flags without effect if nothing is copied."""
   given = {
     'source': _SOURCE.value,
     'avoid': _AVOID.value,
@@ -193,7 +193,7 @@ def check_without_copies() -> None:
 
 
 def local_file(name: str, path: str | None) -> pathlib.Path | None:
-  """Returns the file of a flag; a UserError if it is none."""
+  """Returns the file that a flag names; raises a UserError if it is none."""
   if path is None:
     return None
   file = user_paths.local(path, name)
@@ -204,7 +204,7 @@ def local_file(name: str, path: str | None) -> pathlib.Path | None:
 
 
 def number_paths(path: pathlib.Path) -> list[pathlib.Path]:
-  """Returns the files of all variants: NAME_1, NAME_2; one variant is NAME."""
+  """Returns the files of all variants, NAME_1, NAME_2; or NAME for only one."""
   count = _VARIANTS.value
   if count == 1:
     return [path]
@@ -213,7 +213,7 @@ def number_paths(path: pathlib.Path) -> list[pathlib.Path]:
 
 
 def parse_expand(text: str) -> dict[str, int]:
-  """Returns pixels by side of a text such as 'left=128,top=64'."""
+  """Returns the pixels for each side in a text such as 'left=128,top=64'."""
   sides = {}
   for part in filter(None, text.split(',')):
     side, _, amount = part.strip().partition('=')
@@ -229,7 +229,7 @@ def parse_expand(text: str) -> dict[str, int]:
 
 
 def fill_one(job: Job, prepare: Callable[..., Prepared]) -> None:
-  """Fills a photo; errors in its files come before the model is loaded."""
+  """Fills a photo; errors in its files are raised before a model is loaded."""
   outs = number_paths(job.out)
   explained: list[pathlib.Path] = []
   if _EXPLAIN.value:
@@ -240,7 +240,7 @@ def fill_one(job: Job, prepare: Callable[..., Prepared]) -> None:
       )
   prepared = prepare(job, outs=[*outs, *explained])
   if job.mask is None or prepared.doubtful:
-    # The last name may be that of a mask or photo, the result's was forgotten.
+    # If the name of the result was forgotten, the last one is a mask or photo.
     check_absent(job, [*outs, *explained])
   for line in fill(prepared, outs, explained, load(), str(job.out)):
     print(f'{job.photo}: {line}')
@@ -274,7 +274,7 @@ def fill_folder(
   folder = jobs[0].out.parent
   folder.mkdir(parents=True, exist_ok=True)
   todo = [job for job in jobs if _OVERWRITE.value or not is_done(job)]
-  # Without a model no photo can be filled: an error here ends the command.
+  # Without its model no photo can be filled, so an error here ends the command.
   inpainter = load() if todo else None
   failures = []
   with tqdm.tqdm(
@@ -283,7 +283,7 @@ def fill_folder(
     unit='photo',
     disable=not todo,
     dynamic_ncols=True,
-    # A log file gets a line now and then, not ten a second.
+    # A log file gets a line every 10 seconds at most.
     mininterval=0.2 if sys.stderr.isatty() else 10,
   ) as bar:
     for job in bar:
@@ -292,7 +292,7 @@ def fill_folder(
         prepared = prepare(job, outs=outs)
         for line in fill(prepared, outs, [], inpainter, job.photo.name):
           bar.write(f'{job.photo}: {line}')
-      # JAX raises RuntimeErrors if memory does not suffice.
+      # JAX raises a RuntimeError if it runs out of memory.
       except (errors.UserError, MemoryError, OSError, RuntimeError) as error:
         text = errors.one_line(error)
         named = str(job.photo) in text
@@ -312,7 +312,7 @@ def fill_folder(
 
 
 def check_variants(jobs: Sequence[Job]) -> None:
-  """Raises a UserError if a variant has the name of another photo's result."""
+  """Raises a UserError if a variant would overwrite another photo's result."""
   photos = {job.out: job.photo for job in jobs}
   for job in jobs:
     for out in set(number_paths(job.out)) - {job.out}:
@@ -330,7 +330,7 @@ def is_done(job: Job) -> bool:
 
 
 def load() -> Any:
-  """Returns the Inpainter of the flags."""
+  """Returns the Inpainter that the flags describe."""
   # Its compiler takes a second to import: a wrong name need not wait for it.
   from inpaint_jax import inference
 
@@ -345,14 +345,18 @@ def fill(
   inpainter: Any,
   name: str,
 ) -> list[str]:
-  """Fills a photo and writes all variants of it.
+  """Fills a photo, and writes all variants of the result.
 
   Args:
+    prepared: the photo, see photo_filling.prepare_job.
     outs: the files of the results.
-    explained: as many files for pictures of where they are from, or none.
+    explained: files for pictures of where each part was copied from, as many as
+      `outs`, or none.
+    inpainter: fills the photo.
+    name: the name of the photo in progress bars.
 
   Returns:
-    Lines on what changed besides.
+    Lines on what else was changed in reading and writing.
   """
   picture, hole, limits, _ = prepared
   lines = list(picture.notes)
@@ -376,7 +380,7 @@ def fill(
     if explained:
       drawn = explanation.draw_origins(result.pixels, origins)
       picture_files.write(explained[number], Picture(drawn))
-  # Each variant loses the same.
+  # Each variant has the same lines.
   return list(dict.fromkeys(lines))
 
 
@@ -384,7 +388,7 @@ def fill(
 def progress_bar(
   name: str, delay: float = 0.5
 ) -> Iterator[Callable[[float], None]]:
-  """Shows how much of a photo is filled, on a terminal alone."""
+  """Shows how much of a photo is filled, but only on a terminal."""
   with tqdm.tqdm(
     desc=name,
     total=1.0,

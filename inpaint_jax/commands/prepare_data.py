@@ -3,8 +3,9 @@
   python scripts/prepare_data.py --source=DIR --data_dir=DATA
 
 The report names every photo that could not be read and every near-duplicate
-that was dropped, and counts the crops of each split. A second start prints it
-again without building. The last line is the command that trains on the dataset.
+that was dropped, and counts the crops of each split. A second start prints the
+same report without building. The last line is the command that trains on the
+dataset.
 
 Outside a checkout the command is inpaint-jax-prepare-data.
 """
@@ -30,7 +31,7 @@ _FLAGS = (
 
 
 def main(argv: list[str]) -> None:
-  """Builds or opens the dataset of the flags and prints its report."""
+  """Builds or opens the dataset that the flags name; prints its report."""
   command_line.check_flags(argv)
   # These take seconds to import; --help and wrong flags need not wait.
   from inpaint_jax import datasets

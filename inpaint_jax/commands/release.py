@@ -1,11 +1,11 @@
-r"""Releases a trained model: one file that anyone can use, and its model card.
+r"""Releases a trained model as one file that anyone can use, and a model card.
 
   python main.py --mode=evaluate --workdir=runs/x
   python scripts/release.py --workdir=runs/x --name=unet-landscapes \
     --data='What it was trained on.' --license='MIT'
 
-writes NAME.safetensors, NAME.md and NAME.jpg, the samples of the checkpoint's
-epoch if the run drew any, and updates SHA256SUMS, all in the folder of the
+writes NAME.safetensors, NAME.md and, if the run drew samples in the epoch of
+the checkpoint, NAME.jpg, and updates SHA256SUMS: all in the folder of the
 models that come with the package, or in --output=DIR.
 
 Outside a checkout the command is inpaint-jax-release.
@@ -38,7 +38,7 @@ _NOTES = flags.DEFINE_string(
 
 
 def main(argv: list[str]) -> None:
-  """Releases the run of the flags."""
+  """Releases the run that the flags name."""
   command_line.check_flags(
     argv, workdir='runs/x', name='unet-landscapes', data='TEXT', license='MIT'
   )

@@ -1,26 +1,26 @@
-"""Measures speed and memory beside PyTorch and ONNX Runtime.
+"""Compares speed and memory with PyTorch and ONNX Runtime.
 
   pip install 'inpaint_jax[speed]'
   python scripts/speed.py --json=speed.json
   python scripts/speed.py --what=training --config.batch_size=4
   python scripts/speed.py --what=scaling --sizes=64,128,256 --batches=1,8,32
 
-What is compared is called in turns, warm, in one process. The sections:
+Programs that are compared are called in turns, warm, in one process. The
+sections:
 
-products   matrix products, the rate that the others are held against
-inference  from masked images to whole ones, of --sizes and --batches
-training   a step as main.py makes it, of --sizes and --config.batch_size
+products   matrix products, whose rate the others are compared with
+inference  from masked images to whole ones, at --sizes and --batches
+training   a training step of main.py, at --sizes and --config.batch_size
 startup    main.py from its start to its first step, twice
 epoch      whole epochs of main.py
 scaling    time and memory of our models over --sizes and --batches
-datasets   the building of a dataset from --config.data.source
+datasets   building a dataset from --config.data.source
 
-PyTorch has the same models with the same weights. GFLOP/s are the operations of
-the models as they are defined, as XLA counts them in float32 inference, three
-times as many for a step, in the time of each mode: more than the rate of
-products is possible where a mode saves operations. What is not installed or
-does not work is left out, with a line that says so. The machine should have
-nothing else to do.
+PyTorch runs the same models with the same weights. GFLOP/s are the operations
+of a model, as XLA counts them for inference in float32, three times as many for
+a training step, per second of each mode; they exceed the rate of products where
+a mode saves operations. Programs that are not installed or do not work are left
+out, with a line that says so. The machine should have nothing else to do.
 
 Outside a checkout the command is inpaint-jax-speed.
 """
@@ -69,9 +69,9 @@ _SECONDS = flags.DEFINE_float(
 
 
 def main(argv: Sequence[str]) -> None:
-  """Measures the sections of the flags, and prints their tables."""
+  """Measures the sections that the flags name, and prints their tables."""
   command_line.check_flags(argv)
-  # All that can be wrong is found before the work, not after.
+  # Wrong flags are found before the work, not after it.
   for name in _WHAT.value:
     errors.choose(dict.fromkeys(_WHAT.default), name, 'what')
   sizes, batches = _numbers(_SIZES, multiple=8), _numbers(_BATCHES)
@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> None:
   if path:
     atomic_files.check_writable(path, f'json={path}')
 
-  # Two libraries share an accelerator: JAX must not take most of its memory.
+  # JAX shares an accelerator with PyTorch: it must not take most of the memory.
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
   # JAX takes a second to import: --help and wrong flags need not wait for it.
   from inpaint_jax.speed import report as reports, sections
@@ -107,7 +107,7 @@ def main(argv: Sequence[str]) -> None:
 def _numbers(
   flag: flags.FlagHolder[list[str]], multiple: int = 1
 ) -> tuple[int, ...]:
-  """Returns the whole numbers of a flag, each a positive multiple."""
+  """Returns a flag's whole numbers, each a positive multiple of `multiple`."""
   try:
     numbers = tuple(map(int, flag.value))
   except ValueError:
@@ -122,7 +122,7 @@ def _numbers(
 
 
 def _config_flags() -> tuple[str, ...]:
-  """Returns the flags of main.py that give the config of this command."""
+  """Returns flags that give main.py the config of this command."""
   flag = flags.FLAGS['config']
   overrides = config_flags.get_override_values(flag)
   return (
@@ -132,7 +132,7 @@ def _config_flags() -> tuple[str, ...]:
 
 
 def _describe() -> dict[str, Any]:
-  """Returns what is measured, and with what."""
+  """Returns the model, the machine and the versions of packages."""
   import jax
 
   from inpaint_jax.system import devices
@@ -151,13 +151,14 @@ def _describe() -> dict[str, Any]:
     with contextlib.suppress(metadata.PackageNotFoundError):
       about[package] = metadata.version(package)
   if hasattr(os, 'getloadavg'):
-    # Processes that wanted a core in the last minute: more than none is noise.
+    # The mean number of processes that wanted a core in the last minute: if it
+    # is more than none, the measurements are noisy.
     about['load'] = round(os.getloadavg()[0], 2)
   return about
 
 
 def run() -> None:
   """Starts the command line."""
-  # As in training; PyTorch gains by it as well.
+  # As in training; PyTorch is faster by it, too.
   machine.use_huge_pages()
   command_line.run(main, 'configs/unet.py')

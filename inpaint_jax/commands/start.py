@@ -1,7 +1,7 @@
-"""The ways in to the commands.
+"""The entry points of the commands.
 
-A command imports for a second before it reads its flags; Ctrl-C is one line
-in that second, too.
+A command imports modules for a second before it reads its flags; Ctrl-C prints
+one line in that second, too.
 """
 
 import functools
@@ -15,7 +15,7 @@ def _start(name: str) -> None:
     command = importlib.import_module(f'inpaint_jax.commands.{name}')
   except KeyboardInterrupt:
     print('interrupted', file=sys.stderr, flush=True)
-    # Without what runs at exit: a library imported by half may fail there.
+    # Skips exit handlers: those of a half-imported library may fail.
     os._exit(130)
   command.run()
 

@@ -1,14 +1,15 @@
-r"""The study, from start to report.
+r"""Runs the study from its first training to its report.
 
   python scripts/benchmark.py --config=configs/study.py:small \
     --config.data.source=DIR --workdir=runs/study
 
 trains every cell of configs/study.py with every seed, one run after the other,
-and writes report.md, its plots and results.csv into the workdir. Interrupted,
-the same command resumes. --only=optimizer/sgd trains a part, --list shows all
-runs and their state, --report-only writes tables and report of what is there.
+and writes report.md, its plots and results.csv into the workdir. After an
+interruption the same command resumes. --only=optimizer/sgd trains a part,
+--list shows all runs and their state, --report-only writes tables and report
+from what is there.
 
-Several processes, or machines that share the workdir, train a shard each, as
+Several processes, or machines that share the workdir, can train a shard each:
 --shard=1/8 to --shard=8/8 (--shard=$SLURM_ARRAY_TASK_ID/8 in a Slurm array,
 sbatch --array=1-8). After all have ended, --report-only writes the report.
 
@@ -60,7 +61,7 @@ _REPORT_ONLY = flags.DEFINE_bool(
 
 
 def main(argv: Sequence[str]) -> None:
-  """Runs the study of the flags."""
+  """Runs the study that the flags describe."""
   command_line.check_flags(argv, workdir='runs/study')
   workdir = user_paths.local(_WORKDIR.value or '', 'workdir')
   if _REPORT_ONLY.value:
@@ -77,7 +78,7 @@ def main(argv: Sequence[str]) -> None:
   try:
     _train(workdir, study, runs)
   except SystemExit as ended:
-    # A compilation that is under way crashes as Python exits.
+    # A compilation that is still running would crash when Python exits.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(int(ended.code or 0))
@@ -86,11 +87,11 @@ def main(argv: Sequence[str]) -> None:
 def _train(
   workdir: pathlib.Path, study: plan.Plan, runs: Sequence[plan.Run]
 ) -> None:
-  # JAX takes seconds to import, which --list and wrong flags need not wait for.
+  # JAX takes seconds to import; --list and wrong flags need not wait for it.
   from inpaint_jax.study import report, runner
 
   errors.check_installed('matplotlib', 'the report', 'study')
-  # Outside of a training, which saves first, SIGTERM ends the process, too.
+  # SIGTERM ends the process; within a training, it saves a checkpoint first.
   signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
   with workdirs.disk_full_as_user_error(workdir):
     data_hash = runner.prepare(workdir, study, _command())
@@ -117,7 +118,7 @@ def _list(workdir: pathlib.Path, runs: Sequence[plan.Run]) -> None:
 
 
 def _command() -> str:
-  """Returns what was typed, without the paths of this machine."""
+  """Returns the command as typed, but without the paths of this machine."""
   flag = flags.FLAGS['config']
   path, *preset = config_flags.get_config_filename(flag).split(':')
   path = os.path.relpath(path, config_files.folder().parent)

@@ -5,8 +5,8 @@ r"""Trains or evaluates a model.
   python main.py --mode=evaluate --model=unet-landscapes --workdir=runs/tests \
     --config.data.source=DIR
 
-This file has only the flags: training is in training/train.py, evaluation in
-training/evaluate.py, the fields of --config in configs/default.py.
+This file has only the flags: training is in training/train.py, evaluation is in
+training/evaluate.py, and the fields of --config are in configs/default.py.
 
 Outside a checkout the command is inpaint-jax-train.
 """
@@ -55,7 +55,7 @@ _PROCESS_ID = flags.DEFINE_integer(
 
 
 def main(argv: Sequence[str]) -> None:
-  """Trains or evaluates the run of the flags."""
+  """Trains or evaluates the run that the flags describe."""
   command_line.check_flags(argv, workdir='runs/unet')
   if _MODEL.value and _MODE.value != 'evaluate':
     raise errors.UserError(
