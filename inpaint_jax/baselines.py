@@ -1,10 +1,10 @@
-"""Ways to fill holes that need no training, to compare the models with.
+"""Fills holes by methods without training, to compare the models with.
 
-A baseline is a function (image, mask) -> filled image, of NumPy arrays:
-image uint8 [H, W, 3], mask uint8 or bool [H, W], other than 0 = hole, filled
-image uint8 [H, W, 3]. Known pixels come back bit for bit. All raise an
-errors.UserError if no pixel is known, or if their package is not installed. To
-add one, write its function and add one line to BASELINES.
+A baseline is a function (image, mask) -> filled image on NumPy arrays: image
+uint8 [H, W, 3], mask uint8 or bool [H, W], nonzero = hole, filled image uint8
+[H, W, 3]. Known pixels come back bit for bit. All raise an errors.UserError if
+no pixel is known, or if their package is not installed. To add one, write its
+function and add one line to BASELINES.
 
 Attributes:
   BASELINES: name to baseline.
@@ -33,7 +33,7 @@ def mean_fill(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 def harmonic(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
   """Fills the hole with the smoothest surface that meets the known pixels.
 
-  It is what models with `model.base=harmonic` start from.
+  Models with `model.base=harmonic` start from this fill.
   """
   known = _known(mask)[..., None]
   seen = np.where(known, image, 0)[None] / np.float32(255)
@@ -63,8 +63,8 @@ def telea(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     ) from error
 
   hole = (~known).astype(np.uint8)
-  # Near the border of the image OpenCV reads pixels of the hole: the true ones
-  # must not be there.
+  # Near the border of the image OpenCV reads pixels in the hole, which must not
+  # be the true ones.
   blanked = mean_fill(image, mask)
   filled = cv2.inpaint(blanked, hole, 3, cv2.INPAINT_TELEA)
   return np.where(known[:, :, None], image, filled)
@@ -75,8 +75,8 @@ def patchmatch(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
   Barnes et al., PatchMatch: A Randomized Correspondence Algorithm for
   Structural Image Editing, SIGGRAPH 2009, and the voting of Wexler et al.,
-  Space-Time Completion of Video, PAMI 29(3), 2007. Patches of 7x7 pixels, as in
-  the package's own examples: its default of 31x31 is for large images. The
+  Space-Time Completion of Video, PAMI 29(3), 2007. Patches have 7x7 pixels, as
+  in the package's own examples: its default of 31x31 is for large images. The
   search starts from the same seed for every image.
   """
   known = _known(mask)
@@ -99,12 +99,12 @@ BASELINES: dict[str, Baseline] = {
   'patchmatch': patchmatch,
 }
 
-# Modules of packages that are not always installed.
+# The modules of optional packages that baselines need.
 _NEEDED = {'telea': 'cv2', 'patchmatch': 'patchmatch'}
 
 
 def available() -> dict[str, Baseline]:
-  """Returns those of BASELINES whose packages are installed."""
+  """Returns the baselines whose packages are installed."""
   return {
     name: fill
     for name, fill in BASELINES.items()

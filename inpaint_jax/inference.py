@@ -1,4 +1,4 @@
-"""Fills holes from Python: `inference.load(source)` gives an `Inpainter`.
+"""Fills holes from Python: `inference.load(guide)` returns an `Inpainter`.
 
 from inpaint_jax import inference
 inpainter = inference.load()
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-  """Imports what needs JAX, which takes seconds, as it is asked for."""
+  """Imports names that need JAX, which takes seconds, when they are used."""
   if name in ('Fill', 'create_fill'):
     from inpaint_jax.inpainting import fills
 

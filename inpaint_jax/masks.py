@@ -1,11 +1,11 @@
-"""Random masks: which pixels of an image are the hole.
+"""Draws random masks, which say what pixels of an image are the hole.
 
-A kind of masks is a function (key, height, width, brush) -> [height, width, 1]
-float32, 1 = hole, 0 = known: pure, of a random key, the size of the image in
-pixels and a name in BRUSHES, which only strokes heed. It runs on the device
-inside the jitted step, for one image, and `create_sampler` batches it by vmap.
-To add a kind, write its function, add it to MASKS and its promise to this
-table:
+A kind of mask is a pure function (key, height, width, brush) -> [height, width,
+1] float32, 1 = hole, 0 = known. Its arguments are a random key, the size of the
+image in pixels and a name in BRUSHES, which only strokes use. It draws one mask
+on the device, inside the jitted step; `create_sampler` batches it by vmap. To
+add a kind, write its function, add it to MASKS, and add what it guarantees to
+this table:
 
   kind     area of the hole                 shape of the hole
   stamps   0.011 S/L to 0.5625 S/L          1 to 9 discs and squares
@@ -16,17 +16,17 @@ table:
 
 The area is a fraction of the image, whose shorter side of S pixels is a
 multiple of 8 and at least 32, and whose longer side is L. So every mask has a
-hole and a known pixel. Sizes in pixels are those of a 256-pixel image and scale
-with the shorter side.
+hole and a known pixel. Sizes in pixels are for a 256-pixel image and scale with
+the shorter side.
 
-All geometry is in integers, and NumPy makes the tables of angles and sides
+All geometry is in integers, and NumPy computes the tables of angles and sides
 while the step is traced. With floating point, another machine or batch size
 could round a pixel on the boundary of a hole to the other side; evaluation
 masks must be the same everywhere.
 
 Attributes:
-  MASKS: name to kind.
-  BRUSHES: name to the strokes' sizes.
+  MASKS: the kinds by name.
+  BRUSHES: the sizes of strokes by name.
 """
 
 from collections.abc import Callable
@@ -42,9 +42,9 @@ from inpaint_jax.system import errors, randomness
 # (keys [B], height, width) -> masks [B, height, width, 1].
 Sampler = Callable[[jax.Array, int, int], jax.Array]
 
-# Strokes are laid out in these fractions of a pixel, and unit vectors are
-# integers of this length: fine enough to be smooth, while squared distances
-# stay within an int32 for images of up to 2048 pixels a side.
+# Strokes are computed in 1/_SUBPIXELS of a pixel, and unit vectors are integers
+# of length _UNIT: fine enough to be smooth, while squared distances fit into an
+# int32 for images of up to 2048 pixels a side.
 _SUBPIXELS = 16
 _UNIT = 1024
 _NUM_ANGLES = 256
@@ -54,7 +54,7 @@ _MAX_SEGMENTS = 5
 
 
 class Brush(NamedTuple):
-  """A preset of `strokes`: ranges, ends included, in pixels at 256 pixels."""
+  """A preset of `strokes`: ranges with both ends; lengths for 256 pixels."""
 
   min_strokes: int
   max_strokes: int
@@ -77,9 +77,9 @@ def stamps(
 ) -> jax.Array:
   """Draws 1 to 9 stamps, the masks of the reference study.
 
-  Each stamp is a disc or a square, 32 or 64 pixels across at 256 pixels, each
-  with probability 1/2, at a uniform position wholly inside the image. Stamps
-  may overlap. A pixel is in a disc if its centre is.
+  Each stamp is a disc or a square, 32 or 64 pixels across in a 256-pixel image,
+  each with probability 1/2, at a uniform position wholly inside the image.
+  Stamps may overlap. A pixel is in a disc if its centre is.
   """
   del brush
   max_count = 9
@@ -132,13 +132,13 @@ def strokes(
   num_segments = _integers(
     bits[0, 1 : preset.max_strokes + 1], 1, _MAX_SEGMENTS + 1
   )
-  # The segments of all strokes in one sequence: the loop draws as many as there
-  # are, with the memory of one mask.
+  # The segments of all strokes form one sequence: the loop draws only as many
+  # as there are, with the memory of one mask.
   after_last = jnp.cumsum(num_segments, dtype=jnp.int32)
   first = after_last - num_segments
   total = after_last[num_strokes - 1]
 
-  # At the centre of a pixel, so that the first segment always makes a hole.
+  # Strokes start at the centre of a pixel: the first segment makes a hole.
   start_y = _integers(bits[1], 0, height)
   start_x = _integers(bits[2], 0, width)
   starts = jnp.stack([start_y, start_x], axis=1) * _SUBPIXELS
@@ -192,9 +192,9 @@ def box(
 ) -> jax.Array:
   """Draws one rectangle, anywhere inside the image.
 
-  Its area is uniform in [0.05, 0.4] of the image, and its height : width is
-  log-uniform in [1/2, 2] times that of the image; the sides are then rounded
-  to pixels.
+  Its area is uniform in [0.05, 0.4] of the image, and its ratio of height to
+  width is log-uniform in [1/2, 2] times that of the image; the sides are then
+  rounded to pixels.
   """
   del brush
   bits = randomness.bits(key, (4,))
@@ -293,7 +293,7 @@ def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
     float32. For training, `keys` is `randomness.split(step_key, B)`.
 
   Raises:
-    errors.UserError: if one of the names is unknown.
+    errors.UserError: one of the names is unknown.
   """
   draw = errors.choose(MASKS, config.kind, 'masks.kind')
   brush = config.strokes
@@ -321,7 +321,7 @@ def evaluation_masks(
   """Draws the validation or test masks of some images.
 
   The mask of an image depends only on the seed, the index and the size: it is
-  the same in every epoch, run, batch size and machine.
+  the same in every epoch and run, for every batch size, and on every machine.
 
   Args:
     seed: `config.eval_seed`.
@@ -341,15 +341,16 @@ def _integers(
 ) -> jax.Array:
   """Maps uniform uint32 to uniform integers in [low, high).
 
-  As good as jax.random.randint for ranges far below 2**32. One call of the
-  generator gives all bits of a mask, so that the step compiles much faster.
+  This is as good as jax.random.randint for ranges far below 2**32. A mask takes
+  all its bits from one call of the generator, so that the step compiles much
+  faster.
   """
   span = jnp.asarray(high - low, jnp.uint32)
   return low + (bits % span).astype(jnp.int32)
 
 
 def _range(size: int) -> jax.Array:
-  # Not as wide as JAX_ENABLE_X64 would have it.
+  # int32 even if JAX_ENABLE_X64 is set.
   return jnp.arange(size, dtype=jnp.int32)
 
 
