@@ -1,6 +1,6 @@
 """Puts copied pixels into a hole so that neither its boundary nor seams show.
 
-Neighbours in the hole get the difference that they have at their origin, and
+Neighbours in the hole keep the difference that they have at their origins, and
 the hole meets the known pixels: Poisson image editing, Pérez, Gangnet and
 Blake, SIGGRAPH 2003. Where two neighbours have origins in different places,
 each place offers a difference, and the larger one is taken, so that texture

@@ -235,7 +235,7 @@ def _make_options(
   texture: bool,
   progress: window_filling.Progress | None,
 ) -> window_filling.Options:
-  """Returns options; a UserError if `seed` or `feather` is no such number."""
+  """Returns options; raises a UserError if `seed` or `feather` is wrong."""
   if not isinstance(seed, int | np.integer):
     raise errors.UserError(f'seed={seed!r}; wanted a whole number')
   if not isinstance(feather, int | np.integer) or feather < 0:

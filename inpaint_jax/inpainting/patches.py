@@ -36,10 +36,10 @@ _BAND = 32
 # little, since they are only guesses so far.
 _HOLE_WEIGHT = np.float32(0.05)
 _KNOWN_WEIGHT = np.float32(1)
-# How much distance adds to the difference of two places: these differences of a
-# feature over the full height and the full width. Near places are more alike,
-# and places in one row are seen at the same scale, since they are about as far
-# from the camera. So horizons continue.
+# How much distance adds to the difference of two places, in levels of a
+# feature: over the full height, and over the full width. Near places are more
+# alike; places in one row are equally far away, and seen at the same scale. So
+# horizons continue.
 _APART = 120, 40
 # A neighbour's match, or a random one, is taken if it costs less than this
 # factor times the present one. Neighbours are preferred, since large pieces of
@@ -159,7 +159,7 @@ def search(
   tops = np.arange(0, len(match), _BAND)
   for number in range(passes):
     step = 1 if number % 2 == 0 else -1
-    # The matches in the row before each band, as they were before this pass.
+    # The matches in the row beyond each band, as they were before this pass.
     beyond = tops - 1 if step > 0 else tops + _BAND
     edges = match[np.clip(beyond, 0, len(match) - 1)]
 

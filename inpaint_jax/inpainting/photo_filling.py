@@ -161,7 +161,7 @@ def read_limit(
   photo: np.ndarray,
   **options: Any,
 ) -> tuple[np.ndarray, list[str]]:
-  """Reads a mask file of `source` or `avoid`.
+  """Returns the pixels that a file of `source` or `avoid` marks, and lines.
 
   Args:
     which: 'source' or 'avoid'.
