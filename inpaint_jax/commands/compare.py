@@ -1,7 +1,7 @@
 r"""Compares the engine with other programs that fill holes, on your photos.
 
   pip install 'inpaint_jax[metrics,peers]'
-  python scripts/compare.py --photos=DIR --out=comparison
+  inpaint-jax-compare --photos=DIR --out=comparison
 
 fills holes of several kinds in photos with each method, and writes report.md
 and, for each kind, the scores in KIND/scores.csv and a page to look at,

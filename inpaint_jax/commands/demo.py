@@ -1,7 +1,7 @@
 """Serves a web page on which visitors paint holes into photos and fill them.
 
   pip install 'inpaint_jax[demo]'
-  python scripts/demo.py
+  inpaint-jax-demo
 
 Then open the address that the command prints in a browser. Ctrl-C ends it.
 

@@ -1,6 +1,6 @@
 r"""Writes a trained model as one file for other programs.
 
-  python scripts/export.py --model=unet-landscapes --format=onnx \
+  inpaint-jax-export --model=unet-landscapes --format=onnx \
     --output=unet.onnx
 
 The file takes any number of images, whose height and width are multiples of 8.

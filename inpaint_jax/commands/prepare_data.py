@@ -1,6 +1,6 @@
 """Builds a dataset from a folder of photos, and reports what was used.
 
-  python scripts/prepare_data.py --source=DIR --data_dir=DATA
+  inpaint-jax-prepare-data --source=DIR --data_dir=DATA
 
 The report names every photo that could not be read and every near-duplicate
 that was dropped, and counts the crops of each split. A second start prints the
@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
   settings = [
     f'--config.data.{f.name}={f.value}' for f in _FLAGS if f.value != ''
   ]
-  command = ['python', 'main.py', '--config=configs/unet.py:landscapes']
+  command = ['inpaint-jax-train', '--config=configs/unet.py:landscapes']
   print(
     'train with it:',
     shlex.join([*command, '--workdir=runs/landscapes', *settings]),

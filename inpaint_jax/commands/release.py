@@ -1,7 +1,7 @@
 r"""Releases a trained model as one file that anyone can use, and a model card.
 
-  python main.py --mode=evaluate --workdir=runs/x
-  python scripts/release.py --workdir=runs/x --name=unet-landscapes \
+  inpaint-jax-train --mode=evaluate --workdir=runs/x
+  inpaint-jax-release --workdir=runs/x --name=unet-landscapes \
     --data='What it was trained on.' --license='MIT'
 
 writes NAME.safetensors, NAME.md and, if the run drew samples in the epoch of

@@ -1,9 +1,9 @@
 """Compares speed and memory with PyTorch and ONNX Runtime.
 
   pip install 'inpaint_jax[speed]'
-  python scripts/speed.py --json=speed.json
-  python scripts/speed.py --what=training --config.batch_size=4
-  python scripts/speed.py --what=scaling --sizes=64,128,256 --batches=1,8,32
+  inpaint-jax-speed --json=speed.json
+  inpaint-jax-speed --what=training --config.batch_size=4
+  inpaint-jax-speed --what=scaling --sizes=64,128,256 --batches=1,8,32
 
 Programs that are compared are called in turns, warm, in one process. The
 sections:

@@ -1,6 +1,6 @@
 r"""Runs the study from its first training to its report.
 
-  python scripts/benchmark.py --config=configs/study.py:small \
+  inpaint-jax-study --config=configs/study.py:small \
     --config.data.source=DIR --workdir=runs/study
 
 trains every cell of configs/study.py with every seed, one run after the other,
@@ -128,7 +128,7 @@ def _command() -> str:
     overrides['data.source'] = 'DIR'
   fields = (f'--config.{name}={value}' for name, value in overrides.items())
   words = [f'--config={":".join([path, *preset])}', *fields]
-  return f'python scripts/benchmark.py {shlex.join(words)} --workdir=runs/study'
+  return f'inpaint-jax-study {shlex.join(words)} --workdir=runs/study'
 
 
 def run() -> None:

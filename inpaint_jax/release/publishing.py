@@ -78,7 +78,7 @@ def read_report(model: TrainedModel) -> dict[str, Any]:
   assert model.workdir is not None
   path = model.workdir / 'test_metrics.json'
   workdir = shlex.quote(f'--workdir={model.workdir}')
-  command = f'python main.py --mode=evaluate {workdir}'
+  command = f'inpaint-jax-train --mode=evaluate {workdir}'
   if not path.exists():
     raise errors.UserError(
       f'workdir={model.workdir} was not evaluated; run first: {command}'

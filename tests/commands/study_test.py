@@ -73,7 +73,7 @@ def test_two_shards_one_of_them_stopped_and_started_again(
   assert (tmp_path / 'baselines.json').exists()
   study = json.loads((tmp_path / 'study.json').read_text())
   assert study['command'] == (
-    'python scripts/benchmark.py --config=configs/study.py:smoke '
+    'inpaint-jax-study --config=configs/study.py:smoke '
     f'{shlex.join(model)} --workdir=runs/study'
   )
 
