@@ -32,7 +32,7 @@ def fill_all(
 ) -> None:
   """Fills cases that a method has not filled yet.
 
-  Each process fills its first case once more beforehand, which is not timed.
+  Each process fills its first case twice; the first time is not timed.
 
   Args:
     folder: OUT/KIND; results go to METHOD/ in it.

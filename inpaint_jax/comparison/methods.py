@@ -27,7 +27,7 @@ ENGINE: dict[str, dict[str, Any]] = {
 def create(name: str, model: str) -> baselines.Baseline:
   """Returns a method as a function (image, hole) -> filled image.
 
-  `model` guides the engine, as --model of inpaint-jax does; '' = the default.
+  `model` guides the engine, as --guide of inpaint-jax does; '' = the default.
   """
   if name in peers.PEERS:
     return peers.PEERS[name]

@@ -21,8 +21,8 @@ SHARES = {'train': 70, 'val': 10, 'test': 20}
 # (end of a range of numbers, split), in order.
 _RANGES = ((0.7, 'train'), (0.75, 'val'), (0.95, 'test'), (1.0, 'val'))
 
-# The 4x4 lowest frequencies of a photo are projected onto a direction. It and
-# the period must never change, or all photos would be split differently. NumPy
+# The 4x4 lowest frequencies of a photo are projected onto _DIRECTION. It and
+# _PERIOD must never change, or all photos would be split differently. NumPy
 # guarantees the stream of RandomState. The projection's standard deviation is
 # 0.9 periods, so its remainder is spread evenly.
 _SIZE, _PERIOD = 4, 1.5

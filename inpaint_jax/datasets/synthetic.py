@@ -1,4 +1,4 @@
-"""Procedural landscapes as a dataset, without a download or a folder."""
+"""Procedural landscapes as a dataset, which needs no download and no photos."""
 
 from collections.abc import Iterator
 from typing import Any

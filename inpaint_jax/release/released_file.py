@@ -55,8 +55,8 @@ def read(
     shown: what messages call the file; '' = its path.
 
   Raises:
-    errors.UserError: the file is missing, is not a released model, does not
-      have the checksum beside it, or needs another version of the package.
+    errors.UserError: the file is missing, is not a released model, differs
+      from its checksum in SHA256SUMS, or needs another version of the package.
   """
   shown = shown or str(path)
   if not path.is_file():

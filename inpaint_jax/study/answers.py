@@ -30,7 +30,7 @@ COLUMNS = {
   'texture_ratio': Column('texture', ' → 1', 2),
   'detectability': Column('told apart', ' → 0.5', 3),
 }
-# The metrics for which tables show differences from the base, and text ties.
+# Metrics whose differences from the base and ties are reported.
 _EFFECTS = ('hole_psnr', 'lpips')
 # Shares of the training after which the order of the cells is reported.
 _SHARES = (0.25, 0.5, 1)

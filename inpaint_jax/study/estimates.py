@@ -20,7 +20,7 @@ _STEPS = 3
 
 
 class Estimates:
-  """Estimates seconds of runs by finished ones of their kind, or by steps."""
+  """Estimates seconds of runs, from finished runs of their kind or steps."""
 
   def __init__(self, study: plan.Plan):
     self._kinds = {cell.name: kind(cell.config) for cell in study.cells}

@@ -233,7 +233,7 @@ def write_images(path: pathlib.Path, images: Mapping[str, np.ndarray]) -> None:
 
 
 def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
-  """Writes a compressed .npz file, whole or not at all."""
+  """Writes a compressed .npz file, completely or not at all."""
   content, named = io.BytesIO(), dict[str, Any](arrays)
   np.savez_compressed(content, **named)
   atomic_files.write(path, content.getvalue())

@@ -24,7 +24,7 @@ def local(path: str | os.PathLike[str], name: str = '') -> pathlib.Path:
   """
   text = os.fspath(path)
   shown = f'{name}={text}' if name else text
-  # Not one letter, a drive of Windows; one slash, as pathlib merges several.
+  # At least two letters: one is a drive of Windows. pathlib keeps one slash.
   scheme = re.match(r'([A-Za-z][A-Za-z0-9+.-]+):/', text)
   if scheme:
     parts = urllib.parse.urlsplit(text)
