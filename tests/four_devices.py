@@ -2,7 +2,8 @@
 
   python tests/four_devices.py DATA_DIR WORKDIR OTHER
 
-trains into WORKDIR as `train_all`, then tests the plain run of OTHER.
+trains into WORKDIR as `train_all`, then tests the plain run of OTHER, also as
+the study does.
 """
 
 import pathlib
@@ -12,6 +13,7 @@ import tiny_model
 
 from configs import smoke
 from inpaint_jax import models
+from inpaint_jax.study import testing
 from inpaint_jax.training import evaluate, train
 
 # The model has batch statistics, the only thing that mixes images. Unoptimised
@@ -39,3 +41,5 @@ if __name__ == '__main__':
   models.MODELS['tiny'] = tiny_model.Tiny
   train_all(*sys.argv[1:3])
   test(sys.argv[3])
+  row = testing.test_run(pathlib.Path(sys.argv[3]) / 'plain')
+  print(f'study: {row["test/hole_psnr"]:.3f}')

@@ -48,9 +48,10 @@ def test_run(folder: pathlib.Path) -> results.Row:
   Returns:
     The columns of results.csv that the test gives.
   """
-  trained = trained_model.load_run(folder)
+  mesh = sharding.create_mesh()
+  trained = trained_model.load_run(folder, sharding.replicated(mesh))
   dataset = input_pipeline.load(trained.config.data, folder / 'dataset.json')
-  measured = measure(trained, dataset.splits['test'])
+  measured = measure(trained, dataset.splits['test'], mesh)
   with workdirs.disk_full_as_user_error(folder):
     results.save_arrays(folder / 'per_image.npz', measured.values)
     results.save_arrays(folder / 'images.npz', measured.shown)
@@ -66,15 +67,21 @@ def test_run(folder: pathlib.Path) -> results.Row:
 
 
 def measure(
-  trained: trained_model.TrainedModel, source: input_pipeline.Source
+  trained: trained_model.TrainedModel,
+  source: input_pipeline.Source,
+  mesh: jax.sharding.Mesh,
 ) -> Measured:
-  """Tests a model on a split, with the evaluation masks of its run."""
-  config, mesh = trained.config, sharding.create_mesh()
+  """Tests a model on a split, with the evaluation masks of its run.
+
+  Args:
+    mesh: the devices, each of which holds all variables of `trained`.
+  """
+  config = trained.config
   eval_step = evaluate.make_eval_step(
     trained.model, trained.loss, masks.create_sampler(config.masks), config
   )
   composite = jax.jit(metrics.composite)
-  of_composites = composite_metrics.CompositeMetrics()
+  of_composites = composite_metrics.CompositeMetrics(sharding.replicated(mesh))
   chosen = np.linspace(0, len(source) - 1, NUM_SHOWN).round()
   digest = hashlib.sha256()
   collected = collections.defaultdict(list)

@@ -38,3 +38,5 @@ def test_four_devices_do_what_one_does(programs, data_dir, tmp_path):
   report = json.loads((tested / 'plain' / 'test_other.json').read_text())
   assert report['metrics']['tiny'] == pytest.approx(wanted, rel=1e-3)
   assert four_devices.test(four) == pytest.approx(wanted, rel=1e-3)
+  (line,) = (x for x in result.stdout.splitlines() if x.startswith('study: '))
+  assert float(line.split()[1]) == pytest.approx(wanted['hole_psnr'], rel=1e-3)
