@@ -1,6 +1,6 @@
 """Objectives that a model can be trained on in addition to the pixel loss.
 
-An objective is a pure function from `Made`, which holds the model's image and
+An objective is a pure function from `Inputs`, which holds the model's image and
 the true image, to one number per image. The training minimises
 
   pixel loss + sum over objectives of weight * mean over images,
@@ -65,7 +65,7 @@ ADVERSARIAL_LOSSES: dict[str, AdversarialLoss] = {
 }
 
 
-class Made(NamedTuple):
+class Inputs(NamedTuple):
   """The input of objectives.
 
   Attributes:
@@ -77,7 +77,8 @@ class Made(NamedTuple):
       divided by it, since a small hole would hardly change them.
     maps, true_maps: deep features of both images, if an objective needs them.
     weights: weights of LPIPS, one [C] for each of `maps`.
-    judged, true_judged: a discriminator's judgements of both, if there is one.
+    judgement, true_judgement: a discriminator's judgements of both, if there is
+      one.
     adversarial_loss: see ADVERSARIAL_LOSSES.
   """
 
@@ -88,56 +89,58 @@ class Made(NamedTuple):
   maps: deep_features.Maps = ()
   true_maps: deep_features.Maps = ()
   weights: Sequence[jax.typing.ArrayLike] = ()
-  judged: Judgement = _NOTHING
-  true_judged: Judgement = _NOTHING
+  judgement: Judgement = _NOTHING
+  true_judgement: Judgement = _NOTHING
   adversarial_loss: AdversarialLoss = ADVERSARIAL_LOSSES['hinge']
 
 
-def perceptual(made: Made) -> jax.Array:
+def perceptual(inputs: Inputs) -> jax.Array:
   """LPIPS divided by the share of the image that the model made, [B].
 
   Zhang et al., 2018, arXiv 1801.03924, see lpips.distance.
   """
-  return lpips.distance(made.weights, made.maps, made.true_maps) / made.share
+  return (
+    lpips.distance(inputs.weights, inputs.maps, inputs.true_maps) / inputs.share
+  )
 
 
-def style(made: Made) -> jax.Array:
+def style(inputs: Inputs) -> jax.Array:
   """Distance of Gram matrices divided by the share that the model made, [B].
 
   Gatys et al., 2015, arXiv 1508.06576, in the form of Liu et al., 2018, arXiv
   1804.07723: mean over layers of mean |G(a) - G(b)|, see `gram`.
   """
-  total = jnp.zeros_like(made.share)
-  for a, b in zip(made.maps, made.true_maps, strict=True):
+  total = jnp.zeros_like(inputs.share)
+  for a, b in zip(inputs.maps, inputs.true_maps, strict=True):
     total += jnp.mean(jnp.abs(gram(a) - gram(b)), axis=(1, 2))
-  return total / len(made.maps) / made.share
+  return total / len(inputs.maps) / inputs.share
 
 
-def adversarial(made: Made) -> jax.Array:
+def adversarial(inputs: Inputs) -> jax.Array:
   """How well the discriminator sees the hole, [B].
 
   The mean of the generator's loss over scores of the hole; 0 without a hole.
   """
-  losses = made.adversarial_loss.generator(made.judged.scores)
-  return _mean(losses, made.judged.holes)
+  losses = inputs.adversarial_loss.generator(inputs.judgement.scores)
+  return _mean(losses, inputs.judgement.holes)
 
 
-def feature_matching(made: Made) -> jax.Array:
+def feature_matching(inputs: Inputs) -> jax.Array:
   """Distance of the discriminator's features divided by the share made, [B].
 
   Wang et al., 2018, arXiv 1711.11585: mean over layers of mean |a - b|.
   """
-  total = jnp.zeros_like(made.share)
-  maps = made.judged.maps
+  total = jnp.zeros_like(inputs.share)
+  maps = inputs.judgement.maps
   if not maps:
     raise errors.UserError(
       'objectives.feature_matching compares what the layers of the '
       'discriminator give, and it returns none in Judgement.maps; return them, '
       'or set objectives.feature_matching=0'
     )
-  for a, b in zip(maps, made.true_judged.maps, strict=True):
+  for a, b in zip(maps, inputs.true_judgement.maps, strict=True):
     total += jnp.mean(jnp.abs(a - jax.lax.stop_gradient(b)), axis=(1, 2, 3))
-  return total / len(maps) / made.share
+  return total / len(maps) / inputs.share
 
 
 def gram(features: jax.Array) -> jax.Array:
@@ -154,14 +157,15 @@ def _mean(x: jax.Array, weights: jax.Array) -> jax.Array:
 
 
 class Objective(NamedTuple):
-  """An objective.
+  """What a registered objective computes, and what it needs.
 
   Attributes:
-    fn: from Made to one number per image, [B].
-    needs: 'features' if it reads `maps`, 'discriminator' if it reads `judged`.
+    fn: from Inputs to one number per image, [B].
+    needs: 'features' if it reads `maps`, 'discriminator' if it reads
+      `judgement`.
   """
 
-  fn: Callable[[Made], jax.Array]
+  fn: Callable[[Inputs], jax.Array]
   needs: str = ''
 
 
@@ -174,7 +178,7 @@ OBJECTIVES: dict[str, Objective] = {
 
 
 def discriminator_loss(
-  true_judged: Judgement, judged: Judgement, loss: AdversarialLoss
+  true_judgement: Judgement, judgement: Judgement, loss: AdversarialLoss
 ) -> jax.Array:
   """Returns the loss of a discriminator, [B].
 
@@ -184,9 +188,9 @@ def discriminator_loss(
   in which holes count little: with that and the hinge loss a discriminator
   called everything real, in each of 1,000 steps at 64x64.
   """
-  scores, holes = judged.scores, judged.holes
-  known = jnp.concatenate([jnp.ones_like(true_judged.scores), 1 - holes], 1)
-  real = jnp.concatenate([true_judged.scores, scores], axis=1)
+  scores, holes = judgement.scores, judgement.holes
+  known = jnp.concatenate([jnp.ones_like(true_judgement.scores), 1 - holes], 1)
+  real = jnp.concatenate([true_judgement.scores, scores], axis=1)
   return _mean(loss.real(real), known) + _mean(loss.fake(scores), holes)
 
 
@@ -206,7 +210,7 @@ def r1(
 
 
 def accuracies(
-  true_judged: Judgement, judged: Judgement
+  true_judgement: Judgement, judgement: Judgement
 ) -> dict[str, jax.Array]:
   """Returns how often a discriminator is right, over all images together.
 
@@ -214,8 +218,8 @@ def accuracies(
   `known_accuracy` the share of all other scores, including those of true
   images, that say real.
   """
-  holes, real = judged.holes, (judged.scores > 0).astype(jnp.float32)
-  true_real = (true_judged.scores > 0).astype(jnp.float32)
+  holes, real = judgement.holes, (judgement.scores > 0).astype(jnp.float32)
+  true_real = (true_judgement.scores > 0).astype(jnp.float32)
   right = jnp.sum((1 - holes) * real) + jnp.sum(true_real)
   return {
     'hole_accuracy': jnp.sum(holes * (1 - real))
@@ -266,12 +270,12 @@ def check(config: ml_collections.ConfigDict) -> None:
     deep_features.load(config.features)
 
 
-def made(
+def create_inputs(
   config: ml_collections.ConfigDict,
   output: jax.Array,
   truth: jax.Array,
   mask: jax.Array,
-) -> Made:
+) -> Inputs:
   """Returns the input of objectives, without judgements of a discriminator.
 
   Args:
@@ -284,24 +288,26 @@ def made(
   if config.image == 'composite':
     image = mask * output + (1 - mask) * truth
     share = jnp.maximum(jnp.mean(mask, axis=(1, 2, 3)), _LEAST_SHARE)
-  made = Made(image, truth, mask, share)
+  inputs = Inputs(image, truth, mask, share)
   if needs(config, 'features'):
     deep = deep_features.load(config.features)
     maps, true_maps = deep.maps(image), deep.maps(truth)
-    made = made._replace(maps=maps, true_maps=true_maps, weights=deep.weights)
+    inputs = inputs._replace(
+      maps=maps, true_maps=true_maps, weights=deep.weights
+    )
   loss = ADVERSARIAL_LOSSES[config.adversarial_loss]
-  return made._replace(adversarial_loss=loss)
+  return inputs._replace(adversarial_loss=loss)
 
 
 def compute(
-  config: ml_collections.ConfigDict, made: Made
+  config: ml_collections.ConfigDict, inputs: Inputs
 ) -> dict[str, jax.Array]:
   """Returns {name: [B]} of the active objectives, before weighting.
 
   Raises:
     errors.UserError: an objective does not return [B].
   """
-  values = {name: OBJECTIVES[name].fn(made) for name in active(config)}
+  values = {name: OBJECTIVES[name].fn(inputs) for name in active(config)}
   for name, value in values.items():
-    errors.check_shape(value, (len(made.image),), f'the objective {name}')
+    errors.check_shape(value, (len(inputs.image),), f'the objective {name}')
   return values

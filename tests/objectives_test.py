@@ -23,10 +23,10 @@ def _maps(name):
   return [jnp.asarray(INPUTS[f'{name}{i}']) for i in range(2)]
 
 
-def _made(kind='hinge'):
+def _inputs(kind='hinge'):
   maps, true_maps = _maps('maps'), _maps('true_maps')
   scores, holes = INPUTS['scores'], INPUTS['holes']
-  return objectives.Made(
+  return objectives.Inputs(
     image=INPUTS['image'],
     truth=INPUTS['image'],
     mask=INPUTS['image'][..., :1],
@@ -34,8 +34,8 @@ def _made(kind='hinge'):
     maps=maps,
     true_maps=true_maps,
     weights=[INPUTS['weights0'], INPUTS['weights1']],
-    judged=Judgement(jnp.asarray(scores), jnp.asarray(holes), tuple(maps)),
-    true_judged=Judgement(
+    judgement=Judgement(jnp.asarray(scores), jnp.asarray(holes), tuple(maps)),
+    true_judgement=Judgement(
       jnp.asarray(INPUTS['true_scores']), jnp.asarray(holes), tuple(true_maps)
     ),
     adversarial_loss=objectives.ADVERSARIAL_LOSSES[kind],
@@ -44,17 +44,17 @@ def _made(kind='hinge'):
 
 @pytest.mark.parametrize('name', ['perceptual', 'style', 'feature_matching'])
 def test_distances_equal_torch(name):
-  found = objectives.OBJECTIVES[name].fn(_made())
+  found = objectives.OBJECTIVES[name].fn(_inputs())
   np.testing.assert_allclose(found, GOLDEN[name], rtol=1e-5)
 
 
 @pytest.mark.parametrize('kind', objectives.ADVERSARIAL_LOSSES)
 def test_adversarial_losses_equal_torch(kind):
-  made = _made(kind)
-  found = objectives.adversarial(made)
+  inputs = _inputs(kind)
+  found = objectives.adversarial(inputs)
   np.testing.assert_allclose(found, GOLDEN[f'{kind}/adversarial'], rtol=1e-5)
   found = objectives.discriminator_loss(
-    made.true_judged, made.judged, made.adversarial_loss
+    inputs.true_judgement, inputs.judgement, inputs.adversarial_loss
   )
   np.testing.assert_allclose(found, GOLDEN[f'{kind}/discriminator'], rtol=1e-5)
 
@@ -64,9 +64,9 @@ def test_calling_all_real_does_not_pay_where_holes_are_few(count):
   holes = jnp.zeros((1, 16)).at[0, :count].set(1)
 
   def loss(score):
-    judged = Judgement(jnp.full((1, 16), score), holes, ())
+    judgement = Judgement(jnp.full((1, 16), score), holes, ())
     hinge = objectives.ADVERSARIAL_LOSSES['hinge']
-    return objectives.discriminator_loss(judged, judged, hinge)[0]
+    return objectives.discriminator_loss(judgement, judgement, hinge)[0]
 
   for score in (-0.5, 0.0, 0.5):
     np.testing.assert_allclose(loss(score), 2)
@@ -83,9 +83,9 @@ def test_r1_equals_torch():
 
 def test_accuracies():
   holes = jnp.array([[1.0, 1, 0, 0]])
-  judged = Judgement(jnp.array([[-1.0, 2, 3, -4]]), holes, ())
-  true_judged = Judgement(jnp.array([[1.0, 1, 1, -1]]), holes, ())
-  found = objectives.accuracies(true_judged, judged)
+  judgement = Judgement(jnp.array([[-1.0, 2, 3, -4]]), holes, ())
+  true_judgement = Judgement(jnp.array([[1.0, 1, 1, -1]]), holes, ())
+  found = objectives.accuracies(true_judgement, judgement)
   assert found == {'hole_accuracy': 0.5, 'known_accuracy': 4 / 6}
 
 
@@ -109,18 +109,20 @@ def test_composites_count_by_the_share_of_the_hole(name):
   """The objective of a composite is divided by the hole's share of it."""
   output, truth, mask = _images()
   fn = objectives.OBJECTIVES[name].fn
-  made = objectives.made(_config(**{name: 1.0}), output, truth, mask)
+  inputs = objectives.create_inputs(_config(**{name: 1.0}), output, truth, mask)
   np.testing.assert_array_equal(
-    made.image[mask[..., 0] == 0], truth[mask[..., 0] == 0]
+    inputs.image[mask[..., 0] == 0], truth[mask[..., 0] == 0]
   )
-  np.testing.assert_allclose(made.share, [1 / 8, 1 / 2])
-  undivided = fn(made._replace(share=jnp.ones(2)))
-  np.testing.assert_allclose(fn(made), undivided / made.share, rtol=1e-6)
+  np.testing.assert_allclose(inputs.share, [1 / 8, 1 / 2])
+  undivided = fn(inputs._replace(share=jnp.ones(2)))
+  np.testing.assert_allclose(fn(inputs), undivided / inputs.share, rtol=1e-6)
   config = _config(**{name: 1.0, 'image': 'output'})
-  made = objectives.made(config, output, truth, mask)
-  np.testing.assert_array_equal(made.image, output)
-  np.testing.assert_array_equal(made.share, [1, 1])
-  no_hole = objectives.made(_config(**{name: 1.0}), output, truth, 0 * mask)
+  inputs = objectives.create_inputs(config, output, truth, mask)
+  np.testing.assert_array_equal(inputs.image, output)
+  np.testing.assert_array_equal(inputs.share, [1, 1])
+  no_hole = objectives.create_inputs(
+    _config(**{name: 1.0}), output, truth, 0 * mask
+  )
   assert not np.any(fn(no_hole))
 
 
@@ -135,14 +137,14 @@ def test_features_are_those_of_lpips(net):
   wanted_maps = [reference.maps(image) for image in images]
   for found, wanted in zip(maps, wanted_maps[0], strict=True):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
-  made = _made()._replace(
+  inputs = _inputs()._replace(
     maps=maps,
     true_maps=true_maps,
     weights=deep.weights,
     share=jnp.ones(2),
   )
   np.testing.assert_allclose(
-    objectives.perceptual(made), reference.distance(*wanted_maps), rtol=1e-4
+    objectives.perceptual(inputs), reference.distance(*wanted_maps), rtol=1e-4
   )
 
 
@@ -155,8 +157,8 @@ def test_both_nets_together_are_their_sum():
   @functools.partial(jax.jit, static_argnums=0)
   def distances(names):
     configs = [_config(perceptual=1.0, features=name) for name in names]
-    made = [objectives.made(x, output, truth, mask) for x in configs]
-    return [objectives.perceptual(x) for x in made]
+    inputs = [objectives.create_inputs(x, output, truth, mask) for x in configs]
+    return [objectives.perceptual(x) for x in inputs]
 
   both, *apart = distances(('both', 'alexnet', 'vgg16'))
   np.testing.assert_allclose(both, sum(apart), rtol=1e-5)
@@ -170,11 +172,11 @@ def test_the_gradient_is_finite_where_images_are_equal_or_flat():
   @jax.jit
   @jax.grad
   def gradient(output):
-    made = objectives.made(
+    inputs = objectives.create_inputs(
       _config(perceptual=1.0), output, image, image[..., :1]
     )
-    zeros = made._replace(maps=[0 * x for x in made.maps])
-    return jnp.sum(objectives.perceptual(made) + objectives.perceptual(zeros))
+    zeros = inputs._replace(maps=[0 * x for x in inputs.maps])
+    return jnp.sum(objectives.perceptual(inputs) + objectives.perceptual(zeros))
 
   assert len(deep.weights) == 5
   assert np.all(np.isfinite(gradient(image)))
@@ -199,9 +201,9 @@ def test_wrong_fields_are_named(fields, message):
 
 def test_feature_matching_needs_the_layers_of_the_discriminator():
   nothing = Judgement(jnp.ones((2, 1)), jnp.ones((2, 1)), ())
-  made = _made()._replace(judged=nothing, true_judged=nothing)
+  inputs = _inputs()._replace(judgement=nothing, true_judgement=nothing)
   with pytest.raises(errors.UserError, match=r'Judgement\.maps'):
-    objectives.feature_matching(made)
+    objectives.feature_matching(inputs)
 
 
 @pytest.mark.parametrize(
@@ -214,15 +216,15 @@ def test_feature_matching_needs_the_layers_of_the_discriminator():
 def test_an_objective_of_no_number_an_image_is_one_line(
   monkeypatch, value, found
 ):
-  objective = objectives.Objective(lambda made: value)
+  objective = objectives.Objective(lambda inputs: value)
   monkeypatch.setitem(objectives.OBJECTIVES, 'own', objective)
   config = default.get_config().objectives
   config.own = 0.1
-  batch = len(_made().image)
+  batch = len(_inputs().image)
   with pytest.raises(
     errors.UserError, match=rf'objective own returns {found}; .* \[{batch}\]'
   ):
-    objectives.compute(config, _made())
+    objectives.compute(config, _inputs())
 
 
 def test_a_missing_package_is_named(monkeypatch):

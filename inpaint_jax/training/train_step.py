@@ -127,19 +127,23 @@ def _make_loss(
       return value, (stats, {'loss': value})
 
     values = {'pixel': value}
-    made = objectives.made(
+    inputs = objectives.create_inputs(
       config.objectives, loss.to_image(outputs), image, mask
     )
-    total = jnp.zeros((), jnp.float32)
+    discriminator_loss = jnp.zeros((), jnp.float32)
     if discriminator:
-      made, total, stats[DISCRIMINATOR], more = _judge(
-        discriminator, made, params[DISCRIMINATOR], stats[DISCRIMINATOR], config
+      inputs, discriminator_loss, stats[DISCRIMINATOR], judged = _judge(
+        discriminator,
+        inputs,
+        params[DISCRIMINATOR],
+        stats[DISCRIMINATOR],
+        config.objectives.r1,
       )
-      values |= more
-    for name, x in objectives.compute(config.objectives, made).items():
+      values |= judged
+    for name, x in objectives.compute(config.objectives, inputs).items():
       values[name] = jnp.mean(x)
       value += weights[name] * values[name]
-    return value + total, (stats, {'loss': value, **values})
+    return value + discriminator_loss, (stats, {'loss': value, **values})
 
   return loss_fn
 
@@ -175,15 +179,19 @@ def _update(
 
 def _judge(
   discriminator: Discriminator,
-  made: objectives.Made,
+  inputs: objectives.Inputs,
   params: Any,
   stats: Any,
-  config: ml_collections.ConfigDict,
-) -> tuple[objectives.Made, jax.Array, Any, dict[str, jax.Array]]:
+  r1: float,
+) -> tuple[objectives.Inputs, jax.Array, Any, dict[str, jax.Array]]:
   """Applies the discriminator to the model's images and to the true images.
 
+  Args:
+    params, stats: the discriminator's parameters and statistics.
+    r1: weight of the gradient penalty in the discriminator's loss; 0 = off.
+
   Returns:
-    `made` with the judgements, through which gradients only reach the model;
+    `inputs` with the judgements, through which gradients only reach the model;
     the discriminator's loss, whose gradient only reaches `params`; its new
     statistics; and its metrics.
   """
@@ -191,31 +199,28 @@ def _judge(
   def judge(
     params: Any, image: jax.Array, train: bool = False
   ) -> tuple[objectives.Judgement, Any]:
-    judged, mutated = discriminator.module.apply(
+    judgement, mutated = discriminator.module.apply(
       {'params': params, 'batch_stats': stats},
       image,
-      made.mask,
+      inputs.mask,
       train=train,
       mutable=['batch_stats'],
     )
-    return judged, mutated.get('batch_stats', {})
+    return judgement, mutated.get('batch_stats', {})
 
-  true_judged, new_stats = judge(params, made.truth, train=True)
-  judged, _ = judge(params, jax.lax.stop_gradient(made.image))
+  real, new_stats = judge(params, inputs.truth, train=True)
+  filled, _ = judge(params, jax.lax.stop_gradient(inputs.image))
   loss = jnp.mean(
-    objectives.discriminator_loss(true_judged, judged, made.adversarial_loss)
+    objectives.discriminator_loss(real, filled, inputs.adversarial_loss)
   )
-  values = {
-    'discriminator': loss,
-    **objectives.accuracies(true_judged, judged),
-  }
-  if weight := config.objectives.r1:
-    penalty = objectives.r1(lambda x: judge(params, x)[0].scores, made.truth)
+  values = {'discriminator': loss, **objectives.accuracies(real, filled)}
+  if r1:
+    penalty = objectives.r1(lambda x: judge(params, x)[0].scores, inputs.truth)
     values['r1'] = jnp.mean(penalty)
-    loss += weight * values['r1']
-  shown, _ = judge(jax.lax.stop_gradient(params), made.image)
-  made = made._replace(judged=shown, true_judged=true_judged)
-  return made, loss, new_stats, values
+    loss += r1 * values['r1']
+  filled_for_model, _ = judge(jax.lax.stop_gradient(params), inputs.image)
+  inputs = inputs._replace(judgement=filled_for_model, true_judgement=real)
+  return inputs, loss, new_stats, values
 
 
 def jit_train_step(step: TrainStep, mesh: jax.sharding.Mesh) -> TrainStep:
