@@ -28,7 +28,7 @@ COLUMNS = {
   'l1': Column('whole L1', ' ↓', 4),
   'seam_ratio': Column('seam', ' → 1', 2),
   'texture_ratio': Column('texture', ' → 1', 2),
-  'detectability': Column('told apart', ' → 0.5', 3),
+  'detectability': Column('detectability', ' → 0.5', 3),
 }
 # Metrics whose differences from the base and ties are reported.
 _EFFECTS = ('hole_psnr', 'lpips')

@@ -100,7 +100,7 @@ def method(rows: Sequence[results.Row]) -> str:
   is no difference.
 - The number of seeds that would tell two cells apart is for a paired t-test at
   {percent} with a power of {statistics.POWER:.0%}.
-- Hole PSNR, SSIM, LPIPS (AlexNet), seam, texture and "told apart" are measured
+- Hole PSNR, SSIM, LPIPS (AlexNet), seam, texture and detectability are measured
   on the composite in 8 bits, whole L1 on the model's whole output; see
   docs/evaluating.md.
 - The time of a step includes whatever else ran on the device.

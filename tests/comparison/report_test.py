@@ -35,7 +35,7 @@ def test_a_table_has_medians_means_and_ratios():
   # The number in brackets is the maximum of seconds, the mean of the others.
   assert dict(zip(heads, reference, strict=True))['seconds'] == '1.00 (4.00)'
   # Detectability was not computed, and a column without values is left out.
-  assert table['told apart'] == ''
+  assert table['detectability'] == ''
   assert 'lpips_vgg' not in table
 
 
