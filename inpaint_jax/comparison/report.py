@@ -35,7 +35,13 @@ def table(kind: str, scored: Scores) -> str:
   reference = scored.get(REFERENCE)
   ratios = [c for c in _RATIOS if reference and c in columns]
   count = len(next(iter(scored.values())))
-  heads = ['', *columns, 'detectability', 'fooled', *(f'{c} / PM' for c in ratios)]
+  heads = [
+    '',
+    *columns,
+    'detectability',
+    'fooled',
+    *(f'{c} / PM' for c in ratios),
+  ]
   lines = []
   for method, rows in scored.items():
     cells = [method]
