@@ -3,22 +3,22 @@
 from collections.abc import Callable, Sequence
 import concurrent.futures
 import functools
-import os
 import threading
 from typing import Any, TypeVar
 
 import numba
 
+from inpaint_jax.system import machine
+
 T = TypeVar('T')
 
 # How many bands are worked on at once.
-NUM_THREADS = os.cpu_count() or 1
+NUM_THREADS = machine.num_cores()
 
 # The usual number of rows in a band: few calls, and little memory.
 ROWS = 128
 
 _OPTIONS: dict[str, Any] = {
-  'cache': True,
   'nogil': True,
   # Without checks for division by zero, and without a wrapper for callers in C:
   # both take time to compile.
@@ -29,12 +29,20 @@ _OPTIONS: dict[str, Any] = {
 
 def kernel(function: Callable[..., Any]) -> Any:
   """Compiles a function once for each type of arguments, cached on disk."""
-  return numba.njit(**_OPTIONS)(function)
+  return _compile(function)
 
 
 def fast_kernel(function: Callable[..., Any]) -> Any:
   """Like `kernel`, but sums may be computed in any order."""
-  return numba.njit(fastmath=True, **_OPTIONS)(function)
+  return _compile(function, fastmath=True)
+
+
+def _compile(function: Callable[..., Any], **options: Any) -> Any:
+  try:
+    return numba.njit(cache=True, **_OPTIONS, **options)(function)
+  except RuntimeError:
+    # Numba found no folder that it can write: each process compiles anew.
+    return numba.njit(**_OPTIONS, **options)(function)
 
 
 def for_bands(
@@ -76,11 +84,12 @@ def for_each(things: Sequence[T], function: Callable[[T], None]) -> None:
   """
 
   def work(first: int, _: int) -> None:
-    _thread.is_helping = len(things) > 1
+    before = _thread.is_helping
+    _thread.is_helping = before or len(things) > 1
     try:
       function(things[first])
     finally:
-      _thread.is_helping = False
+      _thread.is_helping = before
 
   for_bands(len(things), work, 1)
 

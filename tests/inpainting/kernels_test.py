@@ -1,11 +1,39 @@
 """kernels.py: loops in several threads."""
 
+import importlib.util
+import os
 import threading
 import time
 
+from numba.core import caching
 import pytest
 
 from inpaint_jax.inpainting import kernels
+
+
+@pytest.mark.parametrize('kernel', [kernels.kernel, kernels.fast_kernel])
+def test_compiles_where_no_folder_can_be_written(monkeypatch, kernel):
+  monkeypatch.setattr(caching.CacheImpl, '_locator_classes', [])
+
+  def double(x):
+    return 2 * x
+
+  assert kernel(double).py_func is double
+
+
+@pytest.mark.skipif(
+  not hasattr(os, 'sched_setaffinity'), reason='needs a choice of cores'
+)
+def test_uses_only_the_cores_that_the_process_may_use():
+  cores = os.sched_getaffinity(0)
+  module = importlib.util.find_spec(kernels.__name__)
+  copy = importlib.util.module_from_spec(module)
+  os.sched_setaffinity(0, {min(cores)})
+  try:
+    module.loader.exec_module(copy)
+  finally:
+    os.sched_setaffinity(0, cores)
+  assert copy.NUM_THREADS == 1
 
 
 @pytest.mark.parametrize('threads', [1, 2, 5])
@@ -66,6 +94,28 @@ def test_what_runs_in_parallel_stays_in_its_thread(monkeypatch):
   # Afterwards bands are shared again.
   met = threading.Barrier(3, timeout=30)
   kernels.for_bands(3, lambda first, last: met.wait(), 1)
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_within_what_runs_in_parallel_nothing_else_does(monkeypatch, count):
+  monkeypatch.setattr(kernels, 'NUM_THREADS', 3)
+  bands = []
+
+  def work(thing):
+    outer = threading.get_ident()
+
+    def work_on_band(first, last):
+      bands.append((outer, threading.get_ident()))
+      time.sleep(0.01)
+
+    kernels.for_each(
+      range(count), lambda _: kernels.for_bands(5, work_on_band, 1)
+    )
+    kernels.for_bands(5, work_on_band, 1)
+
+  kernels.for_each(range(2), work)
+  assert len(bands) == 2 * (5 * count + 5)
+  assert all(outer == inner for outer, inner in bands)
 
 
 def test_a_single_thing_has_all_threads(monkeypatch):
