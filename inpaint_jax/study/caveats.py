@@ -8,8 +8,12 @@ from inpaint_jax.study.numbers import values
 
 
 def base(rows: Sequence[results.Row]) -> results.Row:
-  """Returns a row of the base cell; if it has none, the first of all rows."""
-  return next((row for row in rows if row['cell'] == plan.BASE), rows[0])
+  """Returns a row of the base cell; if it has none, the first of all rows.
+
+  Of the rows to choose from, one of a run that finished is preferred.
+  """
+  order = [*finished(rows), *rows]
+  return next((row for row in order if row['cell'] == plan.BASE), order[0])
 
 
 def finished(rows: Sequence[results.Row]) -> list[results.Row]:
@@ -37,8 +41,9 @@ def weaknesses(
     fields: the fields of the base's config, {} if they are unknown.
     is_swept: whether learning rates were chosen by sweeps.
   """
-  side, steps = base(rows)['image_size'], base(rows)['steps']
-  ended = finished(rows)
+  side, ended = base(rows)['image_size'], finished(rows)
+  # A run that diverged has no steps.
+  steps = values(ended, 'steps')
   falling = sum(row['best_step'] == row['steps'] for row in ended)
   tests = sum(2 * (len(x.members) - 1) for x in compared)
   chance = tests * (1 - statistics.CONFIDENCE)
@@ -49,7 +54,7 @@ def weaknesses(
     rates = 'Learning rates are chosen by the validation loss, epochs'
   masks = f', {fields["masks.kind"]}' if 'masks.kind' in fields else ''
   lines = [
-    f'Small: {side}x{side} images and {steps:,} steps, where the reference has '
+    f'Small: {side}x{side} images and {steps} steps, where the reference has '
     '256x256 and 6,260. Rankings may change with both.',
     f'Short: {falling} of {len(ended)} runs were best at their last step and '
     'might have improved further.',

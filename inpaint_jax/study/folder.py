@@ -160,14 +160,20 @@ def gather(workdir: pathlib.Path) -> None:
   if rows and (workdir / 'runs').exists():
     results.write_study(workdir, list(rows.values()))
     _gather_images(workdir, rows.values())
-  # From the evaluation of the base's first seed.
-  for seed in seeds[:1]:
-    run = run_folder(workdir, plan.run_name(plan.BASE, seed))
-    path = workdir / 'baselines.json'
-    if (run / 'test_metrics.json').exists() and not path.exists():
-      means = json_files.read(run / 'test_metrics.json')['metrics']
-      means.pop(about['base']['model.name'], None)
-      json_files.write(path, means)
+  path = workdir / 'baselines.json'
+  if about and not path.exists() and (tests := _base_tests(workdir)):
+    means = json_files.read(tests[0])['metrics']
+    means.pop(about['base']['model.name'], None)
+    json_files.write(path, means)
+
+
+def has_baselines(workdir: pathlib.Path) -> bool:
+  """Returns whether `gather` has baselines, or a test to take them from."""
+  return (workdir / 'baselines.json').exists() or bool(_base_tests(workdir))
+
+
+def _base_tests(workdir: pathlib.Path) -> list[pathlib.Path]:
+  return sorted(run_folder(workdir, plan.BASE).glob('*/test_metrics.json'))
 
 
 def _gather_images(workdir: pathlib.Path, rows: Iterable[results.Row]) -> None:

@@ -70,7 +70,7 @@ def train_runs(
     seconds = estimate.left(left, rows.values())
     print(f'about {_format(seconds)} by what was measured here', flush=True)
   for number, run in enumerate(left, 1):
-    row = rows[run.name] = train_run(run, study, workdir, data_hash)
+    row = rows[run.name] = train_run(run, workdir, data_hash)
     if write_tables:
       folder.gather(workdir)
     seconds = estimate.left(left[number:], rows.values())
@@ -90,7 +90,7 @@ def _format(seconds: float) -> str:
 
 
 def train_run(
-  run: plan.Run, study: plan.Plan, workdir: pathlib.Path, data_hash: str
+  run: plan.Run, workdir: pathlib.Path, data_hash: str
 ) -> results.Row:
   """Trains and tests a run; returns its row, and leaves it as result.json."""
   start = time.monotonic()
@@ -120,8 +120,8 @@ def train_run(
     row['dataset'] = dataset.name
     row |= {f'num_{k}': len(split) for k, split in dataset.splits.items()}
     row['total_seconds'] = time.monotonic() - start
-    is_first_base = run.name == plan.run_name(plan.BASE, study.seeds[0])
-    if is_first_base and row['status'] == results.FINISHED:
+    is_base = run.cell.name == plan.BASE and row['status'] == results.FINISHED
+    if is_base and not folder.has_baselines(workdir):
       # For the baselines, which folder.gather takes from test_metrics.json.
       evaluate.evaluate(path)
   json_files.write(path / 'result.json', row)

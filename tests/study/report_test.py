@@ -4,8 +4,16 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from inpaint_jax.study import plots, report, results
+from inpaint_jax.study import plan, plots, report, results
 from inpaint_jax.system import errors
+
+
+def _diverge(row):
+  """Removes what runner.train_run does not write for a run that diverged."""
+  row['status'] = results.DIVERGED
+  missing = ['steps', 'best_step', 'parameters', 'seconds', 'mask_hash']
+  missing += [x for x in row if x.startswith(('test/', 'val/'))]
+  row.update(dict.fromkeys(missing))
 
 
 @pytest.fixture
@@ -119,8 +127,7 @@ def test_the_report_says_who_is_ahead(small, make_row, tmp_path):
 @pytest.mark.usefixtures('without_plots')
 def test_the_report_says_what_is_missing(small, make_row, tmp_path):
   rows = [make_row(run.cell, run.seed, 18.0) for run in small.runs]
-  rows[1] |= {'status': results.DIVERGED}
-  rows[1] |= {k: None for k in rows[1] if k.startswith(('test/', 'val/'))}
+  _diverge(rows[1])
   rows[2]['mask_hash'] = 'f' * 16
   kept = [row for row in rows if row['cell'] != 'model/encoder_decoder']
   results.write_study(tmp_path, kept)
@@ -128,6 +135,20 @@ def test_the_report_says_what_is_missing(small, make_row, tmp_path):
   assert '1 of them diverged' in text
   assert '2, 1 diverged |' in text
   assert 'runs differ in their masks: they cannot be compared' in text
+
+
+@pytest.mark.usefixtures('without_plots')
+@pytest.mark.parametrize('seeds', [{0}, {0, 1, 2}])
+def test_a_base_that_diverged_is_reported(small, make_row, tmp_path, seeds):
+  rows = [make_row(run.cell, run.seed, 18.0 + run.seed) for run in small.runs]
+  for row in rows:
+    if row['cell'] == plan.BASE and row['seed'] in seeds:
+      _diverge(row)
+  results.write_study(tmp_path, rows)
+  text = report.write(tmp_path).read_text()
+  assert f'{len(seeds)} of them diverged' in text
+  assert '- Small: 32x32 images and 600 steps, where' in text
+  assert f'`mse` failed for {len(seeds)} of 3 seeds.' in text
 
 
 @pytest.mark.usefixtures('without_plots')

@@ -1,14 +1,15 @@
 """The runs: trained and tested once, resumed, and recorded if they diverge."""
 
 import shutil
+import types
 
 import pytest
 
 from configs import study as study_config
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import folder, plan, report, results, runner, testing
-from inpaint_jax.system import errors
-from inpaint_jax.training import train
+from inpaint_jax.system import errors, json_files
+from inpaint_jax.training import evaluate, train
 
 
 def _fail(*args):
@@ -139,6 +140,31 @@ def test_a_run_that_diverges_is_a_result(copied, smoke, monkeypatch, capsys):
   assert {x['status'] for x in others} == {results.DIVERGED}
   assert {x['test/l1'] for x in others} == {None}
   assert '3 of them diverged' in report.write(copied).read_text()
+
+
+def test_the_baselines_are_those_of_the_first_base_that_finishes(
+  smoke, tmp_path, monkeypatch
+):
+  def train_or_diverge(config, workdir):
+    if config.seed == 0:
+      raise train.DivergedError('loss is nan at step 3')
+    return train.TrainingResult(types.SimpleNamespace(step=8), 1.0, None)
+
+  def evaluate_run(path):
+    means = {'tiny': {'l1': 0.2}, path.name: {'l1': 0.1}}
+    json_files.write(path / 'test_metrics.json', {'metrics': means})
+
+  monkeypatch.setattr(train, 'train', train_or_diverge)
+  monkeypatch.setattr(testing, 'test_run', lambda path: {})
+  monkeypatch.setattr(evaluate, 'evaluate', evaluate_run)
+  monkeypatch.setattr(results, 'write_study', lambda *args: None)
+  folder.create(tmp_path, smoke, '')
+  for seed in range(3):
+    runner.train_run(plan.Run(smoke.cells[0], seed), tmp_path, 'x')
+  folder.gather(tmp_path)
+  baselines = json_files.read(tmp_path / 'baselines.json')
+  assert baselines == {'seed1': {'l1': 0.1}}
+  assert not (tmp_path / 'runs/base/seed2/test_metrics.json').exists()
 
 
 @pytest.mark.slow
