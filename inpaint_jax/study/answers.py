@@ -78,7 +78,7 @@ def _advice(comparison: comparisons.Comparison) -> str:
   if last not in chosen and behind and not behind.is_tie:
     text += f' {names([last])} is last ({signed(behind.mean, 2)} dB).'
   for member in comparison.members:
-    if failed := member.diverged + len(member.collapsed):
+    if failed := member.num_failed:
       seeds = failed + len(member.rows)
       text += f' {names([member])} failed for {failed} of {seeds} seeds.'
   return text

@@ -34,6 +34,11 @@ class Member:
   diverged: int
   collapsed: tuple[results.Row, ...] = ()
 
+  @property
+  def num_failed(self) -> int:
+    """The number of seeds that diverged or collapsed."""
+    return self.diverged + len(self.collapsed)
+
   def by_seed(self, name: str) -> dict[int, Any]:
     """Returns {seed: value} of a column such as test/l1 or images/l1."""
     values = {row['seed']: row.get(name) for row in self.rows}
@@ -107,18 +112,19 @@ class Sweep:
   members: Mapping[float, Member]
 
   @functools.cached_property
-  def chosen(self) -> float | None:
-    """The rate with the least mean val/loss, None if there is none.
+  def chosen(self) -> float:
+    """The rate with the fewest failed seeds, then the least mean val/loss.
 
-    Rates with a seed that diverged are left out.
+    A rate of which no seed is left comes last; if all are like that, it is the
+    first rate, so that tables show that the cell failed.
     """
-    losses = {
-      rate: member.summary('val/loss')
-      for rate, member in self.members.items()
-      if not member.diverged
-    }
-    means = {rate: x.mean for rate, x in losses.items() if x}
-    return min(means, key=means.__getitem__, default=None)
+
+    def order(rate: float) -> tuple[bool, int, float]:
+      member = self.members[rate]
+      loss = member.summary('val/loss')
+      return loss is None, member.num_failed, loss.mean if loss else 0.0
+
+    return min(self.members, key=order)
 
   @property
   def is_at_edge(self) -> bool:

@@ -63,7 +63,10 @@ def answer(comparison: comparisons.Comparison, path: pathlib.Path) -> None:
     base = comparison.base
     titles = {k: x for k, x in titles.items() if base.summary(f'test/{k}')}
     widths = (*[1] * len(titles), 1.25)
-    *panels, right = figure.subplots(1, len(widths), width_ratios=widths)
+    # There are no differences if all seeds of the base diverged.
+    *panels, right = figure.subplots(
+      1, len(widths), width_ratios=widths, squeeze=False
+    )[0]
     for axes, (metric, title) in zip(panels, titles.items(), strict=True):
       _draw_differences(axes, drawn, base, metric)
       axes.set(title=title, xlabel=f'less that of {base.label}')

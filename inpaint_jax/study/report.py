@@ -141,7 +141,8 @@ def _find_sweeps(
   found: dict[str, comparisons.Sweep] = {}
   for rows in studies:
     for sweep in comparisons.sweeps(comparisons.members(rows)):
-      if len(sweep.members) > 1 and sweep.chosen:
+      own = sweep.members.values()
+      if len(own) > 1 and any(member.rows for member in own):
         found.setdefault(sweep.name, sweep)
   return list(found.values())
 
@@ -155,20 +156,19 @@ def _sweeps(sweeps: Sequence[comparisons.Sweep]) -> str:
       f'**{rate:g}**' if rate == sweep.chosen else f'{rate:g}'
       for rate in sweep.members
     ]
-    failed = [
-      f'{rate:g}'
-      for rate, x in sweep.members.items()
-      if x.diverged or x.collapsed
-    ]
+    failed = [f'{rate:g}' for rate, x in sweep.members.items() if x.num_failed]
     notes = ['best at the edge of the sweep'] * sweep.is_at_edge
     notes += [f'{", ".join(failed)} failed'] * bool(failed)
     rows = [row for x in sweep.members.values() for row in x.rows]
     side, seeds = rows[0]['image_size'], len({row['seed'] for row in rows})
     how = f'{side}x{side}, {values(rows, "steps")} steps, {seeds} seed(s)'
     lines.append([sweep.name, ', '.join(tried), how, '; '.join(notes)])
+  rule = 'The rate'
+  if any(x.num_failed for sweep in sweeps for x in sweep.members.values()):
+    rule = 'Of the rates with the fewest failed seeds, the one'
   return f"""## Learning rates
 
-The rate with the lowest validation loss is chosen (bold).
+{rule} with the lowest validation loss is chosen (bold).
 
 {image('Validation by learning rate', 'rates.png')}
 

@@ -1,6 +1,7 @@
 """The comparisons: which cells are in them, which rates are chosen."""
 
 import numpy as np
+import pytest
 
 from inpaint_jax.study import comparisons, results
 
@@ -17,11 +18,52 @@ def test_validation_and_not_the_test_chooses_the_rate(small, make_row):
   (sweep,) = comparisons.sweeps(comparisons.members(rows))
   assert (sweep.name, sweep.chosen) == ('optimizer/sgd', 0.1)
   assert not sweep.is_at_edge
-  # A rate with one diverged seed is left out, even if the others are good.
-  rows[4] |= {'status': results.DIVERGED}
-  (sweep,) = comparisons.sweeps(comparisons.members(rows))
-  assert sweep.chosen == 0.001
-  assert sweep.is_at_edge
+
+
+def _fail(row, how):
+  if how == 'diverged':
+    row['status'] = results.DIVERGED
+  else:
+    row['test/hole_psnr'] -= comparisons.COLLAPSE
+
+
+@pytest.mark.parametrize('how', ['diverged', 'collapsed'])
+def test_the_rate_with_the_fewest_failed_seeds_is_chosen(small, make_row, how):
+  """Whether they diverged or collapsed, even if the others are the best."""
+  cells = {cell.name: cell for cell in small.cells}
+  rows = [
+    make_row(
+      cells[f'optimizer/sgd/lr{rate:g}'], seed, 18.0, **{'val/loss': loss}
+    )
+    for rate, loss in ((0.001, 0.2), (0.1, 0.1), (1, 0.3))
+    for seed in range(3)
+  ]
+
+  def chosen():
+    (sweep,) = comparisons.sweeps(comparisons.members(rows))
+    return sweep.chosen
+
+  assert chosen() == 0.1
+  _fail(rows[4], how)
+  assert chosen() == 0.001
+  _fail(rows[0], how)
+  assert chosen() == 1
+  _fail(rows[8], how)
+  assert chosen() == 0.1
+
+
+def test_a_cell_of_which_every_rate_failed_is_compared(small, make_row):
+  rows = []
+  for cell in small.cells:
+    row = make_row(cell, 0, 18.0)
+    if cell.name.startswith('optimizer/sgd/'):
+      row['status'] = results.DIVERGED
+    rows.append(row)
+  found = comparisons.create(comparisons.members(rows))
+  (optimizers,) = (x for x in found if x.factor == 'optimizer')
+  (failed,) = (x for x in optimizers.members if not x.rows)
+  assert failed.label == 'sgd at 0.001'
+  assert failed.num_failed == 1
 
 
 def test_comparisons_of_the_whole_study(made_up):

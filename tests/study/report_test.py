@@ -149,6 +149,20 @@ def test_a_base_that_diverged_is_reported(small, make_row, tmp_path, seeds):
   assert f'{len(seeds)} of them diverged' in text
   assert '- Small: 32x32 images and 600 steps, where' in text
   assert f'`mse` failed for {len(seeds)} of 3 seeds.' in text
+  assert 'Of the rates with the fewest failed seeds, the one' in text
+
+
+@pytest.mark.usefixtures('without_plots')
+def test_a_sweep_without_any_result_is_in_the_tables(small, make_row, tmp_path):
+  rows = [make_row(cell, 0, 18.0) for cell in small.cells]
+  for row in rows:
+    if row['cell'].startswith('optimizer/sgd/'):
+      _diverge(row)
+  results.write_study(tmp_path, rows)
+  text = report.write(tmp_path).read_text()
+  assert '`sgd at 0.001` failed for 1 of 1 seeds.' in text
+  assert '0, 1 diverged |' in text
+  assert '| optimizer/sgd |' not in text
 
 
 @pytest.mark.usefixtures('without_plots')
