@@ -73,7 +73,9 @@ def test_heic_and_avif(tmp_path, kind):
   kept.load(picture.metadata.exif)
   assert (kept[0x010F], kept[0x0112]) == ('A camera', 1)
   photo.convert('L').save(path, kind)
-  assert picture_files.read(path).grey
+  # Older versions of Pillow read a grey AVIF photo as RGB.
+  with Image.open(path) as saved:
+    assert picture_files.read(path).grey == (saved.mode == 'L')
   photo.putalpha(100)
   photo.save(path, kind)
   assert picture_files.read(path).alpha.max() == 100
