@@ -39,7 +39,7 @@ class Picture:
     grey: whether the photo is written with one channel.
     format: format of the file that it was read from, such as 'JPEG'.
     jpeg: how that file was compressed; None if this cannot be repeated.
-    lossless: whether that file was lossless WebP.
+    lossless: whether that file was compressed without loss.
     notes: lines on what was changed in reading.
   """
 

@@ -25,6 +25,9 @@ from inpaint_jax.photos import (
 from inpaint_jax.photos.picture import JpegSettings, Picture, turn_upright
 from inpaint_jax.system import atomic_files, errors
 
+# Formats whose pixels were compressed with loss, as a rule.
+_LOSSY = ('JPEG', 'MPO', 'AVIF', 'HEIF', 'JPEG2000')
+
 
 def read(
   source: reading.Source,
@@ -98,7 +101,9 @@ def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:
 def _read(image: ImageFile.ImageFile, source: reading.Source) -> Picture:
   notes = _describe_surprises(image, source)
   # These come before metadata_lib.read, which loads some images.
-  lossless = image.format == 'WEBP' and _is_lossless_webp(image)
+  lossless = image.format not in _LOSSY
+  if image.format == 'WEBP':
+    lossless = _is_lossless_webp(image)
   mode, raw_modes = image.mode, decoders.raw_modes(image)
   metadata, damaged = metadata_lib.read(image)
   pixels, alpha, grey, changes = decoders.decode(image, source, raw_modes)

@@ -129,3 +129,11 @@ def test_webp_without_loss_stays_so():
       assert picture.lossless == lossless
       again = picture_files.read(samples.saved(picture, 'WEBP')[0])
       assert np.array_equal(again.pixels, picture.pixels) == lossless
+
+
+@pytest.mark.parametrize('kind', ['PNG', 'TIFF', 'BMP', 'GIF', 'JPEG'])
+def test_webp_is_without_loss_if_the_source_was(kind):
+  image = Image.fromarray(samples.noise(16, 16, 3))
+  picture = picture_files.read(samples.pillow_bytes(image, kind))
+  again = picture_files.read(samples.saved(picture, 'WEBP')[0])
+  assert np.array_equal(again.pixels, picture.pixels) == (kind != 'JPEG')
