@@ -118,6 +118,11 @@ def _classify(
 
   samples = normed(samples)
   wanted = np.repeat([1.0, -1.0], [len(real), len(filled)])
-  kernel = samples @ samples.T + _RIDGE * np.eye(len(samples))
-  weights = samples.T @ np.linalg.solve(kernel, wanted)
+  # Both give the same weights; the smaller system is solved.
+  if len(samples) > count:
+    energy = samples.T @ samples + _RIDGE * np.eye(count)
+    weights = np.linalg.solve(energy, samples.T @ wanted)
+  else:
+    kernel = samples @ samples.T + _RIDGE * np.eye(len(samples))
+    weights = samples.T @ np.linalg.solve(kernel, wanted)
   return normed(test_real) @ weights, normed(test_filled) @ weights

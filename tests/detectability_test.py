@@ -46,6 +46,27 @@ def test_features_that_never_differ_and_offsets_do_no_harm():
   )
 
 
+def test_no_system_is_larger_than_the_features_or_the_samples(monkeypatch):
+  """And the same classifier is found if features are added that are all 0."""
+  sizes, solve = [], np.linalg.solve
+
+  def record(a, b):
+    sizes.append(len(a))
+    return solve(a, b)
+
+  monkeypatch.setattr(np.linalg, 'solve', record)
+  real, filled = (samples(60, 0.5 * i, seed=i)[:, :50] for i in (0, 1))
+  found = detectability.tell_apart(real, filled)
+  assert set(sizes) == {50}
+  # The added features only change the scale, and with it the ridge.
+  monkeypatch.setattr(detectability, '_RIDGE', 0.1 * 50 / 200)
+  wanted = detectability.tell_apart(
+    *(np.pad(x, ((0, 0), (0, 150))) for x in (real, filled))
+  )
+  assert set(sizes) == {50, 60}
+  np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
 def test_few_pictures_give_no_number():
   assert np.isnan(detectability.tell_apart(samples(3), samples(3, 9.0))).all()
 

@@ -255,7 +255,8 @@ def _is_longer(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
   """Returns whether a field's new value only lets the run train longer."""
   if name == 'num_epochs':
     # A cosine schedule that ends later differs at every step.
-    constant = old.get('optimizer.schedule') == 'constant'
+    schedules = ('optimizer.schedule', 'discriminator.optimizer.schedule')
+    constant = all(old.get(x) == 'constant' for x in schedules)
     return constant and new[name] >= old.get(name, math.inf)
   if name == 'early_stopping_patience':
     # 0 means that training never stops early.

@@ -94,7 +94,8 @@ def create_training(case: Case, dtype: str) -> Call:
   """Returns a call that makes a step as main.py does, on images in memory."""
   config = _case_config(case, dtype)
   seed, setup = np.uint32(config.seed), create_setup(config)
-  create_state, step = train.create_step(setup, num_steps=1)
+  # So many that a schedule with a warm-up fits, and no timed step is the last.
+  create_state, step = train.create_step(setup, num_steps=2**31 - 1)
   state = create_state(seed)
   batch = {'image': example(case)[0]}
 

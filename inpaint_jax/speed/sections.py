@@ -155,6 +155,11 @@ def startup(settings: Settings, report: Report) -> None:
 def epoch(settings: Settings, report: Report) -> None:
   """Times whole epochs of main.py, except the first, which compiles."""
   config = settings.config
+  if config.num_epochs < 2:
+    raise errors.UserError(
+      f'num_epochs={config.num_epochs} leaves no epoch to time, because the '
+      'first one compiles; choose 2 or more'
+    )
   _say(f'main.py, {config.num_epochs} epochs')
   found = _train(settings, 'epoch')
   ends = [time for time, line in found.lines if re.match(r'epoch \d', line)]
@@ -209,6 +214,8 @@ def _not_in_torch(case: cases.Case) -> str:
       'hole_weight': config.hole_weight == 1,
       'boundary_weight': config.boundary_weight == 1,
       'objectives': not objectives.active(config.objectives),
+      'ema_decay': config.ema_decay == 0,
+      'accumulate_steps': config.accumulate_steps == 1,
       'optimizer.name': config.optimizer.name == 'adam',
       'optimizer.clip_norm': config.optimizer.clip_norm == 0,
       'optimizer.weight_decay': config.optimizer.weight_decay == 0,

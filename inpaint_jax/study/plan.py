@@ -123,9 +123,14 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
       dataset 'synthetic' is replaced by 'photo_crops'.
 
   Raises:
-    errors.UserError: a cell changes something that is no field of the config,
-      or the seeds are not different numbers.
+    errors.UserError: it has no such section, a cell changes something that is
+      no field of the config, or the seeds are not different whole numbers.
   """
+  if 'study' not in config:
+    raise errors.UserError(
+      'config has no section study; name a study, as '
+      '--config=configs/study.py:small'
+    )
   base = config.copy_and_resolve_references().unlock()
   study = base.study
   del base['study']
@@ -133,9 +138,11 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   if base.data.source and base.data.dataset == 'synthetic':
     base.data.dataset = 'photo_crops'
   seeds = tuple(study.seeds)
-  if not seeds or len(set(seeds)) < len(seeds):
+  are_whole = all(isinstance(x, int) and x >= 0 for x in seeds)
+  if not seeds or not are_whole or len(set(seeds)) < len(seeds):
     raise errors.UserError(
-      f'study.seeds={seeds} must be different numbers, at least one'
+      f'study.seeds={seeds} must be different numbers, at least one; each is a '
+      'whole number from 0 on'
     )
   base.seed = seeds[0]
 

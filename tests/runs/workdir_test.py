@@ -98,6 +98,15 @@ def test_a_run_does_not_go_on_with_what_makes_other_steps(
     _start(tmp_path, config)
 
 
+def test_a_discriminator_with_a_cosine_schedule_trains_no_longer(tmp_path):
+  config = smoke.get_config()
+  config.discriminator.optimizer.schedule = 'cosine'
+  _start(tmp_path, config)
+  config.num_epochs += 1
+  with pytest.raises(errors.UserError, match=r'num_epochs \(2 there, 3 here'):
+    _start(tmp_path, config)
+
+
 def test_a_field_of_another_version_is_a_difference(tmp_path):
   config = smoke.get_config()
   _start(tmp_path, config)

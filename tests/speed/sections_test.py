@@ -12,6 +12,7 @@ import pytest
 from configs import unet
 from inpaint_jax import speed
 from inpaint_jax.speed import cases, processes, report, sections
+from inpaint_jax.system import errors
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +115,8 @@ def test_a_mode_that_fails_or_differs_is_left_out(
     ('inference', 'model.name', 'attention_unet'),
     ('training', 'loss', 'l1'),
     ('training', 'objectives.style', 0.1),
+    ('training', 'ema_decay', 0.9),
+    ('training', 'accumulate_steps', 2),
     ('training', 'optimizer.name', 'sgd'),
   ],
 )
@@ -178,6 +181,12 @@ def test_the_second_start_is_held_against_the_first(settings, monkeypatch):
   assert (first['seconds'], second['seconds']) == (8, 2)
   assert first['runs'] == second['runs'] == sections.STARTS
   assert second['ratio'] == 0.25
+
+
+def test_one_epoch_is_too_few_to_time(settings):
+  settings.config.num_epochs = 1
+  with pytest.raises(errors.UserError, match='num_epochs=1 leaves no epoch'):
+    sections.epoch(settings, report.Report(None))
 
 
 @pytest.mark.slow

@@ -169,9 +169,14 @@ def test_a_cell_that_cannot_be(name, changes, message):
     plan.create_plan(config)
 
 
-@pytest.mark.parametrize('seeds', [(), (1, 1)])
+@pytest.mark.parametrize('seeds', [(), (1, 1), (0, 1.5), (-1,), ('a',)])
 def test_seeds_that_cannot_be(seeds):
   config = study_config.get_config('smoke')
   config.study.seeds = seeds
   with pytest.raises(errors.UserError, match=r'seeds=.* different numbers'):
     plan.create_plan(config)
+
+
+def test_the_config_of_a_single_run_is_no_study():
+  with pytest.raises(errors.UserError, match=r'as --config=configs/study\.py:'):
+    plan.create_plan(gan.get_config())
