@@ -4,8 +4,8 @@ A model is a Flax module, called as `model.apply(variables, masked_image, mask,
 train=...)` with image * (1 - mask), float [B, H, W, 3] in [0, 1], and the mask,
 float [B, H, W, 1] in {0, 1}, 1 = hole. It returns raw outputs, float32 [B, H,
 W, 3], which `Loss.to_image` turns into an image, and raises a ValueError if a
-shape does not fit. To add one, write its module, with the fields features,
-dtype, conv and zero_start, and add one line to MODELS.
+shape does not fit. To add one, write its module and add one line to MODELS.
+Fields of the module are set by fields of config.model that have their names.
 
 Attributes:
   MODELS: name to module class. Without arguments, unet and encoder_decoder are
@@ -14,6 +14,7 @@ Attributes:
 """
 
 from collections.abc import Callable
+import inspect
 import math
 from typing import Any
 
@@ -38,6 +39,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 
 BASES = ('none', 'harmonic')
 
+# A model may lack these fields; any other one in a config must be the model's.
+_IN_EVERY_CONFIG = {'base', 'conv', 'dtype', 'features', 'name'}
 _DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 
 
@@ -48,8 +51,9 @@ def create_model(
   """Returns the model that the `model` section of a config describes.
 
   Args:
-    config: the section, with name, features, dtype, conv and base. conv =
-      'auto' is resolved here, by the available devices.
+    config: the section, with name, features, dtype, conv and base, and any
+      further fields of the model. conv = 'auto' is resolved here, by the
+      available devices.
     to_outputs: `Loss.to_outputs` of the loss, needed for base = 'harmonic'.
 
   Raises:
@@ -57,17 +61,18 @@ def create_model(
   """
   model = errors.choose(MODELS, config.name, 'model.name')
   dtype = errors.choose(_DTYPES, config.dtype, 'model.dtype')
-  features = tuple(config.features)
-  if len(features) != 3 or not all(
-    isinstance(n, int) and n > 0 for n in features
-  ):
-    raise errors.UserError(
-      f'model.features={features} must be three positive integers,'
-      ' such as (64, 128, 256)'
-    )
   conv = convolution.choose(config.conv)
   errors.choose(dict.fromkeys(BASES), config.base, 'model.base')
-  fields = {'features': features, 'dtype': dtype, 'conv': conv}
+  known = inspect.signature(model).parameters
+  own = {k: x for k, x in config.items() if k not in _IN_EVERY_CONFIG}
+  for name, value in own.items():
+    if name not in known:
+      raise errors.UserError(
+        f'model.{name}={value} has no effect with model.name={config.name}, '
+        'which has no such field; leave it out, or name another model'
+      )
+  fields = {'features': tuple(config.features), 'dtype': dtype, 'conv': conv}
+  fields = {k: x for k, x in fields.items() if k in known} | own
   if config.base != 'none':
     fields['zero_start'] = True
   try:
@@ -75,7 +80,8 @@ def create_model(
   except TypeError as error:
     raise errors.UserError(
       f'model.name={config.name} cannot be made ({errors.one_line(error)}); '
-      'give its module the fields features, dtype, conv and zero_start'
+      'give each field of its module a default, or a value in config.model; '
+      'base=harmonic needs the field zero_start'
     ) from error
   if config.base == 'none':
     return net
@@ -88,10 +94,10 @@ def create_model(
 
 
 def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
-  """Returns a model with other values of fields, such as conv or dtype."""
+  """Returns a model with other values of those fields that it has."""
   if isinstance(model, HarmonicBase):
-    return model.clone(net=model.net.clone(**fields))
-  return model.clone(**fields)
+    return model.clone(net=with_fields(model.net, **fields))
+  return model.clone(**{k: x for k, x in fields.items() if hasattr(model, k)})
 
 
 def init_variables(

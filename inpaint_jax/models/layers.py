@@ -15,7 +15,18 @@ import jax
 import jax.numpy as jnp
 
 from inpaint_jax.models import convolution
-from inpaint_jax.system import randomness
+from inpaint_jax.system import errors, randomness
+
+
+def check_three(features: tuple[int, ...]) -> None:
+  """Raises a UserError unless these are the channels of three levels."""
+  if len(features) != 3 or not all(
+    isinstance(n, int) and n > 0 for n in features
+  ):
+    raise errors.UserError(
+      f'model.features={features} must be three positive integers,'
+      ' such as (64, 128, 256)'
+    )
 
 
 def conv(

@@ -29,6 +29,10 @@ class UNet(nn.Module):
   conv: str = 'xla'
   zero_start: bool = False
 
+  def __post_init__(self) -> None:
+    layers.check_three(self.features)
+    super().__post_init__()
+
   @nn.compact
   def __call__(
     self, masked_image: jax.Array, mask: jax.Array, *, train: bool

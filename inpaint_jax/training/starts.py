@@ -94,8 +94,11 @@ def load_other(
   """
   source = config.init_from
   trained = zoo.load(source, sharding.replicated(mesh))
-  for field in ('name', 'features', 'base'):
-    found, wanted = trained.config.model[field], config.model[field]
+  theirs, ours = trained.config.model, config.model
+  # The name first, since other models have other fields.
+  others = sorted({*theirs, *ours} - {'name', 'dtype', 'conv'})
+  for field in ('name', *others):
+    found, wanted = theirs.get(field), ours.get(field)
     if found != wanted:
       raise errors.UserError(
         f'init_from={source} has model.{field}={found}, this run has {wanted}; '

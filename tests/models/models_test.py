@@ -287,25 +287,50 @@ def test_a_wrong_field_is_one_line(fields, message):
 
 
 class _Linear(nn.Module):
-  """A model that a user might write: no field conv, and one output channel."""
+  """A model that a user might write, with a field of its own and no conv."""
 
-  features: tuple[int, int, int]
-  dtype: jax.typing.DTypeLike
+  features: tuple[int, ...]
+  depth: int = 1
 
   @nn.compact
   def __call__(self, masked_image, mask, *, train):
     del mask, train
-    return nn.Dense(1, dtype=self.dtype)(masked_image)
+    for _ in range(self.depth):
+      masked_image = nn.Dense(3)(masked_image)
+    return masked_image
 
 
-def test_a_model_without_a_field_is_one_line(monkeypatch):
+@pytest.fixture
+def linear(monkeypatch):
+  """The `model` section of a config of _Linear."""
   monkeypatch.setitem(models.MODELS, 'linear', _Linear)
   config = default.get_config().model
-  config.name = 'linear'
+  config.update(name='linear', features=(5,))
+  return config
+
+
+def test_a_model_gets_the_fields_that_it_has(linear):
+  assert models.create_model(linear) == _Linear((5,))
+  linear.depth = 4
+  model = models.create_model(linear)
+  assert model == _Linear((5,), depth=4)
+  assert models.with_fields(model, conv='xla', depth=2).depth == 2
+
+
+def test_a_field_that_a_model_lacks_is_one_line(linear):
+  linear.width = 3
   with pytest.raises(
-    errors.UserError, match=r"name=linear .*'conv'.*; give .* conv and zero_st"
+    errors.UserError, match=r'model\.width=3 has no effect .*name=linear.*leave'
   ):
-    models.create_model(config)
+    models.create_model(linear)
+
+
+def test_a_model_that_cannot_be_made_is_one_line(linear):
+  linear.base = 'harmonic'
+  with pytest.raises(
+    errors.UserError, match=r"name=linear .*'zero_start'.*; give each field"
+  ):
+    models.create_model(linear)
 
 
 @pytest.mark.slow

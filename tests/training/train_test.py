@@ -15,7 +15,7 @@ import jax
 import numpy as np
 import pytest
 
-from inpaint_jax import losses, metrics, objectives
+from inpaint_jax import losses, metrics, models, objectives
 from inpaint_jax.release import released_file
 from inpaint_jax.runs import checkpoints, trained_model
 from inpaint_jax.system import errors, sharding
@@ -334,7 +334,8 @@ def test_another_link_of_the_loss_is_told(trained, config, capsys):
 
 
 @pytest.mark.parametrize(
-  ('number', 'column'), [(0, 'val/loss'), (1, 'val/max_error')]
+  ('number', 'column'),
+  [(0, 'val/loss'), (1, 'val/max_error'), (2, 'val/loss')],
 )
 def test_the_lines_in_docs(data_dir, tmp_path, monkeypatch, number, column):
   docs = pathlib.Path(__file__).parents[2] / 'docs'
@@ -346,6 +347,7 @@ def test_the_lines_in_docs(data_dir, tmp_path, monkeypatch, number, column):
     (losses, 'LOSSES'),
     (objectives, 'OBJECTIVES'),
     (metrics, 'COMPOSITE_METRICS'),
+    (models, 'MODELS'),
   ):
     monkeypatch.setattr(module, name, {**getattr(module, name)})
   exec(block, {})
@@ -365,10 +367,12 @@ def test_training_goes_on_from_nothing(tiny, tmp_path):
     train.train(tiny, tmp_path)
 
 
-def test_training_goes_on_from_the_same_model_only(trained, config, tmp_path):
+@pytest.mark.parametrize('field', ['features', 'depth'])
+def test_training_goes_on_from_the_same_model_only(trained, config, field):
   config.init_from = str(trained)
-  config.model.features = (4, 4, 8)
+  with config.unlocked():
+    config.model[field] = (4, 4, 8)
   with pytest.raises(
-    errors.UserError, match=r'init_from=.* has model\.features'
+    errors.UserError, match=rf'init_from=.* has model\.{field}'
   ):
-    train.train(config, tmp_path)
+    starts.load_other(config, sharding.create_mesh())
