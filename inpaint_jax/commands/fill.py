@@ -19,6 +19,7 @@ passed by, and photos that cannot be filled, are named at the end.
 from collections.abc import Callable, Iterator, Sequence
 import contextlib
 import functools
+import os
 import pathlib
 import sys
 from typing import Any
@@ -129,16 +130,16 @@ def main(argv: Sequence[str]) -> None:
   mask = masks[0] if masks else None
   if _INVERT_MASK.value and mask is None:
     raise errors.UserError('found --invert_mask without a mask; name a mask')
-  prepare = functools.partial(
-    photo_filling.prepare_job,
-    source=local_file('source', _SOURCE.value),
-    avoid=local_file('avoid', _AVOID.value),
-    invert_mask=_INVERT_MASK.value,
-    expand=parse_expand(','.join(_EXPAND.value)),
-    dilate=_DILATE.value,
-    wrap=_WRAP.value,
-  )
   try:
+    prepare = functools.partial(
+      photo_filling.prepare_job,
+      source=local_file('source', _SOURCE.value),
+      avoid=local_file('avoid', _AVOID.value),
+      invert_mask=_INVERT_MASK.value,
+      expand=parse_expand(','.join(_EXPAND.value)),
+      dilate=_DILATE.value,
+      wrap=_WRAP.value,
+    )
     check_inputs(photo, mask)
     with reading.quiet():
       if not photo.is_dir():
@@ -230,11 +231,18 @@ def parse_expand(text: str) -> dict[str, int]:
 
 def fill_one(job: Job, prepare: Callable[..., Prepared]) -> None:
   """Fills a photo; errors in its files are raised before a model is loaded."""
+  picture = None
+  if _EXPLAIN.value:
+    picture = user_paths.local(_EXPLAIN.value, 'explain')
+  for path in filter(None, (job.out, picture)):
+    if path.is_dir():
+      raise errors.UserError(f'the result {path} is a folder; name a file')
   outs = number_paths(job.out)
   explained: list[pathlib.Path] = []
-  if _EXPLAIN.value:
-    explained = number_paths(user_paths.local(_EXPLAIN.value, 'explain'))
-    if set(explained) & set(outs):
+  if picture:
+    explained = number_paths(picture)
+    # By any name or link.
+    if {*map(os.path.realpath, explained)} & {*map(os.path.realpath, outs)}:
       raise errors.UserError(
         f'--explain={_EXPLAIN.value} is the result; give it another name'
       )

@@ -107,7 +107,7 @@ def _continue_alpha(
   if np.mean(is_soft) <= _FEW:
     # Divided by its slope, alpha is the distance to the outline in pixels: the
     # edge becomes one pixel wide.
-    slope = np.hypot(*np.gradient(values))
+    slope = np.hypot(*(_gradient(values, axis) for axis in (0, 1)))
     if not is_soft.any():
       slope *= 1e-3
     values = 0.5 + (values - 0.5) / np.maximum(slope, 1e-6)
@@ -115,6 +115,13 @@ def _continue_alpha(
   filled = np.rint(np.clip(values, 0, 1) * opaque).astype(alpha.dtype)
   result[box] = np.where(hole[box], filled, alpha[box])
   return result
+
+
+def _gradient(values: np.ndarray, axis: int) -> np.ndarray:
+  """Returns the differences along an axis, 0 if it is of one pixel."""
+  if values.shape[axis] == 1:
+    return np.zeros_like(values)
+  return np.gradient(values, axis=axis)
 
 
 def _find_rim(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:

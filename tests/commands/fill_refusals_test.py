@@ -117,6 +117,17 @@ def _wrong_arguments(kind, photo, mask, out):
     return [f'--source={out}', photo, mask, out]
   elif kind == 'result as explanation':
     return [f'--explain={out}', photo, mask, out]
+  elif kind == 'the whole path of the result as explanation':
+    return [f'--explain={folder / "x" / ".." / out.name}', photo, mask, out]
+  elif kind == 'a link to the result as explanation':
+    (folder / 'link.png').symlink_to(out)
+    return [f'--explain={folder / "link.png"}', photo, mask, out]
+  elif kind == 'variants in a folder':
+    return ['--variants=2', photo, mask, pathlib.Path('.')]
+  elif kind == 'explanations in a folder':
+    return ['--variants=2', '--explain=.', photo, mask, out]
+  elif kind == 'long source':
+    return [f'--source={"a" * 300}.png', photo, mask, out]
   elif kind == 'photo as explanation':
     return [f'--explain={photo}', photo, mask, out]
   elif kind == 'no photos':
@@ -185,6 +196,14 @@ def _wrong_arguments(kind, photo, mask, out):
     ('--source=none.png', 'source=none.png does not exist; name a mask file'),
     ('source as result', 'would overwrite an input'),
     ('result as explanation', '--explain=.*out.png is the result'),
+    (
+      'the whole path of the result as explanation',
+      '--explain=.*out.png is the result',
+    ),
+    ('a link to the result as explanation', '--explain=.*link.png is the res'),
+    ('variants in a folder', 'the result . is a folder; name a file'),
+    ('explanations in a folder', 'the result . is a folder; name a file'),
+    ('long source', 'a.png: File name too long'),
     ('photo as explanation', 'would overwrite an input'),
     ('no photos', r'the photo .*none does not exist'),
     ('no masks', r'the mask .*none does not exist'),

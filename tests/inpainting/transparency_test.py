@@ -93,6 +93,19 @@ def test_soft_alpha_goes_on_smoothly():
   assert np.abs(filled.astype(int) - alpha).max() <= 4
 
 
+@pytest.mark.parametrize('turned', [False, True])
+def test_alpha_goes_on_in_a_line_of_pixels(turned):
+  alpha = np.repeat(np.uint8([0, 255]), 20)[:, None]
+  hole = np.zeros(alpha.shape, bool)
+  hole[10:30] = True
+  pixels = np.full((*alpha.shape, 3), 9, np.uint8)
+  if turned:
+    pixels, alpha, hole = pixels.swapaxes(0, 1), alpha.T, hole.T
+  _, filled, _ = transparency.fill_with_alpha(keep, pixels, alpha, hole, hole)
+  assert (np.diff(filled.ravel().astype(int)) >= 0).all()
+  assert set(np.unique(filled)) >= {0, 255}
+
+
 def test_nothing_that_is_visible_is_known():
   """All that was visible is hole, so the result is transparent."""
   pixels, alpha = disc()
