@@ -97,9 +97,9 @@ _RATES: dict[str, Any] = {
     and name.startswith(('loss/', 'model/'))
   },
 }
-# Best in the validation of the preset rates after 500 steps (docs/study/rates);
-# those of the optimizers after 500 steps at 32x32 (docs/study/small), since
-# their sweeps in rates were not finished.
+# Best in the validation of the preset rates after 500 steps
+# (docs/study/unet/rates); those of the optimizers after 500 steps at 32x32
+# (docs/study/unet/small), since their sweeps in rates were not finished.
 _MEDIUM: dict[str, Any] = {
   **dict.fromkeys(_CELLS),
   'optimizer/sgd': 1.0,

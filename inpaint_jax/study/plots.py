@@ -69,7 +69,7 @@ def answer(comparison: comparisons.Comparison, path: pathlib.Path) -> None:
     )[0]
     for axes, (metric, title) in zip(panels, titles.items(), strict=True):
       _draw_differences(axes, drawn, base, metric)
-      axes.set(title=title, xlabel=f'less that of {base.label}')
+      axes.set(title=title, xlabel=f'difference from {base.label}')
       axes.set_yticks(range(len(order)), [])
       axes.invert_yaxis()
     for axes in panels[:1]:

@@ -93,7 +93,9 @@ def test_two_shards_one_of_them_stopped_and_started_again(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('study', [_STUDY, _STUDY / 'objectives'])
+@pytest.mark.parametrize(
+  'study', [_STUDY, _STUDY / 'objectives', _STUDY / 'unet']
+)
 def test_report_only_rebuilds_the_published_report(start, tmp_path, study):
   """It does so from the tables alone."""
   made = shutil.ignore_patterns('*.png', 'report.md')

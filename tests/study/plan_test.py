@@ -37,8 +37,10 @@ def test_a_name_is_a_cell_and_a_rate():
 @pytest.mark.parametrize(
   ('preset', 'folder', 'steps', 'count'),
   [
-    ('medium', 'study', 2000, 51),
-    ('rates', 'study/rates', 500, 51),
+    ('cpu', 'study', 2000, 27),
+    ('cpu_rates', 'study/rates', 500, 31),
+    ('medium', 'study/unet', 2000, 51),
+    ('rates', 'study/unet/rates', 500, 51),
     ('objectives', 'study/objectives', 1000, 15),
   ],
 )
