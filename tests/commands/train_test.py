@@ -93,9 +93,9 @@ def test_the_printed_command_inpaints_a_photo(whole, programs, tmp_path):
   PIL.Image.fromarray(photo).save(names[0])
   PIL.Image.fromarray(mask).save(names[1])
   command = shlex.split(result.stdout.strip().splitlines()[-1])
-  assert command[0] == 'python'
+  assert command[0] == 'inpaint-jax'
   assert command[-3:] == ['photo.jpg', 'mask.png', 'out.png']
-  done = programs.run(*command[1:-3], *names)
+  done = programs.run('scripts/inpaint.py', *command[1:-3], *names)
   assert done.returncode == 0, done.stderr
   filled = np.asarray(PIL.Image.open(names[2]))
   np.testing.assert_array_equal(filled[mask == 0], photo[mask == 0])
