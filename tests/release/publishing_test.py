@@ -97,7 +97,7 @@ def test_a_model_of_the_package_is_used_by_its_name(
   publish(trained, 'tiny')
   assert zoo.list_models() == ['tiny']
   card = (tmp_path / 'tiny.md').read_text()
-  assert '--model=tiny \\\n' in card
+  assert 'inpaint-jax --model=tiny photo.jpg' in card
   assert "inference.load('tiny')" in card
 
 
@@ -111,12 +111,12 @@ def test_a_run_that_was_not_evaluated(run, tmp_path):
   # A report of another checkpoint of the same step; one of an earlier version.
   for other in ({**report, 'checksum': 3}, {'step': report['step']}):
     path.write_text(json.dumps(other))
-    with pytest.raises(errors.UserError, match='not of the checkpoint that is'):
+    with pytest.raises(errors.UserError, match='on another checkpoint'):
       publish(run, 'x', output)
   path.unlink()
   with pytest.raises(
     errors.UserError,
-    match=r"run first: python main\.py --mode=evaluate '--workdir=.*/a run'$",
+    match=r"run first: inpaint-jax-train --mode=evaluate '--workdir=.*/a run'$",
   ):
     publish(run, 'x', output)
   assert not output.exists()
@@ -127,7 +127,7 @@ def test_a_test_of_an_earlier_training_in_the_folder(run, config, tmp_path):
   shutil.rmtree(run / 'checkpoints')
   config.seed = 1  # The seed is an argument: nothing is compiled again.
   train.train(config, run)
-  with pytest.raises(errors.UserError, match='not of the checkpoint that is'):
+  with pytest.raises(errors.UserError, match='on another checkpoint'):
     publish(run, 'x', tmp_path / 'out')
 
 

@@ -257,7 +257,7 @@ def test_the_best_epoch_is_not_deleted_where_the_latest_is_lost(
   shutil.rmtree(run / 'checkpoints' / 'latest')
   step = trained_model.load_run(run).step
   assert step == 10
-  with pytest.raises(errors.UserError, match='checkpoints/latest, .* is gone'):
+  with pytest.raises(errors.UserError, match=r'checkpoints/latest, .* is gone'):
     train.train(config, run)
   assert trained_model.load_run(run).step == step
 
