@@ -60,9 +60,10 @@ def advise(
 def _advice(comparison: comparisons.Comparison) -> str:
   """Returns the line of a question: the best by error and by looks."""
   pixels, looks = map(comparison.ties, _EFFECTS)
-  both = [x for x in pixels if x in looks]
   base = comparison.base
-  if base in pixels and (base in looks or not base.summary('test/lpips')):
+  is_beaten = any(map(comparison.better, _EFFECTS))
+  both = [x for x in pixels if x in looks and not (x is base and is_beaten)]
+  if base in pixels and not is_beaten:
     chosen, why = [base], 'nothing else is better by more than chance'
   elif not looks:
     chosen, why = pixels[:1], 'the best hole PSNR'

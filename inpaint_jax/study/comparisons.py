@@ -83,6 +83,13 @@ class Comparison:
     found = [(x, x.minus(order[0], metric)) for x in order]
     return [x for x, y in found if x is order[0] or not y or y.is_tie]
 
+  def better(self, metric: str) -> list[Member]:
+    """Returns the members better than the base by more than chance."""
+    order = self.sorted(f'test/{metric}')
+    ahead = order[: order.index(self.base)] if self.base in order else []
+    found = [(x, x.minus(self.base, metric)) for x in ahead]
+    return [x for x, y in found if y and not y.is_tie]
+
   def order_at(self, share: float) -> tuple[int, list[str]]:
     """Returns a step, and the labels by validation at that step, best first.
 

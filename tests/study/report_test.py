@@ -125,6 +125,23 @@ def test_the_report_says_who_is_ahead(small, make_row, tmp_path):
 
 
 @pytest.mark.usefixtures('without_plots')
+def test_what_beats_the_base_is_advised_though_the_best_ties_with_it(
+  small, make_row, tmp_path
+):
+  """kl_div is best in LPIPS and noisy; l1 is surely better than the base."""
+  lpips = {'loss/l1': (0.18, 0.18, 0.18), 'loss/kl_div': (0.01, 0.3, 0.01)}
+  rows = []
+  for run in small.runs:
+    value = lpips.get(run.cell.name, (0.2, 0.2, 0.2))[run.seed]
+    value += 0.0001 * run.seed * (run.cell.name == 'loss/l1')
+    rows.append(make_row(run.cell, run.seed, 18.0, **{'test/lpips': value}))
+  results.write_study(tmp_path, rows)
+  text = report.write(tmp_path).read_text()
+  assert '**loss**: `mse`' not in text
+  assert '**model**: `unet`: nothing else is better' in text
+
+
+@pytest.mark.usefixtures('without_plots')
 def test_the_report_says_what_is_missing(small, make_row, tmp_path):
   rows = [make_row(run.cell, run.seed, 18.0) for run in small.runs]
   _diverge(rows[1])
