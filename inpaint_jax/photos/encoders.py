@@ -58,7 +58,10 @@ def encode_png(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
   info = PngImagePlugin.PngInfo()
   for name, content in metadata.png_colour:
     info.add(name, content)
-  for key, value in metadata.text:
+  text = list(metadata.text)
+  if metadata.iptc:
+    text.append(metadata_lib.iptc_text(metadata.iptc))
+  for key, value in text:
     info.add_text(key, value, zip=len(value) > _LONG_TEXT)
   if metadata.xmp:
     # No compression, no language, no other keyword.

@@ -47,7 +47,7 @@ FORMATS = {
   'PNG': Format(
     suffixes=('.png',),
     encode=encoders.encode_png,
-    fields=('exif', 'icc', 'xmp', 'dpi', 'text', 'png_colour'),
+    fields=('exif', 'icc', 'xmp', 'dpi', 'iptc', 'text', 'png_colour'),
     has_16_bits=True,
   ),
   'TIFF': Format(

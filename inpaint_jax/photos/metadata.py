@@ -36,6 +36,10 @@ _THUMBNAIL = frozenset((513, 273))
 _MAKER_NOTE = 0x927C
 # Chunks of a PNG file that describe its colours.
 _PNG_COLOUR = (b'cHRM', b'cICP', b'gAMA', b'sRGB')
+# How the keys of text begin that holds a profile in hexadecimal digits, as
+# ImageMagick writes it; Pillow reads that of EXIF.
+_RAW_PROFILE = 'Raw profile type '
+_PROFILES = ('exif', 'xmp', 'iptc', '8bim')
 # Other chunks that are read.
 _PNG_READ = (b'eXIf', b'iCCP', b'iTXt', b'tEXt', b'zTXt')
 
@@ -76,25 +80,27 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
         png_colour.append((name, content))
       elif name not in _PNG_READ and previews.shows_picture(content):
         found.add(f'preview in {name.decode("latin-1")}')
+  text = _text(image, found)
   try:
     exif = _exif(image, found)
   except Exception:
     # For damaged EXIF, Pillow raises exceptions of many kinds.
     exif = b''
     notes.append('its EXIF data are damaged and were left out')
-  info = image.info
+  info, profiles = image.info, _raw_profiles(image, notes)
   try:
-    xmp, promises = previews.clean_xmp(_upright(info.get('xmp') or b''))
+    xmp = info.get('xmp') or profiles.get('xmp', b'')
+    xmp, promises = previews.clean_xmp(_upright(xmp))
     found |= promises
   except ValueError:
     xmp = b''
     notes.append('its XMP data have a preview, are damaged and were left out')
-  text = _text(image, found)
-  records = _iptc(image)
+  found |= previews.in_resources(profiles.get('8bim', b''))
+  records = _iptc(image, profiles)
   iptc = previews.clean_iptc(records)
   if iptc != records:
     found.add('IPTC preview')
-  comment = _bytes(info.get('comment')) if image.format == 'JPEG' else b''
+  comment = _bytes(info.get('comment'))
   if previews.shows_picture(comment):
     comment = b''
     found.add('image in the comment')
@@ -122,12 +128,33 @@ def _text(
   """Returns the text of a PNG file without images; adds their names."""
   text = []
   for key, value in getattr(image, 'text', {}).items():
-    if key != 'XML:com.adobe.xmp' and not key.startswith('Raw profile type '):
+    if key != 'XML:com.adobe.xmp' and not key.startswith(_RAW_PROFILE):
+      # Pillow mixes text with its own facts, such as 'dpi'.
+      image.info.pop(key, None)
       if previews.shows_picture(_raw(str(value))):
         found.add(f'image in the text {key!r}')
       else:
         text.append((key, str(value)))
   return tuple(text)
+
+
+def _raw_profiles(
+  image: ImageFile.ImageFile, notes: list[str]
+) -> dict[str, bytes]:
+  """Returns the profiles in a PNG file's text; adds lines on what is lost."""
+  profiles = {}
+  for key, value in getattr(image, 'text', {}).items():
+    name = key.removeprefix(_RAW_PROFILE)
+    if name == key:
+      continue
+    try:
+      # The first two words are the name and the number of bytes.
+      profiles[name] = bytes.fromhex(''.join(value.split()[2:]))
+    except ValueError:
+      profiles[name] = b''
+    if name not in _PROFILES or not profiles[name]:
+      notes.append(f'its text {key!r} cannot be read and was left out')
+  return profiles
 
 
 def _previews(image: ImageFile.ImageFile) -> set[str]:
@@ -220,9 +247,19 @@ def iptc_segment(iptc: bytes) -> bytes:
   """Returns IPTC records as a JPEG segment with its marker; b'' for none."""
   if not iptc:
     return b''
-  resource = b'8BIM' + struct.pack('>HHI', _IPTC_RESOURCE, 0, len(iptc)) + iptc
-  content = b'Photoshop 3.0\0' + resource + b'\0' * (len(iptc) % 2)
+  content = b'Photoshop 3.0\0' + _iptc_resource(iptc)
   return b'\xff\xed' + struct.pack('>H', len(content) + 2) + content
+
+
+def iptc_text(iptc: bytes) -> tuple[str, str]:
+  """Returns key and value of a PNG file's text that holds IPTC records."""
+  resource = _iptc_resource(iptc)
+  return f'{_RAW_PROFILE}iptc', f'\niptc\n{len(resource)}\n{resource.hex()}\n'
+
+
+def _iptc_resource(iptc: bytes) -> bytes:
+  head = b'8BIM' + struct.pack('>HHI', _IPTC_RESOURCE, 0, len(iptc))
+  return head + iptc + b'\0' * (len(iptc) % 2)
 
 
 def _dpi(image: Image.Image) -> tuple[float, float] | None:
@@ -289,13 +326,20 @@ def _upright(xmp: bytes | str) -> bytes:
   return re.sub(pattern, rb'\g<1>1', _bytes(xmp))
 
 
-def _iptc(image: Image.Image) -> bytes:
+def _iptc(image: Image.Image, profiles: dict[str, bytes]) -> bytes:
   if image.format in ('JPEG', 'MPO'):
     value = image.info.get('photoshop', {}).get(_IPTC_RESOURCE, b'')
   elif image.format == 'TIFF':
     value = _tiff_tags(image).get(_IPTC_TAG, b'')
   else:
-    return b''
+    value = profiles.get('iptc') or profiles.get('8bim', b'')
+    if value.startswith(b'8BIM'):
+      _, _, resource = value.partition(b'8BIM\x04\x04')
+      # A name of an even length, its length included, comes first.
+      start = (resource[0] + 2) // 2 * 2 if resource else 0
+      end = start + 4
+      size = int.from_bytes(resource[start:end], 'big')
+      value = resource[end : end + size]
   # Some programs write these bytes as words of unknown byte order.
   return value if isinstance(value, bytes) else b''
 

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 from photos import samples
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 import pytest
 
 from inpaint_jax.photos import picture_files
@@ -147,3 +147,66 @@ def test_the_text_behind_the_pixels_of_a_png_file():
   picture = picture_files.read(data[:-12] + chunk + data[-12:])
   assert picture.metadata.text == (('Title', 'late'),)
   assert picture.pixels.dtype == np.uint16
+
+
+def png_with_text(text):
+  info = PngImagePlugin.PngInfo()
+  for key, value in text:
+    info.add_text(key, value)
+  return samples.pillow_bytes(Image.new('RGB', (4, 4)), 'PNG', pnginfo=info)
+
+
+def raw_profile(data):
+  """Returns a profile as ImageMagick writes it, in lines of digits."""
+  digits = data.hex()
+  lines = [digits[i : i + 72] for i in range(0, len(digits), 72)]
+  return '\n'.join(['', 'name', f'{len(data):8d}', *lines, ''])
+
+
+def test_profiles_in_the_text_of_a_png_file():
+  records = b'\x1c\x02\x78\x00\x28' + b'caption.' * 5
+  resource = b'8BIM\4\4\5named' + struct.pack('>I', len(records)) + records
+  for name, data in (
+    ('iptc', records),
+    ('iptc', resource),
+    ('8bim', b'8BIM\3\xed\0\0\0\0\0\2ab' + resource),
+  ):
+    text = [(f'Raw profile type {name}', raw_profile(data))]
+    picture = picture_files.read(png_with_text(text))
+    assert picture.metadata == Metadata(iptc=records)
+    assert picture.notes == ()
+  text = [('Raw profile type xmp', raw_profile(b'<x:xmpmeta/>'))]
+  assert picture_files.read(png_with_text(text)).metadata.xmp == (
+    b'<x:xmpmeta/>'
+  )
+
+
+def test_profiles_that_cannot_be_read_are_named():
+  for name, value in (('APP1', raw_profile(b'data')), ('iptc', 'nonsense')):
+    text = [(f'Raw profile type {name}', value)]
+    picture = picture_files.read(png_with_text(text))
+    assert picture.metadata == Metadata()
+    assert picture.notes == (
+      f"its text 'Raw profile type {name}' cannot be read and was left out",
+    )
+
+
+@pytest.mark.parametrize(
+  'key', ['comment', 'dpi', 'icc_profile', 'transparency', 'xmp']
+)
+def test_text_of_a_png_file_with_a_key_that_pillow_uses(key):
+  picture = picture_files.read(png_with_text([(key, 'words')]))
+  assert picture.metadata == Metadata(text=((key, 'words'),))
+  assert picture.notes == ()
+
+
+@pytest.mark.parametrize('kind', ['JPEG', 'MPO', 'GIF'])
+def test_comments_are_kept(kind):
+  options = {'save_all': True, 'append_images': [Image.new('RGB', (4, 4))]}
+  data = samples.pillow_bytes(
+    Image.new('RGB', (4, 4)),
+    kind,
+    comment=b'a comment',
+    **(options if kind == 'MPO' else {}),
+  )
+  assert picture_files.read(data).metadata.comment == b'a comment'
