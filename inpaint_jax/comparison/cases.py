@@ -86,6 +86,9 @@ def create(kind: str, photos: Sequence[pathlib.Path], seed: int) -> list[Case]:
   Args:
     photos: paths of photos. Those that cannot be read, or are too small for a
       crop, are left out.
+
+  Raises:
+    errors.UserError: none is left.
   """
   created = []
   for index, path in enumerate(photos):
@@ -104,6 +107,11 @@ def create(kind: str, photos: Sequence[pathlib.Path], seed: int) -> list[Case]:
       print(f'{path.name} is left out: smaller than {CROP_SIDE} px')
       continue
     created.append(Case(f'{index:03d}', image, hole))
+  if not created:
+    raise errors.UserError(
+      f'no photo in photos={photos[0].parent} can be used for {kind}; name '
+      'another folder'
+    )
   return created
 
 

@@ -18,7 +18,7 @@ from inpaint_jax.comparison import cases, methods
 from inpaint_jax.system import atomic_files
 
 # Keys of the text in a PNG file.
-_CASE, _SECONDS = 'Picture', 'Seconds'
+_CASE, _SECONDS, _MODEL = 'Picture', 'Seconds', 'Model'
 
 
 def fill_all(
@@ -36,13 +36,16 @@ def fill_all(
 
   Args:
     folder: OUT/KIND; results go to METHOD/ in it.
+    model: see methods.create; the engine fills again for another one.
     again: whether to fill all cases once more.
   """
   (folder / method).mkdir(parents=True, exist_ok=True)
+  # Other methods do not use it.
+  model = model if method in methods.ENGINE else ''
   left = [
     case
     for case in to_fill
-    if again or not is_filled(case.path(folder, method), case)
+    if again or not is_filled(case.path(folder, method), case, model)
   ]
   workers = min(workers, len(left))
   if workers <= 1:
@@ -58,12 +61,20 @@ def fill_all(
       job.result()
 
 
-def is_filled(path: pathlib.Path, case: cases.Case) -> bool:
-  """Returns whether a file is a filling of exactly this case."""
+def is_filled(
+  path: pathlib.Path, case: cases.Case, model: str | None = None
+) -> bool:
+  """Returns whether a file is a filling of exactly this case.
+
+  Args:
+    model: as in `fill_all`; None = any.
+  """
   try:
-    return _text(path).get(_CASE) == case.digest
+    text = _text(path)
   except (OSError, SyntaxError):
     return False
+  is_wanted = model is None or text.get(_MODEL, '') == model
+  return is_wanted and text.get(_CASE) == case.digest
 
 
 def seconds(path: pathlib.Path) -> float:
@@ -90,6 +101,7 @@ def _fill_some(
       text = PngImagePlugin.PngInfo()
       text.add_text(_CASE, case.digest)
       text.add_text(_SECONDS, f'{taken:.4f}')
+      text.add_text(_MODEL, model)
       with atomic_files.replacing(case.path(folder, method)) as path:
         image = Image.fromarray(filled)
         image.save(path, 'PNG', compress_level=1, pnginfo=text)

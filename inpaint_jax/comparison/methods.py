@@ -6,7 +6,7 @@ Attributes:
   ENGINE: name to the keyword arguments of the engine.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 import functools
 from typing import Any
 
@@ -36,11 +36,11 @@ def create(name: str, model: str) -> baselines.Baseline:
   return functools.partial(_inpainter(model), **ENGINE[name])
 
 
-def installed(names: Iterable[str]) -> list[str]:
+def installed(names: Sequence[str]) -> list[str]:
   """Returns the names of methods that can run; prints a line on the others.
 
   Raises:
-    errors.UserError: a name is unknown.
+    errors.UserError: a name is unknown, or none can run.
   """
   found = []
   for name in names:
@@ -50,6 +50,11 @@ def installed(names: Iterable[str]) -> list[str]:
       print(f'{name} is left out: {wanted} adds it')
     else:
       found.append(name)
+  if not found:
+    raise errors.UserError(
+      f'methods={",".join(names)} has no method that can run; name some of: '
+      + ', '.join(known())
+    )
   return found
 
 

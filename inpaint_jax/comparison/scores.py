@@ -106,8 +106,7 @@ class Scorer:
     with np.load(path) as arrays:
       kept = dict(arrays)
     features = kept.pop('features', None)
-    is_partial = 'lpips_vgg' in self._nets and features is None
-    if str(kept.pop('key')) != key or is_partial:
+    if str(kept.pop('key')) != key or not self._nets.keys() <= kept.keys():
       return None
     return Scored({k: float(x) for k, x in kept.items()}, features)
 

@@ -77,6 +77,12 @@ def test_what_cannot_be_used_is_left_out_with_a_line(photos, capsys):
   assert lines[1] == '1.png is left out: smaller than 256 px'
 
 
+def test_without_any_photo_that_can_be_used_there_is_an_error(tmp_path):
+  (tmp_path / '0.png').write_bytes(b'damaged')
+  with pytest.raises(errors.UserError, match='can be used for text; name'):
+    cases.create('text', cases.choose_photos(tmp_path, 1), 0)
+
+
 def test_what_was_saved_comes_back(photos, tmp_path):
   (case,) = cases.create('borders', cases.choose_photos(photos, 1), 0)
   cases.save(tmp_path, case)

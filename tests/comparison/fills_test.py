@@ -32,8 +32,8 @@ def calls(monkeypatch):
   return calls
 
 
-def fill_all(to_fill, folder, **options):
-  fills.fill_all('engine', to_fill, folder, model='', **options)
+def fill_all(to_fill, folder, method='engine', model='', **options):
+  fills.fill_all(method, to_fill, folder, model=model, **options)
 
 
 def test_each_is_filled_after_one_call_that_is_not_timed(
@@ -65,6 +65,16 @@ def test_what_is_there_is_kept_unless_it_is_wanted_again(
   assert not calls
   fill_all(to_fill, tmp_path, again=True)
   assert len(calls) == 4
+
+
+def test_the_engine_fills_anew_with_another_model(to_fill, calls, tmp_path):
+  for method, expected in {'engine': [4, 4, 0], 'mean': [4, 0, 0]}.items():
+    counts = []
+    for model in ('', 'another', 'another'):
+      calls.clear()
+      fill_all(to_fill, tmp_path, method, model)
+      counts.append(len(calls))
+    assert counts == expected
 
 
 def test_a_changed_case_is_filled_anew(to_fill, calls, tmp_path):

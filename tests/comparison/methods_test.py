@@ -20,6 +20,13 @@ def test_a_missing_peer_is_left_out_with_a_line(monkeypatch, capsys):
   )
 
 
+def test_no_method_at_all_is_an_error(monkeypatch):
+  monkeypatch.setattr(peers, 'missing', lambda name: 'pip install x')
+  for names in ([], ['gmic']):
+    with pytest.raises(errors.UserError, match='no method that can run; name'):
+      methods.installed(names)
+
+
 def test_an_unknown_method_is_named():
   with pytest.raises(errors.UserError, match="methods='nobody'"):
     methods.installed(['nobody'])

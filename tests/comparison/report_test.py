@@ -56,11 +56,15 @@ def test_without_the_reference_there_are_no_ratios():
 
 
 def test_the_csv_has_a_row_for_each_filling(tmp_path):
-  report.write_csv(tmp_path / 'scores.csv', rows())
+  # The first photo was left out.
+  names = ('001', '002', '003')
+  shown = [cases.Case(x, np.zeros(0), np.zeros(0)) for x in names]
+  report.write_csv(tmp_path / 'scores.csv', shown, rows())
   with (tmp_path / 'scores.csv').open() as file:
     found = list(csv.DictReader(file))
   assert len(found) == 6
   assert found[-1]['method'] == 'engine'
+  assert [row['case'] for row in found] == [*names, *names]
   assert found[-1]['lpips_alex'] == '0.0'
   assert found[-1]['psnr'] == ''
 

@@ -91,6 +91,20 @@ def test_scores_are_kept_until_the_filling_changes(
   assert changed['seconds'] == 2
 
 
+def test_scores_without_lpips_are_computed_again(tmp_path, monkeypatch):
+  one = case()
+  path = one.path(tmp_path, 'x')
+  write(path, one.truth)
+  monkeypatch.setattr(lpips, 'load', lambda **options: None)
+  scorer = scores.Scorer(quick=True)
+  assert 'lpips_alex' not in scorer.score(one, {'x': path})['x'].values
+  computed = scores.Scored({'lpips_alex': 0.5}, None)
+  monkeypatch.setattr(scorer, '_compute', lambda *_: computed)
+  # As if it had been installed meanwhile.
+  scorer._nets['lpips_alex'] = None
+  assert scorer.score(one, {'x': path})['x'].values['lpips_alex'] == 0.5
+
+
 @pytest.mark.parametrize('size', [(768, 1150), (100, 90), (200, 2000)])
 def test_boxes_hold_the_hole_with_its_margin_and_are_apart(size):
   rng = np.random.default_rng(0)
