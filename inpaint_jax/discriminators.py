@@ -47,7 +47,18 @@ class _Layers(nn.Module):
 
   @nn.compact
   def __call__(self, x: jax.Array, *, train: bool) -> list[jax.Array]:
-    """Returns the output of each layer, [B, H / 2, W / 2, C] and so on."""
+    """Returns the output of each layer, [B, H / 2, W / 2, C] and so on.
+
+    Raises:
+      errors.UserError: H or W is no multiple of 2^n, for n layers.
+    """
+    factor, (height, width) = 2 ** len(self.features), x.shape[1:3]
+    if height % factor or width % factor:
+      raise errors.UserError(
+        f'discriminator.features={self.features} has {len(self.features)} '
+        f'layers, which need multiples of {factor} pixels, but it judges '
+        f'{height}x{width}; give fewer layers, or another data.image_size'
+      )
     maps = []
     for i, count in enumerate(self.features):
       conv = nn.Conv(count, (4, 4), strides=2, padding=1, name=f'conv{i + 1}')
@@ -95,8 +106,8 @@ class GlobalLocal(nn.Module):
   After the global and the local discriminator of Iizuka et al., 2017, Globally
   and Locally Consistent Image Completion. The rectangle is half as high and
   wide as the image and centred on the hole, as far as the image allows.
-  Features are averaged over all pixels, so images may have any size. 5,516,162
-  parameters.
+  Features are averaged over all pixels, so the number of scores does not depend
+  on the size of the image. 5,516,162 parameters.
 
   Attributes:
     features: channels of the layers, the same for both scores.
@@ -108,7 +119,7 @@ class GlobalLocal(nn.Module):
   def __call__(
     self, image: jax.Array, mask: jax.Array, *, train: bool
   ) -> Judgement:
-    """Judges images; see Patch."""
+    """Judges images as Patch does; H and W are multiples of 2^(n + 1)."""
     # The mask is an input, so that scores judge what the hole looks like
     # rather than find it.
     seen = jnp.concatenate([2 * image - 1, mask], axis=-1)

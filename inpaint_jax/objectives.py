@@ -266,6 +266,7 @@ def check(config: ml_collections.ConfigDict) -> None:
       f'objectives.r1={config.r1} has no effect without a discriminator; set '
       'objectives.adversarial, too, or objectives.r1=0'
     )
+  errors.choose(deep_features.FEATURES, config.features, 'objectives.features')
   if needs(config, 'features'):
     deep_features.load(config.features)
 

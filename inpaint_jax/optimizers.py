@@ -33,7 +33,7 @@ def adam(
   At step t: a = 0.9 a + 0.1 g, v = 0.999 v + 0.001 g^2, and
   p -= lr (a / (1 - 0.9^t)) / (sqrt(v / (1 - 0.999^t)) + 1e-8).
   """
-  _refuse_momentum(config)
+  del config
   return optax.adam(learning_rate, b1=0.9, b2=0.999, eps=1e-8)
 
 
@@ -73,7 +73,7 @@ def adagrad(
 
   s = s + g^2 from s = 0, p -= lr g / (sqrt(s) + 1e-10).
   """
-  _refuse_momentum(config)
+  del config
   return optax.chain(
     _scale_by_adagrad(eps=1e-10), optax.scale_by_learning_rate(learning_rate)
   )
@@ -85,10 +85,12 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
   'rmsprop': rmsprop,
   'adagrad': adagrad,
 }
+# What the field momentum would have no effect on.
+_WITHOUT_MOMENTUM = (adam, adagrad)
 
 
 def create_schedule(
-  config: ml_collections.ConfigDict, num_steps: int
+  config: ml_collections.ConfigDict, num_steps: int, section: str = 'optimizer'
 ) -> optax.Schedule:
   """Returns the learning rate as a function of the updates made so far.
 
@@ -99,6 +101,7 @@ def create_schedule(
   Args:
     config: the `optimizer` section of a config; the fields learning_rate,
       schedule and warmup_steps are read.
+    section: the name of the section in errors.
 
   Returns:
     The schedule, a function of a number that may be traced.
@@ -109,21 +112,21 @@ def create_schedule(
   lr, warmup = config.learning_rate, config.warmup_steps
   if not (math.isfinite(lr) and lr > 0):
     raise errors.UserError(
-      f'optimizer.learning_rate={lr} must be a positive number, such as 0.001'
+      f'{section}.learning_rate={lr} must be a positive number, such as 0.001'
     )
 
   def constant() -> optax.Schedule:
     if warmup:
       raise errors.UserError(
-        f'optimizer.warmup_steps={warmup} has no effect with'
-        f' optimizer.schedule=constant; set it to 0 or choose schedule=cosine'
+        f'{section}.warmup_steps={warmup} has no effect with '
+        f'{section}.schedule=constant; set it to 0 or choose schedule=cosine'
       )
     return optax.constant_schedule(lr)
 
   def cosine() -> optax.Schedule:
     if not 0 <= warmup < num_steps:
       raise errors.UserError(
-        f'optimizer.warmup_steps={warmup} must be at least 0 and less than the'
+        f'{section}.warmup_steps={warmup} must be at least 0 and less than the'
         f' {num_steps} steps of the training'
       )
     return optax.warmup_cosine_decay_schedule(
@@ -134,11 +137,11 @@ def create_schedule(
     )
 
   schedules = {'constant': constant, 'cosine': cosine}
-  return errors.choose(schedules, config.schedule, 'optimizer.schedule')()
+  return errors.choose(schedules, config.schedule, f'{section}.schedule')()
 
 
 def create_optimizer(
-  config: ml_collections.ConfigDict, num_steps: int
+  config: ml_collections.ConfigDict, num_steps: int, section: str = 'optimizer'
 ) -> optax.GradientTransformation:
   """Returns the transformation from gradients to updates of the parameters.
 
@@ -150,6 +153,7 @@ def create_optimizer(
 
   Args:
     num_steps: steps of the whole training, for the schedule.
+    section: the name of the section in errors.
 
   Returns:
     An optax transformation, whose `update` needs the parameters.
@@ -157,31 +161,28 @@ def create_optimizer(
   Raises:
     UserError: if a field has an invalid value.
   """
-  create = errors.choose(OPTIMIZERS, config.name, 'optimizer.name')
+  create = errors.choose(OPTIMIZERS, config.name, f'{section}.name')
   for field in ('clip_norm', 'weight_decay'):
     value = config[field]
     if not (math.isfinite(value) and value >= 0):
       raise errors.UserError(
-        f'optimizer.{field}={value} must be 0 (off) or a positive number'
+        f'{section}.{field}={value} must be 0 (off) or a positive number'
       )
   if not 0 <= config.momentum < 1:
     raise errors.UserError(
-      f'optimizer.momentum={config.momentum} must be at least 0 and less than 1'
+      f'{section}.momentum={config.momentum} must be at least 0 and less than 1'
     )
-  transforms = [create(create_schedule(config, num_steps), config)]
+  if config.momentum and create in _WITHOUT_MOMENTUM:
+    raise errors.UserError(
+      f'{section}.momentum={config.momentum} has no effect with '
+      f'{section}.name={config.name}; set it to 0 or choose rmsprop or sgd'
+    )
+  transforms = [create(create_schedule(config, num_steps, section), config)]
   if config.weight_decay:
     transforms.insert(0, optax.add_decayed_weights(config.weight_decay))
   if config.clip_norm:
     transforms.insert(0, optax.clip_by_global_norm(config.clip_norm))
   return optax.chain(*transforms)
-
-
-def _refuse_momentum(config: ml_collections.ConfigDict) -> None:
-  if config.momentum:
-    raise errors.UserError(
-      f'optimizer.momentum={config.momentum} has no effect with '
-      f'optimizer.name={config.name}; set it to 0 or choose rmsprop or sgd'
-    )
 
 
 def _scale_by_adagrad(eps: float) -> optax.GradientTransformation:

@@ -151,7 +151,10 @@ def test_optimizer_follows_the_schedule():
   ],
 )
 def test_a_wrong_field_is_one_line(fields, message):
-  with pytest.raises(errors.UserError, match=message) as error:
-    optimizers.create_optimizer(_config(**fields), num_steps=10)
-  assert str(error.value).startswith('optimizer.')
-  assert '\n' not in str(error.value)
+  for section in ('optimizer', 'discriminator.optimizer'):
+    with pytest.raises(errors.UserError, match=message) as error:
+      optimizers.create_optimizer(_config(**fields), 10, section)
+    line = str(error.value)
+    assert '\n' not in line
+    assert line.startswith(f'{section}.')
+    assert line.count('optimizer.') == line.count(f'{section}.')

@@ -84,10 +84,15 @@ def _create_discriminator(
   config: ml_collections.ConfigDict,
 ) -> nn.Module | None:
   created = discriminators.create_discriminator(config.discriminator)
+  optimizers.create_optimizer(
+    config.discriminator.optimizer, 2**31 - 1, 'discriminator.optimizer'
+  )
   if not objectives.needs(config.objectives, 'discriminator'):
     return None
-  optimizers.create_optimizer(
-    config.discriminator.optimizer, num_steps=2**31 - 1
+  # Only a check that its layers fit the images.
+  jax.eval_shape(
+    lambda key: models.init_variables(created, key, config.data.image_size),
+    jax.random.key(0),
   )
   return created
 

@@ -122,7 +122,7 @@ def create_step(
   discriminator = None
   if setup.discriminator:
     judge_tx = optimizers.create_optimizer(
-      config.discriminator.optimizer, num_steps
+      config.discriminator.optimizer, num_steps, 'discriminator.optimizer'
     )
     discriminator = Discriminator(setup.discriminator, judge_tx)
   create_state = functools.partial(

@@ -51,6 +51,8 @@ def test_a_wrong_number_is_named(field, value):
     'masks.kind',
     'data.cache',
     'discriminator.name',
+    'discriminator.optimizer.name',
+    'objectives.features',
   ],
 )
 def test_an_unknown_name_stops_before_anything_is_written(
@@ -60,3 +62,20 @@ def test_an_unknown_name_stops_before_anything_is_written(
   with pytest.raises(errors.UserError, match=f"{field}='?nonsense"):
     train.train_and_evaluate(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+  ('name', 'features'), [('patch', (4,) * 7), ('global_local', (4,) * 6)]
+)
+def test_a_discriminator_of_too_many_layers_is_named(name, features):
+  config = default.get_config()
+  config.discriminator.name = name
+  config.discriminator.features = features
+  setup.create_setup(config)  # Without an objective it is not used.
+  config.objectives.adversarial = 0.1
+  with pytest.raises(
+    errors.UserError, match=r'discriminator\.features=.*data\.image_size'
+  ):
+    setup.create_setup(config)
+  config.discriminator.features = features[1:]
+  setup.create_setup(config)
