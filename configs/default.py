@@ -87,10 +87,13 @@ def _data() -> ml_collections.ConfigDict:
   # photo_crops only: the folder of photographs; its subfolders are searched,
   # too.
   config.source = ''
+  # photo_crops only, what decides on the split of a photo: content, what it
+  # shows; or folders, those below source named train, val and test.
+  config.split = 'content'
   # Where built datasets are kept; '' = the user's cache folder, see
   # docs/training.md.
   config.data_dir = ''
-  # Side of the square images in pixels: 32, 64, 128 or 256.
+  # Side of the square images in pixels: 32, 64, 128, 256 or 512.
   config.image_size = 64
   # Images of each split: the first ones of a fixed order, or all if there are
   # fewer. They do not change which split a photo is in.
@@ -111,8 +114,10 @@ def _data() -> ml_collections.ConfigDict:
 
 def _masks() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
-  # A name in masks.MASKS: stamps, strokes, box, border, mixture.
+  # A name in masks.MASKS: stamps, strokes, box, border, mixture; or files.
   config.kind = 'stamps'
+  # files only: the folder of mask files, white where the hole is.
+  config.source = ''
   # Width and length of the strokes: thin, medium, thick.
   config.strokes = 'medium'
   return config

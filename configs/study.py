@@ -111,6 +111,13 @@ _MEDIUM: dict[str, Any] = {
   'model/unet_harmonic': 3e-4,
 }
 
+# Their rates were swept for the preset medium, which has the same images,
+# batches and steps (docs/study/unet/rates).
+_CPU_UNETS: dict[str, dict[str, Any]] = {
+  'model/unet': {'model': {'name': 'unet'}},
+  'model/unet_harmonic': {'model': {'name': 'unet', 'base': 'harmonic'}},
+  'model/attention_unet': {'model': {'name': 'attention_unet'}},
+}
 # The base of cpu has the encoder-decoder.
 _CPU_CELLS: dict[str, dict[str, Any]] = {
   **{
@@ -143,6 +150,9 @@ _CPU_RATES: dict[str, Any] = {
 _CPU_RATE = 1e-4
 _CPU: dict[str, Any] = {
   **dict.fromkeys(_CPU_CELLS),
+  'model/unet': 1e-3,
+  'model/unet_harmonic': 3e-4,
+  'model/attention_unet': 1e-3,
   'optimizer/sgd': 1e-1,
   'optimizer/rmsprop': 3e-4,
   'optimizer/adagrad': 3e-3,
@@ -263,7 +273,7 @@ def _cpu_rates() -> ml_collections.ConfigDict:
 
 
 def _cpu() -> ml_collections.ConfigDict:
-  config = _photos(8, _cells(_CPU, _CPU_CELLS))
+  config = _photos(8, _cells(_CPU, _CPU_CELLS | _CPU_UNETS))
   config.model.name = 'encoder_decoder'
   config.optimizer.learning_rate = _CPU_RATE
   return config

@@ -14,6 +14,8 @@ this table:
   border   0.05 to 0.6, give or take 1/S    a band on 1 to 4 of the sides
   mixture  above 0 to 0.6 + 1/S             any of the four above
 
+The kind `files` is none of these: it takes a random file of a folder.
+
 The area is a fraction of the image, whose shorter side of S pixels is a
 multiple of 8 and at least 32, and whose longer side is L. So every mask has a
 hole and a known pixel. Sizes in pixels are for a 256-pixel image and scale with
@@ -37,6 +39,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
+from inpaint_jax.photos import mask_folder
 from inpaint_jax.system import errors, randomness
 
 # (keys [B], height, width) -> masks [B, height, width, 1].
@@ -285,17 +288,28 @@ def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
   """Returns the sampler that the `masks` section of a config describes.
 
   Args:
-    config: the section: `kind`, a name in MASKS, and `strokes`, a name in
-      BRUSHES.
+    config: the section: `kind`, a name in MASKS, or files, masks of the folder
+      `source`; and `strokes`, a name in BRUSHES.
 
   Returns:
     A pure function (keys [B], height, width) -> masks [B, height, width, 1]
     float32. For training, `keys` is `randomness.split(step_key, B)`.
 
   Raises:
-    errors.UserError: one of the names is unknown.
+    errors.UserError: one of the names is unknown; or there is no such folder,
+      or no mask in it. The function raises it for a file that is no mask.
   """
-  draw = errors.choose(MASKS, config.kind, 'masks.kind')
+  known = dict.fromkeys([*MASKS, 'files'])
+  errors.choose(known, config.kind, 'masks.kind')
+  source = config.get('source', '')
+  if config.kind == 'files':
+    return _file_sampler(mask_folder.MaskFolder(source))
+  if source:
+    raise errors.UserError(
+      f'masks.source={source} has no effect with masks.kind={config.kind}; add '
+      'masks.kind=files to use these masks, or leave masks.source empty'
+    )
+  draw = MASKS[config.kind]
   brush = config.strokes
   errors.choose(BRUSHES, brush, 'masks.strokes')
 
@@ -307,6 +321,19 @@ def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
 
   def sampler(keys: jax.Array, height: int, width: int) -> jax.Array:
     return jax.vmap(lambda key: draw_one(key, height, width))(keys)
+
+  return sampler
+
+
+def _file_sampler(folder: mask_folder.MaskFolder) -> Sampler:
+  """Returns a sampler that takes each mask from a random file."""
+
+  def sampler(keys: jax.Array, height: int, width: int) -> jax.Array:
+    packed = jnp.asarray(folder.read(height, width))
+    bits = jax.vmap(randomness.bits)(keys)
+    rows = packed[_integers(bits, 0, len(packed))]
+    holes = jnp.unpackbits(rows, axis=1, count=height * width)
+    return holes.reshape(-1, height, width, 1).astype(jnp.float32)
 
   return sampler
 

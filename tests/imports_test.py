@@ -28,6 +28,7 @@ MAY_IMPORT = {
   'photos': {'system'},
   'datasets': {'photos', 'system'},
   **{name: {'system', 'models'} for name in REGISTRIES},
+  'masks': {'photos', 'system'},
   'deep_features': {'lpips', 'models', 'system'},
   'detectability': {'lpips'},
   'objectives': {'deep_features', 'discriminators', 'lpips', 'system'},

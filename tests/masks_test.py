@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
+from PIL import Image
 import pytest
 from scipy import ndimage
 
@@ -273,6 +274,77 @@ def test_mixture_draws_each_kind_on_a_quarter_of_the_images():
 def test_unknown_names_are_refused(kind, brush, flag):
   with pytest.raises(errors.UserError, match=flag):
     create(kind, brush)
+
+
+def _save_masks(folder):
+  """Writes 5 mask files of 64x64; returns the holes at 32x32 and 64x64."""
+  holes = np.zeros((5, 64, 64), bool)
+  for i, hole in enumerate(holes):
+    hole[8 * i : 8 * i + 8, 16:40] = True
+    hole[1, 3 + i] = True  # A thin hole, which no resizing may lose.
+    path = folder / 'sub' / f'{i}.png' if i < 2 else folder / f'{i}.webp'
+    path.parent.mkdir(exist_ok=True, parents=True)
+    Image.fromarray(hole).convert('L').save(path, lossless=True)
+  (folder / 'notes.txt').touch()
+  (folder / '.hidden.png').touch()
+  return holes.reshape(5, 32, 2, 32, 2).any((2, 4)), holes
+
+
+def _create_files(folder, **changes):
+  settings = {'kind': 'files', 'strokes': 'medium', 'source': str(folder)}
+  return masks.create_sampler(ml_collections.ConfigDict(settings | changes))
+
+
+def test_masks_from_files(tmp_path):
+  small, large = _save_masks(tmp_path)
+  sampler = _create_files(tmp_path)
+  draw = jax.jit(sampler, static_argnums=(1, 2))
+  keys = jax.random.split(jax.random.key(0), 200)
+  for holes in small, large:
+    drawn = draw(keys, *holes.shape[1:])
+    assert drawn.shape == (200, *holes.shape[1:], 1)
+    assert drawn.dtype == jnp.float32
+    found = (np.asarray(drawn)[:, None, ..., 0] == holes).all((2, 3))
+    assert (found.sum(1) == 1).all()
+    # Each file as often as the others, up to chance.
+    assert (abs(found.sum(0) - 40) < 25).all()
+  index = np.array([3, 0, 11])
+  alone = [masks.evaluation_masks(sampler, 0, i[None], 32, 32) for i in index]
+  together = masks.evaluation_masks(sampler, 0, index, 32, 32)
+  np.testing.assert_array_equal(np.concatenate(alone), together)
+
+
+def test_folders_of_masks_that_cannot_be_used(tmp_path):
+  for source in '', str(tmp_path / 'nothing'):
+    with pytest.raises(errors.UserError, match='is no folder; set masks'):
+      _create_files(source)
+  with pytest.raises(errors.UserError, match='holds no mask'):
+    _create_files(tmp_path)
+  with pytest.raises(
+    errors.UserError, match=r'has no effect with masks\.kind=box'
+  ):
+    _create_files(tmp_path, kind='box')
+  with pytest.raises(
+    errors.UserError, match='choose one of: border, box, files'
+  ):
+    _create_files('', kind='file')
+
+
+@pytest.mark.parametrize(
+  ('name', 'picture', 'message'),
+  [
+    ('full', Image.new('L', (32, 32), 255), 'full.png has no known pixel at'),
+    ('empty', Image.new('L', (32, 32)), 'empty.png has no hole at 32x32'),
+    ('wide', Image.new('L', (64, 32), 255), 'wide.png 64x32; bring the mask'),
+  ],
+)
+def test_files_that_are_no_masks(tmp_path, name, picture, message):
+  picture.save(tmp_path / f'{name}.png')
+  sampler = _create_files(tmp_path)
+  with pytest.raises(errors.UserError, match=message):
+    jax.jit(sampler, static_argnums=(1, 2))(
+      jax.random.split(jax.random.key(0), 2), 32, 32
+    )
 
 
 def test_a_mask_of_a_wrong_shape_is_one_line(monkeypatch):

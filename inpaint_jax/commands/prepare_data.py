@@ -22,6 +22,7 @@ _FLAGS = (
   flags.DEFINE_string(
     'data_dir', '', "Folder of built datasets; '' = the user's cache folder."
   ),
+  flags.DEFINE_string('split', 'content', 'As in --config.data.split.'),
   flags.DEFINE_integer('image_size', 256, 'Side of the images in pixels.'),
   flags.DEFINE_integer('num_train', 10_000, 'Images to train with.'),
   flags.DEFINE_integer('num_val', 2_000, 'Images to validate with.'),
@@ -48,7 +49,7 @@ def main(argv: list[str]) -> None:
   print(f'dataset: {dataset.name}')
   print(f'lies in: {dataset.path}')
   settings = [
-    f'--config.data.{f.name}={f.value}' for f in _FLAGS if f.value != ''
+    f'--config.data.{f.name}={f.value}' for f in _FLAGS if f.value != f.default
   ]
   command = ['inpaint-jax-train', '--config=configs/unet.py:landscapes']
   print(

@@ -11,7 +11,7 @@ import pathlib
 import ml_collections
 import tensorflow_datasets as tfds
 
-from inpaint_jax.datasets import other_datasets, storage
+from inpaint_jax.datasets import other_datasets, photo_splits, storage
 from inpaint_jax.datasets.photo_crops import PhotoCrops
 from inpaint_jax.datasets.synthetic import Synthetic
 from inpaint_jax.system import errors
@@ -22,7 +22,7 @@ DATASETS: dict[str, type[Synthetic] | type[PhotoCrops]] = {
   'synthetic': Synthetic,
   'photo_crops': PhotoCrops,
 }
-IMAGE_SIZES = (32, 64, 128, 256)
+IMAGE_SIZES = (32, 64, 128, 256, 512)
 # Ends the names of datasets from tensorflow-datasets, whose missing splits are
 # taken from `train` by index.
 _BY_INDEX = 'by-index'
@@ -114,6 +114,13 @@ def _check_config(config: ml_collections.ConfigDict) -> None:
       f'data.source={config.source} has no effect with '
       f'data.dataset={config.dataset}; add data.dataset=photo_crops to use '
       'these photos'
+    )
+  errors.choose(photo_splits.RULES, config.split, 'data.split')
+  if config.split != 'content' and config.dataset != 'photo_crops':
+    raise errors.UserError(
+      f'data.split={config.split} has no effect with '
+      f'data.dataset={config.dataset}, which has splits of its own; leave it '
+      'out'
     )
   for name, size in storage.split_sizes(config).items():
     if size < 1:

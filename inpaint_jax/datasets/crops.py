@@ -7,24 +7,31 @@ from PIL import Image
 
 from inpaint_jax.photos import reading
 
-# Crops are cut with this side in pixels and then shrunk, so that smaller images
-# show the same scenes at lower resolution.
-CROP = 256
+
+def crop_side(side: int) -> int:
+  """Returns the side in pixels with which crops are cut from a photo.
+
+  They are then shrunk to images of `side` pixels, so that smaller images show
+  the same scenes at lower resolution.
+  """
+  return max(side, 256)
 
 
-def crop_corners(height: int, width: int) -> list[tuple[int, int]]:
+def crop_corners(height: int, width: int, side: int) -> list[tuple[int, int]]:
   """Returns (left, top) of the crops of a photo, in pixels.
 
-  A photo of at least twice `CROP` on both sides gives every square of the
-  largest centred grid. A smaller one gives an empty list: it is used whole.
+  A photo of at least twice `crop_side(side)` on both sides gives every square
+  of the largest centred grid. A smaller one gives an empty list: it is used
+  whole.
   """
-  if min(height, width) < 2 * CROP:
+  crop = crop_side(side)
+  if min(height, width) < 2 * crop:
     return []
-  top, left = (height % CROP) // 2, (width % CROP) // 2
+  top, left = (height % crop) // 2, (width % crop) // 2
   return [
-    (left + column * CROP, top + row * CROP)
-    for row in range(height // CROP)
-    for column in range(width // CROP)
+    (left + column * crop, top + row * crop)
+    for row in range(height // crop)
+    for column in range(width // crop)
   ]
 
 
@@ -33,22 +40,22 @@ def cut_crops(
 ) -> list[Image.Image]:
   """Returns some crops of a photo as squares of `side` pixels.
 
-  Crops of `CROP` pixels are shrunk to `side` by area. A photo that is used
+  Crops are shrunk to `side` by area. A photo that is used
   whole has one crop, its centred square (Lanczos).
 
   Args:
     photo: RGB.
     indices: indices into `crop_corners`; [0] for a photo that is used whole.
-    side: a divisor of `CROP`.
+    side: a divisor of `crop_side(side)`.
   """
-  corners = crop_corners(photo.height, photo.width)
+  corners, crop = crop_corners(*photo.size[::-1], side), crop_side(side)
   if not corners:
     return [reading.square(photo, side) for _ in indices]
   crops = []
   for index in indices:
     left, top = corners[index]
-    box = (left, top, left + CROP, top + CROP)
-    crops.append(photo.reduce(CROP // side, box))
+    box = (left, top, left + crop, top + crop)
+    crops.append(photo.reduce(crop // side, box))
   return crops
 
 

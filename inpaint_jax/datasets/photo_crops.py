@@ -1,4 +1,4 @@
-"""Square crops of a folder of photos, split by what each photo shows."""
+"""Square crops of a folder of photos."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
@@ -40,7 +40,7 @@ class Photo:
     path: path relative to the folder.
     height, width: size in pixels, of the upright photo.
     digest: SHA-256 of the file; photos of a split are sorted by it.
-    split: see `photo_splits.split_of`.
+    split: see `photo_splits`.
     hash: uint64 [4], see `near_duplicates.perceptual_hash`.
   """
 
@@ -54,8 +54,13 @@ class Photo:
 
 @dataclasses.dataclass(kw_only=True)
 class PhotoCropsConfig(storage.ImagesConfig):
-  """Side in pixels, crops of each split, the folder and its digests."""
+  """Side in pixels, crops of each split, the folder and its digests.
 
+  Attributes:
+    split: what decides on a photo's split, a name in photo_splits.RULES.
+  """
+
+  split: str
   # tensorflow-datasets logs configs: leave out thousands of paths.
   listing: photo_folder.Listing = dataclasses.field(repr=False)
   digests: list[str] = dataclasses.field(repr=False)
@@ -85,6 +90,11 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     memory = data_dir / '.digests' / f'{root.hexdigest()[:12]}.json'
     digests = file_digests.read(listing.root, listing.paths, memory)
     content = ' '.join(sorted(set(digests)))
+    if config.split == 'folders':
+      # The same photos in other folders make another dataset.
+      splits = (path.partition('/')[0] for path in listing.paths)
+      pairs = zip(splits, digests, strict=True)
+      content = ' '.join(sorted({f'{x}:{digest}' for x, digest in pairs}))
     fingerprint = hashlib.sha256(content.encode()).hexdigest()[:12]
     sizes = storage.split_sizes(config)
     numbers = '-'.join(map(str, sizes.values()))
@@ -94,6 +104,7 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
       description='Crops of a folder of photos.',
       image_size=config.image_size,
       sizes=sizes,
+      split=config.split,
       listing=listing,
       digests=digests,
     )
@@ -105,22 +116,20 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
     del dl_manager
-    listing, wanted = self.builder_config.listing, self.builder_config.sizes
-    found, unreadable = _inspect_all(listing, self.builder_config.digests)
-    kept, dropped = _drop_near_duplicates(found)
+    config = self.builder_config
+    listing, wanted, side = config.listing, config.sizes, config.image_size
+    found, unreadable = _inspect_all(listing, config.digests, config.split)
+    kept, dropped = _drop_near_duplicates(found, config.split)
     members = {name: [p for p in kept if p.split == name] for name in wanted}
     if not all(members.values()):
       numbers = ', '.join(f'{n}: {len(x)}' for n, x in members.items())
-      shares = ', '.join(f'{x} %' for x in photo_splits.SHARES.values())
-      more = max(_ENOUGH - len(kept), 10)
       raise errors.UserError(
         f'data.source={listing.root} has too few photos: {len(kept)} distinct '
         f'ones ({len(unreadable)} unreadable, {len(dropped)} near-duplicates), '
-        f'which give {numbers}, and each split needs one; the content of a '
-        f'photo decides its split ({shares}), so that no photo is both trained '
-        f'on and tested: add about {more} photos'
+        f'which give {numbers}, and each split needs one; '
+        + _advise(config.split, len(kept))
       )
-    counts = {name: [_count(p) for p in x] for name, x in members.items()}
+    counts = {name: [_count(p, side) for p in x] for name, x in members.items()}
     used = {
       name: list(itertools.islice(crops.in_order(counts[name]), wanted[name]))
       for name in wanted
@@ -186,19 +195,34 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
         yield number, {'image': file.read(size), 'photo': _text(photo.path)}
 
 
-def _count(photo: Photo) -> int:
+def _count(photo: Photo, side: int) -> int:
   """Returns the number of crops of a photo."""
-  return len(crops.crop_corners(photo.height, photo.width)) or 1
+  return len(crops.crop_corners(photo.height, photo.width, side)) or 1
+
+
+def _advise(rule: str, count: int) -> str:
+  """Returns what to do if a split has no photo and all together `count`."""
+  if rule == 'folders':
+    return (
+      'with data.split=folders, a photo is in the split that its first folder '
+      'names: put photos into the folders train, val and test, or leave '
+      'data.split out'
+    )
+  shares = ', '.join(f'{x} %' for x in photo_splits.SHARES.values())
+  return (
+    f'the content of a photo decides its split ({shares}), so that no photo is '
+    f'both trained on and tested: add about {max(_ENOUGH - count, 10)} photos'
+  )
 
 
 def _inspect_all(
-  listing: photo_folder.Listing, digests: list[str]
+  listing: photo_folder.Listing, digests: list[str], rule: str
 ) -> tuple[list[Photo], list[tuple[str, str]]]:
   """Returns the readable photos, and (path, reason) of the others."""
 
   def inspect(item: tuple[str, str]) -> Photo | str:
     try:
-      return _inspect(listing.root, *item)
+      return _inspect(listing.root, *item, rule)
     except (reading.UnreadableError, OSError) as error:
       return str(error)
 
@@ -213,20 +237,25 @@ def _inspect_all(
   return found, unreadable
 
 
-def _inspect(root: str, path: str, digest: str) -> Photo:
+def _inspect(root: str, path: str, digest: str, rule: str) -> Photo | str:
   file_path = os.path.join(root, path)
   height, width = reading.size(file_path)
   # Twice the side of the hashed image is enough, and far faster for JPEG.
   small = reading.read(file_path, at_least=128)
   bits = near_duplicates.perceptual_hash(small)
-  split = photo_splits.split_of(small)
+  split = photo_splits.RULES[rule](path, small)
+  if split is None:
+    return 'not below train, val or test'
   return Photo(path, height, width, digest, split, bits)
 
 
 def _drop_near_duplicates(
-  found: list[Photo],
+  found: list[Photo], rule: str
 ) -> tuple[list[Photo], list[tuple[str, str]]]:
   """Keeps the largest of each group of near-duplicates.
+
+  If folders name the splits, those of test and then of validation come first:
+  what is tested must not depend on what is trained on.
 
   Returns:
     The kept photos, in the order of their digests, which does not depend on
@@ -237,7 +266,12 @@ def _drop_near_duplicates(
   groups = near_duplicates.find_groups(np.stack([p.hash for p in found]))
   largest_first = sorted(
     zip(groups, found, strict=True),
-    key=lambda x: (-x[1].height * x[1].width, x[1].digest, x[1].path),
+    key=lambda x: (
+      rule == 'folders' and -list(photo_splits.SHARES).index(x[1].split),
+      -x[1].height * x[1].width,
+      x[1].digest,
+      x[1].path,
+    ),
   )
   kept: dict[int, Photo] = {}
   dropped = []

@@ -47,7 +47,7 @@ class Report:
       lines.append(f'{split}: {crops} crops from {photos} photos{note}')
     if any(self.crops[split] < n for split, n in self.wanted.items()):
       lines.append(
-        'fewer crops than wanted: what a photo shows decides on its split'
+        'fewer crops than wanted: only more photos of a split give it more'
       )
     return lines
 

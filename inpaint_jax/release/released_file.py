@@ -103,7 +103,7 @@ def write(
     for name, x in _flatten(model.variables).items()
   }
   config = model.config.copy_and_resolve_references()
-  config.data.data_dir = config.data.source = ''
+  config.data.data_dir = config.data.source = config.masks.source = ''
   if not downloads.is_address(config.init_from):
     config.init_from = pathlib.PurePath(config.init_from).name
   fields = {

@@ -19,9 +19,11 @@ from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.system import errors
 
 BASE = 'base'
+# Fields that earlier studies lack, with their defaults. They count only where
+# they have another value, so that adding one does not change fingerprints.
+_ADDED: dict[str, Any] = {'data.split': 'content', 'masks.source': ''}
 # Fields of `objectives` that earlier studies have in their fingerprints, even
-# where they are 0. An objective added since then counts only where it is on, so
-# that adding one does not change those fingerprints.
+# where they are 0. An objective added since then counts only where it is on.
 _OBJECTIVES = ('adversarial', 'feature_matching', 'perceptual', 'r1', 'style')
 
 
@@ -185,6 +187,7 @@ def fields(config: ml_collections.ConfigDict) -> dict[str, Any]:
     for name, value in workdirs.flatten(config).items()
     if name not in workdirs.FREE_FIELDS
     and not (_is_other_objective(name) and value == 0)
+    and not (name in _ADDED and value == _ADDED[name])
   }
 
 

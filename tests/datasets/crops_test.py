@@ -11,7 +11,7 @@ def test_grid_of_a_large_photo_is_centred_and_exact():
   y, x = np.mgrid[:height, :width]
   pixels = np.stack([x % 256, y % 256, x // 256 + 8 * (y // 256)], -1)
   photo = Image.fromarray(pixels.astype(np.uint8))
-  corners = crops.crop_corners(height, width)
+  corners = crops.crop_corners(height, width, 64)
   assert corners == [(left, top) for top in (44, 300) for left in (3, 259, 515)]
   pictures = crops.cut_crops(photo, range(6), 256)
   for (left, top), picture in zip(corners, pictures, strict=True):
@@ -27,8 +27,18 @@ def test_smaller_crops_are_means_over_the_same_scene():
   np.testing.assert_allclose(np.asarray(small), mean, atol=0.51)
 
 
+def test_larger_images_are_cut_from_larger_squares():
+  y, x = np.mgrid[:1100, :1600]
+  pixels = np.stack([x % 256, y % 256, x // 256 + 8 * (y // 256)], -1)
+  photo = Image.fromarray(pixels.astype(np.uint8))
+  corners = crops.crop_corners(1100, 1600, 512)
+  assert corners == [(x, y) for y in (38, 550) for x in (32, 544, 1056)]
+  (crop,) = crops.cut_crops(photo, [4], 512)
+  np.testing.assert_array_equal(crop, pixels[550:1062, 544:1056])
+
+
 def test_a_smaller_photo_gives_its_centred_square():
-  assert crops.crop_corners(511, 4000) == []
+  assert crops.crop_corners(511, 4000, 64) == []
   pixels = np.zeros((100, 300, 3), np.uint8)
   pixels[:, 100:200] = (50, 100, 150)
   (crop,) = crops.cut_crops(Image.fromarray(pixels), [0], 64)

@@ -134,6 +134,59 @@ def test_a_small_folder_is_told_what_it_lacks(tmp_path):
   assert '\n' not in message
 
 
+def _folders(tmp_path) -> pathlib.Path:
+  """Returns a folder of 6 photos, of train, val and test by their folders."""
+  folder = tmp_path / 'folders'
+  for i, place in enumerate(
+    ('train/a', 'train/b/c', 'val/d', 'test/e', 'test/f', 'g')
+  ):
+    path = folder / f'{place}.png'
+    samples.save_scene(path, i, 90, 70)
+  return folder
+
+
+def test_folders_can_name_the_splits(tmp_path):
+  folder = _folders(tmp_path)
+  # A larger copy of a tested photo, and a photo called like a split.
+  samples.save_scene(folder / 'train' / 'copy.png', 3, 180, 140)
+  samples.save_scene(folder / 'test.png', 7, 90, 70)
+  config = samples.crops_config(tmp_path, folder, split='folders')
+  dataset = datasets.load(config)
+  found = {
+    name: set(samples.photos_of(dataset, name)) for name in dataset.splits
+  }
+  assert found == {
+    'train': {'train/a.png', 'train/b/c.png'},
+    'val': {'val/d.png'},
+    'test': {'test/e.png', 'test/f.png'},
+  }
+  report = photo_report.read(dataset.path / 'report.json')
+  reason = 'not below train, val or test'
+  assert report.unreadable == [['g.png', reason], ['test.png', reason]]
+  assert report.near_duplicates == [['train/copy.png', 'test/e.png']]
+
+
+def test_a_photo_in_another_split_folder_makes_another_dataset(tmp_path):
+  folder = _folders(tmp_path)
+  config = samples.crops_config(tmp_path, folder, split='folders')
+  name = datasets.dataset_name(config)
+  (folder / 'train/a.png').rename(folder / 'train/b/z.png')
+  assert datasets.dataset_name(config) == name
+  (folder / 'test/e.png').rename(folder / 'val/e.png')
+  assert datasets.dataset_name(config) != name
+
+
+def test_a_split_folder_that_is_missing_is_named(tmp_path):
+  folder = _folders(tmp_path)
+  (folder / 'val').rename(folder / 'valid')
+  config = samples.crops_config(tmp_path, folder, split='folders')
+  with pytest.raises(
+    errors.UserError,
+    match=r'val: 0.*put photos into the folders train, val and',
+  ):
+    datasets.load(config)
+
+
 def test_fewer_crops_than_wanted(tmp_path, source):
   config = samples.crops_config(
     tmp_path, source, num_train=800, num_val=100, num_test=5

@@ -16,6 +16,7 @@ def data_config(tmp_path, **changes) -> ml_collections.ConfigDict:
     {
       'dataset': 'synthetic',
       'source': '',
+      'split': 'content',
       'data_dir': str(tmp_path / 'data'),
       'image_size': 32,
       'num_train': 12,

@@ -51,6 +51,7 @@ def test_the_file_of_a_net_is_always_the_same(model, tmp_path):
 def test_paths_in_a_config_are_left_out(model, tmp_path):
   config = model.config.copy_and_resolve_references()
   config.data.source = '/home/someone/photos'
+  config.masks.update(kind='files', source='/home/someone/masks')
   for given, kept in (
     ('/home/someone/run', 'run'),
     ('unet-landscapes', 'unet-landscapes'),
