@@ -16,7 +16,7 @@ A run writes into its own folder only, so that runs can be trained on several
 machines at once; `gather` makes the tables from these folders.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 import pathlib
 from typing import Any
 
@@ -75,6 +75,11 @@ def create(workdir: pathlib.Path, study: plan.Plan, command: str) -> None:
     'cells': {cell.name: list(cell.names) for cell in study.cells},
     'changes': {cell.name: _changes(study, cell) for cell in study.cells},
     'seeds': list(study.seeds),
+    'more_seeds': {
+      cell.name: [x for x in cell.seeds if x not in study.seeds]
+      for cell in study.cells
+      if len(cell.seeds) > len(study.seeds)
+    },
   }
   # All shards of a study would write the same, so only the first one writes.
   if content != read(workdir):
@@ -118,6 +123,21 @@ def read(workdir: pathlib.Path) -> dict[str, Any]:
   return content
 
 
+def run_names(about: Mapping[str, Any]) -> list[str]:
+  """Returns the names of all runs of a study.
+
+  Args:
+    about: what study.json holds, or {}.
+  """
+  seeds, more = about.get('seeds', []), about.get('more_seeds', {})
+  return [
+    plan.run_name(cell, seed)
+    for seed in [*seeds, *sorted({x for own in more.values() for x in own})]
+    for cell in about.get('cells', {})
+    if seed in seeds or seed in more.get(cell, ())
+  ]
+
+
 def read_rows(
   workdir: pathlib.Path, names: Iterable[str]
 ) -> dict[str, results.Row]:
@@ -154,9 +174,7 @@ def gather(workdir: pathlib.Path) -> None:
       overwritten.
   """
   about = read(workdir)
-  cells, seeds = about.get('cells', {}), about.get('seeds', [])
-  names = [plan.run_name(cell, seed) for seed in seeds for cell in cells]
-  rows = read_rows(workdir, names)
+  rows = read_rows(workdir, run_names(about))
   if rows and (workdir / 'runs').exists():
     results.write_study(workdir, list(rows.values()))
     _gather_images(workdir, rows.values())

@@ -6,7 +6,7 @@ equal configs are trained once and have several names; the one that equals the
 base is called `base`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import hashlib
 import json
 import math
@@ -33,11 +33,13 @@ class Cell(NamedTuple):
   Attributes:
     name: the folder of its runs, below runs/.
     names: its names, one for each factor that it belongs to.
+    seeds: the seeds that it is trained with.
   """
 
   name: str
   names: tuple[str, ...]
   config: ml_collections.ConfigDict
+  seeds: tuple[int, ...]
 
 
 class Run(NamedTuple):
@@ -63,7 +65,11 @@ class Run(NamedTuple):
 
 
 class Plan(NamedTuple):
-  """All cells and seeds, in the order in which they are trained."""
+  """All cells, in the order in which they are trained.
+
+  Attributes:
+    seeds: those that every cell has.
+  """
 
   base: ml_collections.ConfigDict
   cells: tuple[Cell, ...]
@@ -72,7 +78,13 @@ class Plan(NamedTuple):
   @property
   def runs(self) -> list[Run]:
     """The runs, seed by seed: a study that is cut short has all cells."""
-    return [Run(cell, seed) for seed in self.seeds for cell in self.cells]
+    seeds = dict.fromkeys(x for cell in self.cells for x in cell.seeds)
+    return [
+      Run(cell, seed)
+      for seed in (*self.seeds, *sorted(seeds.keys() - {*self.seeds}))
+      for cell in self.cells
+      if seed in cell.seeds
+    ]
 
   def select(self, only: str = '', shard: str = '') -> list[Run]:
     """Returns some of the runs.
@@ -126,7 +138,8 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
 
   Raises:
     errors.UserError: it has no such section, a cell changes something that is
-      no field of the config, or the seeds are not different whole numbers.
+      no field of the config, the seeds are not different whole numbers, or
+      more of them are for a cell that does not exist.
   """
   if 'study' not in config:
     raise errors.UserError(
@@ -139,13 +152,11 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   base.lock()
   if base.data.source and base.data.dataset == 'synthetic':
     base.data.dataset = 'photo_crops'
-  seeds = tuple(study.seeds)
-  are_whole = all(isinstance(x, int) and x >= 0 for x in seeds)
-  if not seeds or not are_whole or len(set(seeds)) < len(seeds):
-    raise errors.UserError(
-      f'study.seeds={seeds} must be different numbers, at least one; each is a '
-      'whole number from 0 on'
-    )
+  seeds = _check_seeds(study.seeds, 'study.seeds')
+  more = {
+    name: _check_seeds((*seeds, *own), f'study.more_seeds: {name}, with seeds')
+    for name, own in study.get('more_seeds', {}).items()
+  }
   base.seed = seeds[0]
 
   names: dict[str, list[str]] = {fingerprint(base): []}
@@ -173,11 +184,31 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
       raise errors.UserError(
         f'study.cells: {name} changes a field that runs do not have: {reason}'
       ) from error
+  if unknown := more.keys() - {x for own in names.values() for x in own}:
+    raise errors.UserError(
+      f'study.more_seeds has {min(unknown)!r}, which is no cell of one '
+      'learning rate; give names of study.cells'
+    )
   cells = tuple(
-    Cell(BASE if cell is base else names[key][0], tuple(names[key]), cell)
+    Cell(
+      BASE if cell is base else names[key][0],
+      tuple(names[key]),
+      cell,
+      tuple(dict.fromkeys(s for x in names[key] for s in more.get(x, seeds))),
+    )
     for key, cell in configs.items()
   )
   return Plan(base, cells, seeds)
+
+
+def _check_seeds(seeds: Sequence[Any], field: str) -> tuple[int, ...]:
+  are_whole = all(isinstance(x, int) and x >= 0 for x in seeds)
+  if not seeds or not are_whole or len(set(seeds)) < len(seeds):
+    raise errors.UserError(
+      f'{field}={tuple(seeds)} must be different numbers, at least one; each '
+      'is a whole number from 0 on'
+    )
+  return tuple(seeds)
 
 
 def fields(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _head(
   )
   verb = 'fill' if len(compared) > 1 else 'fills'
   base, finished = caveats.base(rows), caveats.finished(rows)
-  planned = len(about.get('cells', {})) * len(about.get('seeds', []))
+  planned = len(folder.run_names(about))
   count = f'{len(rows)} of {planned} runs' if planned else f'{len(rows)} runs'
   notes = ['**the study is not complete**'] * (len(rows) < planned)
   if diverged := len(rows) - len(finished):

@@ -80,6 +80,17 @@ def test_a_study_can_grow(made_up):
   assert (len(study.runs), len(rows)) == (92, 66)
 
 
+def test_the_folder_knows_all_runs_of_a_study(tmp_path):
+  config = study_config.get_config('smoke')
+  config.study.cells['loss/l1'] = {'loss': 'l1'}
+  config.study.more_seeds = {'loss/l1': (4,)}
+  study = plan.create_plan(config)
+  folder.create(tmp_path, study, '')
+  names = folder.run_names(folder.read(tmp_path))
+  assert names == [run.name for run in study.runs]
+  assert folder.run_names({}) == []
+
+
 def test_a_run_is_no_study(smoke, tmp_path):
   (tmp_path / 'config.json').write_text('{}')
   with pytest.raises(errors.UserError, match='holds a single run'):

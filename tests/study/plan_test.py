@@ -37,7 +37,7 @@ def test_a_name_is_a_cell_and_a_rate():
 @pytest.mark.parametrize(
   ('preset', 'folder', 'steps', 'count'),
   [
-    ('cpu', 'study', 2000, 27),
+    ('cpu', 'study', 2000, 46),
     ('cpu_rates', 'study/rates', 500, 31),
     ('medium', 'study/unet', 2000, 51),
     ('rates', 'study/unet/rates', 500, 51),
@@ -176,6 +176,49 @@ def test_seeds_that_cannot_be(seeds):
   config = study_config.get_config('smoke')
   config.study.seeds = seeds
   with pytest.raises(errors.UserError, match=r'seeds=.* different numbers'):
+    plan.create_plan(config)
+
+
+def test_some_cells_can_have_more_seeds():
+  config = study_config.get_config('smoke')
+  config.study.cells = {'loss/mse': {}, 'loss/l1': {'loss': 'l1'}}
+  config.study.more_seeds = {'loss/l1': (4, 2)}
+  study = plan.create_plan(config)
+  assert [run.name for run in study.runs] == [
+    f'{cell}/seed{seed}'
+    for cell, seed in (
+      ('base', 0),
+      ('loss/l1', 0),
+      ('base', 1),
+      ('loss/l1', 1),
+      ('loss/l1', 2),
+      ('loss/l1', 4),
+    )
+  ]
+  assert study.runs[-1].config.seed == 4
+
+
+def test_more_seeds_by_one_of_several_names():
+  config = study_config.get_config('smoke')
+  config.study.cells['loss/mse'] = {}
+  config.study.more_seeds = {'loss/mse': (2,)}
+  study = plan.create_plan(config)
+  assert study.runs[-1].name == 'base/seed2'
+
+
+@pytest.mark.parametrize(
+  ('more', 'message'),
+  [
+    ({'optimizer/sgd': (2,)}, "'optimizer/sgd', which is no cell"),
+    ({'loss/l1': (1,)}, r'loss/l1, with seeds=\(0, 1, 1\) must'),
+    ({'loss/l1': ('a',)}, "with seeds=.*'a'.* must be different"),
+  ],
+)
+def test_more_seeds_that_cannot_be(more, message):
+  config = study_config.get_config('smoke')
+  config.study.cells['loss/l1'] = {'loss': 'l1'}
+  config.study.more_seeds = more
+  with pytest.raises(errors.UserError, match=message):
     plan.create_plan(config)
 
 
