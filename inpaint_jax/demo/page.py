@@ -124,33 +124,33 @@ class Page:
   @on_page(None, *[_SKIP] * 2)
   def load_mask(self, file: object, request: gr.Request) -> list[Any]:
     """File -> mask, editor, note."""
-    photo = self.sessions.get_photo(request.session_hash)
-    note = photo.load_mask(self.sessions.find_upload(file), self.limits)
-    return [None, photo.editor_value(), html.escape(note)]
+    with self.sessions.use_photo(request.session_hash) as photo:
+      note = photo.load_mask(self.sessions.find_upload(file), self.limits)
+      return [None, photo.editor_value(), html.escape(note)]
 
   @on_page(_SKIP, _SKIP)
   def clear(self, request: gr.Request) -> list[Any]:
     """Nothing -> editor in which nothing is painted, note."""
-    photo = self.sessions.get_photo(request.session_hash)
-    note = photo.drop_mask()
-    return [photo.editor_value(), note]
+    with self.sessions.use_photo(request.session_hash) as photo:
+      note = photo.drop_mask()
+      return [photo.editor_value(), note]
 
   def load_limit(self, name: str) -> Handler:
     """Returns a handler: file of 'source' or 'avoid' -> file, note."""
 
     @on_page(None, _SKIP)
     def load(file: object, request: gr.Request) -> list[Any]:
-      photo = self.sessions.get_photo(request.session_hash)
-      upload = self.sessions.find_upload(file)
-      return [None, html.escape(photo.load_limit(name, upload, self.limits))]
+      with self.sessions.use_photo(request.session_hash) as photo:
+        upload = self.sessions.find_upload(file)
+        return [None, html.escape(photo.load_limit(name, upload, self.limits))]
 
     return load
 
   @on_page(_SKIP)
   def drop_limits(self, request: gr.Request) -> str:
     """Nothing -> note."""
-    photo = self.sessions.get_photo(request.session_hash)
-    return photo.drop_limits()
+    with self.sessions.use_photo(request.session_hash) as photo:
+      return photo.drop_limits()
 
   @on_page(*[_SKIP] * 6)
   def inpaint(
@@ -166,51 +166,46 @@ class Page:
     The button `again` asks for another seed, and keeps the earlier results.
     """
     again = getattr(event.target, 'elem_id', '') == 'again'
-    photo = self.sessions.get_photo(request.session_hash)
     files = (drawn or {}).get('layers') or []
-    try:
+    with self.sessions.use_photo(request.session_hash) as photo:
       layers = [
         photo.read_layer(self.sessions.find_upload(file)) for file in files
       ]
       explain = functools.partial(self.workers, guide)
       photo.inpaint(layers, explain, again=again, wrap=bool(wrap))
-    except Exception:
-      if not photo.folder.exists():
-        raise errors.UserError('the photo was closed during this') from None
-      raise
-    number = len(photo.results) - 1
-    return [*_show(photo, number, explained=False), number]
+      number = len(photo.results) - 1
+      return [*_show(photo, number, explained=False), number]
 
   @on_page(*[_SKIP] * 5)
   def finish(
     self, number: object, explained: bool, request: gr.Request
   ) -> list[Any]:
     """Like `show`, for a result that is on the page already."""
-    photo = self.sessions.get_photo(request.session_hash)
-    if not photo.results:
-      # Filling failed, and the page said why.
-      return [_SKIP] * 5
-    shown = self._show_finished(photo, number, explained)
-    # The visitor may have moved the slider meanwhile.
-    return shown if explained else [*[_SKIP] * 3, *shown[3:]]
+    with self.sessions.use_photo(request.session_hash) as photo:
+      if not photo.results:
+        # Filling failed, and the page said why.
+        return [_SKIP] * 5
+      shown = _show_finished(photo, number, explained)
+      # The visitor may have moved the slider meanwhile.
+      return shown if explained else [*[_SKIP] * 3, *shown[3:]]
 
   @on_page(*[_SKIP] * 5)
   def show(
     self, number: object, explained: bool, request: gr.Request
   ) -> list[Any]:
     """Number of a result, whether to explain it -> values of `_show`."""
-    photo = self.sessions.get_photo(request.session_hash)
-    return self._show_finished(photo, number, explained)
-
-  def _show_finished(
-    self, photo: Photo, number: object, explained: bool
-  ) -> list[Any]:
-    photo.finish()
-    return _show(photo, number, explained=bool(explained))
+    with self.sessions.use_photo(request.session_hash) as photo:
+      return _show_finished(photo, number, explained)
 
   def choose(self, event: gr.SelectData) -> Any:
     """Click on a result -> its number."""
     return event.index
+
+
+def _show_finished(photo: Photo, number: object, explained: bool) -> list[Any]:
+  """Returns values of `_show` once all files are there."""
+  photo.finish()
+  return _show(photo, number, explained=bool(explained))
 
 
 def _show(photo: Photo, number: object, *, explained: bool) -> list[Any]:

@@ -100,12 +100,23 @@ class Sessions:
       shutil.rmtree(photo.folder, ignore_errors=True)
       raise
 
-  def get_photo(self, page: str | None) -> Photo:
-    """Returns the photo of a page; raises a UserError if it has none."""
+  @contextlib.contextmanager
+  def use_photo(self, page: str | None) -> Iterator[Photo]:
+    """Yields the photo of a page.
+
+    Raises:
+      errors.UserError: the page has none, or it was closed meanwhile.
+    """
     photo = self._photos.get(page or '')
     if photo is None:
       raise errors.UserError('no photo is open; load one, or pick an example')
-    return photo
+    try:
+      yield photo
+    except Exception:
+      # Its files are gone, and errors about these would name their folder.
+      if not photo.folder.exists():
+        raise errors.UserError('the photo was closed during this') from None
+      raise
 
   def _drop_photo(self, page: str) -> None:
     if page in self._photos:

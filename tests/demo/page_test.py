@@ -1,13 +1,18 @@
 """The page as its visitors use it, in a browser."""
 
 import contextlib
+import shutil
+import types
 
 import numpy as np
 import PIL.Image
 import pytest
 
+from inpaint_jax.demo.photo import Result
+from inpaint_jax.demo.sessions import Sessions
+from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
-from tests.demo.inputs import bomb, encode, noise
+from tests.demo.inputs import bomb, encode, LIMITS, noise
 
 PATIENCE = 120
 # Records whether the hint, which is shown before any result, shows progress.
@@ -49,6 +54,31 @@ def test_errors_reach_the_page_in_one_line(capsys, monkeypatch):
   # The terminal shows the whole error.
   assert '/home/me/secret' in capsys.readouterr().err
   assert 'memory' in shown(MemoryError())
+
+
+@pytest.mark.slow
+def test_a_photo_that_is_closed_before_its_files_are_there(
+  tmp_path, monkeypatch
+):
+  """No path of the server reaches the page."""
+  gradio = pytest.importorskip('gradio', reason='needs the extra [demo]')
+  from inpaint_jax.demo import page
+
+  messages = []
+  monkeypatch.setattr(gradio, 'Warning', messages.append)
+  sessions = Sessions(tmp_path)
+  sessions.open_page('page', 'browser')
+  with sessions.new_photo('page') as photo:
+    pixels, origins = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 2), int)
+    after = photo.folder / 'after.jpg'
+    filled = Picture(pixels), origins
+    photo.results.append(Result(photo.folder, after, 'note', filled))
+  shutil.rmtree(photo.folder)
+  shown = page.Page(sessions, LIMITS, None)
+  request = types.SimpleNamespace(session_hash='page')
+  for handler in (shown.show, shown.finish):
+    handler(0, False, request)
+  assert messages == ['the photo was closed during this'] * 2
 
 
 class Visit:

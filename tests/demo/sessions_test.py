@@ -46,8 +46,11 @@ def test_files_go_with_their_page(sessions, tmp_path):
   sessions.add_uploads('browser', [str(upload)])
   sessions.close_page('one')
   assert not first.folder.exists()
-  with pytest.raises(errors.UserError, match='no photo is open'):
-    sessions.get_photo('one')
+  with (
+    pytest.raises(errors.UserError, match='no photo is open'),
+    sessions.use_photo('one'),
+  ):
+    pass
   assert second.folder.exists()
   # The upload may belong to either page.
   assert upload.exists()
@@ -76,13 +79,15 @@ def test_a_new_photo_replaces_the_old_one(sessions):
   first = load_photo(sessions, 'page')
   second = load_photo(sessions, 'page')
   assert not first.folder.exists()
-  assert sessions.get_photo('page') is second
+  with sessions.use_photo('page') as photo:
+    assert photo is second
   # A photo that cannot be read does not replace it.
   with contextlib.suppress(ValueError), sessions.new_photo('page') as third:
     raise ValueError
   assert not third.folder.exists()
   assert second.folder.exists()
-  assert sessions.get_photo('page') is second
+  with sessions.use_photo('page') as photo:
+    assert photo is second
 
 
 def test_uploads_do_not_pile_up(sessions, tmp_path):
