@@ -106,8 +106,9 @@ def _data() -> ml_collections.ConfigDict:
   config.rotate = True
   # Threads that read and decode images ahead of the step.
   config.num_threads = 4
-  # Where images are kept after they are read: device, host, none, or auto, the
-  # first of these that has room. Batches are the same in every case.
+  # Where images are kept after they are read: device (validation images: host),
+  # host, none, or auto, the first of these that has room. Batches are the same
+  # in every case.
   config.cache = 'auto'
   return config
 
@@ -118,7 +119,8 @@ def _masks() -> ml_collections.ConfigDict:
   config.kind = 'stamps'
   # files only: the folder of mask files, white where the hole is.
   config.source = ''
-  # Width and length of the strokes: thin, medium, thick.
+  # For strokes and mixture only: width and length of the strokes: thin, medium,
+  # thick. The other kinds do not read it.
   config.strokes = 'medium'
   return config
 

@@ -44,8 +44,7 @@ def cache_splits(
   Raises:
     errors.UserError: data.cache=device, and the images do not fit.
   """
-  count = len(splits['train']) + len(splits['val'])
-  place = _choose_cache(config, count, mesh)
+  place = _choose_cache(config, len(splits['train']), len(splits['val']), mesh)
   if place == 'none':
     return dict(splits)
   train, val = (
@@ -58,10 +57,14 @@ def cache_splits(
 
 
 def _choose_cache(
-  config: ml_collections.ConfigDict, count: int, mesh: jax.sharding.Mesh
+  config: ml_collections.ConfigDict,
+  num_train: int,
+  num_val: int,
+  mesh: jax.sharding.Mesh,
 ) -> str:
-  """Returns 'device', 'host' or 'none', where to cache `count` images."""
-  size = count * config.image_size**2 * 3
+  """Returns 'device', 'host' or 'none', where to cache so many images."""
+  image_bytes = config.image_size**2 * 3
+  size = num_train * image_bytes
   # A CPU device reports no memory, since it uses the host's.
   stats = mesh.local_devices[0].memory_stats() or {}
   memory = stats.get('bytes_limit', 0)
@@ -75,6 +78,7 @@ def _choose_cache(
   # All processes must upload or none, but their devices may differ in memory.
   if size <= _DEVICE_SHARE * memory and jax.process_count() == 1:
     return 'device'
+  size += num_val * image_bytes
   return 'host' if size <= _HOST_BYTES else 'none'
 
 

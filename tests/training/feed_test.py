@@ -131,9 +131,9 @@ class _Mesh:
     return {'bytes_limit': self._memory} if self._memory else None
 
 
-def _place(count, memory, cache='auto'):
+def _place(count, memory, cache='auto', val=0):
   """Returns the type of the training split's cache, None if it has none."""
-  splits = {'train': _Count(count), 'val': _Count(0), 'test': _Count(1)}
+  splits = {'train': _Count(count), 'val': _Count(val), 'test': _Count(1)}
   cached = feed.cache_splits(splits, _config(cache).data, _Mesh(memory))
   if cached['train'] is splits['train']:
     return None
@@ -155,6 +155,14 @@ def test_auto_takes_the_first_that_has_room(monkeypatch, memory, count, wanted):
   # An image takes 192 bytes.
   found = _place(count, memory)
   assert found is (str if wanted == 'on the devices' else wanted)
+
+
+def test_validation_images_need_no_room_on_a_device(monkeypatch):
+  monkeypatch.setattr(feed, 'DeviceCache', lambda *_: 'on the devices')
+  for cache in ('auto', 'device'):
+    assert _place(1000, 10**6, cache, val=5000) is str
+  # Without a device they need room in the memory of the host.
+  assert _place(1000, None, val=10**7) is None
 
 
 def test_several_processes_do_not_choose_devices(monkeypatch):
