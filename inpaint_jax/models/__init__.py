@@ -100,6 +100,12 @@ def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
   return model.clone(**{k: x for k, x in fields.items() if hasattr(model, k)})
 
 
+def get_field(model: nn.Module, name: str) -> Any:
+  """Returns a field of a model, None if the model lacks it."""
+  net = model.net if isinstance(model, HarmonicBase) else model
+  return getattr(net, name, None)
+
+
 def init_variables(
   model: nn.Module, key: jax.Array, image_size: int
 ) -> dict[str, Any]:

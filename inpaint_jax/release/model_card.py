@@ -6,6 +6,8 @@ import pathlib
 import textwrap
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from inpaint_jax import __version__, metrics, models
 from inpaint_jax.release import downloads
 from inpaint_jax.runs.trained_model import TrainedModel
@@ -85,14 +87,18 @@ def _top(facts: Facts) -> str:
   samples = path.with_suffix('.jpg')
   size = config.data.image_size
   count = models.count_parameters(model.variables['params'])
-  features = ', '.join(map(str, config.model.features))
+  features = models.get_field(model.model, 'features')
+  shown = f' ({", ".join(map(str, features))})' if features else ''
+  dtype, trained = _dtype(model), ''
+  if dtype != 'float32':
+    trained = f'; trained with activations in {dtype}'
   weight = ''
   if config.hole_weight != 1:
     weight = f', pixels of a hole counted {config.hole_weight:g} times'
   rows = [
     ('file', f'`{path.name}`, {path.stat().st_size / 1e6:.2f} MB'),
     ('SHA-256', f'`{downloads.sha256(path)}`'),
-    ('model', f'{title(config.model.name)} ({features}), {count:,} parameters'),
+    ('model', f'{title(config.model.name)}{shown}, {count:,} parameters'),
     ('working size', f'{size}x{size} pixels'),
     ('loss', f'`{config.loss}`{weight}'),
     ('holes in training', f'`{config.masks.kind}`'),
@@ -101,7 +107,7 @@ def _top(facts: Facts) -> str:
       f'step {model.step:,}, epoch {model.info["epoch"]} of '
       f'{config.num_epochs}, the best of its run in validation',
     ),
-    ('precision', 'float16 in the file, float32 once loaded'),
+    ('precision', f'float16 in the file, float32 once loaded{trained}'),
     ('written by', f'inpaint_jax {__version__}'),
   ]
   caption = _paragraph(
@@ -166,11 +172,16 @@ def _metrics(facts: Facts) -> str:
   head = _paragraph(
     f'Means over the {report["images"]:,} images of the test split, '
     f'{size}x{size}, with holes of kind `{config["masks"]["kind"]}`, as '
-    "`--mode=evaluate` measured them on the run's checkpoint, in float32; the "
-    'best of each row in bold. All but the rows of the whole output are of the '
-    'composite in 8 bits.'
+    "`--mode=evaluate` measured them on the run's checkpoint, in "
+    f'{_dtype(facts.model)}; the best of each row in bold. All but the rows of '
+    'the whole output are of the composite in 8 bits.'
   )
   return f'## Metrics\n\n{head}\n\n{body}'
+
+
+def _dtype(model: TrainedModel) -> str:
+  """Returns the name of the type of a model's activations."""
+  return np.dtype(models.get_field(model.model, 'dtype') or 'float32').name
 
 
 def _measured(means: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -2,6 +2,8 @@
 
 import re
 
+import flax.linen as nn
+import jax.numpy as jnp
 import pytest
 from random_models import create_model
 
@@ -82,6 +84,23 @@ def test_a_card_tells_its_facts(model):
   assert not re.search(r'\bNone\b|\bnan\b|\{', card)
   for line in card.splitlines():
     assert len(line) <= 80 or line.startswith(('|', '!['))
+
+
+def test_the_precision_is_that_of_the_training(model):
+  assert 'bfloat16' not in _render(model)
+  made = create_model(dtype=jnp.bfloat16, base='harmonic')
+  card = ' '.join(_render(model._replace(model=made.model)).split())
+  assert '; trained with activations in bfloat16 |' in card
+  assert "on the run's checkpoint, in bfloat16;" in card
+
+
+def test_a_model_without_features_and_dtype_shows_none(model):
+  model.config.model.dtype = 'bfloat16'  # The model lacks the field.
+  card = _render(model._replace(model=nn.Sequential([])))
+  model.config.model.dtype = 'float32'
+  assert '| model | UNet, ' in card
+  assert 'activations' not in card
+  assert 'in float32;' in ' '.join(card.split())
 
 
 def test_the_folder_of_photographs_is_explained(model):
