@@ -30,8 +30,6 @@ COLUMNS = {
   'texture_ratio': Column('texture', ' → 1', 2),
   'detectability': Column('detectability', ' → 0.5', 3),
 }
-# Metrics whose differences from the base and ties are reported.
-_EFFECTS = ('hole_psnr', 'lpips')
 # Shares of the training after which the order of the cells is reported.
 _SHARES = (0.25, 0.5, 1)
 
@@ -59,9 +57,9 @@ def advise(
 
 def _advice(comparison: comparisons.Comparison) -> str:
   """Returns the line of a question: the best by error and by looks."""
-  pixels, looks = map(comparison.ties, _EFFECTS)
+  pixels, looks = map(comparison.ties, comparisons.EFFECTS)
   base = comparison.base
-  is_beaten = any(map(comparison.better, _EFFECTS))
+  is_beaten = any(map(comparison.better, comparisons.EFFECTS))
   both = [x for x in pixels if x in looks and not (x is base and is_beaten)]
   if base in pixels and not is_beaten:
     chosen, why = [base], 'nothing else is better by more than chance'
@@ -93,9 +91,9 @@ def section(comparison: comparisons.Comparison) -> str:
   header = ['', 'rate']
   for metric, column in COLUMNS.items():
     header.append(column.heading)
-    header += [f'vs {base.label}'] * (metric in _EFFECTS)
+    header += [f'vs {base.label}'] * (metric in comparisons.EFFECTS)
   header += ['step, ms', 'seeds']
-  told = [_ties(comparison, metric) for metric in _EFFECTS]
+  told = [_ties(comparison, metric) for metric in comparisons.EFFECTS]
   told += [_by_metric(comparison), _by_step(comparison)]
   parts = [
     f'## {factor[0].upper()}{factor[1:]}',
@@ -114,7 +112,7 @@ def _line(member: comparisons.Member, base: comparisons.Member) -> list[str]:
   line = [member.label, f'{rate:g}' if rate else '']
   for metric, column in COLUMNS.items():
     line.append(mean(member.summary(f'test/{metric}'), column.decimals))
-    if metric in _EFFECTS:
+    if metric in comparisons.EFFECTS:
       line.append(_effect(member, base, metric))
   line.append(f'{1000 * row["batch_size"] / speed:.0f}' if speed else '')
   seeds = f'{len(member.rows)}'

@@ -45,7 +45,7 @@ def weaknesses(
   # A run that diverged has no steps.
   steps = values(ended, 'steps')
   falling = sum(row['best_step'] == row['steps'] for row in ended)
-  tests = sum(2 * (len(x.members) - 1) for x in compared)
+  tests = sum(x.num_tested() for x in compared)
   chance = tests * (1 - statistics.CONFIDENCE)
   uneven, rates = '', 'Learning rates were not swept; epochs are chosen'
   if len({len(member.rows) for x in compared for member in x.members}) > 1:

@@ -10,6 +10,8 @@ import numpy as np
 from inpaint_jax import metrics
 from inpaint_jax.study import plan, results, statistics
 
+# Metrics whose differences from the base and ties are reported.
+EFFECTS = ('hole_psnr', 'lpips')
 # In dB; 6 dB less is twice the error.
 COLLAPSE = 6.0
 
@@ -89,6 +91,16 @@ class Comparison:
     ahead = order[: order.index(self.base)] if self.base in order else []
     found = [(x, x.minus(self.base, metric)) for x in ahead]
     return [x for x, y in found if y and not y.is_tie]
+
+  def num_tested(self) -> int:
+    """Returns how many differences from the base have an interval."""
+    found = (
+      x.minus(self.base, metric)
+      for x in self.members
+      if x is not self.base
+      for metric in EFFECTS
+    )
+    return sum(bool(x and x.interval) for x in found)
 
   def order_at(self, share: float) -> tuple[int, list[str]]:
     """Returns a step, and the labels by validation at that step, best first.

@@ -40,9 +40,8 @@ class Estimates:
     for row in rows:
       is_ours = (row['device'], row['cores']) == (device(), machine.num_cores())
       if is_ours and row['status'] == results.FINISHED:
-        # In a run that was resumed, `seconds` includes earlier starts.
-        seconds = max(row['total_seconds'] or 0, row['seconds'] or 0)
-        found.setdefault(self._kinds.get(row['cell'], ''), []).append(seconds)
+        kind = self._kinds.get(row['cell'], '')
+        found.setdefault(kind, []).append(results.seconds(row))
     total = 0.0
     for run in runs:
       name = self._kinds[run.cell.name]

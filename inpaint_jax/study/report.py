@@ -120,7 +120,7 @@ def _head(
     notes.append(f'{diverged} of them diverged')
   if notes:
     count += f' ({", ".join(notes)})'
-  hours = sum(row['total_seconds'] or 0 for row in rows) / 3600
+  hours = sum(map(results.seconds, rows)) / 3600
   sizes = ' / '.join(f'{base[f"num_{x}"]:,}' for x in ('train', 'val', 'test'))
   cells = len({row['cell'] for row in rows})
   seeds = ', '.join(map(str, sorted({row['seed'] for row in rows})))

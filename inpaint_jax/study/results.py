@@ -88,6 +88,14 @@ def row_name(row: Row) -> str:
   return plan.run_name(row['cell'], row['seed'])
 
 
+def seconds(row: Row) -> float:
+  """Returns how long a run took, with its test.
+
+  In a run that was resumed, `seconds` includes earlier starts.
+  """
+  return max(row['total_seconds'] or 0, row['seconds'] or 0)
+
+
 def read_study(workdir: pathlib.Path) -> list[Row]:
   """Returns the rows of results.csv, with their data from the other tables.
 

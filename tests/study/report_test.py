@@ -125,6 +125,34 @@ def test_the_report_says_who_is_ahead(small, make_row, tmp_path):
 
 
 @pytest.mark.usefixtures('without_plots')
+def test_the_hours_of_a_resumed_run_include_its_earlier_starts(
+  small, make_row, tmp_path
+):
+  seconds = {'seconds': 3000.0, 'total_seconds': 1000.0}
+  rows = [make_row(run.cell, run.seed, 18.0) | seconds for run in small.runs]
+  results.write_study(tmp_path, rows)
+  text = report.write(tmp_path).read_text()
+  assert 'All runs together took 55.0 hours.' in text
+
+
+@pytest.mark.usefixtures('without_plots')
+def test_only_differences_with_an_interval_count_as_tested(
+  small, make_row, tmp_path
+):
+  names = {'base', 'loss/l1', 'loss/kl_div'}
+  rows = [
+    make_row(run.cell, run.seed, 18.0 + run.seed)
+    for run in small.runs
+    if run.cell.name in names
+    # One seed gives no interval.
+    and (run.cell.name != 'loss/kl_div' or run.seed == 0)
+  ]
+  results.write_study(tmp_path, rows)
+  text = report.write(tmp_path).read_text()
+  assert '- 2 differences are tested at 95% each' in text
+
+
+@pytest.mark.usefixtures('without_plots')
 def test_what_beats_the_base_is_advised_though_the_best_ties_with_it(
   small, make_row, tmp_path
 ):
