@@ -368,26 +368,28 @@ def fill(
   """
   picture, hole, limits, _ = prepared
   lines = list(picture.notes)
-  for number, out in enumerate(outs):
-    with progress_bar(name) as progress:
-      options: dict[str, Any] = {
-        **limits,
-        'seed': _SEED.value + number,
-        'feather': _FEATHER.value,
-        'texture': _TEXTURE.value,
-        'wrap': _WRAP.value,
-        'progress': progress,
-      }
+  options: dict[str, Any] = {
+    **limits,
+    'feather': _FEATHER.value,
+    'texture': _TEXTURE.value,
+    'wrap': _WRAP.value,
+  }
+  with progress_bar(name) as show:
+    for number, out in enumerate(outs):
+      options['seed'] = _SEED.value + number
+      options['progress'] = functools.partial(
+        lambda number, share: show((number + share) / len(outs)), number
+      )
       if not explained:
         result = photo_filling.fill_picture(inpainter, picture, hole, **options)
       else:
         result, origins = photo_filling.explain_picture(
           inpainter.explain, picture, hole, **options
         )
-    lines += picture_files.write(out, result)
-    if explained:
-      drawn = explanation.draw_origins(result.pixels, origins)
-      picture_files.write(explained[number], Picture(drawn))
+      lines += picture_files.write(out, result)
+      if explained:
+        drawn = explanation.draw_origins(result.pixels, origins)
+        picture_files.write(explained[number], Picture(drawn))
   # Each variant has the same lines.
   return list(dict.fromkeys(lines))
 

@@ -135,7 +135,7 @@ class Inpainter:
         model's guess or, without a model, the smoothest surface.
       wrap: whether the left border meets the right one, as in a panorama of 360
         degrees.
-      progress: called with the share of the work that is done, 0 to 1.
+      progress: called with the share of all the work that is done, 0 to 1.
 
     Returns:
       The filled image, of the same kind, shape and type as `image`, or a list
@@ -154,12 +154,15 @@ class Inpainter:
       )
     if not len(image):
       raise errors.UserError('there are no images; give one or more')
-    is_one_mask = getattr(mask, 'ndim', 3) == 2 or not hasattr(mask, '__len__')
-    num_masks = 1 if is_one_mask else len(mask)
-    if is_one_mask or len(image) != num_masks:
+    count, shape = len(image), tuple(getattr(mask, 'shape', ()))
+    is_one_mask = len(shape) == 2 or not hasattr(mask, '__len__')
+    # A batch [1, W, 1] of masks would be of images that are one pixel wide.
+    is_one_mask |= len(shape) == 3 and shape[2] == 1 < shape[1]
+    if is_one_mask or count != len(mask):
+      found = 'a single mask' if is_one_mask else f'a batch of {len(mask)}'
       raise errors.UserError(
-        f'there are {len(image)} images and {num_masks} masks; give one '
-        'mask for each image'
+        f'image is a batch of {count}, but mask is {found}; give one mask for '
+        f'each image: a list, or an array [{count}, height, width]'
       )
     # All errors are found before the work begins.
     for number, (one, its) in enumerate(zip(image, mask, strict=True)):
@@ -170,8 +173,10 @@ class Inpainter:
     return kinds.stack(
       image,
       [
-        self._fill_one(one, its, None, None, wrap, options)[0]
-        for one, its in zip(image, mask, strict=True)
+        self._fill_one(one, its, None, None, wrap, options.part(number, count))[
+          0
+        ]
+        for number, (one, its) in enumerate(zip(image, mask, strict=True))
       ],
     )
 
@@ -212,10 +217,15 @@ class Inpainter:
     barred = _find_barred(hole, source, avoid)
 
     def fill(
-      image: np.ndarray, hole: np.ndarray, barred: np.ndarray
+      image: np.ndarray,
+      hole: np.ndarray,
+      barred: np.ndarray,
+      part: int = 0,
+      parts: int = 1,
     ) -> tuple[np.ndarray, np.ndarray | None]:
+      its = options.part(part, parts)
       return window_filling.fill_by_windows(
-        image, hole, barred, self._guide, self._surface, options
+        image, hole, barred, self._guide, self._surface, its
       )
 
     if wrap:

@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-# (image, hole, barred) -> filled image, origins; see inpainter.Filling.
-Fill = Callable[
-  [np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | None]
-]
+# (image, hole, barred, part, parts) -> filled image, origins; see
+# inpainter.Filling. It does one of several parts of the work.
+Fill = Callable[..., tuple[np.ndarray, np.ndarray | None]]
 
 # Largest number of columns that are repeated beyond a border.
 _MOST = 2048
@@ -43,18 +42,20 @@ def fill_wrapped(
     turned = np.roll(array, -cut, axis=1)
     return np.pad(turned, [*around, *[(0, 0)] * (array.ndim - 2)], mode='wrap')
 
-  filled, origins = fill(turn(image), turn(hole), turn(barred))
+  rolled = np.roll(hole, -cut, axis=1)
+  middle = width // 2
+  reach = min(max(_REACH, int(rolled.sum(axis=0).max())), width // 8)
+  strip = np.roll(rolled, middle, axis=1)
+  strip[:, : middle - reach] = strip[:, middle + reach :] = False
+  parts = 2 if strip.any() else 1
+  filled, origins = fill(turn(image), turn(hole), turn(barred), 0, parts)
   image = filled[:, before : before + width]
   if origins is not None:
     origins = _move(origins[:, before : before + width], -before, width)
-  hole = np.roll(hole, -cut, axis=1)
-  middle = width // 2
-  reach = min(max(_REACH, int(hole.sum(axis=0).max())), width // 8)
-  strip = np.roll(hole, middle, axis=1)
-  strip[:, : middle - reach] = strip[:, middle + reach :] = False
-  if strip.any():
+  if parts == 2:
     turned = np.roll(barred, middle - cut, axis=1)
-    again, others = fill(np.roll(image, middle, axis=1), strip, turned)
+    image = np.roll(image, middle, axis=1)
+    again, others = fill(image, strip, turned, 1, parts)
     image = np.roll(again, -middle, axis=1)
     if origins is not None and others is not None:
       others = np.roll(_move(others, -middle, width), -middle, axis=1)

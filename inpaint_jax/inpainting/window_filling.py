@@ -33,6 +33,12 @@ class Options(NamedTuple):
   # Whether the origins are wanted, which take more memory than the image.
   explain: bool = False
 
+  def part(self, number: int, count: int) -> 'Options':
+    """Returns options whose progress is that of one part of `count`."""
+    return self._replace(
+      progress=lambda share: self.progress((number + share) / count)
+    )
+
 
 def fill_by_windows(
   image: np.ndarray,

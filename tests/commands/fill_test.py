@@ -1,5 +1,6 @@
 """The command that fills photos: one photo."""
 
+import contextlib
 import io
 import os
 import sys
@@ -125,6 +126,14 @@ def test_progress_is_shown_on_a_terminal(monkeypatch, stream, shown):
   with fill.progress_bar('a.png', delay=0) as progress:
     progress(0.5)
   assert ('a.png: ' in sys.stderr.getvalue()) == shown
+
+
+def test_variants_share_a_bar(run, files, monkeypatch):
+  shares = []
+  bar = contextlib.nullcontext(shares.append)
+  monkeypatch.setattr(fill, 'progress_bar', lambda name: bar)
+  run('--variants=2', *files)
+  assert shares == [0.25, 0.75]
 
 
 @pytest.mark.parametrize(

@@ -368,7 +368,9 @@ def test_what_does_not_fit_is_refused_before_the_work(inpainter):
   image, hole = _noise(8, 8), np.eye(8, dtype=bool)
   with pytest.raises(errors.UserError, match='the image is float64'):
     inpainter(image / 255, hole)
-  with pytest.raises(errors.UserError, match='1 images and 0 masks'):
+  with pytest.raises(
+    errors.UserError, match='batch of 1, but mask is a batch of 0'
+  ):
     inpainter([image], [])
   with pytest.raises(
     errors.UserError, match=r'image 1: .*marks the whole image as the hole'
@@ -432,6 +434,16 @@ def test_progress_goes_from_nothing_to_all(inpainter, texture):
   assert shares == sorted(shares)
   assert shares[-1] == 1
   assert len(shares) > (3 if texture else 0)
+
+
+def test_progress_is_that_of_all_images_and_of_a_whole_panorama(inpainter):
+  shares = []
+  # The border cuts the hole, so a part of it is filled twice.
+  hole = _box((24, 32), (8, 16), (0, 32))
+  images, masks = np.zeros((2, 24, 32, 3), np.uint8), np.stack([hole, hole])
+  inpainter(images, masks, texture=False, wrap=True, progress=shares.append)
+  assert shares == sorted(shares)
+  assert sorted(set(shares)) == [0.25, 0.5, 0.75, 1]
 
 
 # Models.

@@ -166,9 +166,13 @@ def test_a_traced_image():
 
 
 def test_one_mask_for_several_images(quick):
-  for mask in (hole_of(), Image.fromarray(hole_of())):
-    with pytest.raises(errors.UserError, match='2 images and 1 masks'):
-      quick(noise(2, 40, 50, 3), mask)
+  hole = hole_of()
+  for mask in (hole, hole[..., None], Image.fromarray(hole)):
+    for count in (1, 2):
+      with pytest.raises(
+        errors.UserError, match=f'batch of {count}, but mask is a single mask'
+      ):
+        quick(noise(count, 40, 50, 3), mask)
 
 
 @pytest.mark.parametrize('images', [[], noise(0, 40, 50, 3)])
