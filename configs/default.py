@@ -38,7 +38,8 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.batch_size = 8
   # Number of parts of a batch, computed one after the other, for batches that
   # do not fit into memory. The update is the same as without parts, except for
-  # batch normalisation, which sees one part at a time.
+  # batch normalisation, which sees one part at a time, and for a discriminator,
+  # whose estimates of spectral norms are updated by each part.
   config.accumulate_steps = 1
   config.num_epochs = 3
   # Metric that selects the best epoch: val/loss, val/lpips (the composites'

@@ -1,8 +1,9 @@
 """Detectability: how well a classifier tells filled images from true ones.
 
 A linear classifier on deep features of the hole and its boundary is trained on
-half of the images and tested on the other half. These are U-IDS and P-IDS of
-CoModGAN (Zhao et al., Large Scale Image Completion via Co-Modulated Generative
+half of the images and tested on the other half. The share of its errors, 1 -
+accuracy, is U-IDS and the share of fillings that fool it is P-IDS of CoModGAN
+(Zhao et al., Large Scale Image Completion via Co-Modulated Generative
 Adversarial Networks, ICLR 2021, arXiv 2103.10428), with VGG16's features of the
 filled region instead of Inception's of the whole image, and ridge regression
 instead of a support vector machine.
