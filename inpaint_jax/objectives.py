@@ -256,8 +256,8 @@ def check(config: ml_collections.ConfigDict) -> None:
   others = ('r1', 'adversarial_loss', 'features', 'image')
   for name in config:
     # The weight of an objective that is not registered would have no effect.
-    errors.choose(dict.fromkeys([*OBJECTIVES, *others]), name, 'objectives')
-  errors.choose(dict.fromkeys(IMAGES), config.image, 'objectives.image')
+    errors.check_name([*OBJECTIVES, *others], name, 'objectives')
+  errors.check_name(IMAGES, config.image, 'objectives.image')
   errors.choose(
     ADVERSARIAL_LOSSES, config.adversarial_loss, 'objectives.adversarial_loss'
   )

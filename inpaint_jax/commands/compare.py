@@ -89,7 +89,7 @@ def _compare(folder: pathlib.Path, out: pathlib.Path) -> None:
   from inpaint_jax.comparison import cases, fills, methods, report, scores
 
   for kind in _KINDS.value:
-    errors.choose(dict.fromkeys(cases.KINDS), kind, 'kinds')
+    errors.check_name(cases.KINDS, kind, 'kinds')
   names = methods.installed(_METHODS.value)
   scorer = scores.Scorer(quick=_QUICK.value)
   for kind in _KINDS.value:

@@ -73,7 +73,7 @@ def main(argv: Sequence[str]) -> None:
   command_line.check_flags(argv)
   # Wrong flags are found before the work, not after it.
   for name in _WHAT.value:
-    errors.choose(dict.fromkeys(_WHAT.default), name, 'what')
+    errors.check_name(_WHAT.default, name, 'what')
   sizes, batches = _numbers(_SIZES, multiple=8), _numbers(_BATCHES)
   path = user_paths.local(_JSON.value, 'json') if _JSON.value else None
   if path:

@@ -44,7 +44,7 @@ def installed(names: Sequence[str]) -> list[str]:
   """
   found = []
   for name in names:
-    errors.choose(dict.fromkeys(known()), name, 'methods')
+    errors.check_name(known(), name, 'methods')
     wanted = peers.missing(name)
     if wanted:
       print(f'{name} is left out: {wanted} adds it')

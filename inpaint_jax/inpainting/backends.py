@@ -34,7 +34,7 @@ def choose_fill(model: TrainedModel, backend: str = 'auto') -> fills.Fill:
     errors.UserError: the backend is unknown; or it is 'onnx', and a package is
       missing, the model cannot be exported, or the cache cannot be written to.
   """
-  errors.choose(dict.fromkeys(BACKENDS), backend, 'backend')
+  errors.check_name(BACKENDS, backend, 'backend')
   if backend == 'onnx':
     return create_onnx_fill(model)
   on_cpu = jax.default_backend() == 'cpu'

@@ -64,7 +64,7 @@ def load(
     raise errors.UserError(
       f"guide={guide!r}; wanted 'none', or the name or the path of a model"
     )
-  errors.choose(dict.fromkeys(('auto', 'jax', 'onnx')), backend, 'backend')
+  errors.check_name(('auto', 'jax', 'onnx'), backend, 'backend')
   if os.fspath(guide) == 'none':
     return Inpainter()
   # JAX takes a second to import.

@@ -62,7 +62,7 @@ def create_model(
   model = errors.choose(MODELS, config.name, 'model.name')
   dtype = errors.choose(_DTYPES, config.dtype, 'model.dtype')
   conv = convolution.choose(config.conv)
-  errors.choose(dict.fromkeys(BASES), config.base, 'model.base')
+  errors.check_name(BASES, config.base, 'model.base')
   known = inspect.signature(model).parameters
   own = {k: x for k, x in config.items() if k not in _IN_EVERY_CONFIG}
   for name, value in own.items():

@@ -1,6 +1,6 @@
 """Errors that a user can fix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 import importlib.util
 from typing import Any, TypeVar
 
@@ -19,10 +19,15 @@ class UserError(ValueError):
 
 def choose(registry: Mapping[str, T], name: str, field: str) -> T:
   """Returns `registry[name]`, or raises a UserError that lists the names."""
-  if name not in registry:
-    known = ', '.join(sorted(registry))
-    raise UserError(f'{field}={name!r} is unknown; choose one of: {known}')
+  check_name(registry, name, field)
   return registry[name]
+
+
+def check_name(names: Collection[str], name: str, field: str) -> None:
+  """Raises a UserError that lists the names if `name` is none of them."""
+  if name not in names:
+    known = ', '.join(sorted(names))
+    raise UserError(f'{field}={name!r} is unknown; choose one of: {known}')
 
 
 def check_shape(array: Any, shape: Sequence[int], maker: str) -> None:

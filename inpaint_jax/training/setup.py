@@ -102,16 +102,12 @@ def check_fields(config: ml_collections.ConfigDict) -> None:
 
   data.dataset and data.source are checked where the dataset is loaded.
   """
-  choices = ['loss', *metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS]
-  choices += ['lpips']
-  errors.choose(
-    {f'val/{name}': name for name in choices},
-    config.best_metric,
-    'best_metric',
-  )
+  measured = [*metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS]
+  names = [f'val/{name}' for name in ('loss', *measured, 'lpips')]
+  errors.check_name(names, config.best_metric, 'best_metric')
   for name in ('source', 'data_dir'):
     user_paths.local(config.data[name], f'data.{name}')
-  errors.choose(feed.CACHES, config.data.cache, 'data.cache')
+  errors.check_name(feed.CACHES, config.data.cache, 'data.cache')
   masks.create_sampler(config.masks)
   for field, least in _LEAST.items():
     value = functools.reduce(operator.getitem, field.split('.'), config)
