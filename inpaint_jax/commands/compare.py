@@ -23,8 +23,6 @@ says so.
 of 1150x768, a large thing in 12 megapixels, 40 small ones in 24, one in 96,
 specks, rows and a scratch; --works chooses some by words of their names. The
 machine should have nothing else to do.
-
-Outside a checkout the command is inpaint-jax-compare.
 """
 
 from collections.abc import Sequence

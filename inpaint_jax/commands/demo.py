@@ -4,8 +4,6 @@
   inpaint-jax-demo
 
 Then open the address that the command prints in a browser. Ctrl-C ends it.
-
-Outside a checkout the command is inpaint-jax-demo.
 """
 
 from collections.abc import Sequence

@@ -6,8 +6,6 @@ r"""Writes a trained model as one file for other programs.
 The file takes any number of images, whose height and width are multiples of 8.
 It is compared with the model in JAX before it is kept. ONNX needs
 pip install 'inpaint_jax[onnx]'; StableHLO needs nothing more.
-
-Outside a checkout the command is inpaint-jax-export.
 """
 
 from collections.abc import Sequence

@@ -6,8 +6,6 @@ The report names every photo that could not be read and every near-duplicate
 that was dropped, and counts the crops of each split. A second start prints the
 same report without building. The last line is the command that trains on the
 dataset.
-
-Outside a checkout the command is inpaint-jax-prepare-data.
 """
 
 import shlex

@@ -7,8 +7,6 @@ r"""Releases a trained model as one file that anyone can use, and a model card.
 writes NAME.safetensors, NAME.md and, if the run drew samples in the epoch of
 the checkpoint, NAME.jpg, and updates SHA256SUMS: all in the folder of the
 models that come with the package, or in --output=DIR.
-
-Outside a checkout the command is inpaint-jax-release.
 """
 
 from absl import flags

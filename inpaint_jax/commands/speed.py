@@ -21,8 +21,6 @@ of a model, as XLA counts them for inference in float32, three times as many for
 a training step, per second of each mode; they exceed the rate of products where
 a mode saves operations. Programs that are not installed or do not work are left
 out, with a line that says so. The machine should have nothing else to do.
-
-Outside a checkout the command is inpaint-jax-speed.
 """
 
 from collections.abc import Sequence

@@ -12,8 +12,6 @@ from what is there.
 Several processes, or machines that share the workdir, can train a shard each:
 --shard=1/8 to --shard=8/8 (--shard=$SLURM_ARRAY_TASK_ID/8 in a Slurm array,
 sbatch --array=1-8). After all have ended, --report-only writes the report.
-
-Outside a checkout the command is inpaint-jax-study.
 """
 
 from collections.abc import Sequence
@@ -56,8 +54,9 @@ _SHARD = flags.DEFINE_string(
 )
 _LIST = flags.DEFINE_bool('list', False, 'Show the runs and their state.')
 _REPORT_ONLY = flags.DEFINE_bool(
-  'report-only', False, 'Write tables and report of what is there.'
+  'report_only', False, 'Write tables and report of what is there.'
 )
+flags.DEFINE_alias('report-only', 'report_only')
 
 
 def main(argv: Sequence[str]) -> None:

@@ -139,7 +139,7 @@ result = inpainter(image, mask)  # uint8 [H, W, 3], [H, W]; mask: 255 = hole
 ```
 
 ```
-inpaint-jax --model={facts.source} photo.jpg mask.png out.png
+inpaint-jax --guide={facts.source} photo.jpg mask.png out.png
 ```
 
 To train on from it, `--config.init_from={facts.source}`."""

@@ -52,6 +52,8 @@ def test_help_shows_the_docstring_and_the_flags_without_jax(name):
   doc = ast.get_docstring(ast.parse(source))
   assert result.stdout.startswith(doc)
   assert name in doc
+  # Their examples are those of a checkout.
+  assert ('checkout' in doc) == (command in ('fill', 'train'))
   assert all(len(line) <= 80 for line in doc.splitlines())
   flags = re.findall(r"DEFINE_\w+\(\s*'(\w+)'", source)
   shown = re.findall(r'--(?:\[no\])?(\w+)', result.stdout.removeprefix(doc))

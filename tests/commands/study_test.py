@@ -120,6 +120,7 @@ def test_report_only_rebuilds_the_published_report(start, tmp_path, study):
     ),
     (['--workdir=W', '--shard=0/8'], 1, '--shard=0/8 is no shard'),
     (['--workdir=W', '--report-only'], 1, 'no results.csv with a finished run'),
+    (['--workdir=W', '--report_only'], 1, 'no results.csv with a finished run'),
     (['--workdir=W', '--config.study.seed=1'], 2, 'are: cells, seed'),
     (
       ['--workdir=W', '--config=configs/study.py:moon'],

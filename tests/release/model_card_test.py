@@ -73,7 +73,7 @@ def test_a_card_tells_its_facts(model):
     '| model | UNet (8, 12, 16), ',
     'step 20, epoch 2 of ',
     "inpainter = inference.load('x.safetensors')",
-    'inpaint-jax --model=x.safetensors photo.jpg mask.png out.png\n',
+    'inpaint-jax --guide=x.safetensors photo.jpg mask.png out.png\n',
     'An epoch was 160 images.',
     'In seconds.',
     'Drawings.',

@@ -97,7 +97,7 @@ def test_a_model_of_the_package_is_used_by_its_name(
   publish(trained, 'tiny')
   assert zoo.list_models() == ['tiny']
   card = (tmp_path / 'tiny.md').read_text()
-  assert 'inpaint-jax --model=tiny photo.jpg' in card
+  assert 'inpaint-jax --guide=tiny photo.jpg' in card
   assert "inference.load('tiny')" in card
 
 
