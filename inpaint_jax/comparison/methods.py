@@ -83,14 +83,8 @@ def _painter(name: str) -> baselines.Baseline:
   fill = fills.create_fill(zoo.load(name), optimize=True)
 
   def paint(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    height, width = hole.shape
-    margins = [(0, -height % 8), (0, -width % 8)]
-    known = np.where(hole[..., None], np.float32(0), guides.to_floats(image))
-    output = fill(
-      np.pad(known, [*margins, (0, 0)], mode='symmetric')[None],
-      np.pad(hole, margins, mode='symmetric')[None, ..., None].astype('f4'),
-    )
-    painted = guides.to_bytes(np.asarray(output[0])[:height, :width])
-    return np.where(hole[..., None], painted, image)
+    margins = (-side % 8 for side in hole.shape)
+    output = guides.paint(fill, guides.to_floats(image), hole, *margins)
+    return np.where(hole[..., None], guides.to_bytes(output), image)
 
   return paint

@@ -108,14 +108,10 @@ class ModelGuide:
     height, width = hole.shape
     if max(height, width) > self._size:
       return self._at_size(image, hole)
-    masked = np.where(hole[..., None], np.float32(0), image)
-    margins = [(0, self._size - height), (0, self._size - width)]
     with self._lock:
-      output = self._fill(
-        np.pad(masked, [*margins, (0, 0)], mode='symmetric')[None],
-        np.pad(hole, margins, mode='symmetric')[None, ..., None].astype('f4'),
+      output = paint(
+        self._fill, image, hole, self._size - height, self._size - width
       )
-    output = np.asarray(output[0])[:height, :width]
     return meet(output, image, hole)
 
   def _at_size(self, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -132,6 +128,30 @@ class ModelGuide:
       (width, height), PIL.Image.Resampling.BICUBIC
     )
     return meet(to_floats(np.asarray(enlarged)), image, hole)
+
+
+def paint(
+  fill: Callable[[np.ndarray, np.ndarray], np.ndarray],
+  image: np.ndarray,
+  hole: np.ndarray,
+  below: int,
+  right: int,
+) -> np.ndarray:
+  """Returns a model's image, float32 [h, w, 3], of an image that is mirrored.
+
+  Args:
+    fill: the model, see `fills.Fill`.
+    image: float32 [h, w, 3] in [0, 1].
+    hole: bool [h, w].
+    below, right: pixels by which the image is continued, mirrored.
+  """
+  margins = [(0, below), (0, right)]
+  known = np.where(hole[..., None], np.float32(0), image)
+  output = fill(
+    np.pad(known, [*margins, (0, 0)], mode='symmetric')[None],
+    np.pad(hole, margins, mode='symmetric')[None, ..., None].astype('f4'),
+  )
+  return np.asarray(output[0])[: len(hole), : hole.shape[1]]
 
 
 def meet(guess: np.ndarray, known: np.ndarray, hole: np.ndarray) -> np.ndarray:

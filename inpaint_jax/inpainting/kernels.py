@@ -27,22 +27,19 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def kernel(function: Callable[..., Any]) -> Any:
-  """Compiles a function once for each type of arguments, cached on disk."""
-  return _compile(function)
+def kernel(function: Callable[..., Any], fastmath: bool = False) -> Any:
+  """Compiles a function once for each type of arguments, cached on disk.
 
-
-def fast_kernel(function: Callable[..., Any]) -> Any:
-  """Like `kernel`, but sums may be computed in any order."""
-  return _compile(function, fastmath=True)
-
-
-def _compile(function: Callable[..., Any], **options: Any) -> Any:
+  Args:
+    function: a loop over pixels.
+    fastmath: whether its sums may be computed in any order.
+  """
+  options = {**_OPTIONS, 'fastmath': fastmath}
   try:
-    return numba.njit(cache=True, **_OPTIONS, **options)(function)
+    return numba.njit(cache=True, **options)(function)
   except RuntimeError:
     # Numba found no folder that it can write: each process compiles anew.
-    return numba.njit(**_OPTIONS, **options)(function)
+    return numba.njit(**options)(function)
 
 
 def for_bands(

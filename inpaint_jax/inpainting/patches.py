@@ -20,6 +20,8 @@ Arrays of one level of a window's pyramid, of [h, w] pixels:
   cost: float32 [h, w], how much the two differ; see `_search`.
 """
 
+import functools
+
 import numpy as np
 
 from inpaint_jax.inpainting import kernels
@@ -247,7 +249,7 @@ def find_origins(hole: np.ndarray, match: np.ndarray) -> np.ndarray:
   return origins
 
 
-@kernels.fast_kernel
+@functools.partial(kernels.kernel, fastmath=True)
 def _search(
   features: np.ndarray,
   hole: np.ndarray,

@@ -81,7 +81,7 @@ def prepare(
     if picture.alpha is not None:
       hole = mask_files.find_transparent(picture.alpha)
   if any(expand.values()):
-    picture, hole = expand_picture(picture, hole, **expand)
+    picture, hole = expand_picture(picture, hole, expand)
   if mask is None and not hole.any():
     raise errors.UserError(
       'the photo has no transparent pixels to fill; name a mask, or expand the '
@@ -149,7 +149,8 @@ def prepare_job(
     picture, mask, expand=expand, dilate=dilate, wrap=wrap
   )
   for name, area in marked.items():
-    marked[name] = _expand(area, **expand or {})
+    # Nothing is marked where pixels are added.
+    marked[name] = np.pad(area, _margins(expand or {}))
   for out in outs:
     formats.check_size(len(hole), hole.shape[1], formats.format_of(out))
   return Prepared(picture, hole, marked, doubtful)
@@ -235,63 +236,46 @@ def _with_image(picture: Picture, image: np.ndarray) -> Picture:
 
 
 def expand_picture(
-  picture: Picture,
-  hole: np.ndarray,
-  *,
-  left: int = 0,
-  top: int = 0,
-  right: int = 0,
-  bottom: int = 0,
+  picture: Picture, hole: np.ndarray, expand: Mapping[str, int]
 ) -> tuple[Picture, np.ndarray]:
   """Adds pixels around a picture; the new pixels are hole (outpainting).
 
   Args:
     picture: the photo.
     hole: bool [H, W].
-    left, top, right, bottom: pixels to add on each side.
+    expand: pixels to add by side: 'left', 'top', 'right', 'bottom'.
 
   Returns:
     The picture, whose new pixels are black, and transparent if it has alpha;
     and its hole, bool [top + H + bottom, left + W + right].
 
   Raises:
-    errors.UserError: an amount is not a whole number of 0 or more, or the
-      result would be too large.
+    errors.UserError: the result would be too large.
   """
-  amounts = {'left': left, 'top': top, 'right': right, 'bottom': bottom}
-  for name, amount in amounts.items():
-    if not isinstance(amount, int | np.integer) or amount < 0:
-      raise errors.UserError(
-        f'{name}={amount!r} cannot be added to the picture; give a whole '
-        'number of pixels, 0 or more'
-      )
-  height, width = top + len(hole) + bottom, left + hole.shape[1] + right
+  margins = _margins(expand)
+  height, width = (
+    side + sum(both) for side, both in zip(hole.shape, margins, strict=True)
+  )
   if height * width > reading.MAX_PIXELS:
     raise errors.UserError(
       f'the extended picture would be {width}x{height} pixels; wanted at most '
       f'{reading.MAX_PIXELS // 10**6} megapixels: extend it by less'
     )
-  margins = [(top, bottom), (left, right)]
   alpha = picture.alpha
+  stays = all(before % 16 == 0 for before, _ in margins)
   expanded = dataclasses.replace(
     picture,
     pixels=np.pad(picture.pixels, [*margins, (0, 0)]),
     alpha=None if alpha is None else np.pad(alpha, margins),
     # The settings of a JPEG file gain nothing once its blocks have moved.
-    jpeg=None if left % 16 or top % 16 else picture.jpeg,
+    jpeg=picture.jpeg if stays else None,
   )
   return expanded, np.pad(hole, margins, constant_values=True)
 
 
-def _expand(
-  marked: np.ndarray,
-  left: int = 0,
-  top: int = 0,
-  right: int = 0,
-  bottom: int = 0,
-) -> np.ndarray:
-  """Returns a mask of `source` or `avoid`, unmarked where pixels are added."""
-  return np.pad(marked, [(top, bottom), (left, right)])
+def _margins(expand: Mapping[str, int]) -> list[tuple[int, int]]:
+  sides = (('top', 'bottom'), ('left', 'right'))
+  return [(expand.get(x, 0), expand.get(y, 0)) for x, y in sides]
 
 
 def _dilate(hole: np.ndarray, pixels: int, wrap: bool) -> np.ndarray:

@@ -325,39 +325,7 @@ def _gather(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   return graph.add('Slice', x, *map(graph.store, ends))
 
 
-def _rsqrt(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-  del eqn
-  return graph.add('Reciprocal', graph.add('Sqrt', *inputs))
-
-
-def _square(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-  del eqn
-  return graph.add('Mul', *inputs, *inputs)
-
-
-def _power(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-  return graph.add('Pow', *inputs, np.array(eqn.params['y'], np.float32))
-
-
-def _erfc(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-  del eqn
-  return graph.add('Sub', np.array(1, np.float32), graph.add('Erf', *inputs))
-
-
-def _expm1(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-  del eqn
-  return graph.add('Sub', graph.add('Exp', *inputs), np.array(1, np.float32))
-
-
-def _log1p(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-  del eqn
-  return graph.add('Log', graph.add('Add', *inputs, np.array(1, np.float32)))
-
-
-def _ne(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-  del eqn
-  return graph.add('Not', graph.add('Equal', *inputs))
-
+_ONE = np.array(1, np.float32)
 
 PRIMITIVES: dict[str, str | Rule] = {
   'abs': 'Abs',
@@ -369,30 +337,32 @@ PRIMITIVES: dict[str, str | Rule] = {
   'copy': 'Identity',
   'div': 'Div',
   'erf': 'Erf',
-  'erfc': _erfc,
+  'erfc': lambda graph, _, x: graph.add('Sub', _ONE, graph.add('Erf', *x)),
   'exp': 'Exp',
-  'expm1': _expm1,
+  'expm1': lambda graph, _, x: graph.add('Sub', graph.add('Exp', *x), _ONE),
   'gather': _gather,
   'ge': 'GreaterOrEqual',
   'gt': 'Greater',
-  'integer_pow': _power,
+  'integer_pow': lambda graph, eqn, x: graph.add(
+    'Pow', *x, np.array(eqn.params['y'], np.float32)
+  ),
   'le': 'LessOrEqual',
   'log': 'Log',
-  'log1p': _log1p,
+  'log1p': lambda graph, _, x: graph.add('Log', graph.add('Add', *x, _ONE)),
   'logistic': 'Sigmoid',
   'lt': 'Less',
   'max': 'Max',
   'min': 'Min',
   'mul': 'Mul',
-  'ne': _ne,
+  'ne': lambda graph, _, x: graph.add('Not', graph.add('Equal', *x)),
   'neg': 'Neg',
   'pad': _pad,
   'reduce_max': _reduce,
   'reduce_sum': _reduce,
-  'rsqrt': _rsqrt,
+  'rsqrt': lambda graph, _, x: graph.add('Reciprocal', graph.add('Sqrt', *x)),
   'select_n': _select,
   'sqrt': 'Sqrt',
-  'square': _square,
+  'square': lambda graph, _, x: graph.add('Mul', *x, *x),
   'stop_gradient': 'Identity',
   'sub': _sub,
   'tanh': 'Tanh',

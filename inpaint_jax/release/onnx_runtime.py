@@ -20,11 +20,7 @@ os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
 
 
 class OnnxFill:
-  """Fills holes with an exported model; threads may share one.
-
-  Attributes:
-    size: the side in pixels of the images that the model was trained on.
-  """
+  """Fills holes with an exported model; threads may share one."""
 
   def __init__(self, path: str | os.PathLike[str]):
     """Reads a file, to run it on all the cores that this process may use.
@@ -57,14 +53,11 @@ class OnnxFill:
       ) from error
     ends = [*self._session.get_inputs(), *self._session.get_outputs()]
     names = [x.name for x in ends]
-    size = self._session.get_modelmeta().custom_metadata_map.get('size', '')
-    wanted = ['image', 'mask', 'filled', 'output']
-    if names != wanted or not size.isdigit():
+    if names != ['image', 'mask', 'filled', 'output']:
       raise errors.UserError(
         f'{path} is an ONNX file of another kind; name one that '
         'inpaint-jax-export wrote'
       )
-    self.size = int(size)
 
   def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Returns the model's image, float32 [B, H, W, 3] in [0, 1].

@@ -178,7 +178,7 @@ def test_an_expanded_plane_is_better_than_the_smoothest_fill(inpainter, amount):
   wide, hole = photo_filling.expand_picture(
     Picture(inner),
     np.zeros(inner.shape[:2], bool),
-    **dict.fromkeys(['left', 'top', 'right', 'bottom'], amount),
+    dict.fromkeys(['left', 'top', 'right', 'bottom'], amount),
   )
   truth = _plane(210, 260)[60 - amount :, 60 - amount :]
   truth = truth[: hole.shape[0], : hole.shape[1]].astype(int)
