@@ -74,7 +74,7 @@ def write(
   text = table(kind, scored)
   print(f'\n{text}', flush=True)
   atomic_files.write(folder / 'table.md', f'{text}\n'.encode())
-  write_csv(folder / 'scores.csv', shown, scored)
+  write_csv(folder / 'scores.csv', [x.name for x in shown], scored)
   write_page(folder, kind, shown, list(scored))
 
 
@@ -85,17 +85,15 @@ def join_tables(out: pathlib.Path) -> None:
   atomic_files.write(out / 'report.md', text.encode())
 
 
-def write_csv(
-  path: pathlib.Path, shown: Sequence[cases.Case], scored: Scores
-) -> None:
-  """Writes the scores of every case, one row for each filling."""
+def write_csv(path: pathlib.Path, names: Sequence[str], scored: Scores) -> None:
+  """Writes the scores of cases by name, one row for each filling."""
   file = io.StringIO()
   writer = csv.writer(file, lineterminator='\n')
   writer.writerow(['method', 'case', *scores.COLUMNS])
   for method, rows in scored.items():
-    for case, row in zip(shown, rows, strict=True):
+    for name, row in zip(names, rows, strict=True):
       cells = [row.values.get(column, '') for column in scores.COLUMNS]
-      writer.writerow([method, case.name, *cells])
+      writer.writerow([method, name, *cells])
   atomic_files.write(path, file.getvalue().encode())
 
 

@@ -99,6 +99,13 @@ class Scorer:
       found[method] = scored
     return found
 
+  def compute(
+    self, case: cases.Case, fillings: Mapping[str, np.ndarray]
+  ) -> dict[str, Scored]:
+    """Scores fillings of a case, uint8 [H, W, 3], which are in no files."""
+    self._truth = {}
+    return {name: self._compute(case, x) for name, x in fillings.items()}
+
   def _read(self, path: pathlib.Path, key: str) -> Scored | None:
     """Returns the scores that were kept, None if they are old or incomplete."""
     if not path.exists():

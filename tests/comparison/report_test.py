@@ -59,7 +59,7 @@ def test_the_csv_has_a_row_for_each_filling(tmp_path):
   # The first photo was left out.
   names = ('001', '002', '003')
   shown = [cases.Case(x, np.zeros(0), np.zeros(0)) for x in names]
-  report.write_csv(tmp_path / 'scores.csv', shown, rows())
+  report.write_csv(tmp_path / 'scores.csv', [x.name for x in shown], rows())
   with (tmp_path / 'scores.csv').open() as file:
     found = list(csv.DictReader(file))
   assert len(found) == 6

@@ -1,0 +1,55 @@
+r"""Scores fillings made by any program, where the true photos are known.
+
+  pip install 'inpaint_jax[metrics]'
+  inpaint-jax-score --photos=TRUE --masks=MASKS --filled=A,B --csv=scores.csv
+
+TRUE has the true photos, MASKS a mask for each of them, white where the hole
+was, called NAME or NAME_mask for the photo NAME. A and B are the results of two
+programs, called like the photos. Prints a table with a line for each of A and
+B: error in the hole, LPIPS by AlexNet and VGG16, texture, seam, PSNR, and how
+often the fillings are found among true photos. docs/evaluating.md explains
+them. Known pixels are taken from the photos. --csv writes the scores of each
+photo to a file.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+from tqdm import tqdm
+
+from inpaint_jax.system import command_line, user_paths
+
+_PHOTOS = flags.DEFINE_string('photos', '', 'Folder of the true photos.')
+_MASKS = flags.DEFINE_string('masks', '', 'Folder of their masks.')
+_FILLED = flags.DEFINE_list('filled', [], 'Folders of results.')
+_CSV = flags.DEFINE_string('csv', '', 'File for the scores of each photo.')
+_QUICK = flags.DEFINE_bool(
+  'quick', False, 'Leave out LPIPS by VGG16 and how often holes are found.'
+)
+
+
+def main(argv: Sequence[str]) -> None:
+  """Prints the table, and writes the scores of each photo."""
+  command_line.check_flags(argv, photos='DIR', masks='DIR', filled='DIR')
+  photos = user_paths.local(_PHOTOS.value, 'photos')
+  masks = user_paths.local(_MASKS.value, 'masks')
+  filled = [user_paths.local(x, 'filled') for x in _FILLED.value]
+  # JAX takes a second to import: --help and wrong flags need not wait for it.
+  from inpaint_jax.comparison import folders, report, scores
+
+  scorer = scores.Scorer(quick=_QUICK.value)
+  names: list[str] = []
+  scored: dict[str, list[scores.Scored]] = {str(x): [] for x in filled}
+  found = folders.read(photos, masks, filled)
+  for case, fillings in tqdm(found, 'scoring', unit=' photos', disable=None):
+    names.append(case.name)
+    for folder, one in scorer.compute(case, fillings).items():
+      scored[folder].append(one)
+  print(f'\n{report.table("Scores", scored)}')
+  if _CSV.value:
+    report.write_csv(user_paths.local(_CSV.value, 'csv'), names, scored)
+
+
+def run() -> None:
+  """Starts the command line."""
+  command_line.run(main)

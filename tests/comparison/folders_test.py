@@ -1,0 +1,73 @@
+"""comparison/folders.py: photos, masks and fillings made elsewhere."""
+
+import numpy as np
+from PIL import Image
+import pytest
+
+from inpaint_jax.comparison import folders
+from inpaint_jax.system import errors
+
+
+@pytest.fixture
+def made(tmp_path):
+  """Folders of two photos, their masks, and the fillings of two programs."""
+  rng = np.random.default_rng(0)
+  for name in 'photos', 'masks', 'a', 'b':
+    (tmp_path / name).mkdir()
+  for name in 'x', 'y':
+    pixels = rng.integers(0, 256, (32, 48, 3), np.uint8)
+    hole = np.zeros((32, 48), bool)
+    hole[4:12, 8:20] = True
+    Image.fromarray(pixels).save(tmp_path / f'photos/{name}.png')
+    Image.fromarray(hole).save(tmp_path / f'masks/{name}_mask.png')
+    for program, value in {'a': 100, 'b': 200}.items():
+      # These change known pixels, too.
+      grey = Image.new('RGB', (48, 32), (value,) * 3)
+      grey.save(tmp_path / program / f'{name}.webp', lossless=True)
+  return tmp_path
+
+
+def _read(made):
+  results = [made / 'a', made / 'b']
+  return list(folders.read(made / 'photos', made / 'masks', results))
+
+
+def test_each_photo_comes_with_its_mask_and_fillings(made):
+  found = _read(made)
+  assert [case.name for case, _ in found] == ['x', 'y']
+  for case, fillings in found:
+    assert case.hole.sum() == 8 * 12
+    assert list(fillings) == [str(made / 'a'), str(made / 'b')]
+    for filled, value in zip(fillings.values(), (100, 200), strict=True):
+      assert (filled[case.hole] == value).all()
+      assert (filled[~case.hole] == case.truth[~case.hole]).all()
+
+
+def test_a_mask_without_a_hole_leaves_its_photo_out(made, capsys):
+  Image.new('L', (48, 32)).save(made / 'masks/x_mask.png')
+  assert [case.name for case, _ in _read(made)] == ['y']
+  assert 'x.png is left out: ' in capsys.readouterr().out
+  Image.new('L', (48, 32)).save(made / 'masks/y_mask.png')
+  with pytest.raises(errors.UserError, match='has a hole; masks are white'):
+    _read(made)
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    (lambda x: (x / 'masks/y_mask.png').unlink(), 'there is no mask for it'),
+    (lambda x: (x / 'b/y.webp').unlink(), 'b has no filling of y; add y.png'),
+    (
+      lambda x: Image.new('RGB', (48, 30)).save(x / 'a/x.webp'),
+      'x.webp is 48x30 pixels, its photo 48x32; bring the filling',
+    ),
+    (lambda x: (x / 'a/x.webp').write_text('no'), 'x.webp cannot be read'),
+    (lambda x: (x / 'a').rename(x / 'c'), 'filled=.* is no folder; name one'),
+    (lambda x: (x / 'photos').rename(x / 'd'), 'photos=.* is no folder'),
+  ],
+)
+def test_what_cannot_be_scored_is_one_line(made, change, message):
+  change(made)
+  with pytest.raises(errors.UserError, match=message) as caught:
+    _read(made)
+  assert '\n' not in str(caught.value)
