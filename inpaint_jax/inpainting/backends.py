@@ -15,8 +15,6 @@ from inpaint_jax.release import export, onnx_runtime
 from inpaint_jax.runs.trained_model import TrainedModel
 from inpaint_jax.system import cache, errors
 
-BACKENDS = ('auto', 'jax', 'onnx')
-
 
 def choose_fill(model: TrainedModel, backend: str = 'auto') -> fills.Fill:
   """Returns the function that fills holes with a model.
@@ -31,14 +29,12 @@ def choose_fill(model: TrainedModel, backend: str = 'auto') -> fills.Fill:
     backend: 'auto', 'jax' or 'onnx'.
 
   Raises:
-    errors.UserError: the backend is unknown; or it is 'onnx', and a package is
-      missing, the model cannot be exported, or the cache cannot be written to.
+    errors.UserError: the backend is 'onnx', and a package is missing, the model
+      cannot be exported, or the cache cannot be written to.
   """
-  errors.check_name(BACKENDS, backend, 'backend')
   if backend == 'onnx':
     return create_onnx_fill(model)
-  on_cpu = jax.default_backend() == 'cpu'
-  if backend == 'auto' and on_cpu and onnx_runtime.is_installed():
+  if backend == 'auto' and jax.default_backend() == 'cpu':
     # The user did not ask for an export, and need not hear why it failed.
     with contextlib.suppress(errors.UserError):
       return create_onnx_fill(model)

@@ -13,7 +13,6 @@ The search sees 8 bits; the copies are made with all bits of the photo.
 """
 
 from collections.abc import Callable
-import functools
 
 import numpy as np
 from scipy import ndimage
@@ -87,28 +86,17 @@ def find_origins(
   # A level has about four times as many pixels as the next coarser one.
   works = [rounds[n] * (n + 1) / 4**n for n in range(len(levels))]
   for number in reversed(range(len(levels))):
+
+    def report(share: float, number: int = number) -> None:
+      done = sum(works[number + 1 :]) + share * works[number]
+      progress(done / sum(works))
+
     match = _refine(
-      levels[number],
-      guess,
-      match,
-      number,
-      rounds[number],
-      seed,
-      functools.partial(_report, progress, works, number),
+      levels[number], guess, match, number, rounds[number], seed, report
     )
   if match is None:
     return None
   return patches.find_origins(levels[0].hole, match)
-
-
-def _report(
-  progress: Callable[[float], None],
-  works: list[float],
-  number: int,
-  share: float,
-) -> None:
-  """Reports that a share of a level is done, and all coarser levels."""
-  progress((sum(works[number + 1 :]) + share * works[number]) / sum(works))
 
 
 def _reduce(guess: np.ndarray, levels: list[pyramid.Level]) -> np.ndarray:

@@ -238,11 +238,6 @@ def exif_tags(exif: bytes) -> dict[int, Any]:
   return dict(copy) | {tag: group for tag, group in groups.items() if group}
 
 
-def fits_profile(icc: bytes, grey: bool) -> bool:
-  """Returns whether a colour profile is for such pixels: grey, or in colour."""
-  return (icc[16:20] == b'GRAY') == grey
-
-
 def iptc_segment(iptc: bytes) -> bytes:
   """Returns IPTC records as a JPEG segment with its marker; b'' for none."""
   if not iptc:

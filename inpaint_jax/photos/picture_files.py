@@ -109,9 +109,8 @@ def _read(image: ImageFile.ImageFile, source: reading.Source) -> Picture:
   pixels, alpha, grey, changes = decoders.decode(image, source, raw_modes)
   # When Pillow loads a TIFF file, it turns the image and deletes the tag.
   orientation = metadata_lib.orientation(image)
-  if metadata.icc and (
-    mode in ('CMYK', 'LAB') or not metadata_lib.fits_profile(metadata.icc, grey)
-  ):
+  is_of_grey = metadata.icc[16:20] == b'GRAY'
+  if metadata.icc and (mode in ('CMYK', 'LAB') or is_of_grey != grey):
     # The profile describes other numbers than these.
     metadata = dataclasses.replace(metadata, icc=b'')
   return Picture(

@@ -7,7 +7,6 @@ Imports neither JAX nor anything that needs it.
 """
 
 from collections.abc import Sequence
-import importlib.util
 import os
 
 import numpy as np
@@ -78,8 +77,3 @@ class OnnxFill:
     inputs = {'image': image, 'mask': mask}
     feed = {name: np.asarray(x, np.float32) for name, x in inputs.items()}
     return self._session.run(outputs, feed)
-
-
-def is_installed() -> bool:
-  """Returns whether ONNX Runtime is installed."""
-  return importlib.util.find_spec('onnxruntime') is not None
