@@ -95,10 +95,12 @@ def is_one(image: Any, mask: Any) -> bool:
   if isinstance(image, list | tuple):
     return False
   shape = tuple(getattr(image, 'shape', ()))
-  # A batch of grey images has as many axes as one image in colour.
-  is_grey_batch = (
-    len(shape) == 3 and shape[2] > 4 and getattr(mask, 'ndim', 3) == 3
+  # A batch of grey images has as many axes as one image in colour, also if it
+  # has channels first.
+  is_of_one = getattr(mask, 'ndim', 3) == 2 and (
+    mask.shape != shape[1:] or shape[0] in (1, 3, 4)
   )
+  is_grey_batch = len(shape) == 3 and shape[2] > 4 and not is_of_one
   return len(shape) != 4 and not is_grey_batch
 
 

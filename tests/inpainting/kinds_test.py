@@ -173,6 +173,12 @@ def test_one_mask_for_several_images(quick):
         errors.UserError, match=f'batch of {count}, but mask is a single mask'
       ):
         quick(noise(count, 40, 50, 3), mask)
+  with pytest.raises(errors.UserError, match='batch of 2, but mask is a sin'):
+    quick(noise(2, 40, 50), hole)
+  # These have their channels first, or too many.
+  for image in (noise(3, 40, 50), noise(40, 50, 7)):
+    with pytest.raises(errors.UserError, match='the image is uint8'):
+      quick(image, hole)
 
 
 @pytest.mark.parametrize('images', [[], noise(0, 40, 50, 3)])
