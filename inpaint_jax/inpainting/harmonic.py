@@ -252,10 +252,6 @@ def _zeros(like: np.ndarray) -> np.ndarray:
   return np.zeros(like.shape, like.dtype)
 
 
-def _network(grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  return grid.neighbours, grid.weights, grid.total
-
-
 def _dot(x: np.ndarray, y: np.ndarray) -> float:
   """Returns the inner product, never 0, to divide by."""
   # Not BLAS, whose sums depend on the number of threads.
@@ -281,7 +277,7 @@ def _v_cycle(grids: list[Grid], flow: np.ndarray) -> np.ndarray:
       lambda k, _: _find_residual(
         x,
         flow,
-        *_network(grid),
+        *grid[2:5],
         grid.parents,
         coarse,
         bounds[k],
@@ -308,7 +304,7 @@ def _sweep(
   kernels.for_bands(
     last - first,
     lambda a, b: _find_residual(
-      x, flow, *_network(grid), grid.parents[:0], x, first + a, first + b
+      x, flow, *grid[2:5], grid.parents[:0], x, first + a, first + b
     ),
     _BAND,
   )
@@ -320,7 +316,7 @@ def _subtract(grid: Grid, x: np.ndarray, flow: np.ndarray) -> np.ndarray:
   kernels.for_bands(
     len(grid.total),
     lambda first, last: _find_residual(
-      x, flow, *_network(grid), itself, result, first, last
+      x, flow, *grid[2:5], itself, result, first, last
     ),
     _BAND,
   )

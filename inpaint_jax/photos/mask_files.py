@@ -168,7 +168,7 @@ def _check_aspect(hole: np.ndarray, height: int, width: int, name: str) -> None:
     return
   remedy = 'bring the mask to the size of the photo, or to its aspect'
   if _has_aspect(hole, width, height):
-    remedy = 'draw the mask on the photo upright, as its EXIF turns it'
+    remedy = 'draw a mask on this photo upright, as viewers show it'
   raise errors.UserError(
     f'the photo is {width}x{height} pixels, the mask {name} '
     f'{hole.shape[1]}x{hole.shape[0]}; {remedy}'

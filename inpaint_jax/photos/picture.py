@@ -37,9 +37,8 @@ class Picture:
     pixels: the image, uint8 or uint16 [H, W, 3]; three equal channels if grey.
     alpha: [H, W], of the type of `pixels`, 0 = transparent; None = no alpha.
     grey: whether the photo is written with one channel.
-    format: format of the file that it was read from, such as 'JPEG'.
-    jpeg: how that file was compressed; None if this cannot be repeated.
-    lossless: whether that file was compressed without loss.
+    jpeg: how its file was compressed; None if this cannot be repeated.
+    lossless: whether its file was compressed without loss.
     notes: lines on what was changed in reading.
   """
 
@@ -47,7 +46,6 @@ class Picture:
   alpha: np.ndarray | None = None
   grey: bool = False
   metadata: Metadata = dataclasses.field(default_factory=Metadata)
-  format: str = ''
   jpeg: JpegSettings | None = None
   lossless: bool = False
   notes: tuple[str, ...] = ()

@@ -118,7 +118,6 @@ def _read(image: ImageFile.ImageFile, source: reading.Source) -> Picture:
     alpha=None if alpha is None else turn_upright(alpha, orientation),
     grey=grey,
     metadata=metadata,
-    format=_format(image),
     jpeg=_jpeg_settings(image, orientation),
     lossless=lossless,
     notes=tuple(notes + damaged + changes),

@@ -76,14 +76,12 @@ def size(path: str) -> tuple[int, int]:
     return height, width
 
 
-def read(
-  path: str, at_least: int = 0, background: str = 'white'
-) -> Image.Image:
+def read(path: str, at_least: int = 0) -> Image.Image:
   """Returns the photo in a file, upright, as 8-bit RGB.
 
   Applies EXIF's orientation, but no colour profile, and lays transparent parts
-  over the colour `background`. Divides 16-bit values by 257, and scales 32-bit
-  numbers by `scale_numbers`. Takes the first frame of an animation.
+  over white. Divides 16-bit values by 257, and scales 32-bit numbers by
+  `scale_numbers`. Takes the first frame of an animation.
 
   Args:
     at_least: a length in pixels that is enough for the shorter side: JPEG files
@@ -96,11 +94,11 @@ def read(
   with opened(path) as image:
     if at_least:
       image.draft('RGB', (at_least, at_least))
-    return to_rgb(ImageOps.exif_transpose(image), background)
+    return to_rgb(ImageOps.exif_transpose(image))
 
 
 def to_rgb(image: Image.Image, background: str = 'white') -> Image.Image:
-  """Returns an image of any mode as 8-bit RGB; see `read`."""
+  """Returns an image of any mode as 8-bit RGB, over a colour; see `read`."""
   mode = image.mode
   if mode.startswith('I') or mode == 'F':
     if mode.startswith('I;16'):

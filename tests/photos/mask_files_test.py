@@ -226,7 +226,9 @@ def test_another_aspect_is_refused(mask, photo):
 
 def test_a_mask_of_a_photo_on_its_side_is_told():
   data = file_of(Image.new('L', (400, 300)))
-  with pytest.raises(errors.UserError, match=r'on the photo upright, as its E'):
+  with pytest.raises(
+    errors.UserError, match=r'on this photo upright, as viewers'
+  ):
     mask_files.read(data, 400, 300)
 
 
