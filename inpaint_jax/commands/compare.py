@@ -135,8 +135,3 @@ def _measure(folder: pathlib.Path, out: pathlib.Path) -> None:
   print(f'\n{text}')
   out.mkdir(parents=True, exist_ok=True)
   atomic_files.write(out / 'speed.md', f'{text}\n'.encode())
-
-
-def run() -> None:
-  """Starts the command line."""
-  command_line.run(main)

@@ -63,8 +63,3 @@ def main(argv: Sequence[str]) -> None:
     guard.refuse_connections()
     print(f'open {address} in a browser; Ctrl-C ends it', flush=True)
     stop.wait()
-
-
-def run() -> None:
-  """Starts the command line."""
-  command_line.run(main)

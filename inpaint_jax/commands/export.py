@@ -63,8 +63,3 @@ def main(argv: Sequence[str]) -> None:
     f'in [0, 1],\nB, H and W of your choice, H and W multiples of '
     f'{export.MULTIPLE}:\n\n  {usage}'
   )
-
-
-def run() -> None:
-  """Starts the command line."""
-  command_line.run(main)

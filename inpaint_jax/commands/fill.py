@@ -32,7 +32,7 @@ from inpaint_jax.inpainting.photo_filling import Prepared
 from inpaint_jax.photos import photo_jobs, picture_files, reading
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
-from inpaint_jax.system import command_line, errors, user_paths
+from inpaint_jax.system import errors, user_paths
 
 _GUIDE = flags.DEFINE_string(
   'guide',
@@ -413,8 +413,3 @@ def progress_bar(
       bar.update(share - bar.n)
 
     yield show
-
-
-def run() -> None:
-  """Starts the command line."""
-  command_line.run(main)

@@ -54,8 +54,3 @@ def main(argv: list[str]) -> None:
     'train with it:',
     shlex.join([*command, '--workdir=runs/landscapes', *settings]),
   )
-
-
-def run() -> None:
-  """Starts the command line."""
-  command_line.run(main)

@@ -51,8 +51,3 @@ def main(argv: list[str]) -> None:
     license=_LICENSE.value,
     notes=_NOTES.value,
   )
-
-
-def run() -> None:
-  """Starts the command line."""
-  command_line.run(main)

@@ -48,8 +48,3 @@ def main(argv: Sequence[str]) -> None:
   print(f'\n{report.table("Scores", scored)}')
   if _CSV.value:
     report.write_csv(user_paths.local(_CSV.value, 'csv'), names, scored)
-
-
-def run() -> None:
-  """Starts the command line."""
-  command_line.run(main)

@@ -153,10 +153,3 @@ def _describe() -> dict[str, Any]:
     # is more than none, the measurements are noisy.
     about['load'] = round(os.getloadavg()[0], 2)
   return about
-
-
-def run() -> None:
-  """Starts the command line."""
-  # As in training; PyTorch is faster by it, too.
-  machine.use_huge_pages()
-  command_line.run(main, 'configs/unet.py')

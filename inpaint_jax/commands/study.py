@@ -30,7 +30,6 @@ from inpaint_jax.system import (
   command_line,
   config_files,
   errors,
-  machine,
   user_paths,
 )
 
@@ -128,9 +127,3 @@ def _command() -> str:
   fields = (f'--config.{name}={value}' for name, value in overrides.items())
   words = [f'--config={":".join([path, *preset])}', *fields]
   return f'inpaint-jax-study {shlex.join(words)} --workdir=runs/study'
-
-
-def run() -> None:
-  """Starts the command line."""
-  machine.use_huge_pages()
-  command_line.run(main, 'configs/study.py:small')

@@ -17,7 +17,7 @@ import contextlib
 from absl import flags
 from ml_collections import config_flags
 
-from inpaint_jax.system import command_line, errors, machine
+from inpaint_jax.system import command_line, errors
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
@@ -78,9 +78,3 @@ def main(argv: Sequence[str]) -> None:
 
       overrides = config_flags.get_override_values(flags.FLAGS['config'])
       evaluate.evaluate(_WORKDIR.value or '', overrides, _MODEL.value)
-
-
-def run() -> None:
-  """Starts the command line."""
-  machine.use_huge_pages()
-  command_line.run(main, 'configs/unet.py')

@@ -34,27 +34,29 @@ class Program(NamedTuple):
 
 
 def run_program(
-  module: str,
+  entry: str,
   args: Sequence[str],
   env: Mapping[str, str] | None = None,
   until: str = '',
 ) -> Program:
-  """Calls the function `run` of a module, and records when it prints what.
+  """Calls an entry point, and records when it prints what.
 
   Args:
+    entry: MODULE:FUNCTION.
     until: ends the program by SIGTERM after a line with this text; '' = lets
       it run to its end.
 
   Raises:
     errors.UserError: the program failed, or ended without that line.
   """
+  module, name = entry.split(':')
   path = os.pathsep.join([_ROOT, *sys.path])
   lines: list[tuple[float, str]] = []
   peak, found = None, False
   used, start = os.times(), time.perf_counter()
   with tempfile.TemporaryFile('w+') as log:
     process = subprocess.Popen(
-      [sys.executable, '-c', f'from {module} import run; run()', *args],
+      [sys.executable, '-c', f'from {module} import {name}; {name}()', *args],
       env={**os.environ, 'PYTHONPATH': path, **(env or {})},
       stdin=subprocess.DEVNULL,
       stdout=subprocess.PIPE,
@@ -82,7 +84,7 @@ def run_program(
       if process.returncode < 0:
         reason = 'it was killed, perhaps for lack of memory'
       raise errors.UserError(
-        f'{module} ended with code {process.returncode}: {reason}'
+        f'{entry} ended with code {process.returncode}: {reason}'
       )
   seconds, now = time.perf_counter() - start, os.times()
   cpu_seconds = sum(now[2:4]) - sum(used[2:4])  # Times of ended children.

@@ -185,7 +185,7 @@ def datasets(settings: Settings, report: Report) -> None:
   fields = ('source', 'image_size', 'num_train', 'num_val', 'num_test')
   flags = [f'--{name}={data[name]}' for name in fields]
   flags.append(f'--data_dir={settings.folder / "datasets"}')
-  used = processes.run_program('inpaint_jax.commands.prepare_data', flags)
+  used = processes.run_program('inpaint_jax.commands.start:prepare_data', flags)
   row = create_row(
     f'dataset of {count} photos',
     f'crops of {data.image_size}x{data.image_size}',
@@ -353,7 +353,7 @@ def _train(settings: Settings, workdir: str, **how: Any) -> processes.Program:
   if settings.config.data.dataset != 'photo_crops':
     # The photos are only for `datasets`; main.py would refuse them.
     flags.insert(-1, '--config.data.source=')
-  return processes.run_program('inpaint_jax.commands.train', flags, **how)
+  return processes.run_program('inpaint_jax.commands.start:train', flags, **how)
 
 
 def _pixels(case: cases.Case) -> int:

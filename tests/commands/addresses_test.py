@@ -31,8 +31,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 def test_an_address_is_one_line_and_no_folder(
   programs, tmp_path, command, named
 ):
-  module, *arguments = command.split()
-  code = f'from inpaint_jax.commands import {module}; {module}.run()'
+  name, *arguments = command.split()
+  code = f'from inpaint_jax.commands import start; start.{name}()'
   env = os.environ | {'PYTHONPATH': str(ROOT)}
   result = programs.run('-c', code, *arguments, cwd=tmp_path, env=env)
   assert result.stderr.startswith(f'error: {named}')

@@ -18,7 +18,7 @@ def run(tmp_path, monkeypatch):
   def run_lines(*lines, **how):
     content = '\n'.join(['def run():', *(f'  {line}' for line in lines)])
     (tmp_path / 'some_program.py').write_text(content)
-    return processes.run_program('some_program', ['--flag'], **how)
+    return processes.run_program('some_program:run', ['--flag'], **how)
 
   return run_lines
 

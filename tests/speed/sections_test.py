@@ -157,8 +157,11 @@ def test_scaling_leaves_out_what_would_take_too_long(
 def test_the_second_start_is_held_against_the_first(settings, monkeypatch):
   starts = []
 
-  def run_program(module, flags, env, until):
-    assert (module, until) == ('inpaint_jax.commands.train', ' train/loss ')
+  def run_program(entry, flags, env, until):
+    assert (entry, until) == (
+      'inpaint_jax.commands.start:train',
+      ' train/loss ',
+    )
     count = len(settings.config_flags)
     assert tuple(flags[:count]) == settings.config_flags
     assert '--config.data.source=' in flags
