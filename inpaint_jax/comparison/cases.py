@@ -67,12 +67,8 @@ def choose_photos(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
     errors.UserError: there is no photo.
   """
   endings = reading.extensions()
-  try:
+  with errors.os_error_as(f'photos={folder} cannot be read'):
     files = sorted(folder.iterdir())
-  except OSError as error:
-    raise errors.UserError(
-      f'photos={folder} cannot be read: {error.strerror}'
-    ) from error
   photos = [path for path in files if path.suffix.lower() in endings]
   if not photos:
     raise errors.UserError(f'there are no photos in photos={folder}')

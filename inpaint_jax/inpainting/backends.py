@@ -56,16 +56,14 @@ def create_onnx_fill(model: TrainedModel) -> onnx_runtime.OnnxFill:
     path.unlink(missing_ok=True)
   size = model.config.data.image_size
   temporary = folder / f'.{key}.{secrets.token_hex(8)}.onnx'
-  try:
+  with errors.os_error_as(
+    f'the folder of exported models, {folder}, cannot be used',
+    '; set INPAINT_JAX_ONNX to one with free space',
+  ):
     folder.mkdir(parents=True, exist_ok=True)
     export.export(model, temporary, 'onnx', shapes=[(1, size, size)])
     path = folder / f'{key}.{_sha256(temporary.read_bytes())}.onnx'
     temporary.replace(path)
-  except OSError as error:
-    raise errors.UserError(
-      f'the folder of exported models, {folder}, cannot be used '
-      f'({error.strerror}); set INPAINT_JAX_ONNX to one with free space'
-    ) from error
   return onnx_runtime.OnnxFill(path)
 
 

@@ -86,16 +86,12 @@ def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:
   """
   path = pathlib.Path(path)
   name = formats.format_of(path)
-  try:
-    with (
-      atomic_files.replacing(path) as temporary,
-      open(temporary, 'wb') as file,
-    ):
-      return formats.encode(file, picture, name)
-  except OSError as error:
-    raise errors.UserError(
-      f'the result {path} cannot be written: {error.strerror or error}'
-    ) from error
+  with (
+    errors.os_error_as(f'the result {path} cannot be written'),
+    atomic_files.replacing(path) as temporary,
+    open(temporary, 'wb') as file,
+  ):
+    return formats.encode(file, picture, name)
 
 
 def _read(image: ImageFile.ImageFile, source: reading.Source) -> Picture:

@@ -64,7 +64,10 @@ def fetch(
   name = pathlib.PurePosixPath(urllib.parse.urlsplit(url).path).name
   name = re.sub(r'[^A-Za-z0-9_.-]', '_', name)[-80:] or 'model'
   temporary = folder / f'.{key}.{secrets.token_hex(8)}.part'
-  try:
+  with errors.os_error_as(
+    f'the folder of downloaded models, {folder}, cannot be used',
+    '; set INPAINT_JAX_MODELS to one with free space',
+  ):
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(f'{key}.*'):
       digest = path.name.split('.')[1]
@@ -85,12 +88,6 @@ def fetch(
       temporary.replace(path)
     finally:
       temporary.unlink(missing_ok=True)
-  except OSError as error:
-    raise errors.UserError(
-      f'the folder of downloaded models, {folder}, cannot be used '
-      f'({error.strerror or error}); set INPAINT_JAX_MODELS to one with free '
-      'space'
-    ) from error
   print(f'downloaded {url}\n  to {path}\n  SHA-256 {digest}', file=sys.stderr)
   return path
 

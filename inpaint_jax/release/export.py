@@ -191,14 +191,12 @@ def export(
   for package in file_format.packages:
     errors.check_installed(package, kind, 'onnx')
   atomic_files.check_writable(path, f'output={path}')
-  try:
-    with atomic_files.replacing(path) as temporary:
-      temporary.write_bytes(file_format.write(model, stored))
-      return _compare(model, file_format.read(temporary), stored, shapes)
-  except OSError as error:
-    raise errors.UserError(
-      f'output={path} cannot be written: {error.strerror or error}'
-    ) from error
+  with (
+    errors.os_error_as(f'output={path} cannot be written'),
+    atomic_files.replacing(path) as temporary,
+  ):
+    temporary.write_bytes(file_format.write(model, stored))
+    return _compare(model, file_format.read(temporary), stored, shapes)
 
 
 def _compare(

@@ -48,7 +48,7 @@ def publish(
 
   folder = user_paths.local(output, 'output') if output else zoo.FOLDER
   path = folder / f'{name}{released_file.SUFFIX}'
-  try:
+  with errors.os_error_as(f'output={folder} cannot be written to'):
     folder.mkdir(parents=True, exist_ok=True)
     about = {'name': name, 'license': license, 'data': data}
     released_file.write(path, model, {**about, 'test': report['metrics']})
@@ -66,10 +66,6 @@ def publish(
       )
     )
     path.with_suffix('.md').write_text(card, encoding='utf-8')
-  except OSError as error:
-    raise errors.UserError(
-      f'output={folder} cannot be written to ({error.strerror or error})'
-    ) from error
   print(f'{path} and {path.with_suffix(".md").name}, its model card')
 
 

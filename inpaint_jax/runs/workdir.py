@@ -118,14 +118,9 @@ def check_not_source(
 def check_writable(workdir: pathlib.Path) -> None:
   """Makes a folder; raises a UserError if it cannot be written to."""
   user_paths.check_utf8(workdir, 'workdir')
-  try:
+  with errors.os_error_as(f'workdir={workdir} cannot be written to'):
     workdir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=workdir):
-      pass
-  except OSError as error:
-    raise errors.UserError(
-      f'workdir={workdir} cannot be written to: {error.strerror}'
-    ) from error
+    tempfile.TemporaryFile(dir=workdir).close()
 
 
 @contextlib.contextmanager

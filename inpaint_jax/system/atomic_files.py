@@ -53,11 +53,6 @@ def check_writable(path: pathlib.Path, name: str) -> None:
   """
   if path.is_dir():
     raise errors.UserError(f'{name} is a folder; name a file')
-  try:
-    with tempfile.TemporaryFile(dir=_target(path).parent):
-      pass
-  except OSError as error:
-    raise errors.UserError(
-      f'{name} cannot be written: {error.strerror}; name a file in a folder '
-      'that can be written to'
-    ) from error
+  advice = '; name a file in a folder that can be written to'
+  with errors.os_error_as(f'{name} cannot be written', advice):
+    tempfile.TemporaryFile(dir=_target(path).parent).close()

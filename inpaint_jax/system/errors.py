@@ -1,6 +1,7 @@
 """Errors that a user can fix."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+import contextlib
 import importlib.util
 from typing import Any, TypeVar
 
@@ -48,6 +49,15 @@ def check_installed(package: str, user: str, extra: str) -> None:
       f'{user} needs the package {package}, which is not installed: pip '
       f"install 'inpaint_jax[{extra}]'"
     )
+
+
+@contextlib.contextmanager
+def os_error_as(message: str, advice: str = '') -> Iterator[None]:
+  """Makes an OSError in the block a UserError: message, reason, advice."""
+  try:
+    yield
+  except OSError as error:
+    raise UserError(f'{message}: {error.strerror or error}{advice}') from error
 
 
 def one_line(error: object, limit: int = 200) -> str:
