@@ -111,8 +111,9 @@ _MEDIUM: dict[str, Any] = {
   'model/unet_harmonic': 3e-4,
 }
 
-# Their rates were swept for the preset medium, which has the same images,
-# batches and steps (docs/study/unet/rates).
+# Their rates were swept on a GPU for the preset medium, whose runs have as many
+# images and steps (docs/study/unet/rates); that of unet on images of 32x32
+# (docs/study/unet/small).
 _CPU_UNETS: dict[str, dict[str, Any]] = {
   'model/unet': {'model': {'name': 'unet'}},
   'model/unet_harmonic': {'model': {'name': 'unet', 'base': 'harmonic'}},
