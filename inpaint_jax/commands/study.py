@@ -6,12 +6,12 @@ r"""Runs the study from its first training to its report.
 trains every cell of configs/study.py with every seed, one run after the other,
 and writes report.md, its plots and results.csv into the workdir. After an
 interruption the same command resumes. --only=optimizer/sgd trains a part,
---list shows all runs and their state, --report-only writes tables and report
+--list shows all runs and their state, --report_only writes tables and report
 from what is there.
 
 Several processes, or machines that share the workdir, can train a shard each:
 --shard=1/8 to --shard=8/8 (--shard=$SLURM_ARRAY_TASK_ID/8 in a Slurm array,
-sbatch --array=1-8). After all have ended, --report-only writes the report.
+sbatch --array=1-8). After all have ended, --report_only writes the report.
 """
 
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ def _train(
       runs, study, workdir, data_hash=data_hash, write_tables=write_tables
     )
   if _SHARD.value:
-    print('when all shards have ended, --report-only writes the report')
+    print('when all shards have ended, --report_only writes the report')
   else:
     print(report.write(workdir), flush=True)
 

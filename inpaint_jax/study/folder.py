@@ -118,7 +118,7 @@ def read(workdir: pathlib.Path) -> dict[str, Any]:
   if missing := {'base', 'cells', 'seeds'} - content.keys():
     raise errors.UserError(
       f'{path} is damaged: {", ".join(sorted(missing))} is missing; delete it, '
-      'and start without --report-only'
+      'and start without --report_only'
     )
   return content
 

@@ -39,7 +39,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     if not caveats.finished(rows):
       raise errors.UserError(
         f'workdir={workdir} has no results.csv with a finished run; start '
-        'without --report-only first'
+        'without --report_only first'
       )
     rows = _of_one_split(rows)
     path = workdir / 'baselines.json'

@@ -51,7 +51,7 @@ def test_two_shards_one_of_them_stopped_and_started_again(
   out, _ = _finish(second)
   assert '2 runs of 2 cells, 2 to do' in out
   assert '[2/2] optimizer/sgd/lr0.1/seed1' in out
-  assert '--report-only' in out
+  assert '--report_only' in out
   assert not (tmp_path / 'report.md').exists()
   listed, _ = _finish(start(*flags, '--list'))
   assert 'base/seed0                 finished  (optimizer/adam' in listed
@@ -59,7 +59,7 @@ def test_two_shards_one_of_them_stopped_and_started_again(
 
   out, _ = _finish(start(*flags, '--shard=1/2'))
   assert '2 runs of 2 cells, 1 to do' in out
-  _finish(start(f'--workdir={tmp_path}', '--report-only'))
+  _finish(start(f'--workdir={tmp_path}', '--report_only'))
   rows = results.read(tmp_path / 'results.csv')
   assert [results.row_name(row) for row in rows] == [
     'base/seed0',
@@ -100,7 +100,7 @@ def test_report_only_rebuilds_the_published_report(start, tmp_path, study):
   """It does so from the tables alone."""
   made = shutil.ignore_patterns('*.png', 'report.md')
   shutil.copytree(study, tmp_path, dirs_exist_ok=True, ignore=made)
-  _finish(start(f'--workdir={tmp_path}', '--report-only'))
+  _finish(start(f'--workdir={tmp_path}', '--report_only'))
   for path in (*study.glob('*.md'), *study.glob('*.csv')):
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
   drawn = {path.name for path in tmp_path.glob('*.png')}
