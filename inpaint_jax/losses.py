@@ -175,26 +175,6 @@ def _tanh_outputs(image: jax.Array) -> jax.Array:
   return 0.5 * (jnp.log(1 + image) - jnp.log(1 - image))
 
 
-def _mse(outputs: jax.Array, image: jax.Array) -> jax.Array:
-  return mse(_tanh_image(outputs), image)
-
-
-def _l1(outputs: jax.Array, image: jax.Array) -> jax.Array:
-  return l1(_tanh_image(outputs), image)
-
-
-def _exp_image(outputs: jax.Array) -> jax.Array:
-  return jnp.exp(_float32(outputs))
-
-
-def _sigmoid_image(outputs: jax.Array) -> jax.Array:
-  return jax.nn.sigmoid(_float32(outputs))
-
-
-def _sigmoid_outputs(image: jax.Array) -> jax.Array:
-  return jnp.log(image) - jnp.log(1 - image)
-
-
 def _kl_div(outputs: jax.Array, image: jax.Array) -> jax.Array:
   """Every channel of every pixel is a Bernoulli distribution (t, 1 - t)."""
   outputs, image = _check(outputs, image)
@@ -230,10 +210,18 @@ def _cross_entropy(outputs: jax.Array, image: jax.Array) -> jax.Array:
 
 
 LOSSES: dict[str, Loss] = {
-  'mse': Loss(_mse, _tanh_image, _tanh_outputs),
-  'l1': Loss(_l1, _tanh_image, _tanh_outputs),
-  'poisson_nll': Loss(poisson_nll, _exp_image, jnp.log),
-  'kl_div': Loss(_kl_div, _sigmoid_image, _sigmoid_outputs),
+  'mse': Loss(
+    lambda x, image: mse(_tanh_image(x), image), _tanh_image, _tanh_outputs
+  ),
+  'l1': Loss(
+    lambda x, image: l1(_tanh_image(x), image), _tanh_image, _tanh_outputs
+  ),
+  'poisson_nll': Loss(poisson_nll, lambda x: jnp.exp(_float32(x)), jnp.log),
+  'kl_div': Loss(
+    _kl_div,
+    lambda x: jax.nn.sigmoid(_float32(x)),
+    lambda image: jnp.log(image) - jnp.log(1 - image),
+  ),
   'cross_entropy': Loss(_cross_entropy, _softmax_image, _softmax_outputs),
 }
 
