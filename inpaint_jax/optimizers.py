@@ -115,29 +115,26 @@ def create_schedule(
       f'{section}.learning_rate={lr} must be a positive number, such as 0.001'
     )
 
-  def constant() -> optax.Schedule:
+  field = f'{section}.schedule'
+  errors.check_name(('constant', 'cosine'), config.schedule, field)
+  if config.schedule == 'constant':
     if warmup:
       raise errors.UserError(
         f'{section}.warmup_steps={warmup} has no effect with '
-        f'{section}.schedule=constant; set it to 0 or choose schedule=cosine'
+        f'{field}=constant; set it to 0 or choose schedule=cosine'
       )
     return optax.constant_schedule(lr)
-
-  def cosine() -> optax.Schedule:
-    if not 0 <= warmup < num_steps:
-      raise errors.UserError(
-        f'{section}.warmup_steps={warmup} must be at least 0 and less than the'
-        f' {num_steps} steps of the training'
-      )
-    return optax.warmup_cosine_decay_schedule(
-      init_value=0.0 if warmup else lr,
-      peak_value=lr,
-      warmup_steps=warmup,
-      decay_steps=num_steps,
+  if not 0 <= warmup < num_steps:
+    raise errors.UserError(
+      f'{section}.warmup_steps={warmup} must be at least 0 and less than the'
+      f' {num_steps} steps of the training'
     )
-
-  schedules = {'constant': constant, 'cosine': cosine}
-  return errors.choose(schedules, config.schedule, f'{section}.schedule')()
+  return optax.warmup_cosine_decay_schedule(
+    init_value=0.0 if warmup else lr,
+    peak_value=lr,
+    warmup_steps=warmup,
+    decay_steps=num_steps,
+  )
 
 
 def create_optimizer(
