@@ -1,11 +1,6 @@
 """The UNet with attention, 2,925,827 parameters, for holes of any size.
 
-  python main.py --config=configs/attention_unet.py --workdir=runs/attention
-
-trains on synthetic landscapes. The reference recipe on photographs:
-
-  python main.py --config=configs/attention_unet.py:landscapes \
-    --config.data.source=DIR --workdir=runs/attention_landscapes
+The commands in configs/unet.py train it if they name this file instead.
 """
 
 import ml_collections

@@ -1,11 +1,6 @@
 """The encoder-decoder, 744,387 parameters: faster than the UNet, but blurrier.
 
-  python main.py --config=configs/encoder_decoder.py --workdir=runs/encoder
-
-trains on synthetic landscapes. The reference recipe on photographs:
-
-  python main.py --config=configs/encoder_decoder.py:landscapes \
-    --config.data.source=DIR --workdir=runs/encoder_landscapes
+The commands in configs/unet.py train it if they name this file instead.
 """
 
 import ml_collections
