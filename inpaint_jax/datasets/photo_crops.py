@@ -7,7 +7,6 @@ import hashlib
 import itertools
 import os
 import sys
-import tempfile
 from typing import Any
 
 import ml_collections
@@ -181,18 +180,10 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     results = _map_in_threads(
       encode, list(wanted.items()), f'cutting crops to {split}'
     )
-    # Crops are made photo by photo but written in another order, and all of
-    # them may need more memory than there is: they wait in a file.
-    with tempfile.TemporaryFile(dir=self.data_path) as file:
-      places = {}
-      for numbers, images in zip(wanted.values(), results, strict=True):
-        for number, image in zip(numbers, images, strict=True):
-          places[number] = file.tell(), len(image)
-          file.write(image)
-      for number, (photo, _) in enumerate(used):
-        start, size = places[number]
-        file.seek(start)
-        yield number, {'image': file.read(size), 'photo': _text(photo.path)}
+    for numbers, images in zip(wanted.values(), results, strict=True):
+      # tensorflow-datasets sorts the crops by number.
+      for number, image in zip(numbers, images, strict=True):
+        yield number, {'image': image, 'photo': _text(used[number][0].path)}
 
 
 def _count(photo: Photo, side: int) -> int:
