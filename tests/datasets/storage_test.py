@@ -22,8 +22,8 @@ import sys
 import ml_collections
 from inpaint_jax import datasets
 config = ml_collections.ConfigDict(dict(
-  dataset='synthetic', source='', data_dir=sys.argv[1], image_size=32,
-  num_train=int(sys.argv[2]), num_val=2, num_test=2))
+  dataset='synthetic', source='', split='content', data_dir=sys.argv[1],
+  image_size=32, num_train=int(sys.argv[2]), num_val=2, num_test=2))
 print(len(datasets.load(config).splits['train']))
 """
 
