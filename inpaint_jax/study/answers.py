@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from inpaint_jax.study import comparisons, reference, results, statistics
-from inpaint_jax.study.numbers import image, mean, names, signed, table
+from inpaint_jax.study.numbers import mean, names, signed, table
 
 
 class Column(NamedTuple):
@@ -97,7 +97,7 @@ def section(comparison: comparisons.Comparison) -> str:
   told += [_by_metric(comparison), _by_step(comparison)]
   parts = [
     f'## {factor[0].upper()}{factor[1:]}',
-    image(factor, f'{factor}.png') if order else '',
+    f'![{factor}]({factor}.png)' if order else '',
     table(header, [_line(member, base) for member in [*order, *failed]]),
     ' '.join(text for text in told if text),
     _beside_reference(comparison),

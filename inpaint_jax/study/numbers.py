@@ -42,8 +42,3 @@ def mean(summary: statistics.Summary | None, decimals: int) -> str:
 def signed(value: float, decimals: int) -> str:
   """Returns a number with its sign."""
   return f'{value:+.{decimals}f}'.replace('-', '\N{MINUS SIGN}')
-
-
-def image(title: str, name: str) -> str:
-  """Returns Markdown that shows an image file next to the report."""
-  return f'![{title}]({name})'

@@ -11,13 +11,18 @@ import numpy as np
 
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import answers, caveats, comparisons, folder, results
-from inpaint_jax.study.numbers import image, table, values
+from inpaint_jax.study.numbers import table, values
 from inpaint_jax.system import atomic_files, errors, json_files
 
 _NO_BASE = (
   'No run of the base is there, so nothing is compared; results.csv has the '
   'numbers of each run.'
 )
+_PHOTOS = """## The same holes, filled by each cell
+
+The composites of the first seed of each cell.
+
+![Test photographs, filled by each cell](images.jpg)"""
 
 
 def write(workdir: pathlib.Path) -> pathlib.Path:
@@ -62,7 +67,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       *map(answers.section, compared),
       _sweeps(sweeps),
       _baselines(baselines, caveats.split(rows)),
-      _photos() if filled else '',
+      _PHOTOS if filled else '',
       caveats.weaknesses(
         rows, compared, about.get('base', {}), is_swept=bool(sweeps)
       ),
@@ -170,7 +175,7 @@ def _sweeps(sweeps: Sequence[comparisons.Sweep]) -> str:
 
 {rule} with the lowest validation loss is chosen (bold).
 
-{image('Validation by learning rate', 'rates.png')}
+![Validation by learning rate](rates.png)
 
 {table(['', 'learning rates', 'measured with', ''], lines)}"""
 
@@ -193,12 +198,3 @@ def _baselines(baselines: Mapping[str, Mapping[str, float]], split: str) -> str:
 The same {split} images and masks, filled by methods that need no training.
 
 {table(header, lines)}"""
-
-
-def _photos() -> str:
-  shown = image('Test photographs, filled by each cell', 'images.jpg')
-  return f"""## The same holes, filled by each cell
-
-The composites of the first seed of each cell.
-
-{shown}"""
