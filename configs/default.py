@@ -118,8 +118,10 @@ def _masks() -> ml_collections.ConfigDict:
   config = ml_collections.ConfigDict()
   # A name in masks.MASKS: stamps, strokes, box, border, mixture; or files.
   config.kind = 'stamps'
-  # files only: the folder of mask files, white where the hole is.
+  # files only: the folder of mask files, white where the hole is; and a digest
+  # of them, which each start computes.
   config.source = ''
+  config.digest = ''
   # For strokes and mixture only: width and length of the strokes: thin, medium,
   # thick. The other kinds do not read it.
   config.strokes = 'medium'

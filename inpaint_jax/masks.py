@@ -32,6 +32,7 @@ Attributes:
 """
 
 from collections.abc import Callable
+import pathlib
 from typing import NamedTuple
 
 import jax
@@ -41,6 +42,9 @@ import numpy as np
 
 from inpaint_jax.photos import mask_folder
 from inpaint_jax.system import errors, randomness
+
+# The kind that takes masks from files.
+FILES = 'files'
 
 # (keys [B], height, width) -> masks [B, height, width, 1].
 Sampler = Callable[[jax.Array, int, int], jax.Array]
@@ -299,19 +303,17 @@ def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
     errors.UserError: one of the names is unknown; or there is no such folder,
       or no mask in it. The function raises it for a file that is no mask.
   """
-  known = dict.fromkeys([*MASKS, 'files'])
-  errors.choose(known, config.kind, 'masks.kind')
+  errors.check_name([*MASKS, FILES], config.kind, 'masks.kind')
   source = config.get('source', '')
-  if config.kind == 'files':
-    return _file_sampler(mask_folder.MaskFolder(source))
+  if config.kind == FILES:
+    return _file_sampler(mask_folder.list_files(source))
   if source:
     raise errors.UserError(
       f'masks.source={source} has no effect with masks.kind={config.kind}; add '
       'masks.kind=files to use these masks, or leave masks.source empty'
     )
-  draw = MASKS[config.kind]
-  brush = config.strokes
-  errors.choose(BRUSHES, brush, 'masks.strokes')
+  draw, brush = MASKS[config.kind], config.strokes
+  errors.check_name(BRUSHES, brush, 'masks.strokes')
 
   def draw_one(key: jax.Array, height: int, width: int) -> jax.Array:
     mask = draw(key, height, width, brush)
@@ -325,11 +327,22 @@ def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
   return sampler
 
 
-def _file_sampler(folder: mask_folder.MaskFolder) -> Sampler:
+def check(config: ml_collections.ConfigDict, side: int) -> None:
+  """Raises a UserError if `masks` of a config cannot be used.
+
+  Args:
+    side: side in pixels of the images; masks from files are read for it.
+  """
+  create_sampler(config)
+  if config.kind == FILES:
+    mask_folder.read(mask_folder.list_files(config.source), side, side)
+
+
+def _file_sampler(paths: tuple[pathlib.Path, ...]) -> Sampler:
   """Returns a sampler that takes each mask from a random file."""
 
   def sampler(keys: jax.Array, height: int, width: int) -> jax.Array:
-    packed = jnp.asarray(folder.read(height, width))
+    packed = jnp.asarray(mask_folder.read(paths, height, width))
     bits = jax.vmap(randomness.bits)(keys)
     rows = packed[_integers(bits, 0, len(packed))]
     holes = jnp.unpackbits(rows, axis=1, count=height * width)

@@ -37,7 +37,14 @@ MAY_IMPORT = {
   'release': {'__init__', 'runs', 'system', *REGISTRIES},
   'inpainting': {'__init__', 'release', 'runs', 'photos', 'system', 'models'},
   'inference': {'inpainting', 'release'},
-  'training': {'datasets', 'release', 'runs', 'system', *REGISTRIES},
+  'training': {
+    'datasets',
+    'photos',
+    'release',
+    'runs',
+    'system',
+    *REGISTRIES,
+  },
 }
 MAY_IMPORT['demo'] = {
   'datasets',

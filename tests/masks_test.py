@@ -334,8 +334,16 @@ def test_folders_of_masks_that_cannot_be_used(tmp_path):
   ('name', 'picture', 'message'),
   [
     ('full', Image.new('L', (32, 32), 255), 'full.png has no known pixel at'),
-    ('empty', Image.new('L', (32, 32)), 'empty.png has no hole at 32x32'),
-    ('wide', Image.new('L', (64, 32), 255), 'wide.png 64x32; bring the mask'),
+    (
+      'empty',
+      Image.new('L', (32, 32)),
+      'empty.png has no hole: its largest brightness is 0 of 255; remove',
+    ),
+    (
+      'wide',
+      Image.new('L', (64, 32), 255),
+      'each image is 32x32 pixels, the mask .*wide.png 64x32; bring the mask',
+    ),
   ],
 )
 def test_files_that_are_no_masks(tmp_path, name, picture, message):

@@ -122,8 +122,9 @@ def _command() -> str:
   path = os.path.relpath(path, config_files.folder().parent)
   overrides = dict(config_flags.get_override_values(flag))
   overrides.pop('data.data_dir', None)
-  if 'data.source' in overrides:
-    overrides['data.source'] = 'DIR'
+  for name, shown in {'data.source': 'DIR', 'masks.source': 'MASKS'}.items():
+    if name in overrides:
+      overrides[name] = shown
   fields = (f'--config.{name}={value}' for name, value in overrides.items())
   words = [f'--config={":".join([path, *preset])}', *fields]
   return f'inpaint-jax-study {shlex.join(words)} --workdir=runs/study'

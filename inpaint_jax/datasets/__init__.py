@@ -115,7 +115,7 @@ def _check_config(config: ml_collections.ConfigDict) -> None:
       f'data.dataset={config.dataset}; add data.dataset=photo_crops to use '
       'these photos'
     )
-  errors.choose(photo_splits.RULES, config.split, 'data.split')
+  errors.check_name(photo_splits.RULES, config.split, 'data.split')
   if config.split != 'content' and config.dataset != 'photo_crops':
     raise errors.UserError(
       f'data.split={config.split} has no effect with '

@@ -85,13 +85,15 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     """
     data_dir = storage.data_dir(config.data_dir)
     listing = photo_folder.list_photos(config.source, data_dir)
+    if config.split == 'folders':
+      listing = _only_in_splits(listing)
     root = hashlib.sha256(os.fsencode(os.path.abspath(listing.root)))
     memory = data_dir / '.digests' / f'{root.hexdigest()[:12]}.json'
     digests = file_digests.read(listing.root, listing.paths, memory)
     content = ' '.join(sorted(set(digests)))
     if config.split == 'folders':
       # The same photos in other folders make another dataset.
-      splits = (path.partition('/')[0] for path in listing.paths)
+      splits = map(photo_splits.by_folder, listing.paths)
       pairs = zip(splits, digests, strict=True)
       content = ' '.join(sorted({f'{x}:{digest}' for x, digest in pairs}))
     fingerprint = hashlib.sha256(content.encode()).hexdigest()[:12]
@@ -186,6 +188,16 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
         yield number, {'image': image, 'photo': _text(used[number][0].path)}
 
 
+def _only_in_splits(listing: photo_folder.Listing) -> photo_folder.Listing:
+  """Returns the photos of a folder that are below train, val or test."""
+  paths = [x for x in listing.paths if photo_splits.by_folder(x)]
+  outside = len(listing.paths) - len(paths)
+  other = listing.other_files
+  if outside:
+    other = {**other, 'photos in none of train, val and test': outside}
+  return dataclasses.replace(listing, paths=paths, other_files=other)
+
+
 def _count(photo: Photo, side: int) -> int:
   """Returns the number of crops of a photo."""
   return len(crops.crop_corners(photo.height, photo.width, side)) or 1
@@ -228,15 +240,18 @@ def _inspect_all(
   return found, unreadable
 
 
-def _inspect(root: str, path: str, digest: str, rule: str) -> Photo | str:
+def _inspect(root: str, path: str, digest: str, rule: str) -> Photo:
   file_path = os.path.join(root, path)
   height, width = reading.size(file_path)
   # Twice the side of the hashed image is enough, and far faster for JPEG.
   small = reading.read(file_path, at_least=128)
   bits = near_duplicates.perceptual_hash(small)
-  split = photo_splits.RULES[rule](path, small)
-  if split is None:
-    return 'not below train, val or test'
+  by_folder = rule == 'folders'
+  split = (
+    photo_splits.by_folder(path)
+    if by_folder
+    else photo_splits.by_content(small)
+  )
   return Photo(path, height, width, digest, split, bits)
 
 

@@ -5,16 +5,13 @@ import dataclasses
 import os
 import pathlib
 
-from inpaint_jax.photos import file_names, reading, unread_files
-from inpaint_jax.system import errors, user_paths
-
-# A folder with all files of one of these sets was written by this program.
-_OURS = (
-  {'config.json', '.lock'},  # A run, from its start on.
-  {'config.json', 'metrics.csv'},
-  {'study.json', 'dataset.json'},
-  {'dataset_info.json', 'features.json'},
+from inpaint_jax.photos import (
+  file_names,
+  folder_walk,
+  reading,
+  unread_files,
 )
+from inpaint_jax.system import errors, user_paths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +46,6 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
   """
   root = root and str(user_paths.local(root, 'data.source'))
   _check_folder(root)
-  if data_dir is not None and not data_dir.is_dir():
-    data_dir = None
   paths: list[str] = []
   other: collections.Counter[str] = collections.Counter()
   unreadable: list[tuple[str, str]] = []
@@ -59,23 +54,10 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
     path = _relative(error.filename, root)
     unreadable.append((path, f'folder: {error.strerror}'))
 
-  visited = set()
-  for folder, folders, names in os.walk(
-    root, onerror=add_unreadable, followlinks=True
-  ):
-    status = os.stat(folder)
-    is_known = (status.st_dev, status.st_ino) in visited
-    visited.add((status.st_dev, status.st_ino))
-    is_ours = folder != root and (
-      any(found <= {*names} for found in _OURS)
-      or (data_dir and data_dir.samefile(folder))
-    )
-    if is_ours and not is_known:
+  for folder, names in folder_walk.walk(root, add_unreadable, data_dir):
+    if names is None:
       other['folders of runs and datasets'] += 1
-    if is_ours or is_known:
-      folders.clear()
       continue
-    folders[:] = sorted(name for name in folders if not name.startswith('.'))
     photos = _choose_photos(names, other)
     for name in photos:
       path = os.path.join(folder, name)

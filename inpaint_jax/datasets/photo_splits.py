@@ -11,13 +11,16 @@ from training to test or back; of those brightened by a quarter, 14 do; of those
 cropped by 2 %, 15. Of the photos, 71, 10 and 19 % are in train, val and test.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from PIL import Image
 
 from inpaint_jax.datasets import near_duplicates
 
+# Values of data.split.
+RULES = ('content', 'folders')
+# Names of folders that name a split, in lower case.
+_FOLDERS = {x: x for x in ('train', 'val', 'test')}
+_FOLDERS |= dict.fromkeys(('valid', 'validation'), 'val')
 # Shares of the splits, in percent, for messages.
 SHARES = {'train': 70, 'val': 10, 'test': 20}
 # (end of a range of numbers, split), in order.
@@ -33,9 +36,8 @@ _OFFSET = 0.35
 _DIRECTION = np.random.RandomState(6).standard_normal((_SIZE, _SIZE))
 
 
-def by_content(path: str, photo: Image.Image) -> str:
+def by_content(photo: Image.Image) -> str:
   """Returns the split of a photo by what it shows: train, val or test."""
-  del path
   low = near_duplicates.low_frequencies(photo)[:_SIZE, :_SIZE].copy()
   # Ignore the mean, and give a mirrored copy the same values.
   low[0, 0] = 0
@@ -46,19 +48,11 @@ def by_content(path: str, photo: Image.Image) -> str:
   return next(name for end, name in _RANGES if place <= end)
 
 
-def by_folder(path: str, photo: Image.Image) -> str | None:
-  """Returns the split that the first folder of a path names, None if none.
+def by_folder(path: str) -> str:
+  """Returns the split that the first folder of a path names, '' if none.
 
   Args:
     path: relative to the folder of all photos, with forward slashes.
   """
-  del photo
   folder, _, rest = path.partition('/')
-  return folder if rest and folder in SHARES else None
-
-
-# Values of data.split.
-RULES: dict[str, Callable[[str, Image.Image], str | None]] = {
-  'content': by_content,
-  'folders': by_folder,
-}
+  return _FOLDERS.get(folder.casefold(), '') if rest else ''

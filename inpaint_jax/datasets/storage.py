@@ -4,18 +4,22 @@ from collections.abc import Iterator, Sequence
 import contextlib
 import dataclasses
 import errno
+import importlib.util
 import io
+import math
 import os
 import pathlib
 import shutil
 import sys
 from typing import Any
+from unittest import mock
 
 import filelock
 import ml_collections
 import numpy as np
 from PIL import Image
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import shuffle
 
 from inpaint_jax.photos import reading
 from inpaint_jax.system import cache, errors, user_paths
@@ -136,7 +140,7 @@ def build(
       for unfinished in path.parent.glob(f'incomplete.*_{path.name}'):
         shutil.rmtree(unfinished)
       print(f'Building {name} in {folder}', file=sys.stderr, flush=True)
-      with _quiet_tfds(bars=not quiet):
+      with _quiet_tfds(bars=not quiet), _sorted_in_memory():
         builder.download_and_prepare(
           download_dir=folder / 'downloads', file_format='array_record'
         )
@@ -222,6 +226,19 @@ def _quiet_tfds(bars: bool = False) -> Iterator[None]:
       yield
   finally:
     tfds.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def _sorted_in_memory() -> Iterator[None]:
+  """Lets tensorflow-datasets sort splits of more than 1 GB without TensorFlow.
+
+  Beyond that it would sort in files, which it opens with TensorFlow.
+  """
+  if importlib.util.find_spec('tensorflow'):
+    yield
+    return
+  with mock.patch.object(shuffle, 'MAX_MEM_BUFFER_SIZE', math.inf):
+    yield
 
 
 def _write_failure(error: BaseException | None) -> str | None:

@@ -23,6 +23,7 @@ def read(
   photo: np.ndarray | None = None,
   marks: str = 'the hole is',
   name: str = '',
+  of: str = 'the photo',
   max_pixels: int | None = None,
   max_bytes: int | None = None,
 ) -> tuple[np.ndarray, list[str]]:
@@ -40,6 +41,7 @@ def read(
     photo: uint8 or uint16 [height, width, 3]; a mask that shows it is refused.
     marks: what errors say about white pixels, for masks of something else.
     name: what errors call the file; '' = its path.
+    of: what errors call the photo.
     max_pixels, max_bytes: as in reading.opened.
 
   Returns:
@@ -63,7 +65,7 @@ def read(
     values = turn_upright(np.asarray(grey.convert('L')), orientation)
   notes = _describe_surprises(values, count, name)
   hole = (values >= 128) != invert
-  _check_aspect(hole, height, width, name)
+  _check_aspect(hole, height, width, name, of)
   if notes and photo is not None and _shows(values, photo):
     raise _is_photo(name, marks)
   if not hole.any():
@@ -163,14 +165,16 @@ def _is_photo(name: str, marks: str = 'the hole is') -> errors.UserError:
   )
 
 
-def _check_aspect(hole: np.ndarray, height: int, width: int, name: str) -> None:
+def _check_aspect(
+  hole: np.ndarray, height: int, width: int, name: str, of: str
+) -> None:
   if _has_aspect(hole, height, width):
     return
-  remedy = 'bring the mask to the size of the photo, or to its aspect'
+  remedy = f'bring the mask to the size of {of}, or to its aspect'
   if _has_aspect(hole, width, height):
     remedy = 'draw a mask on this photo upright, as viewers show it'
   raise errors.UserError(
-    f'the photo is {width}x{height} pixels, the mask {name} '
+    f'{of} is {width}x{height} pixels, the mask {name} '
     f'{hole.shape[1]}x{hole.shape[0]}; {remedy}'
   )
 

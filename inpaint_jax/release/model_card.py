@@ -151,6 +151,8 @@ def _recipe(facts: Facts) -> str:
   last = f'An epoch was {images:,} images.'
   if any('=DIR' in command for command in facts.commands):
     last += ' `DIR` is the folder of photographs.'
+  if any('=MASKS' in command for command in facts.commands):
+    last += ' `MASKS` is the folder of mask files.'
   lines = ['## Recipe', '', '```', *facts.commands, '```', '', last]
   return '\n'.join(lines + (['', facts.notes] if facts.notes else []))
 

@@ -52,7 +52,7 @@ def _training_command(
     value = fields.pop(field, None)
     if field == 'data.source' and value:
       fields[field] = 'DIR'
-  if fields.get('masks.source'):
+  if fields.pop('masks.digest', ''):
     fields['masks.source'] = 'MASKS'
   file = 'configs/default.py' + (preset and f':{preset}')
   words = [f'python main.py --config={file} --workdir={workdir}']

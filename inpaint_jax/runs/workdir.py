@@ -27,12 +27,14 @@ from inpaint_jax.system import config_files, errors, json_files, user_paths
 
 # Fields that do not change what is trained: a run may continue with other
 # values. A changed data.source must have the same photos, which
-# input_pipeline.load checks by the dataset's name.
+# input_pipeline.load checks by the dataset's name, and masks.source the same
+# masks, see masks.digest.
 FREE_FIELDS = (
   'data.cache',
   'data.data_dir',
   'data.num_threads',
   'data.source',
+  'masks.source',
   'model.conv',
   'profile.num_steps',
   'profile.skip_steps',

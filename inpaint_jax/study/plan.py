@@ -6,7 +6,7 @@ equal configs are trained once and have several names; the one that equals the
 base is called `base`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 import hashlib
 import json
 import math
@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
+from inpaint_jax.photos import mask_folder
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.system import errors
 
 BASE = 'base'
 # Fields that earlier studies lack, with their defaults. They count only where
 # they have another value, so that adding one does not change fingerprints.
-_ADDED: dict[str, Any] = {'data.split': 'content', 'masks.source': ''}
+_ADDED: dict[str, Any] = {'data.split': 'content', 'masks.digest': ''}
 # Fields of `objectives` that earlier studies have in their fingerprints, even
 # where they are 0. An objective added since then counts only where it is on.
 _OBJECTIVES = ('adversarial', 'feature_matching', 'perceptual', 'r1', 'style')
@@ -152,9 +153,10 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   base.lock()
   if base.data.source and base.data.dataset == 'synthetic':
     base.data.dataset = 'photo_crops'
+  base = mask_folder.with_digest(base)
   seeds = _check_seeds(study.seeds, 'study.seeds')
   more = {
-    name: _check_seeds((*seeds, *own), f'study.more_seeds: {name}, with seeds')
+    name: _check_seeds(own, f'study.more_seeds: {name}')
     for name, own in study.get('more_seeds', {}).items()
   }
   base.seed = seeds[0]
@@ -177,6 +179,8 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
       for full_name, variant in _variants(name, changes.to_dict()):
         cell = base.copy_and_resolve_references()
         cell.update(variant)
+        if cell.masks != base.masks:
+          cell = mask_folder.with_digest(cell)
         configs.setdefault(fingerprint(cell), cell)
         names.setdefault(fingerprint(cell), []).append(full_name)
     except (KeyError, TypeError, AttributeError) as error:
@@ -194,21 +198,26 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
       BASE if cell is base else names[key][0],
       tuple(names[key]),
       cell,
-      tuple(dict.fromkeys(s for x in names[key] for s in more.get(x, seeds))),
+      tuple(
+        dict.fromkeys(
+          (*seeds, *(s for x in names[key] for s in more.get(x, ())))
+        )
+      ),
     )
     for key, cell in configs.items()
   )
   return Plan(base, cells, seeds)
 
 
-def _check_seeds(seeds: Sequence[Any], field: str) -> tuple[int, ...]:
+def _check_seeds(seeds: Any, field: str) -> tuple[int, ...]:
+  seeds = tuple(seeds) if isinstance(seeds, tuple | list) else (seeds,)
   are_whole = all(isinstance(x, int) and x >= 0 for x in seeds)
   if not seeds or not are_whole or len(set(seeds)) < len(seeds):
     raise errors.UserError(
-      f'{field}={tuple(seeds)} must be different numbers, at least one; each '
+      f'{field}={seeds} must be different numbers, at least one; each '
       'is a whole number from 0 on'
     )
-  return tuple(seeds)
+  return seeds
 
 
 def fields(config: ml_collections.ConfigDict) -> dict[str, Any]:

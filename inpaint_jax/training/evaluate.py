@@ -23,6 +23,7 @@ from inpaint_jax import (
   metrics,
   models,
 )
+from inpaint_jax.photos import mask_folder
 from inpaint_jax.release import zoo
 from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.system import (
@@ -214,7 +215,11 @@ def evaluate(
   }
   print(format_report(report), flush=True)
   # Only a test of the run as it was trained may replace test_metrics.json.
-  is_own = record and set(overrides) <= set(workdirs.FREE_FIELDS)
+  is_own = (
+    record
+    and set(overrides) <= set(workdirs.FREE_FIELDS)
+    and config.masks.digest == trained.config.masks.digest
+  )
   name = 'test_metrics.json' if is_own else 'test_other.json'
   if distributed.is_first():
     with workdirs.disk_full_as_user_error(workdir):
@@ -239,8 +244,10 @@ def _override(
     raise errors.UserError(
       f'no such override: {errors.one_line(error)}'
     ) from error
+  if config.masks.kind != masks.FILES and 'masks.source' not in overrides:
+    config.masks.source = ''
   setup.check_fields(config)
-  return config
+  return mask_folder.with_digest(config)
 
 
 def _find_record(

@@ -108,7 +108,7 @@ def check_fields(config: ml_collections.ConfigDict) -> None:
   for name in ('source', 'data_dir'):
     user_paths.local(config.data[name], f'data.{name}')
   errors.check_name(feed.CACHES, config.data.cache, 'data.cache')
-  masks.create_sampler(config.masks)
+  masks.check(config.masks, config.data.image_size)
   for field, least in _LEAST.items():
     value = functools.reduce(operator.getitem, field.split('.'), config)
     if not least <= value < 2**31:

@@ -22,6 +22,7 @@ import ml_collections
 import numpy as np
 
 from inpaint_jax import metrics, models, optimizers
+from inpaint_jax.photos import mask_folder
 from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import (
   distributed,
@@ -95,6 +96,7 @@ def train(
     errors.UserError: anything else that the user can fix; saved files are
       complete.
   """
+  config = mask_folder.with_digest(config)
   # First, so that a mistake in the config leaves no folder behind.
   setup = create_setup(config)
   with (

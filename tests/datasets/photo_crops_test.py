@@ -138,7 +138,7 @@ def _folders(tmp_path) -> pathlib.Path:
   """Returns a folder of 6 photos, of train, val and test by their folders."""
   folder = tmp_path / 'folders'
   for i, place in enumerate(
-    ('train/a', 'train/b/c', 'val/d', 'test/e', 'test/f', 'g')
+    ('Train/a', 'Train/b/c', 'val/d', 'test/e', 'test/f', 'g')
   ):
     path = folder / f'{place}.png'
     samples.save_scene(path, i, 90, 70)
@@ -148,7 +148,7 @@ def _folders(tmp_path) -> pathlib.Path:
 def test_folders_can_name_the_splits(tmp_path):
   folder = _folders(tmp_path)
   # A larger copy of a tested photo, and a photo called like a split.
-  samples.save_scene(folder / 'train' / 'copy.png', 3, 180, 140)
+  samples.save_scene(folder / 'Train' / 'copy.png', 3, 180, 140)
   samples.save_scene(folder / 'test.png', 7, 90, 70)
   config = samples.crops_config(tmp_path, folder, split='folders')
   dataset = datasets.load(config)
@@ -156,21 +156,21 @@ def test_folders_can_name_the_splits(tmp_path):
     name: set(samples.photos_of(dataset, name)) for name in dataset.splits
   }
   assert found == {
-    'train': {'train/a.png', 'train/b/c.png'},
+    'train': {'Train/a.png', 'Train/b/c.png'},
     'val': {'val/d.png'},
     'test': {'test/e.png', 'test/f.png'},
   }
   report = photo_report.read(dataset.path / 'report.json')
-  reason = 'not below train, val or test'
-  assert report.unreadable == [['g.png', reason], ['test.png', reason]]
-  assert report.near_duplicates == [['train/copy.png', 'test/e.png']]
+  assert report.other_files == {'photos in none of train, val and test': 2}
+  assert report.near_duplicates == [['Train/copy.png', 'test/e.png']]
 
 
 def test_a_photo_in_another_split_folder_makes_another_dataset(tmp_path):
   folder = _folders(tmp_path)
   config = samples.crops_config(tmp_path, folder, split='folders')
   name = datasets.dataset_name(config)
-  (folder / 'train/a.png').rename(folder / 'train/b/z.png')
+  (folder / 'Train/a.png').rename(folder / 'Train/b/z.png')
+  (folder / 'g.png').unlink()
   assert datasets.dataset_name(config) == name
   (folder / 'test/e.png').rename(folder / 'val/e.png')
   assert datasets.dataset_name(config) != name
@@ -178,7 +178,7 @@ def test_a_photo_in_another_split_folder_makes_another_dataset(tmp_path):
 
 def test_a_split_folder_that_is_missing_is_named(tmp_path):
   folder = _folders(tmp_path)
-  (folder / 'val').rename(folder / 'valid')
+  (folder / 'val').rename(folder / 'holdout')
   config = samples.crops_config(tmp_path, folder, split='folders')
   with pytest.raises(
     errors.UserError,

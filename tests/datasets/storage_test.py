@@ -11,6 +11,7 @@ from datasets import samples
 import ml_collections
 import numpy as np
 import pytest
+from tensorflow_datasets.core import shuffle
 
 from inpaint_jax import datasets
 from inpaint_jax.datasets import landscape, storage
@@ -115,6 +116,14 @@ def test_other_errors_of_a_build_are_not_hidden(tmp_path, monkeypatch):
   monkeypatch.setattr(landscape, 'render', lambda *_: 1 / 0)
   with pytest.raises(ZeroDivisionError):
     datasets.load(samples.data_config(tmp_path))
+
+
+def test_a_split_too_large_for_the_memory_of_tfds_needs_no_tensorflow(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setattr(shuffle, 'MAX_MEM_BUFFER_SIZE', 1000)
+  config = samples.data_config(tmp_path)
+  assert len(datasets.load(config).splits['train']) == 12
 
 
 def test_threads_read_the_right_pictures(tmp_path):

@@ -182,7 +182,8 @@ def test_seeds_that_cannot_be(seeds):
 def test_some_cells_can_have_more_seeds():
   config = study_config.get_config('smoke')
   config.study.cells = {'loss/mse': {}, 'loss/l1': {'loss': 'l1'}}
-  config.study.more_seeds = {'loss/l1': (4, 2)}
+  # A seed that all cells have counts once.
+  config.study.more_seeds = {'loss/l1': (4, 1, 2)}
   study = plan.create_plan(config)
   assert [run.name for run in study.runs] == [
     f'{cell}/seed{seed}'
@@ -210,8 +211,9 @@ def test_more_seeds_by_one_of_several_names():
   ('more', 'message'),
   [
     ({'optimizer/sgd': (2,)}, "'optimizer/sgd', which is no cell"),
-    ({'loss/l1': (1,)}, r'loss/l1, with seeds=\(0, 1, 1\) must'),
-    ({'loss/l1': ('a',)}, "with seeds=.*'a'.* must be different"),
+    ({'loss/l1': (2, 2)}, r'more_seeds: loss/l1=\(2, 2\) must'),
+    ({'loss/l1': ('a',)}, "loss/l1=.*'a'.* must be different"),
+    ({'loss/l1': 'a'}, "loss/l1=.*'a'.* must be different"),
   ],
 )
 def test_more_seeds_that_cannot_be(more, message):
