@@ -13,11 +13,12 @@ photo to a file.
 """
 
 from collections.abc import Sequence
+import pathlib
 
 from absl import flags
 from tqdm import tqdm
 
-from inpaint_jax.system import command_line, user_paths
+from inpaint_jax.system import atomic_files, command_line, errors, user_paths
 
 _PHOTOS = flags.DEFINE_string('photos', '', 'Folder of the true photos.')
 _MASKS = flags.DEFINE_string('masks', '', 'Folder of their masks.')
@@ -34,17 +35,33 @@ def main(argv: Sequence[str]) -> None:
   photos = user_paths.local(_PHOTOS.value, 'photos')
   masks = user_paths.local(_MASKS.value, 'masks')
   filled = [user_paths.local(x, 'filled') for x in _FILLED.value]
+  csv = user_paths.local(_CSV.value, 'csv') if _CSV.value else None
+  if csv:
+    _check_csv(csv)
   # JAX takes a second to import: --help and wrong flags need not wait for it.
   from inpaint_jax.comparison import folders, report, scores
 
+  found = folders.read(photos, masks, filled)
   scorer = scores.Scorer(quick=_QUICK.value)
   names: list[str] = []
   scored: dict[str, list[scores.Scored]] = {str(x): [] for x in filled}
-  found = folders.read(photos, masks, filled)
   for case, fillings in tqdm(found, 'scoring', unit=' photos', disable=None):
     names.append(case.name)
     for folder, one in scorer.compute(case, fillings).items():
       scored[folder].append(one)
   print(f'\n{report.table("Scores", scored)}')
-  if _CSV.value:
-    report.write_csv(user_paths.local(_CSV.value, 'csv'), names, scored)
+  if csv:
+    report.write_csv(csv, names, scored)
+
+
+def _check_csv(path: pathlib.Path) -> None:
+  """Raises a UserError unless scores can be written to `path`."""
+  from inpaint_jax.photos import reading
+
+  if path.suffix.lower() in reading.extensions():
+    raise errors.UserError(
+      f'csv={path} has the ending of an image; name a file such as scores.csv'
+    )
+  with errors.os_error_as(f'csv={path} cannot be written'):
+    path.parent.mkdir(parents=True, exist_ok=True)
+  atomic_files.check_writable(path, f'csv={path}')

@@ -23,12 +23,12 @@ def test_the_truth_is_better_than_grey(programs, tmp_path):
     Image.fromarray(pixels).save(tmp_path / f'photos/{name}.png')
     Image.fromarray(hole).save(tmp_path / f'masks/{name}.png')
     Image.new('RGB', (128, 96), 'grey').save(tmp_path / f'grey/{name}.png')
-  flags = '--photos=photos', '--masks=masks', '--quick', '--csv=scores.csv'
+  flags = '--photos=photos', '--masks=masks', '--quick', '--csv=new/scores.csv'
   result = programs.run(SCRIPT, *flags, '--filled=photos,grey', cwd=tmp_path)
   assert result.returncode == 0, result.stderr
   assert '## Scores, 2 images' in result.stdout
   assert '| photos | 0.0000 (0.0000) |' in result.stdout
-  with (tmp_path / 'scores.csv').open() as file:
+  with (tmp_path / 'new/scores.csv').open() as file:
     rows = list(csv.DictReader(file))
   assert [(row['method'], row['case']) for row in rows] == [
     ('photos', 'x'),
@@ -48,11 +48,20 @@ def test_the_truth_is_better_than_grey(programs, tmp_path):
       ['--photos=x', '--masks=y', '--filled=z'],
       '--filled=z is no folder; name one',
     ),
+    (
+      ['--photos=x', '--masks=y', '--filled=z', '--csv=x'],
+      '--csv=x is a folder; name a file',
+    ),
+    (
+      ['--photos=x', '--masks=y', '--filled=z', '--csv=x/a.PNG'],
+      '--csv=x/a.PNG has the ending of an image; name a file such as',
+    ),
   ],
 )
 @pytest.mark.slow
 def test_a_wrong_flag_is_one_line(programs, flags, message, tmp_path):
   (tmp_path / 'x').mkdir()
+  Image.new('RGB', (8, 8)).save(tmp_path / 'x/a.png')
   result = programs.run(SCRIPT, *flags, cwd=tmp_path)
   assert result.returncode == 1
   assert message in result.stderr

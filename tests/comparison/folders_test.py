@@ -52,9 +52,48 @@ def test_a_mask_without_a_hole_leaves_its_photo_out(made, capsys):
     _read(made)
 
 
+def test_files_that_are_passed_by_are_named(made, capsys):
+  (made / 'photos/notes.txt').touch()
+  _read(made)
+  assert 'passed by 1 other file (notes.txt)' in capsys.readouterr().out
+
+
+def test_all_files_are_checked_before_the_first_is_read(made):
+  (made / 'b/y.webp').unlink()
+  with pytest.raises(errors.UserError, match='has no filling of y'):
+    folders.read(made / 'photos', made / 'masks', [made / 'a', made / 'b'])
+
+
+def _make_clear(path, box):
+  """Makes a box of an image transparent."""
+  with Image.open(path) as image:
+    image.putalpha(255)
+    image.paste((0, 0, 0, 0), box)
+    image.save(path, lossless=True)
+
+
+def test_transparency_matters_only_in_a_hole_of_an_opaque_photo(made):
+  # The hole is 8 to 20 across, 4 to 12 down.
+  _make_clear(made / 'a/x.webp', (20, 0, 48, 32))
+  _read(made)
+  _make_clear(made / 'a/x.webp', (19, 11, 48, 32))
+  with pytest.raises(errors.UserError, match='is transparent in the hole'):
+    _read(made)
+  _make_clear(made / 'photos/x.png', (19, 11, 48, 32))
+  _read(made)
+
+
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
+    (
+      lambda x: Image.new('RGB', (48, 32)).save(x / 'a/X.png'),
+      'a/X.png and x.webp have the same name',
+    ),
+    (
+      lambda x: Image.new('RGB', (48, 32)).save(x / 'photos/x.jpg'),
+      'photos/x.jpg and x.png have the same name',
+    ),
     (lambda x: (x / 'masks/y_mask.png').unlink(), 'there is no mask for it'),
     (lambda x: (x / 'b/y.webp').unlink(), 'b has no filling of y; add y.png'),
     (
