@@ -1,29 +1,25 @@
 """The entry points of the commands.
 
-A command imports modules for a second before it reads its flags; Ctrl-C prints
-one line in that second, too.
+A command imports modules for seconds, before it reads its flags and after that;
+Ctrl-C prints one line in that time, too.
 """
 
 import functools
 import importlib
-import os
-import sys
+
+from inpaint_jax.system import interrupts
 
 
 def _start(
   name: str, default_config: str | None = None, huge_pages: bool = False
 ) -> None:
   """Calls the function `main` of a command; see command_line.run."""
-  try:
-    from inpaint_jax.system import command_line, machine
+  interrupts.end_while_importing()
+  from inpaint_jax.system import command_line, machine
 
-    if huge_pages:
-      machine.use_huge_pages()
-    command = importlib.import_module(f'inpaint_jax.commands.{name}')
-  except KeyboardInterrupt:
-    print('interrupted', file=sys.stderr, flush=True)
-    # Skips exit handlers: those of a half-imported library may fail.
-    os._exit(130)
+  if huge_pages:
+    machine.use_huge_pages()
+  command = importlib.import_module(f'inpaint_jax.commands.{name}')
   command_line.run(command.main, default_config)
 
 

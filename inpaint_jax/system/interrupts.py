@@ -1,9 +1,35 @@
-"""Signals that ask the process to stop, handled at a safe point."""
+"""Signals that ask the process to stop."""
 
 from collections.abc import Iterator
 import contextlib
+import os
 import signal
-from typing import Any
+import sys
+import types
+from typing import Any, NoReturn
+
+
+def end_while_importing() -> None:
+  """Makes Ctrl-C during an import end the process with one line.
+
+  Libraries swallow a KeyboardInterrupt while they are imported, or crash later
+  because they are half imported.
+  """
+
+  def end(number: int, frame: types.FrameType | None) -> None:
+    while frame:
+      if frame.f_code.co_filename == '<frozen importlib._bootstrap>':
+        end_now()
+      frame = frame.f_back
+    signal.default_int_handler(number, None)
+
+  signal.signal(signal.SIGINT, end)
+
+
+def end_now() -> NoReturn:
+  """Ends the process as one that Ctrl-C has ended, without exit handlers."""
+  print('interrupted', file=sys.stderr, flush=True)
+  os._exit(130)
 
 
 class Stop:
