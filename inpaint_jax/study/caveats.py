@@ -32,6 +32,7 @@ def weaknesses(
   fields: Mapping[str, Any],
   *,
   is_swept: bool,
+  has_more: bool,
 ) -> str:
   """Returns what a reader must not conclude.
 
@@ -40,6 +41,7 @@ def weaknesses(
     compared: the comparisons that the report answers.
     fields: the fields of the base's config, {} if they are unknown.
     is_swept: whether learning rates were chosen by sweeps.
+    has_more: whether some cells have more seeds, see configs/study.py.
   """
   side, ended = base(rows)['image_size'], finished(rows)
   # A run that diverged has no steps.
@@ -50,6 +52,11 @@ def weaknesses(
   uneven, rates = '', 'Learning rates were not swept; epochs are chosen'
   if len({len(member.rows) for x in compared for member in x.members}) > 1:
     uneven = ', and fewer for some cells, whose means are over other seeds'
+  if has_more:
+    uneven += (
+      '. Further seeds are for cells that the first ones did not tell apart, '
+      'and such a choice makes a difference by chance likelier'
+    )
   if is_swept:
     rates = 'Learning rates are chosen by the validation loss, epochs'
   masks = f', {fields["masks.kind"]}' if 'masks.kind' in fields else ''

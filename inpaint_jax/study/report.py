@@ -69,7 +69,11 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       _baselines(baselines, caveats.split(rows)),
       _PHOTOS if filled else '',
       caveats.weaknesses(
-        rows, compared, about.get('base', {}), is_swept=bool(sweeps)
+        rows,
+        compared,
+        about.get('base', {}),
+        is_swept=bool(sweeps),
+        has_more=bool(about.get('more_seeds')),
       ),
       caveats.method(rows),
     ]
@@ -128,12 +132,16 @@ def _head(
   hours = sum(map(results.seconds, rows)) / 3600
   sizes = ' / '.join(f'{base[f"num_{x}"]:,}' for x in ('train', 'val', 'test'))
   cells = len({row['cell'] for row in rows})
-  seeds = ', '.join(map(str, sorted({row['seed'] for row in rows})))
+  seeds = {row['seed'] for row in rows}
+  common = set(about.get('seeds', seeds)) & seeds
+  shown = ', '.join(map(str, sorted(common)))
+  if more := ', '.join(map(str, sorted(seeds - common))):
+    shown += f', some of them also with {more}'
   return f"""# The study
 
 Which {factors or 'cell'} {verb} holes best? Each cell changes one factor of \
 the base ({base['model']}, {base['loss']}, {base['optimizer']} at \
-{base['learning_rate']:g}): {count} of {cells} cells with seeds {seeds}. Each \
+{base['learning_rate']:g}): {count} of {cells} cells with seeds {shown}. Each \
 run takes {values(finished, 'steps')} steps of {values(rows, 'batch_size')} \
 images of {base['image_size']}x{base['image_size']}; {sizes} images are for \
 training, validation and test. All runs together took {hours:.1f} hours."""

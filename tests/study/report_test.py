@@ -4,7 +4,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from inpaint_jax.study import plan, plots, report, results
+from configs import study as study_config
+from inpaint_jax.study import folder, plan, plots, report, results
 from inpaint_jax.system import errors
 
 
@@ -133,6 +134,21 @@ def test_the_hours_of_a_resumed_run_include_its_earlier_starts(
   results.write_study(tmp_path, rows)
   text = report.write(tmp_path).read_text()
   assert 'All runs together took 55.0 hours.' in text
+
+
+@pytest.mark.usefixtures('without_plots')
+def test_a_report_of_cells_with_more_seeds(make_row, tmp_path):
+  config = study_config.get_config('smoke')
+  config.study.cells = {'loss/mse': {}, 'loss/l1': {'loss': 'l1'}}
+  config.study.more_seeds = {'loss/l1': (5, 7)}
+  study = plan.create_plan(config)
+  folder.create(tmp_path, study, '')
+  rows = [make_row(x.cell, x.seed, 18.0 + x.seed) for x in study.runs]
+  results.write_study(tmp_path, rows)
+  text = report.write(tmp_path).read_text()
+  cells = '6 of 6 runs of 2 cells with seeds 0, 1, some of them also with 5, 7.'
+  assert cells in text
+  assert 'not tell apart, and such a choice makes' in text
 
 
 @pytest.mark.usefixtures('without_plots')
