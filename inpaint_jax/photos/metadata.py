@@ -4,11 +4,13 @@ Metadata that describe the file rather than the photo are left out, and so is
 every preview, which would still show what was painted over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import dataclasses
+import os
 import re
 import struct
 from typing import Any, cast, IO
+import zlib
 
 from PIL import ExifTags, Image, ImageFile
 
@@ -40,8 +42,11 @@ _PNG_COLOUR = (b'cHRM', b'cICP', b'gAMA', b'sRGB')
 # ImageMagick writes it; Pillow reads that of EXIF.
 _RAW_PROFILE = 'Raw profile type '
 _PROFILES = ('exif', 'xmp', 'iptc', '8bim')
+_PNG_TEXT = (b'iTXt', b'tEXt', b'zTXt')
 # Other chunks that are read.
-_PNG_READ = (b'eXIf', b'iCCP', b'iTXt', b'tEXt', b'zTXt')
+_PNG_READ = (b'eXIf', b'iCCP', *_PNG_TEXT)
+# Text of which Pillow takes the key for that of a fact of its own.
+_LIKE_FACT = re.compile(rb'[a-z][a-z_]*(\0|\Z)')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +100,9 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
   except ValueError:
     xmp = b''
     notes.append('its XMP data have a preview, are damaged and were left out')
-  found |= previews.in_resources(profiles.get('8bim', b''))
+  # ImageMagick calls Photoshop's resources IPTC, too.
+  for profile in ('8bim', 'iptc'):
+    found |= previews.in_resources(profiles.get(profile, b''))
   records = _iptc(image, profiles)
   iptc = previews.clean_iptc(records)
   if iptc != records:
@@ -129,8 +136,8 @@ def _text(
   text = []
   for key, value in getattr(image, 'text', {}).items():
     if key != 'XML:com.adobe.xmp' and not key.startswith(_RAW_PROFILE):
-      # Pillow mixes text with its own facts, such as 'dpi'.
-      image.info.pop(key, None)
+      if key and key[0] < ' ':  # See `shield_facts`.
+        key = chr(ord(key[0]) | 0x60) + key[1:]
       if previews.shows_picture(_raw(str(value))):
         found.add(f'image in the text {key!r}')
       else:
@@ -354,14 +361,46 @@ def _raw(value: bytes | str) -> bytes:
   return value.encode('latin-1', errors='replace')
 
 
+def shield_facts(file: IO[bytes]) -> bytes:
+  """Returns a PNG file as Pillow reads it right; b'' = as it is.
+
+  Pillow mixes text with its own facts, such as 'transparency', which all have
+  names of small letters. Keys like these get a control character in place of
+  their first letter, since such characters do not occur in keys.
+  """
+  if file.read(8) != b'\x89PNG\r\n\x1a\n':
+    return b''
+  places = [
+    (file.tell() - len(content), file.tell())
+    for name, content in png_chunks(file, only=_PNG_TEXT)
+    if _LIKE_FACT.match(content)
+  ]
+  if not places:
+    return b''
+  file.seek(0)
+  data = bytearray(file.read())
+  for start, end in places:
+    data[start] &= 0x1F
+    # The checksum covers the name, too.
+    data[end : end + 4] = struct.pack('>I', zlib.crc32(data[start - 4 : end]))
+  return bytes(data)
+
+
 def png_chunks(
-  file: IO[bytes], until: bytes = b''
+  file: IO[bytes], until: bytes = b'', only: Sequence[bytes] = ()
 ) -> Iterator[tuple[bytes, bytes]]:
-  """Yields names and contents of a PNG file's chunks that precede `until`."""
+  """Yields names and contents of a PNG file's chunks that precede `until`.
+
+  Args:
+    only: names of the chunks to yield; () = all.
+  """
   file.seek(8)
   while len(head := file.read(8)) == 8:
     length, name = struct.unpack('>I4s', head)
     if name == until:
       return
+    if only and name not in only:
+      file.seek(length + 4, os.SEEK_CUR)
+      continue
     yield name, file.read(length)
     file.read(4)

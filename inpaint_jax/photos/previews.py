@@ -26,6 +26,7 @@ _BASE64 = re.compile(rb'[A-Za-z0-9+/\r\n\t]{64,}')
 # Beginnings of JPEG segments that are read elsewhere, or that hold no image.
 _READ_SEGMENTS = (b'Exif', b'http://ns.adobe.com/xap/1.0/', b'ICC_PROFILE')
 _THUMBNAIL_RESOURCES = (0x0409, 0x040C)
+_PATH_RESOURCES = range(2000, 2999)
 # The preview in IPTC-IIM's record 2; records 7 to 9 are an object of their own.
 _IPTC_PREVIEW = (200, 201, 202)
 
@@ -93,18 +94,21 @@ def in_segments(segments: list[tuple[str, bytes]]) -> set[str]:
 
 
 def in_resources(resources: bytes | dict[int, object]) -> set[str]:
-  """Returns names of the previews in Photoshop's image resources.
+  """Returns names of the previews and outlines in Photoshop's resources.
 
   Args:
-    resources: the bytes in a TIFF file, or the resources by number.
+    resources: the bytes in a TIFF or PNG file, or the resources by number.
   """
-  for number in _THUMBNAIL_RESOURCES:
-    if isinstance(resources, bytes):
-      if b'8BIM' + struct.pack('>H', number) in resources:
-        return {'Photoshop thumbnail'}
-    elif number in resources:
-      return {'Photoshop thumbnail'}
-  return set()
+  if isinstance(resources, bytes):
+    heads = re.findall(rb'8BIM(..)', resources, re.S)
+    numbers = {int.from_bytes(number, 'big') for number in heads}
+  else:
+    numbers = set(resources)
+  kinds = {
+    'Photoshop thumbnail': _THUMBNAIL_RESOURCES,
+    'Photoshop path': _PATH_RESOURCES,
+  }
+  return {name for name, kind in kinds.items() if numbers & set(kind)}
 
 
 def has_video(data: bytes) -> bool:

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from inpaint_jax.photos import unread_files
+from inpaint_jax.photos import metadata, unread_files
 from inpaint_jax.system import errors
 
 # Larger images are not decoded: each would take more than half a gigabyte. The
@@ -207,7 +207,10 @@ def opened(
       fault = unread_files.find_fault(file)
     if fault:
       raise UnreadableError(fault)
-    with Image.open(source, formats=formats()) as image:
+    with _rewound(source) as file:
+      shielded = metadata.shield_facts(file)
+    opened_as = io.BytesIO(shielded) if shielded else source
+    with Image.open(opened_as, formats=formats()) as image:
       if image.width * image.height > max_pixels:
         raise UnreadableError(too_large)
       if fault := _find_misread(image):

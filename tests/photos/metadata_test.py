@@ -1,15 +1,16 @@
 """EXIF, XMP, resolution and text, from one file to another."""
 
+import dataclasses
 import io
 import struct
 import zlib
 
 import numpy as np
 from photos import samples
-from PIL import ExifTags, Image, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 import pytest
 
-from inpaint_jax.photos import picture_files
+from inpaint_jax.photos import picture_files, reading
 from inpaint_jax.photos.metadata import Metadata
 from inpaint_jax.photos.picture import Picture
 
@@ -191,13 +192,47 @@ def test_profiles_that_cannot_be_read_are_named():
     )
 
 
+@pytest.mark.parametrize('is_late', [False, True])
 @pytest.mark.parametrize(
-  'key', ['comment', 'dpi', 'icc_profile', 'transparency', 'xmp']
+  'key',
+  ['bbox', 'comment', 'dpi', 'exif', 'icc_profile', 'interlace']
+  + ['transparency', 'xmp'],
 )
-def test_text_of_a_png_file_with_a_key_that_pillow_uses(key):
-  picture = picture_files.read(png_with_text([(key, 'words')]))
-  assert picture.metadata == Metadata(text=((key, 'words'),))
+def test_text_of_a_png_file_with_a_key_that_pillow_uses(key, is_late, tmp_path):
+  exif = Image.Exif()
+  exif[0x010F] = 'Maker'
+  profile = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB'))
+  xmp = PngImagePlugin.PngInfo()
+  xmp.add_itxt('XML:com.adobe.xmp', '<x:xmpmeta/>')
+  data = samples.pillow_bytes(
+    Image.new('RGB', (4, 4), 'red'),
+    'PNG',
+    exif=exif,
+    icc_profile=profile.tobytes(),
+    dpi=(240, 240),
+    transparency=(255, 0, 0),
+    pnginfo=xmp,
+  )
+  chunk = samples.png_of((b'tEXt', key.encode() + b'\0words'))[8:]
+  at = len(data) - 12 if is_late else data.index(b'IDAT') - 4
+  both = data[:at] + chunk + data[at:]
+  plain, picture = picture_files.read(data), picture_files.read(both)
+  assert plain.metadata.exif
+  assert plain.metadata.icc
+  assert plain.metadata.xmp
+  assert plain.metadata.dpi == (240, 240)
+  expected = dataclasses.replace(plain.metadata, text=((key, 'words'),))
+  assert picture.metadata == expected
   assert picture.notes == ()
+  assert picture.alpha is not None
+  assert not picture.alpha.any()
+  path = tmp_path / 'a.png'
+  path.write_bytes(both)
+  assert (np.asarray(reading.read(str(path))) == 255).all()
+  assert reading.size(str(path)) == (4, 4)
+  # What is there is what is written.
+  again = picture_files.read(samples.saved(picture, 'PNG')[0])
+  assert again.metadata == expected
 
 
 @pytest.mark.parametrize('kind', ['JPEG', 'MPO', 'GIF'])

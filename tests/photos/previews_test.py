@@ -172,6 +172,19 @@ def test_photoshop_and_iptc_previews():
   assert SMALL not in samples.saved(picture, 'TIFF')[0]
 
 
+@pytest.mark.parametrize('kind', ['8bim', 'iptc'])
+def test_paths_and_thumbnails_of_photoshop_are_named(kind):
+  for number, name in ((2000, 'path'), (2998, 'path'), (0x040C, 'thumbnail')):
+    content = b'8BIM\3\xf3\0\0\0\0\0\0' + resource(number, b'\0\6')
+    info = PngImagePlugin.PngInfo()
+    digits = content.hex()
+    info.add_text(f'Raw profile type {kind}', f'\n{kind}\n 26\n{digits}')
+    expected = said(f'Photoshop {name}')
+    assert picture_files.read(photo('PNG', pnginfo=info)).notes == expected
+    data = with_segments(segment(0xED, b'Photoshop 3.0\0' + content))
+    assert picture_files.read(data).notes == expected
+
+
 def test_iptc_of_long_records_and_padding():
   long = struct.pack('>BBBHI', 0x1C, 2, 202, 0x8004, len(SMALL)) + SMALL
   caption = iptc((2, 120, b'a caption'))
