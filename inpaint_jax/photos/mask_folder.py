@@ -58,9 +58,12 @@ def with_digest(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   Raises:
     errors.UserError: as `list_files`, or a file cannot be read.
   """
+  is_of_files = config.masks.kind == 'files'
+  if not (is_of_files or config.masks.digest):
+    return config
   config = config.copy_and_resolve_references()
   config.masks.digest = ''
-  if config.masks.kind != 'files':
+  if not is_of_files:
     return config
   made = hashlib.sha256()
   for path in list_files(config.masks.source):
