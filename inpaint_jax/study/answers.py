@@ -142,19 +142,27 @@ def _ties(comparison: comparisons.Comparison, metric: str) -> str:
   if len(comparison.sorted(f'test/{metric}')) < 2:
     return ''
   by = f'By {COLUMNS[metric].name}'
-  best, *tied = comparison.ties(metric)
-  if not tied:
-    return f'{by}, {names([best])} is best by more than chance.'
-  told = (f'{names([x])} ({_seeds(x.minus(best, metric))})' for x in tied)
-  return (
-    f'{by}, {names([best])} is best, tied with {", ".join(told)}; in brackets, '
-    'how many seeds would tell them apart.'
-  )
+  best, *others = comparison.ties(metric)
+  found = {x: x.minus(best, metric) for x in others}
+  ties = {x: y for x, y in found.items() if y and y.interval}
+  text = f'{by}, {names([best])} is best'
+  if ties:
+    told = (f'{names([x])} ({_seeds(y)})' for x, y in ties.items())
+    text += (
+      f', tied with {", ".join(told)}; in brackets, how many seeds would tell '
+      'them apart'
+    )
+  alone = [x for x in others if x not in ties]
+  if not ties and len(comparison.sorted(f'test/{metric}')) > 1 + len(alone):
+    text += ' by more than chance'
+  if alone:
+    text += (
+      f'; it has too few seeds in common with {names(alone)} to be compared'
+    )
+  return f'{text}.'
 
 
-def _seeds(found: statistics.Difference | None) -> str:
-  if found is None or found.interval is None:
-    return 'unknown: fewer than two seeds in common'
+def _seeds(found: statistics.Difference) -> str:
   count = statistics.seeds_needed(found.mean, found.deviation)
   return f'{count or f"more than {statistics.MOST_SEEDS:,}"}'
 

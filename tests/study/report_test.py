@@ -267,7 +267,8 @@ def test_one_seed_tells_nothing(small, make_row, tmp_path):
     tmp_path, [make_row(x, 0, 18.0 + i) for i, x in enumerate(small.cells)]
   )
   text = report.write(tmp_path).read_text()
-  assert '(unknown: fewer than two seeds in common)' in text
+  assert 'is best; it has too few seeds in common with `' in text
+  assert 'is best by more than chance' not in text
   assert '**+' not in text
 
 
