@@ -43,9 +43,6 @@ import numpy as np
 from inpaint_jax.photos import mask_folder
 from inpaint_jax.system import errors, randomness
 
-# The kind that takes masks from files.
-FILES = 'files'
-
 # (keys [B], height, width) -> masks [B, height, width, 1].
 Sampler = Callable[[jax.Array, int, int], jax.Array]
 
@@ -303,9 +300,9 @@ def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
     errors.UserError: one of the names is unknown; or there is no such folder,
       or no mask in it. The function raises it for a file that is no mask.
   """
-  errors.check_name([*MASKS, FILES], config.kind, 'masks.kind')
+  errors.check_name([*MASKS, mask_folder.FILES], config.kind, 'masks.kind')
   source = config.get('source', '')
-  if config.kind == FILES:
+  if config.kind == mask_folder.FILES:
     return _file_sampler(mask_folder.list_files(source))
   if source:
     raise errors.UserError(
@@ -334,7 +331,7 @@ def check(config: ml_collections.ConfigDict, side: int) -> None:
     side: side in pixels of the images; masks from files are read for it.
   """
   create_sampler(config)
-  if config.kind == FILES:
+  if config.kind == mask_folder.FILES:
     mask_folder.read(mask_folder.list_files(config.source), side, side)
 
 

@@ -11,6 +11,9 @@ import numpy as np
 from inpaint_jax.photos import folder_walk, mask_files, reading
 from inpaint_jax.system import errors, user_paths
 
+# The value of masks.kind for masks from files.
+FILES = 'files'
+
 
 def list_files(source: str) -> tuple[pathlib.Path, ...]:
   """Returns the masks below a folder, sorted; see folder_walk for which.
@@ -58,7 +61,7 @@ def with_digest(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   Raises:
     errors.UserError: as `list_files`, or a file cannot be read.
   """
-  is_of_files = config.masks.kind == 'files'
+  is_of_files = config.masks.kind == FILES
   if not (is_of_files or config.masks.digest):
     return config
   config = config.copy_and_resolve_references()

@@ -244,7 +244,7 @@ def _override(
     raise errors.UserError(
       f'no such override: {errors.one_line(error)}'
     ) from error
-  if config.masks.kind != masks.FILES and 'masks.source' not in overrides:
+  if config.masks.kind != mask_folder.FILES and 'masks.source' not in overrides:
     config.masks.source = ''
   setup.check_fields(config)
   return mask_folder.with_digest(config)
