@@ -9,9 +9,9 @@ synthetic. Presets:
     and a quarter of the steps of medium;
   medium: 2,000 steps of 16 images of 64x64, each cell at the rate that was best
     in rates, with three seeds;
-  medium_128: some of its cells on images of 128x128;
   cpu_rates, cpu: rates and medium with the encoder-decoder in place of the
     UNet, for losses, optimizers and bases, sized for two CPU cores;
+  cpu_128: some cells of cpu on images of 128x128;
   small: 500 steps of 8 images of 32x32, sized for two CPU cores;
   full: the reference recipe, for a GPU;
   objectives: what each objective adds to the recipe of configs/guide.py, 1,000
@@ -118,6 +118,7 @@ _CPU_UNETS: dict[str, dict[str, Any]] = {
   'model/unet': {'model': {'name': 'unet'}},
   'model/unet_harmonic': {'model': {'name': 'unet', 'base': 'harmonic'}},
   'model/attention_unet': {'model': {'name': 'attention_unet'}},
+  'model/gan': _gan() | {'model': {'name': 'unet', 'base': 'harmonic'}},
 }
 # The base of cpu has the encoder-decoder.
 _CPU_CELLS: dict[str, dict[str, Any]] = {
@@ -154,6 +155,7 @@ _CPU: dict[str, Any] = {
   'model/unet': 1e-3,
   'model/unet_harmonic': 3e-4,
   'model/attention_unet': 1e-3,
+  'model/gan': None,
   'optimizer/sgd': 1e-1,
   'optimizer/rmsprop': 3e-4,
   'optimizer/adagrad': 3e-3,
@@ -167,15 +169,15 @@ def get_config(preset: str = 'small') -> ml_collections.ConfigDict:
   """Returns the base, with the cells in the section `study`.
 
   Args:
-    preset: rates, medium, medium_128, cpu_rates, cpu, small, full, objectives
+    preset: rates, medium, cpu_rates, cpu, cpu_128, small, full, objectives
       or smoke.
   """
   presets = {
     'rates': _rates,
     'medium': _medium,
-    'medium_128': _medium_128,
     'cpu_rates': _cpu_rates,
     'cpu': _cpu,
+    'cpu_128': _cpu_128,
     'small': _small,
     'full': _full,
     'objectives': _objectives_of_guide,
@@ -257,16 +259,6 @@ def _medium() -> ml_collections.ConfigDict:
   return _photos(8, _cells(_MEDIUM))
 
 
-def _medium_128() -> ml_collections.ConfigDict:
-  losses, models = ('mse', 'l1'), ('unet', 'encoder_decoder', 'unet_harmonic')
-  names = [f'loss/{x}' for x in losses] + [f'model/{x}' for x in models]
-  config = _photos(16, _cells({name: _MEDIUM[name] for name in names}))
-  # 125 steps an epoch.
-  data = {'num_train': 2000, 'num_val': 200, 'num_test': 300}
-  config.data.update(data | {'image_size': 128})
-  return config
-
-
 def _cpu_rates() -> ml_collections.ConfigDict:
   config = _photos(2, _cells(_CPU_RATES, _CPU_CELLS))
   config.model.name = 'encoder_decoder'
@@ -289,6 +281,17 @@ def _cpu() -> ml_collections.ConfigDict:
     ),
     (3, 4),
   )
+  return config
+
+
+def _cpu_128() -> ml_collections.ConfigDict:
+  losses = 'mse', 'kl_div'
+  models = 'encoder_decoder', 'encoder_decoder_harmonic'
+  names = [f'loss/{x}' for x in losses] + [f'model/{x}' for x in models]
+  config = _cpu()
+  config.data.image_size = 128
+  config.study.cells = {name: config.study.cells[name] for name in names}
+  config.study.more_seeds = {}
   return config
 
 

@@ -29,21 +29,20 @@ def split(rows: Sequence[results.Row]) -> str:
 def weaknesses(
   rows: Sequence[results.Row],
   compared: Sequence[comparisons.Comparison],
-  fields: Mapping[str, Any],
+  about: Mapping[str, Any],
   *,
   is_swept: bool,
-  has_more: bool,
 ) -> str:
   """Returns what a reader must not conclude.
 
   Args:
     rows: the rows of the study.
     compared: the comparisons that the report answers.
-    fields: the fields of the base's config, {} if they are unknown.
+    about: what study.json holds, {} if there is none.
     is_swept: whether learning rates were chosen by sweeps.
-    has_more: whether some cells have more seeds, see configs/study.py.
   """
   side, ended = base(rows)['image_size'], finished(rows)
+  fields = about.get('base', {})
   # A run that diverged has no steps.
   steps = values(ended, 'steps')
   falling = sum(row['best_step'] == row['steps'] for row in ended)
@@ -52,7 +51,7 @@ def weaknesses(
   uneven, rates = '', 'Learning rates were not swept; epochs are chosen'
   if len({len(member.rows) for x in compared for member in x.members}) > 1:
     uneven = ', and fewer for some cells, whose means are over other seeds'
-  if has_more:
+  if about.get('more_seeds'):
     uneven += (
       '. Further seeds are for cells that the first ones did not tell apart, '
       'and such a choice makes a difference by chance likelier'
@@ -77,8 +76,9 @@ def weaknesses(
     'it.',
     f'{tests} differences are tested at {statistics.CONFIDENCE:.0%} each: even '
     f'if none existed, about {chance:.1f} would be found.',
-    'Only one factor changes at a time, all photos are landscapes, and all '
-    f'masks are of one kind{masks}: other combinations may rank differently.',
+    f'Only one factor changes at a time{_recipes(ended, about)}, all photos '
+    f'are landscapes, and all masks are of one kind{masks}: other '
+    'combinations may rank differently.',
     reference.EVERYWHERE,
   ]
   if split(rows) == 'validation':
@@ -87,6 +87,18 @@ def weaknesses(
       'the epoch.'
     )
   return '\n'.join(['## Weaknesses', '', *(f'- {line}' for line in lines)])
+
+
+def _recipes(rows: Sequence[results.Row], about: Mapping[str, Any]) -> str:
+  """Returns which cells change more than their factor and its rate."""
+  found = ''
+  for cell in dict.fromkeys(row['cell'] for row in rows):
+    fields = about.get('changes', {}).get(cell, {})
+    sections = {name.split('.')[0] for name in fields}
+    sections -= {'optimizer', 'best_metric'}
+    if len(sections) > 1:
+      found += f', but for the recipe `{cell}` ({", ".join(sorted(sections))})'
+  return found
 
 
 def method(rows: Sequence[results.Row]) -> str:

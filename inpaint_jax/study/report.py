@@ -71,9 +71,8 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       caveats.weaknesses(
         rows,
         compared,
-        about.get('base', {}),
+        about,
         is_swept=bool(sweeps),
-        has_more=bool(about.get('more_seeds')),
       ),
       caveats.method(rows),
     ]

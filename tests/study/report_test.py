@@ -152,6 +152,22 @@ def test_a_report_of_cells_with_more_seeds(make_row, tmp_path):
 
 
 @pytest.mark.usefixtures('without_plots')
+def test_the_report_names_cells_that_change_several_factors(make_row, tmp_path):
+  config = study_config.get_config('smoke')
+  config.study.cells = {
+    'model/harmonic': {'model': {'base': 'harmonic'}},
+    'model/recipe': {'model': {'base': 'harmonic'}, 'loss': 'l1'},
+  }
+  study = plan.create_plan(config)
+  folder.create(tmp_path, study, '')
+  rows = [make_row(x.cell, x.seed, 18.0 + x.seed) for x in study.runs]
+  results.write_study(tmp_path, rows)
+  text = report.write(tmp_path).read_text()
+  recipe = 'changes at a time, but for the recipe `model/recipe` (loss, model),'
+  assert recipe in text
+
+
+@pytest.mark.usefixtures('without_plots')
 def test_only_differences_with_an_interval_count_as_tested(
   small, make_row, tmp_path
 ):
