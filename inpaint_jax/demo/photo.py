@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 import PIL.Image
-import scipy.ndimage
+from scipy import ndimage
 
 from inpaint_jax.demo import examples
 from inpaint_jax.inpainting import explanation, photo_filling
@@ -298,7 +298,7 @@ class Photo:
     if self._shown is None:
       return hole
     # With a pixel around, since the copy of the mask has a rounded outline.
-    changed = scipy.ndimage.maximum_filter(painted != self._shown, 3)
+    changed = ndimage.maximum_filter(painted != self._shown, 3)
     return np.where(_resize(changed, self._size), hole, np.load(self._mask))
 
 

@@ -15,6 +15,7 @@ import os
 from typing import Any, NamedTuple, TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
 from inpaint_jax.inpainting import checks
 from inpaint_jax.photos import formats, mask_files, picture_files, reading
@@ -282,9 +283,7 @@ def _dilate(hole: np.ndarray, pixels: int, wrap: bool) -> np.ndarray:
   """Returns a hole grown by some pixels on all sides, and diagonally."""
   if not pixels:
     return hole
-  import scipy.ndimage
-
   side = 2 * min(pixels, max(hole.shape)) + 1
-  return scipy.ndimage.maximum_filter(
+  return ndimage.maximum_filter(
     hole, side, mode=('constant', 'wrap' if wrap else 'constant')
   )

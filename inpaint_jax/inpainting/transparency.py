@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
+from scipy import ndimage
 
 from inpaint_jax.inpainting import harmonic
 from inpaint_jax.photos import mask_files
@@ -52,12 +53,10 @@ def fill_with_alpha(
 
 def _find_clear(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """Returns the known pixels whose colours must not be used, bool [H, W]."""
-  import scipy.ndimage
-
   opaque = np.iinfo(alpha.dtype).max
   clear = ~hole & (alpha <= opaque * _CLEAR)
   if clear.any():
-    near = scipy.ndimage.maximum_filter(clear, 2 * _FRINGE + 1)
+    near = ndimage.maximum_filter(clear, 2 * _FRINGE + 1)
     fringe = near & ~hole & (alpha < opaque)
     if (~hole & ~clear & ~fringe).any():
       clear |= fringe
@@ -68,12 +67,10 @@ def _extend_colours(
   pixels: np.ndarray, clear: np.ndarray, hole: np.ndarray
 ) -> np.ndarray:
   """Gives transparent pixels the colour of the nearest pixel that has one."""
-  import scipy.ndimage
-
   unknown = clear | hole
   if not clear.any() or unknown.all():
     return pixels
-  nearest = scipy.ndimage.distance_transform_edt(
+  nearest = ndimage.distance_transform_edt(
     unknown, return_distances=False, return_indices=True
   )
   result = pixels.copy()
@@ -85,8 +82,6 @@ def _continue_alpha(
   alpha: np.ndarray, hole: np.ndarray, wrap: bool
 ) -> np.ndarray:
   """Returns alpha with its hole filled; [H, W] each."""
-  import scipy.ndimage
-
   opaque = np.iinfo(alpha.dtype).max
   alpha = np.where(_find_rim(alpha, hole), opaque, alpha)
   if wrap:
@@ -96,11 +91,11 @@ def _continue_alpha(
     ]
     filled = _continue_alpha(wide[0], wide[1], wrap=False)
     return filled[:, around : around + hole.shape[1]]
-  ring = scipy.ndimage.maximum_filter(hole, 3) & ~hole
+  ring = ndimage.maximum_filter(hole, 3) & ~hole
   beside = alpha[ring]
   if beside.min() == beside.max():
     return np.where(hole, beside[0], alpha)
-  (box,) = scipy.ndimage.find_objects((hole | ring).astype(np.int8))
+  (box,) = ndimage.find_objects((hole | ring).astype(np.int8))
   values = alpha[box] / np.float32(opaque)
   values = harmonic.harmonic_fill(values[..., None], ~hole[box])[..., 0]
   is_soft = (beside > 0.1 * opaque) & (beside < 0.9 * opaque)
@@ -139,9 +134,7 @@ def _find_rim(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
   Returns:
     bool [H, W], without the hole itself.
   """
-  import scipy.ndimage
-
-  regions, count = scipy.ndimage.label(alpha < np.iinfo(alpha.dtype).max)
+  regions, count = ndimage.label(alpha < np.iinfo(alpha.dtype).max)
   transparent = mask_files.find_transparent(alpha)
   is_rim = np.zeros(count + 1, bool)
   is_rim[regions[transparent & hole]] = True

@@ -39,6 +39,7 @@ from inpaint_jax.training import (
   grids,
   images,
   input_pipeline,
+  report_text,
   setup,
 )
 
@@ -49,10 +50,6 @@ EvalStep = Callable[
 
 # Fields of a run's config, or their prefixes, that an evaluation may change.
 OVERRIDABLE = ('batch_size', 'eval_seed', 'data.', 'masks.')
-
-
-# Columns of the table by hole area, in which whole-image metrics say little.
-_BUCKET_METRICS = ('hole_l1', 'hole_psnr', 'seam_ratio', 'lpips')
 
 
 def metric_names() -> tuple[str, ...]:
@@ -213,7 +210,7 @@ def evaluate(
     'metrics': means,
     'by_hole_area': by_hole_area,
   }
-  print(format_report(report), flush=True)
+  print(report_text.format_report(report), flush=True)
   # Only a test of the run as it was trained may replace test_metrics.json.
   is_own = (
     record
@@ -264,39 +261,6 @@ def _find_record(
     name = json_files.read(record)['name']
     return record if datasets.dataset_name(data) == name else None
   return None if changed - {'data.source'} else record
-
-
-def format_report(report: Mapping[str, Any]) -> str:
-  """Returns a report of `evaluate` as text."""
-  config = report['config']
-  size, kind = config['data']['image_size'], config['masks']['kind']
-  lines = [
-    '',
-    f'test: {report["images"]} images of {size}x{size} '
-    f'({config["data"]["dataset"]}), masks {kind}, '
-    f'checkpoint of step {report["step"]}',
-  ]
-  means = report['metrics']
-  model = next(iter(means))
-  names = [name for name in means[model] if name not in ('loss', 'hole_area')]
-  rows = [
-    [method, *(_number(values[name]) for name in names)]
-    for method, values in means.items()
-  ]
-  lines += _align([['', *names], *rows])
-
-  names = [name for name in _BUCKET_METRICS if name in means[model]]
-  lines += ['', f'{model} by hole area']
-  rows = [
-    [
-      f'{row["low"]:.0%} to {row["high"]:.0%}',
-      str(row['count']),
-      *(_number(row['means'][name]) for name in names),
-    ]
-    for row in report['by_hole_area'][model]
-  ]
-  lines += _align([['', 'images', *names], *rows])
-  return '\n'.join(lines)
 
 
 def _measure(
@@ -383,19 +347,3 @@ def _concatenate(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
   names = [name for name in metric_names() if name in rows[0]]
   names += [name for name in rows[0] if name not in names]
   return {name: np.concatenate([row[name] for row in rows]) for name in names}
-
-
-def _number(value: float) -> str:
-  return f'{value:.2f}' if abs(value) >= 10 else f'{value:.4f}'
-
-
-def _align(rows: list[list[str]]) -> list[str]:
-  """Returns rows as lines, the first column left-aligned, the others right."""
-  widths = [max(len(x) for x in column) for column in zip(*rows, strict=True)]
-  return [
-    '  '.join(
-      x.rjust(width) if i else x.ljust(width)
-      for i, (x, width) in enumerate(zip(row, widths, strict=True))
-    ).rstrip()
-    for row in rows
-  ]

@@ -11,7 +11,7 @@ from inpaint_jax import baselines, masks
 from inpaint_jax.release import released_file
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, sharding
-from inpaint_jax.training import evaluate, input_pipeline, train
+from inpaint_jax.training import evaluate, input_pipeline, report_text, train
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ def test_the_report_of_a_run(copied):
   mean = sum(row['count'] * row['means']['hole_l1'] for row in buckets) / 7
   assert mean == pytest.approx(report['metrics']['unet']['hole_l1'], rel=1e-5)
 
-  out = evaluate.format_report(report)
+  out = report_text.format_report(report)
   assert 'test: 7 images of 32x32 (synthetic), masks stamps' in out
   for word in ('unet', 'mean_fill', 'telea', 'seam_ratio', '10% to 20%'):
     assert word in out
@@ -195,7 +195,7 @@ def test_no_number_and_no_folder_brings_a_trained_photo_into_a_test(
     return {'unet': {'hole_area': np.zeros(len(seen))}}
 
   monkeypatch.setattr(evaluate, '_measure', measure)
-  monkeypatch.setattr(evaluate, 'format_report', str)
+  monkeypatch.setattr(report_text, 'format_report', str)
   for overrides in (
     {'data.num_test': 9},
     {'data.num_train': 1, 'data.num_val': 1, 'data.num_test': 9},
