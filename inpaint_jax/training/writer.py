@@ -23,17 +23,23 @@ class Writer:
   def __init__(
     self, workdir: pathlib.Path, columns: Sequence[str], start_step: int
   ):
-    """Opens the files, and removes rows of steps after `start_step`."""
-    self._columns = ['step', *columns]
+    """Opens the files, and removes rows of steps after `start_step`.
+
+    Columns that only the earlier rows have, such as a metric that was removed
+    since, are kept.
+    """
     path = workdir / 'metrics.csv'
-    rows = _rows_until(path, self._columns, start_step)
+    rows = _rows_until(path, start_step)
+    names = list(dict.fromkeys(['step', *columns, *(rows[0] if rows else [])]))
     with (
       atomic_files.replacing(path) as temporary,
       temporary.open('w', newline='') as file,
     ):
-      csv.writer(file, lineterminator='\n').writerows([self._columns, *rows])
+      rewritten = csv.DictWriter(file, names, lineterminator='\n')
+      rewritten.writeheader()
+      rewritten.writerows(rows)
     self._file = path.open('a', newline='')
-    self._csv = csv.DictWriter(self._file, self._columns, lineterminator='\n')
+    self._csv = csv.DictWriter(self._file, names, lineterminator='\n')
     # tensorboardX.SummaryWriter would write in a thread of its own, and the
     # loop would not see the error when the disk is full.
     self._events = event_file_writer.EventsWriter(str(workdir / 'events'))
@@ -69,14 +75,16 @@ class Writer:
     self._events.close()
 
 
-def _rows_until(
-  path: pathlib.Path, columns: list[str], last_step: int
-) -> list[list[str]]:
-  """Returns the rows of a metrics.csv up to a step."""
+def _rows_until(path: pathlib.Path, last_step: int) -> list[dict[str, str]]:
+  """Returns the rows of a metrics.csv up to a step, as {column: text}."""
   if not path.exists() or not last_step:
     return []
   with path.open(newline='') as file:
-    rows = list(csv.reader(file))[1:]
+    names, *rows = list(csv.reader(file)) or [[]]
   # A killed run may leave a partial last row, of a step after its checkpoint.
-  whole = [row for row in rows if len(row) == len(columns) and row[0].isdigit()]
-  return [row for row in whole if int(row[0]) <= last_step]
+  whole = [row for row in rows if len(row) == len(names) and row[0].isdigit()]
+  return [
+    dict(zip(names, row, strict=True))
+    for row in whole
+    if int(row[0]) <= last_step
+  ]

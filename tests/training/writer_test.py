@@ -1,5 +1,6 @@
 """metrics.csv and TensorBoard events."""
 
+import pytest
 from tensorboardX.proto import event_pb2
 
 from inpaint_jax.training.writer import Writer
@@ -26,6 +27,39 @@ def test_rows_after_the_checkpoint_are_written_again(tmp_path):
     file.write('5,0.')
   _write(tmp_path, [3, 4], start=2)
   assert (tmp_path / 'metrics.csv').read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+  ('columns', 'lines'),
+  [
+    (
+      ['val/new', 'train/loss'],
+      ['step,val/new,train/loss,val/old', '1,,1.0,2.0', '2,3.0,,'],
+    ),
+    (
+      ['train/loss', 'val/new'],
+      ['step,train/loss,val/new,val/old', '1,1.0,,2.0', '2,,3.0,'],
+    ),
+    (
+      ['train/loss', 'val/old', 'val/new'],
+      ['step,train/loss,val/old,val/new', '1,1.0,2.0,', '2,,,3.0'],
+    ),
+  ],
+)
+def test_rows_keep_their_columns_when_metrics_change(tmp_path, columns, lines):
+  writer = Writer(tmp_path, ['train/loss', 'val/old'], 0)
+  writer.row(1, {'train/loss': 1, 'val/old': 2})
+  writer.close()
+  writer = Writer(tmp_path, columns, 1)
+  writer.row(2, {'val/new': 3})
+  writer.close()
+  assert (tmp_path / 'metrics.csv').read_text().splitlines() == lines
+
+
+def test_an_empty_file_is_begun_again(tmp_path):
+  (tmp_path / 'metrics.csv').touch()
+  _write(tmp_path, [3], start=2)
+  assert len((tmp_path / 'metrics.csv').read_text().splitlines()) == 2
 
 
 def test_a_new_run_begins_with_an_empty_file(tmp_path):
