@@ -109,11 +109,25 @@ def get_field(model: nn.Module, name: str) -> Any:
 def init_variables(
   model: nn.Module, key: jax.Array, image_size: int
 ) -> dict[str, Any]:
-  """Returns initial variables, {'params': ..., 'batch_stats': ...}."""
+  """Returns initial variables, {'params': ..., 'batch_stats': ...}.
+
+  Raises:
+    errors.UserError: there are no parameters, or variables of another kind.
+  """
   image = jnp.zeros((1, image_size, image_size, 3), jnp.float32)
   # FLAX_FIX_RNG_SEPARATOR would draw other weights.
   with flax.config.temp_flip_flag('fix_rng_separator', False):
     variables = model.init(key, image, image[..., :1], train=False)
+  name = type(model).__name__
+  if others := sorted(variables.keys() - {'params', 'batch_stats'}):
+    raise errors.UserError(
+      f'{name} has variables in {", ".join(others)}, and training carries only '
+      'params and batch_stats from step to step; keep them in batch_stats'
+    )
+  if 'params' not in variables:
+    raise errors.UserError(
+      f'{name} has no parameters, so it cannot be trained; give it some'
+    )
   return {
     'params': variables['params'],
     'batch_stats': variables.get('batch_stats', {}),

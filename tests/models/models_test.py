@@ -334,6 +334,28 @@ def test_a_model_that_cannot_be_made_is_one_line(linear):
 
 
 @pytest.mark.slow
+class _WithoutParameters(nn.Module):
+  collection: str = 'batch_stats'
+
+  @nn.compact
+  def __call__(self, masked_image, mask, *, train):
+    self.variable(self.collection, 'count', jnp.zeros, ())
+    return masked_image
+
+
+@pytest.mark.parametrize(
+  ('collection', 'message'),
+  [
+    ('batch_stats', 'no parameters, so it cannot be trained'),
+    ('stats', 'variables in stats, .* keep them in batch_stats'),
+  ],
+)
+def test_a_model_that_cannot_be_trained_is_one_line(collection, message):
+  model = _WithoutParameters(collection)
+  with pytest.raises(errors.UserError, match=message):
+    models.init_variables(model, jax.random.key(0), 8)
+
+
 def test_attention_passes_over_holes_of_any_size():
   """A pixel far beyond the reach of convolutions moves the hole's centre."""
   image = np.random.RandomState(0).rand(1, 8, 320, 3).astype(np.float32)
