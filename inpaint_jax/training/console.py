@@ -99,6 +99,9 @@ def show_end(
 ) -> None:
   """Prints where the results of a run are and what to do with them."""
   best = workdir / 'checkpoints' / 'best' / str(report['step'])
+  samples = workdir / 'samples'
+  # With num_samples = 0 there are none.
+  samples_line = f'  samples     {samples}\n' if samples.exists() else ''
   flag = shlex.quote(f'--workdir={workdir}')
   logdir = shlex.quote(f'--logdir={workdir}')
   print(
@@ -106,8 +109,7 @@ def show_end(
 trained for {seconds:.0f} s; the best epoch is number {report['epoch']}
   checkpoint  {best}
   curves      {workdir / 'metrics.csv'}; tensorboard {logdir}
-  samples     {workdir / 'samples'}
-  metrics     {workdir / 'test_metrics.json'}
+{samples_line}  metrics     {workdir / 'test_metrics.json'}
 
 To inpaint a photo with it; the mask is white where the hole is:
   inpaint-jax {flag} photo.jpg mask.png out.png""",

@@ -72,3 +72,11 @@ def test_the_command_at_the_end_can_be_pasted(capsys):
     out.splitlines()[-1] == "  inpaint-jax '--workdir=my runs/unet' photo.jpg "
     'mask.png out.png'
   )
+
+
+@pytest.mark.parametrize('drawn', [False, True])
+def test_samples_are_named_only_if_there_are_some(tmp_path, capsys, drawn):
+  if drawn:
+    (tmp_path / 'samples').mkdir()
+  console.show_end(tmp_path, {'step': 30, 'epoch': 3}, seconds=1)
+  assert (f'  samples     {tmp_path}' in capsys.readouterr().out) == drawn
