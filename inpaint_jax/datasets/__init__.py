@@ -36,7 +36,8 @@ class Dataset:
     name: identifies the images on every machine, such as
       'synthetic/64px-2048-256-512/2.0.0'.
     splits: 'train', 'val' and 'test', each with `len(split)` and
-      `split[i] -> {'image': uint8 [S, S, 3]}`.
+      `split[i] -> {'image': uint8 [S, S, 3]}`; only 'test' if `load` built no
+      more.
     path: the folder of its files.
   """
 
@@ -54,17 +55,28 @@ def dataset_name(config: ml_collections.ConfigDict) -> str:
   _check_config(config)
   if config.dataset not in DATASETS:
     return f'{_other_builder(config).info.full_name}/{_BY_INDEX}'
+  return _own_name(config)
+
+
+def _own_name(config: ml_collections.ConfigDict) -> str:
   builder = DATASETS[config.dataset]
   name = builder.from_config(config).name
   return f'{config.dataset}/{name}/{builder.VERSION}'
 
 
-def load(config: ml_collections.ConfigDict, name: str | None = None) -> Dataset:
+def load(
+  config: ml_collections.ConfigDict,
+  name: str | None = None,
+  *,
+  test_only: bool = False,
+) -> Dataset:
   """Opens the dataset of a run, after building it if necessary.
 
   Args:
     name: name of the dataset that the run has used. If it exists it is opened,
       even if `config.source` is gone or has changed.
+    test_only: whether the splits train and val may be missing: of photos they
+      are then not built, and need no photo.
 
   Raises:
     errors.UserError: a wrong field, a missing source, a folder that cannot be
@@ -79,12 +91,25 @@ def load(config: ml_collections.ConfigDict, name: str | None = None) -> Dataset:
     return Dataset(f'{other.info.full_name}/{_BY_INDEX}', splits, path)
   if name is None or not is_built(config, name):
     name = dataset_name(config)
+    if test_only and config.dataset == 'photo_crops':
+      config, name = _without_training(config, name)
   path = folder / name
   if not path.is_dir():
     cls = DATASETS[config.dataset]
     builder = cls(data_dir=folder, config=cls.from_config(config))
     storage.build(builder, folder)
   return Dataset(name, storage.open_built(path, config.image_size), path)
+
+
+def _without_training(
+  config: ml_collections.ConfigDict, name: str
+) -> tuple[ml_collections.ConfigDict, str]:
+  """Returns the config and the name of a dataset that has only the test."""
+  if is_built(config, name):
+    return config, name
+  config = config.copy_and_resolve_references().unlock()
+  config.num_train = config.num_val = 0
+  return config, _own_name(config)
 
 
 def is_built(config: ml_collections.ConfigDict, name: str) -> bool:

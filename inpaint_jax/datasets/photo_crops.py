@@ -122,12 +122,13 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     found, unreadable = _inspect_all(listing, config.digests, config.split)
     kept, dropped = _drop_near_duplicates(found, config.split)
     members = {name: [p for p in kept if p.split == name] for name in wanted}
-    if not all(members.values()):
+    if not all(members[name] for name, number in wanted.items() if number):
+      needing = 'each split' if all(wanted.values()) else 'the test'
       numbers = ', '.join(f'{n}: {len(x)}' for n, x in members.items())
       raise errors.UserError(
         f'data.source={listing.root} has too few photos: {len(kept)} distinct '
         f'ones ({len(unreadable)} unreadable, {len(dropped)} near-duplicates), '
-        f'which give {numbers}, and each split needs one; '
+        f'which give {numbers}, and {needing} needs one; '
         + _advise(config.split, len(kept))
       )
     counts = {name: [_count(p, side) for p in x] for name, x in members.items()}
@@ -156,6 +157,7 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
         name, [(members[name][i], crop) for i, crop in x]
       )
       for name, x in used.items()
+      if x
     }
 
   def _generate_examples(
@@ -208,8 +210,8 @@ def _advise(rule: str, count: int) -> str:
   if rule == 'folders':
     return (
       'with data.split=folders, a photo is in the split that its first folder '
-      'names: put photos into the folders train, val and test, or leave '
-      'data.split out'
+      'names, train, val or test: put photos into the folder of each split '
+      'that has none, or leave data.split out'
     )
   shares = ', '.join(f'{x} %' for x in photo_splits.SHARES.values())
   return (

@@ -154,7 +154,7 @@ def build(
 
 
 def open_built(path: pathlib.Path, side: int) -> dict[str, Split]:
-  """Opens the splits train, val and test of one of our built datasets.
+  """Opens those splits of one of our built datasets that were built.
 
   Raises:
     errors.UserError: the files are damaged, or the images have another size.
@@ -162,7 +162,8 @@ def open_built(path: pathlib.Path, side: int) -> dict[str, Split]:
   try:
     with _quiet_tfds():
       builder = tfds.builder_from_directory(path)
-      splits = {name: Split(builder, name, side) for name in SPLITS}
+      names = [name for name in SPLITS if name in builder.info.splits]
+      splits = {name: Split(builder, name, side) for name in names}
     for split in splits.values():
       _ = split[0], split[len(split) - 1]
     shape = builder.info.features['image'].shape

@@ -191,7 +191,9 @@ def evaluate(
     workdirs.check_writable(workdir)
   with distributed.first_before_others('dataset'):
     record = None if model else _find_record(workdir, config, overrides)
-    test = input_pipeline.load(config.data, record).splits['test']
+    # A test of other photos trains on none of them.
+    dataset = input_pipeline.load(config.data, record, test_only=not record)
+    test = dataset.splits['test']
 
   means, by_hole_area = {}, {}
   for method, values in _measure(trained, test, config, mesh).items():

@@ -71,7 +71,10 @@ class _Rows(grain.MapDataset):
 
 
 def load(
-  config: ml_collections.ConfigDict, record: pathlib.Path | None = None
+  config: ml_collections.ConfigDict,
+  record: pathlib.Path | None = None,
+  *,
+  test_only: bool = False,
 ) -> datasets.Dataset:
   """Returns a dataset, and builds it first if it does not exist.
 
@@ -81,6 +84,7 @@ def load(
     record: a file that keeps the dataset's name from one start of a run to the
       next. A run can then continue without its photos, from the dataset that
       was built from them, but not with other photos.
+    test_only: see datasets.load; without effect on a dataset of a record.
 
   Raises:
     errors.UserError: the dataset cannot be built or read, or is not the one
@@ -89,7 +93,7 @@ def load(
   if record is not None and record.exists():
     dataset = _load_recorded(config, record)
   else:
-    dataset = datasets.load(config)
+    dataset = datasets.load(config, test_only=test_only)
     if record is not None:
       json_files.write(record, {'name': dataset.name})
   few = [

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 
 from datasets import samples
 import numpy as np
@@ -182,9 +183,29 @@ def test_a_split_folder_that_is_missing_is_named(tmp_path):
   config = samples.crops_config(tmp_path, folder, split='folders')
   with pytest.raises(
     errors.UserError,
-    match=r'val: 0.*put photos into the folders train, val and',
+    match=r'val: 0.*each split needs one.*put photos into the folder of each',
   ):
     datasets.load(config)
+
+
+def test_a_test_needs_no_other_photos(tmp_path):
+  folder = _folders(tmp_path)
+  config = samples.crops_config(tmp_path, folder, split='folders')
+  whole = datasets.load(config)
+  # What was built for a training is used again.
+  assert datasets.load(config, test_only=True).name == whole.name
+  (folder / 'Train').rename(folder / 'holdout')
+  (folder / 'val/d.png').unlink()
+  with pytest.raises(errors.UserError, match='train: 0, val: 0, test: 2'):
+    datasets.load(config)
+  part = datasets.load(config, test_only=True)
+  assert list(part.splits) == ['test']
+  np.testing.assert_array_equal(
+    samples.pictures(part, 'test'), samples.pictures(whole, 'test')
+  )
+  shutil.rmtree(folder / 'test')
+  with pytest.raises(errors.UserError, match='test: 0, and the test needs one'):
+    datasets.load(config, test_only=True)
 
 
 def test_fewer_crops_than_wanted(tmp_path, source):

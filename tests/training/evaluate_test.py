@@ -163,6 +163,21 @@ def test_overrides_that_no_run_has(copied, overrides):
     evaluate.evaluate(copied, overrides)
 
 
+def test_a_folder_of_test_photos_is_enough(copied, tmp_path, monkeypatch):
+  samples.save_scene(tmp_path / 'photos/test/a.png', 0, 64, 64)
+  monkeypatch.setattr(
+    evaluate, '_measure', lambda *_: {'unet': {'hole_area': np.zeros(1)}}
+  )
+  monkeypatch.setattr(report_text, 'format_report', str)
+  overrides = {
+    'data.dataset': 'photo_crops',
+    'data.source': str(tmp_path / 'photos'),
+    'data.split': 'folders',
+    'data.data_dir': str(tmp_path / 'data'),
+  }
+  assert evaluate.evaluate(copied, overrides)['images'] == 1
+
+
 def test_a_run_without_a_checkpoint(copied, tmp_path):
   with pytest.raises(errors.UserError, match='holds no run'):
     evaluate.evaluate(tmp_path)
