@@ -63,6 +63,8 @@ def _advice(comparison: comparisons.Comparison) -> str:
   both = [x for x in pixels if x in looks and not (x is base and is_beaten)]
   if base in pixels and not is_beaten:
     chosen, why = [base], 'nothing else is better by more than chance'
+    if not comparison.num_tested():
+      why = 'nothing was compared with it, for want of seeds in common'
   elif not looks:
     chosen, why = pixels[:1], 'the best hole PSNR'
     why += f', tied with {names(pixels[1:])}' * (len(pixels) > 1)

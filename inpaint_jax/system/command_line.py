@@ -175,11 +175,25 @@ def _parse_flags(argv: Sequence[str], default_config: str | None) -> list[str]:
     if 'config' in flags.FLAGS:
       # A config file that cannot be read raises when its value is used.
       _ = flags.FLAGS.config.keys
+      _check_given_once(argv)
     return rest
   # ml_collections does not catch what a config file raises.
   except Exception as error:
     print(f'error: {_describe(error, file, argv)}', file=sys.stderr)
     sys.exit(2)
+
+
+def _check_given_once(argv: Sequence[str]) -> None:
+  """Raises if a tuple is given twice: ml_collections would join both."""
+  overrides = config_flags.get_override_values(flags.FLAGS['config'])
+  names = [arg.lstrip('-').partition('=')[0] for arg in argv]
+  for field, value in overrides.items():
+    count = names.count(f'config.{field}')
+    if isinstance(value, tuple) and count > 1:
+      raise errors.UserError(
+        f'--config.{field} is given {count} times; give it once, with all its '
+        'values'
+      )
 
 
 def _take_config(

@@ -285,6 +285,8 @@ def test_one_seed_tells_nothing(small, make_row, tmp_path):
   text = report.write(tmp_path).read_text()
   assert 'is best; it has too few seeds in common with `' in text
   assert 'is best by more than chance' not in text
+  assert 'nothing else is better' not in text
+  assert '`: nothing was compared with it, for want of seeds in common.' in text
   assert '**+' not in text
 
 

@@ -117,6 +117,10 @@ def test_a_wrong_flag_is_one_line_and_exit_code_2(flag, message):
     ('--config.seed x --port=1', '--config.seed=x: wanted int, as 0 is'),
     ('--config.seed=0x10 --config.loss.x=1', '--config.loss.x is no field'),
     ('--config.data.flip --config.loss.x=1', '--config.loss.x is no field'),
+    (
+      '--config.model.features=8 --config.model.features 4',
+      '--config.model.features is given 2 times',
+    ),
   ],
 )
 def test_the_flag_that_is_wrong_is_named(flags, message):
