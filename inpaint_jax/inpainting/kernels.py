@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 import concurrent.futures
+import contextlib
 import functools
+import os
 import threading
 from typing import Any, TypeVar
 
@@ -60,7 +62,12 @@ def for_bands(
       function(start, min(start + size, count))
 
   num_threads = 1 if _thread.is_helping else min(NUM_THREADS, len(starts))
-  helpers = [_threads().submit(work) for _ in range(num_threads - 1)]
+  helpers: list[concurrent.futures.Future[None]] = []
+  # A RuntimeError means that no thread can be started: Python is ending, or the
+  # system allows no more threads. Those that there are do all the work.
+  with contextlib.suppress(RuntimeError):
+    for _ in range(num_threads - 1):
+      helpers.append(_threads(os.getpid()).submit(work))
   try:
     work()
   finally:
@@ -119,5 +126,10 @@ _thread = _Thread()
 
 
 @functools.cache
-def _threads() -> concurrent.futures.ThreadPoolExecutor:
+def _threads(process: int) -> concurrent.futures.ThreadPoolExecutor:
+  """Returns the threads of a process.
+
+  A fork needs its own: it has none of the threads that the process before it
+  had started, and what it gave them would be kept in memory without end.
+  """
   return concurrent.futures.ThreadPoolExecutor(NUM_THREADS)

@@ -2,6 +2,9 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 
@@ -125,3 +128,81 @@ def test_a_single_thing_has_all_threads(monkeypatch):
     kernels.for_bands(3, lambda first, last: met.wait(), 1)
 
   kernels.for_each(['thing'], work)
+
+
+def _run(code):
+  """Returns what a program prints that imports the kernels, with 2 threads."""
+  begin = """
+    import gc, os, threading, time, weakref
+    from inpaint_jax.inpainting import kernels
+    kernels.NUM_THREADS = 2
+  """
+  program = textwrap.dedent(begin) + textwrap.dedent(code)
+  ended = subprocess.run(
+    [sys.executable, '-c', program],
+    capture_output=True,
+    text=True,
+    timeout=100,
+    check=True,
+  )
+  assert not ended.stderr
+  return ended.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='needs os.fork')
+def test_a_fork_has_threads_and_keeps_nothing():
+  printed = _run("""
+    class Work:
+      met = threading.Barrier(2, timeout=10)
+
+      def __call__(self, first, last):
+        self.met.wait()
+
+    kernels.for_bands(2, Work(), 1)
+    # The other thread becomes idle.
+    time.sleep(0.1)
+    if process := os.fork():
+      os.waitpid(process, 0)
+    else:
+      work = Work()
+      kept = weakref.ref(work)
+      try:
+        kernels.for_bands(2, work, 1)
+      except threading.BrokenBarrierError:
+        print('no threads')
+      del work
+      for _ in range(100):
+        gc.collect()
+        if kept() is None:
+          break
+        time.sleep(0.01)
+      print(kept() is None, flush=True)
+      os._exit(0)
+  """)
+  assert printed == 'True\n'
+
+
+def test_works_while_python_ends():
+  printed = _run("""
+    def work():
+      threading.main_thread().join()
+      time.sleep(0.1)
+      kernels.for_bands(3, lambda first, last: print(first), 1)
+
+    threading.Thread(target=work).start()
+  """)
+  assert printed == '0\n1\n2\n'
+
+
+def test_works_where_no_thread_can_be_started(monkeypatch):
+  monkeypatch.setattr(kernels, 'NUM_THREADS', 3)
+  kernels._threads.cache_clear()
+
+  def fail(thread):
+    raise RuntimeError("can't start new thread")
+
+  monkeypatch.setattr(threading.Thread, 'start', fail)
+  seen = []
+  kernels.for_bands(5, lambda *band: seen.extend(range(*band)), 1)
+  assert seen == list(range(5))
+  kernels._threads.cache_clear()
