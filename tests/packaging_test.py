@@ -99,3 +99,8 @@ def test_installed_package_has_the_configs(installed, tmp_path):
     '--workdir=runs/x',
   )
   assert "--config.loss='none' is unknown" in result.stderr
+
+
+@pytest.mark.slow
+def test_type_checkers_read_the_installed_package(installed):
+  assert (installed / 'inpaint_jax/py.typed').exists()
