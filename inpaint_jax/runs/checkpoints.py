@@ -161,13 +161,6 @@ def delete_after(manager: ocp.CheckpointManager, step: int) -> None:
       manager.delete(later)
 
 
-def abstract_like(tree: Any, sharding: jax.sharding.Sharding) -> Any:
-  """Returns the shapes and types of a tree, all with one sharding."""
-  return jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree
-  )
-
-
 def checksum(tree: Any, info: dict[str, Any]) -> int:
   """Returns the CRC-32 of a tree and its info; each host has the whole tree."""
   value = zlib.crc32(json.dumps(info, sort_keys=True).encode())

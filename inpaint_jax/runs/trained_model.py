@@ -9,8 +9,14 @@ import jax
 import ml_collections
 
 from inpaint_jax import losses, models
-from inpaint_jax.runs import checkpoints, workdir as workdirs
-from inpaint_jax.system import devices, errors, randomness, user_paths
+from inpaint_jax.runs import workdir as workdirs
+from inpaint_jax.system import (
+  devices,
+  errors,
+  randomness,
+  sharding as shardings,
+  user_paths,
+)
 
 
 class TrainedModel(NamedTuple):
@@ -50,6 +56,10 @@ def load_run(
   Raises:
     errors.UserError: there is no run, or no best checkpoint that can be read.
   """
+  # Orbax, which it imports, configures Python's logging; a program that only
+  # loads a released model keeps its own.
+  from inpaint_jax.runs import checkpoints
+
   workdir = user_paths.local(workdir, 'workdir')
   config = workdirs.load_config(workdir)
   devices.check_any()
@@ -93,4 +103,4 @@ def abstract_variables(
   )
   if sharding is None:
     sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-  return checkpoints.abstract_like(shapes, sharding)
+  return shardings.abstract_like(shapes, sharding)

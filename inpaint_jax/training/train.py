@@ -271,7 +271,7 @@ class _Loop:
       self._workdir,
       self._latest,
       self._best,
-      checkpoints.abstract_like(shapes, sharding.replicated(mesh)),
+      sharding.abstract_like(shapes, sharding.replicated(mesh)),
       self._steps_per_epoch,
       mesh,
     )

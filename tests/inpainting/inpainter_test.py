@@ -540,6 +540,20 @@ def test_inference_imports_neither_training_nor_datasets():
   assert result.stdout == '[]\n'
 
 
+@pytest.mark.slow
+def test_a_released_model_leaves_logging_as_it_was():
+  code = (
+    'import logging; import numpy as np; from inpaint_jax import inference; '
+    "inpainter = inference.load('encoder-decoder-landscapes', 'jax'); "
+    'inpainter(np.zeros((32, 32), np.uint8), np.eye(32) > 0); '
+    'print(logging.root.handlers)'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=True
+  )
+  assert result.stdout == '[]\n'
+
+
 # Fills a large image and prints the peak memory in kilobytes. Not ru_maxrss,
 # which a process inherits from the one that started it.
 _MEMORY = """

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inpaint_jax.runs import checkpoints
-from inpaint_jax.system import errors
+from inpaint_jax.system import errors, sharding
 
 DEVICE = jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
@@ -29,7 +29,7 @@ def _save(workdir, *steps):
 
 
 def _restore(workdir, **kwargs):
-  abstract = checkpoints.abstract_like(_tree(0), DEVICE)
+  abstract = sharding.abstract_like(_tree(0), DEVICE)
   with checkpoints.open_manager(workdir, 'latest') as manager:
     return checkpoints.restore(manager, abstract, **kwargs)
 
@@ -134,7 +134,7 @@ def test_all_damaged_is_an_error_and_no_new_start(tmp_path):
 
 def test_another_structure_is_no_damage(tmp_path):
   _save(tmp_path, 1)
-  other = checkpoints.abstract_like({'v': jnp.ones(3)}, DEVICE)
+  other = sharding.abstract_like({'v': jnp.ones(3)}, DEVICE)
   with (
     checkpoints.open_manager(tmp_path, 'latest') as manager,
     pytest.raises(errors.UserError, match='none of the checkpoints'),
