@@ -116,8 +116,13 @@ def _failures_named(name: str) -> Iterator[None]:
   except (errors.UserError, tfds.core.DatasetNotFoundError):
     raise
   except Exception as error:
+    reason = str(error)
+    if reason.startswith('Failed to encode example'):
+      # The example follows, and only then the reason.
+      reason = reason.splitlines()[-1]
+    reason = errors.one_line(reason, 160) if reason else type(error).__name__
     raise errors.UserError(
       f'data.dataset={name!r} is not available from tensorflow-datasets here '
-      f'({errors.one_line(error, 160)}); check the network, install tensorflow '
+      f'({reason}); check the network, install tensorflow '
       'if it is named, or choose another dataset'
     ) from error

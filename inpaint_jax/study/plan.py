@@ -23,6 +23,16 @@ BASE = 'base'
 # Fields that earlier studies lack, with their defaults. They count only where
 # they have another value, so that adding one does not change fingerprints.
 _ADDED: dict[str, Any] = {'data.split': 'content', 'masks.digest': ''}
+# Fields, or sections, on which the images and the holes of the test depend.
+_TEST = (
+  'data.dataset',
+  'data.image_size',
+  'data.num_test',
+  'data.source',
+  'data.split',
+  'eval_seed',
+  'masks.',
+)
 # Fields of `objectives` that earlier studies have in their fingerprints, even
 # where they are 0. An objective added since then counts only where it is on.
 _OBJECTIVES = ('adversarial', 'feature_matching', 'perceptual', 'r1', 'style')
@@ -179,8 +189,7 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
       for full_name, variant in _variants(name, changes.to_dict()):
         cell = base.copy_and_resolve_references()
         cell.update(variant)
-        if cell.masks != base.masks:
-          cell = mask_folder.with_digest(cell)
+        _check_same_test(name, cell, base)
         configs.setdefault(fingerprint(cell), cell)
         names.setdefault(fingerprint(cell), []).append(full_name)
     except (KeyError, TypeError, AttributeError) as error:
@@ -207,6 +216,20 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
     for key, cell in configs.items()
   )
   return Plan(base, cells, seeds)
+
+
+def _check_same_test(
+  name: str, cell: ml_collections.ConfigDict, base: ml_collections.ConfigDict
+) -> None:
+  """Raises a UserError if a cell would be tested on other images or holes."""
+  wanted = workdirs.flatten(base)
+  for field, value in workdirs.flatten(cell).items():
+    if field.startswith(_TEST) and value != wanted[field]:
+      raise errors.UserError(
+        f'study.cells: {name} changes {field}, on which the test depends, so '
+        'it could not be compared with the base; change the field in the base, '
+        'in a study of its own'
+      )
 
 
 def _check_seeds(seeds: Any, field: str) -> tuple[int, ...]:

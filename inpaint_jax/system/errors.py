@@ -63,12 +63,6 @@ def os_error_as(message: str, advice: str = '') -> Iterator[None]:
 def one_line(error: object, limit: int = 200) -> str:
   """Returns the text of an error as one line of at most `limit` characters.
 
-  A longer text loses its middle: the cause may be at either end. An error
-  without a text is named by its type.
+  An error without a text is named by its type.
   """
-  text = ' '.join(str(error).split())
-  if len(text) > limit:
-    gap = ' ... '
-    half = (limit - len(gap)) // 2
-    text = text[:half] + gap + text[-half:]
-  return text or type(error).__name__
+  return ' '.join(str(error).split())[:limit] or type(error).__name__

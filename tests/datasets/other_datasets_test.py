@@ -1,5 +1,6 @@
 """Any image dataset of tensorflow-datasets."""
 
+import importlib.util
 import io
 
 from datasets import samples
@@ -101,3 +102,18 @@ def test_a_dataset_that_fails_is_one_line(tmp_path, monkeypatch):
   with pytest.raises(errors.UserError, match='no network') as caught:
     datasets.load(samples.data_config(tmp_path, dataset='odd_pictures'))
   assert '\n' not in str(caught.value)
+
+
+class Arrays(OddPictures):
+  """Pictures as arrays, which tensorflow-datasets encodes with TensorFlow."""
+
+  def _generate_examples(self, indices):
+    yield 0, {'label': 0, 'picture': np.zeros((40, 50, 3), np.uint8)}
+
+
+@pytest.mark.skipif(
+  importlib.util.find_spec('tensorflow') is not None, reason='has TensorFlow'
+)
+def test_an_example_does_not_hide_the_reason(tmp_path):
+  with pytest.raises(errors.UserError, match="No module named 'tensorflow'"):
+    datasets.load(samples.data_config(tmp_path, dataset='arrays'))

@@ -105,6 +105,25 @@ def test_a_source_chooses_photos():
   assert plan.create_plan(config).base.data.dataset == 'photo_crops'
 
 
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'masks': {'kind': 'box'}},
+    {'masks': {'strokes': 'thin'}},
+    {'eval_seed': 1},
+    {'data': {'num_test': 3}},
+    {'data': {'dataset': 'tf_flowers'}},
+  ],
+)
+def test_a_cell_must_have_the_test_of_the_base(changes):
+  config = study_config.get_config('smoke')
+  config.study.cells = {'a/b': {'data': {'num_train': 8, 'flip': False}}}
+  assert len(plan.create_plan(config).cells) == 2
+  config.study.cells = {'a/b': changes}
+  with pytest.raises(errors.UserError, match='on which the test depends'):
+    plan.create_plan(config)
+
+
 def test_runs_by_name(smoke):
   def names(only):
     return [run.name for run in smoke.select(only)]
