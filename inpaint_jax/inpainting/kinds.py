@@ -42,9 +42,13 @@ def unpack(image: Any) -> Unpacked:
   """
   if isinstance(image, PIL.Image.Image):
     if image.mode not in _MODES:
+      advice = "convert it, as in image.convert('RGB')"
+      if image.mode[0] in 'IF':
+        # A conversion would cut its numbers at 255.
+        advice = 'bring np.asarray(image) to uint8 or uint16'
       raise errors.UserError(
         f'the image is of mode {image.mode}; wanted one of {", ".join(_MODES)}:'
-        " convert it, as in image.convert('RGB')"
+        f' {advice}'
       )
   elif _is_of_jax(image, traced=True):
     raise errors.UserError(
@@ -71,6 +75,9 @@ def unpack(image: Any) -> Unpacked:
     hint = ''
     if array.dtype.kind == 'f':
       hint = '; bring floats in [0, 1] to uint8: np.uint8(np.rint(image * 255))'
+    elif not array.dtype.isnative:
+      hint = '; bring its bytes into the order of this machine, as in '
+      hint += f'image.astype({array.dtype.name!r})'
     elif array.ndim == 3 and array.shape[0] in (1, 3, 4):
       hint = '; channels come last: np.moveaxis(image, 0, -1)'
     raise errors.UserError(

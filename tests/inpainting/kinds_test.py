@@ -138,12 +138,14 @@ def test_several_come_back_as_several(quick):
     ('photo.jpg', 'the image is a str; wanted an array of NumPy or JAX'),
     (None, 'the image is a NoneType'),
     (Image.new('P', (50, 40)), r"of mode P; .*image.convert\('RGB'\)"),
-    (Image.new('F', (50, 40)), 'of mode F'),
+    (Image.new('F', (50, 40)), r'of mode F; .*: bring np.asarray\(image\) to'),
+    (Image.new('I;16B', (50, 40)), 'of mode I;16B; .* to uint8 or uint16'),
     (noise(40, 50, 3) / 255, r'is float64 \[40, 50, 3\]; .*np.rint'),
     (noise(3, 40, 50), 'channels come last'),
     (noise(40, 50, 5), r'\[40, 50, 5\]; wanted uint8 or uint16'),
     (noise(40), 'wanted uint8 or uint16'),
     (noise(40, 50).astype(int), 'is int64'),
+    (noise(40, 50).astype('>u2'), r"order .* image.astype\('uint16'\)"),
   ],
 )
 def test_what_is_no_image_is_one_line_before_the_work(quick, image, message):
