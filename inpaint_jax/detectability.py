@@ -44,7 +44,7 @@ def dilate(mask: jax.Array) -> jax.Array:
   """Returns masks [B, H, W, 1] grown by MARGIN pixels on all sides."""
   size = 2 * MARGIN + 1
   return jax.lax.reduce_window(
-    mask, 0.0, jax.lax.max, (1, size, size, 1), (1, 1, 1, 1), 'SAME'
+    mask, -jnp.inf, jax.lax.max, (1, size, size, 1), (1, 1, 1, 1), 'SAME'
   )
 
 

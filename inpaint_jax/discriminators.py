@@ -145,7 +145,8 @@ def _around_hole(x: jax.Array, mask: jax.Array) -> jax.Array:
     return jnp.clip(first, 0, side - side // 2)
 
   def cut(x: jax.Array, mask: jax.Array) -> jax.Array:
-    starts = start(mask, H, 0), start(mask, W, 1), 0
+    # int32 even if JAX_ENABLE_X64 is set.
+    starts = start(mask, H, 0), start(mask, W, 1), jnp.int32(0)
     return jax.lax.dynamic_slice(x, starts, (H // 2, W // 2, C))
 
   return jax.vmap(cut)(x, mask)

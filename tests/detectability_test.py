@@ -15,6 +15,16 @@ def samples(count, shift=0.0, seed=0):
   return features.astype(np.float32)
 
 
+@pytest.mark.parametrize('x64', [False, True])
+def test_masks_grow_by_the_margin(x64):
+  with jax.enable_x64(x64):
+    mask = jnp.zeros((1, 20, 24, 1), jnp.float32).at[0, 8, 20].set(1)
+    grown = np.asarray(detectability.dilate(mask))
+  expected = np.zeros((1, 20, 24, 1), np.float32)
+  expected[0, 2:15, 14:] = 1
+  np.testing.assert_array_equal(grown, expected)
+
+
 def test_truth_against_truth_is_a_coin():
   same = samples(40)
   assert detectability.tell_apart(same, same) == (0.5, 0.5)

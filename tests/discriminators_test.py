@@ -30,6 +30,15 @@ def _judge(name, image, mask):
 
 
 @pytest.mark.parametrize('name', discriminators.DISCRIMINATORS)
+def test_x64_changes_no_type(name):
+  with jax.enable_x64(True):
+    module = discriminators.DISCRIMINATORS[name](features=(2,))
+    init = functools.partial(models.init_variables, module, image_size=8)
+    shapes = jax.eval_shape(init, jax.random.key(0))
+  assert {x.dtype for x in jax.tree.leaves(shapes)} == {jnp.dtype('float32')}
+
+
+@pytest.mark.parametrize('name', discriminators.DISCRIMINATORS)
 def test_parameter_count(name):
   assert set(GOLDEN_COUNTS) == set(discriminators.DISCRIMINATORS)
   module = discriminators.DISCRIMINATORS[name]()
