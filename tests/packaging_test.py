@@ -1,5 +1,6 @@
 """What an installed package holds, and its commands."""
 
+import compileall
 import os
 import pathlib
 import shutil
@@ -35,6 +36,30 @@ def test_every_command_has_an_entry_point():
   )
   for name in names:
     assert getattr(start, name).args == (name,)
+
+
+def test_compiled_package_has_the_default_config(tmp_path):
+  package = tmp_path / 'inpaint_jax'
+  shutil.copytree(ROOT / 'inpaint_jax/system', package / 'system')
+  shutil.copytree(ROOT / 'configs', package / 'configs')
+  shutil.copy(ROOT / 'inpaint_jax/__init__.py', package)
+  compileall.compile_dir(package, quiet=1, legacy=True)
+  for path in package.rglob('*.py'):
+    path.unlink()
+  code = (
+    'from inpaint_jax.system import config_files as files; '
+    'print(files.__file__, files.default().loss)'
+  )
+  result = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=tmp_path,
+    env={**os.environ, 'PYTHONPATH': str(tmp_path)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  found = package / 'system/config_files.pyc'
+  assert result.stdout == f'{found} mse\n', result.stderr
 
 
 @pytest.fixture(scope='module')

@@ -26,4 +26,10 @@ def make_importable() -> None:
 
 def default(preset: str = '') -> ml_collections.ConfigDict:
   """Returns our configs/default.py, even if another module is `configs`."""
-  return runpy.run_path(str(folder() / 'default.py'))['get_config'](preset)
+  path = folder() / 'default.py'
+  if path.exists():
+    return runpy.run_path(str(path))['get_config'](preset)
+  # A program that was made of this package may have no .py files.
+  from inpaint_jax.configs import default as ours
+
+  return ours.get_config(preset)
