@@ -1,9 +1,14 @@
 """The pages: their links lead somewhere, and their code runs."""
 
+import os
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
+
+import inpaint_jax
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = [ROOT / 'README.md', ROOT / 'WORKSPACE.md', *ROOT.glob('docs/*.md')]
@@ -30,6 +35,16 @@ def test_links_lead_somewhere(page):
     target = (page.parent / name).resolve() if name else page
     assert target.exists(), link
     assert not anchor or anchor in _anchors(target), link
+
+
+def test_a_command_with_a_package_of_ones_own(tmp_path):
+  (snippet,) = (x for x in _snippets('docs/extending.md') if 'start' in x)
+  (tmp_path / 'ours.py').write_text("print('imported')")
+  (tmp_path / 'fill.py').write_text(snippet)
+  command = [sys.executable, 'fill.py', '--version']
+  env = {**os.environ, 'PYTHONPATH': str(ROOT)}
+  printed = subprocess.check_output(command, cwd=tmp_path, env=env, text=True)
+  assert printed == f'imported\ninpaint-jax {inpaint_jax.__version__}\n'
 
 
 @pytest.mark.slow

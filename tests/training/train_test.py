@@ -340,7 +340,8 @@ def test_another_link_of_the_loss_is_told(trained, config, capsys):
 def test_the_lines_in_docs(data_dir, tmp_path, monkeypatch, number, column):
   docs = pathlib.Path(__file__).parents[2] / 'docs'
   text = (docs / 'extending.md').read_text()
-  block = re.findall(r'```python\n(.*?)```', text, re.DOTALL)[number]
+  blocks = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
+  block = [x for x in blocks if 'train_and_evaluate' in x][number]
   monkeypatch.chdir(tmp_path)
   monkeypatch.setenv('INPAINT_JAX_DATA', str(data_dir))
   for module, name in (
