@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import types
 from typing import Any, NoReturn
 
@@ -44,7 +45,8 @@ def deferred() -> Iterator[Stop]:
   """Records the first SIGTERM or SIGINT in the block instead of acting on it.
 
   The block reads `stop.signal` where it can stop safely. A second signal acts
-  at once.
+  at once. Python lets only the main thread handle signals: in any other one,
+  the block records none.
   """
   stop = Stop()
   previous: dict[signal.Signals, Any] = {}
@@ -57,7 +59,8 @@ def deferred() -> Iterator[Stop]:
     stop.signal = signal.Signals(number)
     restore()
 
-  for number in (signal.SIGTERM, signal.SIGINT):
+  is_main = threading.current_thread() is threading.main_thread()
+  for number in (signal.SIGTERM, signal.SIGINT) if is_main else ():
     previous[number] = signal.signal(number, record)
   try:
     yield stop
