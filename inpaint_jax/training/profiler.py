@@ -39,7 +39,12 @@ class Profiler:
       self.close()
 
   def close(self) -> None:
-    """Writes the trace if it is still running."""
+    """Writes the trace if it is still running; says so if none was begun."""
     if self._is_tracing:
       self._is_tracing = False
       jax.profiler.stop_trace()
+    elif 0 < self._step < self._first <= self._last and distributed.is_first():
+      print(
+        f'no trace: the training ended after {self._step} steps, of which '
+        f'profile.skip_steps={self._first - 1} are skipped; lower it'
+      )

@@ -6,6 +6,7 @@ import json
 import jax
 import jax.numpy as jnp
 import ml_collections
+import pytest
 
 from inpaint_jax.training import profiler
 
@@ -41,6 +42,18 @@ def test_the_named_steps_are_traced(tmp_path):
 def test_a_training_that_ends_early_leaves_a_trace(tmp_path):
   _run(profiler.Profiler(_config(9), tmp_path), 3)
   assert _steps_traced(tmp_path) == {'step 1', 'step 2'}
+
+
+@pytest.mark.parametrize(
+  ('num_steps', 'steps', 'is_told'),
+  [(1, 3, True), (0, 3, False), (1, 0, False)],
+)
+def test_a_trace_that_never_began_is_told(
+  tmp_path, capsys, num_steps, steps, is_told
+):
+  _run(profiler.Profiler(_config(num_steps, skip_steps=3), tmp_path), steps)
+  assert ('profile.skip_steps=3' in capsys.readouterr().out) == is_told
+  assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_traced_by_default(tmp_path):
