@@ -9,6 +9,7 @@ import threading
 from typing import Any, TypeVar
 
 import numba
+from numba.core import caching
 
 from inpaint_jax.system import machine
 
@@ -29,6 +30,24 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+class _Cache(caching.FunctionCache):
+  """Numba's cache on disk, without which a function is compiled, too."""
+
+  def load_overload(self, *args: Any) -> Any:
+    try:
+      return super().load_overload(*args)
+    except Exception:
+      # A file is damaged, as by a loss of power. The next one is written anew.
+      with contextlib.suppress(Exception):
+        self.flush()
+      return None
+
+  def save_overload(self, *args: Any) -> None:
+    # The disk may be full.
+    with contextlib.suppress(Exception):
+      super().save_overload(*args)
+
+
 def kernel(function: Callable[..., Any], fastmath: bool = False) -> Any:
   """Compiles a function once for each type of arguments, cached on disk.
 
@@ -36,12 +55,12 @@ def kernel(function: Callable[..., Any], fastmath: bool = False) -> Any:
     function: a loop over pixels.
     fastmath: whether its sums may be computed in any order.
   """
-  options = {**_OPTIONS, 'fastmath': fastmath}
-  try:
-    return numba.njit(cache=True, **options)(function)
-  except RuntimeError:
-    # Numba found no folder that it can write: each process compiles anew.
-    return numba.njit(**options)(function)
+  compiled = numba.njit(**_OPTIONS, fastmath=fastmath)(function)
+  # A RuntimeError means that Numba found no folder that it can write: each
+  # process compiles anew.
+  with contextlib.suppress(RuntimeError):
+    compiled._cache = _Cache(function)
+  return compiled
 
 
 def for_bands(

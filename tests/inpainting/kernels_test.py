@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 
+import numba
 from numba.core import caching
 import pytest
 
@@ -21,6 +22,32 @@ def test_compiles_where_no_folder_can_be_written(monkeypatch):
     return 2 * x
 
   assert kernels.kernel(double).py_func is double
+
+
+def test_compiles_where_the_cache_is_damaged_or_full(monkeypatch, tmp_path):
+  monkeypatch.setattr(numba.config, 'CACHE_DIR', str(tmp_path))
+
+  def double(x):
+    return 2 * x
+
+  def hits():
+    compiled = kernels.kernel(double)
+    assert compiled(3) == 6
+    return compiled.stats.cache_hits.total()
+
+  assert [hits(), hits()] == [0, 1]
+  for kind in ('nbi', 'nbc'):
+    (file,) = tmp_path.rglob(f'*.{kind}')
+    file.write_bytes(b'')
+    assert [hits(), hits()] == [0, 1], kind
+
+  file.unlink()
+
+  def fail(*args):
+    raise OSError(28, 'No space left on device')
+
+  monkeypatch.setattr(caching.IndexDataCacheFile, 'save', fail)
+  assert [hits(), hits()] == [0, 0]
 
 
 @pytest.mark.skipif(
