@@ -16,7 +16,7 @@ Attributes:
 """
 
 from collections.abc import Callable, Sequence
-from typing import cast, NamedTuple
+from typing import Any, cast, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -187,11 +187,31 @@ def discriminator_loss(
   the target as in LaMa (arXiv 2109.07161), but there each image has one mean,
   in which holes count little: with that and the hinge loss a discriminator
   called everything real, in each of 1,000 steps at 64x64.
+
+  Raises:
+    errors.UserError: the discriminator returns anything but Judgements.
   """
+  for returned in (true_judgement, judgement):
+    _check_judgement(returned)
   scores, holes = judgement.scores, judgement.holes
   known = jnp.concatenate([jnp.ones_like(true_judgement.scores), 1 - holes], 1)
   real = jnp.concatenate([true_judgement.scores, scores], axis=1)
   return _mean(loss.real(real), known) + _mean(loss.fake(scores), holes)
+
+
+def _check_judgement(judgement: Any) -> None:
+  if not isinstance(judgement, Judgement):
+    raise errors.UserError(
+      f'the discriminator returns a {type(judgement).__name__}; return a '
+      'Judgement'
+    )
+  shape = judgement.scores.shape
+  # Other shapes may broadcast to wrong means.
+  if len(shape) != 2 or judgement.holes.shape != shape:
+    raise errors.UserError(
+      f'the discriminator returns scores of shape {list(shape)} and holes of '
+      f'shape {list(judgement.holes.shape)}; return both as [B, n]'
+    )
 
 
 def r1(

@@ -2,6 +2,7 @@
 
 import functools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -111,6 +112,12 @@ def test_kernels_are_divided_by_their_largest_singular_value(name):
     (sigma,) = [x for k, x in stats.items() if k.endswith('sigma')]
     values = np.linalg.svd(kernel.reshape(-1, kernel.shape[-1]))[1]
     np.testing.assert_allclose(sigma, values[0], rtol=0.02)
+
+
+def test_a_discriminator_without_features_is_one_line(monkeypatch):
+  monkeypatch.setitem(discriminators.DISCRIMINATORS, 'patch', nn.Module)
+  with pytest.raises(errors.UserError, match='needs the field features'):
+    discriminators.create_discriminator(default.get_config().discriminator)
 
 
 def test_wrong_fields_are_named():

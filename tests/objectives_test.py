@@ -73,6 +73,24 @@ def test_calling_all_real_does_not_pay_where_holes_are_few(count):
     np.testing.assert_allclose(jax.grad(loss)(score), 0, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+  ('returned', 'message'),
+  [
+    (jnp.ones((2, 4)), 'return a Judgement'),
+    (Judgement(jnp.ones((2, 4, 4)), jnp.ones((2, 4, 4)), ()), r'as \[B, n\]'),
+    (
+      Judgement(jnp.ones((2, 4)), jnp.ones((2, 1)), ()),
+      r'holes of shape \[2, 1',
+    ),
+    (Judgement(jnp.ones(2), jnp.ones(2), ()), r'scores of shape \[2\]'),
+  ],
+)
+def test_a_discriminator_of_other_outputs_is_one_line(returned, message):
+  hinge = objectives.ADVERSARIAL_LOSSES['hinge']
+  with pytest.raises(errors.UserError, match=message):
+    objectives.discriminator_loss(returned, returned, hinge)
+
+
 def test_r1_equals_torch():
   def scores(image):
     return jnp.square(jnp.tanh(image @ INPUTS['kernel'])).reshape(2, -1)
