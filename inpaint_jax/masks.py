@@ -316,7 +316,8 @@ def create_sampler(config: ml_collections.ConfigDict) -> Sampler:
     mask = draw(key, height, width, brush)
     maker = f'the mask {config.kind}'
     errors.check_shape(mask, (height, width, 1), maker)
-    return mask
+    # Kinds of one's own may return bool, or 255.
+    return (mask > 0).astype(jnp.float32)
 
   def sampler(keys: jax.Array, height: int, width: int) -> jax.Array:
     return jax.vmap(lambda key: draw_one(key, height, width))(keys)

@@ -365,3 +365,21 @@ def test_a_mask_of_a_wrong_shape_is_one_line(monkeypatch):
     match=r'mask flat returns the shape \[8, 16\]; .* \[8, 16, 1\]',
   ):
     sampler(jax.random.split(jax.random.key(0), 2), 8, 16)
+
+
+@pytest.mark.parametrize('hole', [True, 1, np.uint8(1), 255.0])
+def test_a_mask_of_another_type_is_0_and_1(monkeypatch, hole):
+  def draw(key, height, width, brush):
+    del key, brush
+    known = jnp.zeros((height, width, 1), np.asarray(hole).dtype)
+    return known.at[2:4].set(hole)
+
+  monkeypatch.setitem(masks.MASKS, 'rows', draw)
+  config = ml_collections.ConfigDict({'kind': 'rows', 'strokes': 'thin'})
+  mask = masks.create_sampler(config)(
+    jax.random.split(jax.random.key(0)), 8, 16
+  )
+  assert mask.dtype == jnp.float32
+  expected = np.zeros((2, 8, 16, 1))
+  expected[:, 2:4] = 1
+  np.testing.assert_array_equal(mask, expected)
