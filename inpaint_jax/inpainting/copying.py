@@ -66,7 +66,7 @@ def copy(
   # In place, since each further array of a large hole takes time.
   filled = copies
   filled /= largest
-  tones.keep_hues(image, hole, filled, change, rows, columns)
+  tones.fade_hues(part_hole, change, rows, columns, min(hole.shape))
   filled += change
   y, x = (rows + box[0].start) // scale, (columns + box[1].start) // scale
   guessed = (guess / np.float32(255)).reshape(-1, 3)

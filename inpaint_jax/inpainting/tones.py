@@ -1,7 +1,8 @@
 """Corrects the hues and broad tones of copies that were changed to fit a hole.
 
 Where nothing limits the change, such as far from the boundary in a missing
-border, it may lead to hues that occur nowhere near; there it is reduced.
+border, it goes on and on: a grey sky becomes purple. There the hues of the
+copies stay, which are those of the photo.
 
 The hidden part of the photo is not known, and the broad tones of the copies are
 one sample of it: a little nearer to the guess, their expected error is smaller.
@@ -12,49 +13,41 @@ import numpy as np
 import PIL.Image
 from scipy import ndimage
 
+from inpaint_jax.inpainting import harmonic
+
 # Broad tones are means over 3x3 squares of _SIDE pixels a side; they come
 # nearer to the guess by _SHARE of the difference.
 _SIDE = 4
 _SHARE = np.float32(0.3)
-# The range of the differences between channels is divided into _PARTS parts;
-# two hues are alike if these differ by at most two parts, 16 to 24 levels of
-# 256. Only every _STEP-th row and column of the known pixels is looked at.
-_PARTS = 64
-_STEP = 4
-# The shares of a change that are tried.
-_TRIED = np.linspace(0, 1, 9, dtype=np.float32)[1:]
+# The distance from the known pixels, as a share of the image's shorter side,
+# at which changes of hue are reduced to 1 / e where nothing encloses the hole.
+_NEAR = 0.1
 
 
-def keep_hues(
-  image: np.ndarray,
+def fade_hues(
   hole: np.ndarray,
-  copies: np.ndarray,
   change: np.ndarray,
   rows: np.ndarray,
   columns: np.ndarray,
+  side: int,
 ) -> None:
-  """Reduces changes that lead to new hues, in place, but not in brightness.
+  """Reduces changes of hue, not of brightness, in missing borders.
+
+  They are reduced with the distance from the known pixels and towards the
+  image's edge; not at all in a hole that known pixels enclose.
 
   Args:
-    image: uint8 or uint16 [h, w, 3].
-    hole: bool [h, w].
-    copies, change: float32 [n, 3], at the hole's n pixels, in a range of 1.
-    rows, columns: [n], places of these pixels, counted from any corner.
+    hole: bool [h, w]; where it ends at the image's edge, so does the array.
+    change: float32 [n, 3], at the hole's n pixels; changed in place.
+    rows, columns: [n], places of these pixels in `hole`.
+    side: the image's shorter side.
   """
-  hues = _find_hues(image, hole, copies)
-  looked = np.flatnonzero((rows % _SIDE == 1) & (columns % _SIDE == 1))
-  share = np.zeros(len(looked), np.float32)
-  for tried in _TRIED:
-    pixels = copies[looked] + tried * change[looked]
-    share[hues[_number_hues(pixels)]] = tried
-  if share.min(initial=1) == 1:
-    return
-  shares = np.ones([int(x.max()) // _SIDE + 1 for x in (rows, columns)])
-  shares[rows[looked] // _SIDE, columns[looked] // _SIDE] = share
-  wide = _enlarge(shares, rows, columns)[:, None]
+  distance = ndimage.distance_transform_cdt(hole, 'chessboard')[rows, columns]
+  power = np.square(distance.astype(np.float32) / np.float32(_NEAR * side))
+  power *= _enlarge(_find_openness(hole), rows, columns)
   light = change.mean(axis=1, keepdims=True)
   change -= light
-  change *= wide
+  change *= np.exp(-power)[:, None]
   change += light
 
 
@@ -75,7 +68,7 @@ def approach(
   Args:
     guess: float32 [n, 3], at the n pixels of the hole; it is overwritten.
     filled, change: float32 [n, 3].
-    rows, columns: [n], as in `keep_hues`.
+    rows, columns: [n], as in `fade_hues`.
     right: [n], index of the pixel to the right of each; n where there is none.
 
   Returns:
@@ -93,32 +86,22 @@ def approach(
   return np.clip(apart, -limit, limit, out=apart)
 
 
-def _find_hues(
-  image: np.ndarray, hole: np.ndarray, copies: np.ndarray
-) -> np.ndarray:
-  """Returns which hues occur near a hole or in the copies.
+def _find_openness(hole: np.ndarray) -> np.ndarray:
+  """Returns how little known pixels enclose each square of a hole.
 
   Args:
-    image, hole, copies: see `keep_hues`.
+    hole: bool [h, w].
 
   Returns:
-    bool [_PARTS**2], see `_number_hues`.
+    float32 [ceil(h / _SIDE), ceil(w / _SIDE)]: 0 at known pixels, 1 beyond the
+    edges, and between them as smooth as possible.
   """
-  small = hole[::_STEP, ::_STEP]
-  near = ndimage.maximum_filter(small, 5) & ~small
-  known = image[::_STEP, ::_STEP][near] / np.float32(np.iinfo(image.dtype).max)
-  found = np.zeros((_PARTS, _PARTS), bool)
-  for pixels in (known, copies[::_STEP]):
-    found.ravel()[_number_hues(pixels)] = True
-  # The hues between them count, too: a hole may lead from one to another.
-  return ndimage.binary_fill_holes(ndimage.maximum_filter(found, 5)).ravel()
-
-
-def _number_hues(pixels: np.ndarray) -> np.ndarray:
-  """Returns the numbers of the hues of pixels [n, 3], int [n]."""
-  apart = (np.diff(pixels, axis=1) + 1) * (_PARTS / 2)
-  apart = np.clip(apart.astype(np.intp), 0, _PARTS - 1)
-  return apart[:, 0] * _PARTS + apart[:, 1]
+  margins = [(0, -length % _SIDE) for length in hole.shape]
+  wide = np.pad(hole, margins, constant_values=True)
+  squares = wide.reshape(len(wide) // _SIDE, _SIDE, -1, _SIDE).all(axis=(1, 3))
+  known = np.pad(~squares, 1, constant_values=True)
+  beyond = np.pad(np.zeros_like(squares), 1, constant_values=True)
+  return harmonic.harmonic_fill(beyond[..., None], known)[1:-1, 1:-1, 0]
 
 
 def _blur(
