@@ -42,6 +42,8 @@ def fade_hues(
     rows, columns: [n], places of these pixels in `hole`.
     side: the image's shorter side.
   """
+  if not any(edge.any() for edge in (hole[[0, -1]], hole[:, [0, -1]])):
+    return
   distance = ndimage.distance_transform_cdt(hole, 'chessboard')[rows, columns]
   power = np.square(distance.astype(np.float32) / np.float32(_NEAR * side))
   power *= _enlarge(_find_openness(hole), rows, columns)
