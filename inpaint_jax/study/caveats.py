@@ -76,8 +76,8 @@ def weaknesses(
     'it.',
     f'{tests} differences are tested at {statistics.CONFIDENCE:.0%} each: even '
     f'if none existed, about {chance:.1f} would be found.',
-    f'Only one factor changes at a time{_recipes(ended, about)}, all photos '
-    f'are landscapes, and all masks are of one kind{masks}: other '
+    f'Only one factor changes at a time{_recipes(ended, about)}, all images '
+    f'are from one dataset, and all masks are of one kind{masks}: other '
     'combinations may rank differently.',
     reference.EVERYWHERE,
   ]
