@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import functools
 import os
+import pathlib
 import threading
 from typing import Any, TypeVar
 
@@ -43,9 +44,13 @@ class _Cache(caching.FunctionCache):
       return None
 
   def save_overload(self, *args: Any) -> None:
-    # The disk may be full.
-    with contextlib.suppress(Exception):
+    try:
       super().save_overload(*args)
+    except Exception:
+      # The disk may be full. Numba writes the index first, which may now name
+      # the file of another function.
+      with contextlib.suppress(Exception):
+        pathlib.Path(self._cache_file._index_path).unlink()
 
 
 def kernel(function: Callable[..., Any], fastmath: bool = False) -> Any:
@@ -82,11 +87,16 @@ def for_bands(
 
   num_threads = 1 if _thread.is_helping else min(NUM_THREADS, len(starts))
   helpers: list[concurrent.futures.Future[None]] = []
-  # A RuntimeError means that no thread can be started: Python is ending, or the
-  # system allows no more threads. Those that there are do all the work.
-  with contextlib.suppress(RuntimeError):
+  try:
     for _ in range(num_threads - 1):
-      helpers.append(_threads(os.getpid()).submit(work))
+      # Known before it is submitted: what could not start a thread stays in the
+      # queue, where another thread may begin it.
+      helpers.append(concurrent.futures.Future())
+      _threads(os.getpid()).submit(_help, helpers[-1], work)
+  except RuntimeError:
+    # No thread can be started: Python is ending, or the system allows no more.
+    # Those that there are do all the work, and the queue is not kept.
+    _threads.cache_clear()
   try:
     work()
   finally:
@@ -97,6 +107,18 @@ def for_bands(
       # A helper that has not begun is no longer needed.
       if not helper.cancel():
         helper.result()
+
+
+def _help(
+  helper: concurrent.futures.Future[None], work: Callable[[], None]
+) -> None:
+  if not helper.set_running_or_notify_cancel():
+    return
+  try:
+    work()
+    helper.set_result(None)
+  except BaseException as error:
+    helper.set_exception(error)
 
 
 def for_each(things: Sequence[T], function: Callable[[T], None]) -> None:

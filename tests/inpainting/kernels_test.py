@@ -1,5 +1,6 @@
 """kernels.py: loops in several threads."""
 
+import gc
 import importlib.util
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 
 import numba
 from numba.core import caching
@@ -41,11 +43,18 @@ def test_compiles_where_the_cache_is_damaged_or_full(monkeypatch, tmp_path):
     file.write_bytes(b'')
     assert [hits(), hits()] == [0, 1], kind
 
-  file.unlink()
-
   def fail(*args):
     raise OSError(28, 'No space left on device')
 
+  # The index is written, and names the file of before.
+  (index,) = tmp_path.rglob('*.nbi')
+  index.write_bytes(b'')
+  with monkeypatch.context() as patch:
+    patch.setattr(caching.IndexDataCacheFile, '_save_data', fail)
+    assert kernels.kernel(double)(0.5) == 1.0
+  assert kernels.kernel(double)(0.5) == 1.0
+
+  file.unlink()
   monkeypatch.setattr(caching.IndexDataCacheFile, 'save', fail)
   assert [hits(), hits()] == [0, 0]
 
@@ -230,6 +239,56 @@ def test_works_where_no_thread_can_be_started(monkeypatch):
 
   monkeypatch.setattr(threading.Thread, 'start', fail)
   seen = []
-  kernels.for_bands(5, lambda *band: seen.extend(range(*band)), 1)
+
+  def work(first, last):
+    seen.append(first)
+
+  kernels.for_bands(5, work, 1)
   assert seen == list(range(5))
+  # What could not begin is not kept for later.
+  kept = weakref.ref(work)
+  del work
+  gc.collect()
+  assert kept() is None
+
+
+def test_waits_for_all_where_threads_are_few(monkeypatch):
+  """The only thread, started by another caller, begins what it finds queued."""
+  monkeypatch.setattr(kernels, 'NUM_THREADS', 2)
+  kernels._threads.cache_clear()
+  caller, start = threading.get_ident(), threading.Thread.start
+  begun, ends, helps = (threading.Event() for _ in range(3))
+
+  def start_one(thread):
+    if thread.name.startswith('ThreadPool') and begun.is_set():
+      raise RuntimeError("can't start new thread")
+    start(thread)
+
+  monkeypatch.setattr(threading.Thread, 'start', start_one)
+
+  def occupy(first, last):
+    if threading.current_thread().name.startswith('ThreadPool'):
+      begun.set()
+      assert ends.wait(30)
+    else:
+      assert begun.wait(30)
+
+  other = threading.Thread(target=kernels.for_bands, args=(2, occupy, 1))
+  other.start()
+  assert begun.wait(30)
+  done = []
+
+  def work(first, last):
+    if threading.get_ident() == caller:
+      ends.set()
+      # Gives the other thread time to help.
+      helps.wait(1)
+    else:
+      helps.set()
+      time.sleep(0.2)
+    done.append(first)
+
+  kernels.for_bands(4, work, 1)
+  assert sorted(done) == list(range(4))
+  other.join()
   kernels._threads.cache_clear()
