@@ -123,13 +123,14 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     kept, dropped = _drop_near_duplicates(found, config.split)
     members = {name: [p for p in kept if p.split == name] for name in wanted}
     if not all(members[name] for name, number in wanted.items() if number):
-      needing = 'each split' if all(wanted.values()) else 'the test'
+      is_test = not wanted['train']
+      needing = 'the test' if is_test else 'each split'
       numbers = ', '.join(f'{n}: {len(x)}' for n, x in members.items())
       raise errors.UserError(
         f'data.source={listing.root} has too few photos: {len(kept)} distinct '
         f'ones ({len(unreadable)} unreadable, {len(dropped)} near-duplicates), '
         f'which give {numbers}, and {needing} needs one; '
-        + _advise(config.split, len(kept))
+        + _advise('test' if is_test else config.split, len(kept))
       )
     counts = {name: [_count(p, side) for p in x] for name, x in members.items()}
     used = {
@@ -206,12 +207,22 @@ def _count(photo: Photo, side: int) -> int:
 
 
 def _advise(rule: str, count: int) -> str:
-  """Returns what to do if a split has no photo and all together `count`."""
+  """Returns what to do if a split has no photo and all together `count`.
+
+  Args:
+    rule: how photos are split; or 'test' if only that split is wanted.
+    count: number of photos.
+  """
+  if rule == 'test':
+    return (
+      'to test on all of them, put them into a folder test in data.source and '
+      'set data.split=folders'
+    )
   if rule == 'folders':
     return (
       'with data.split=folders, a photo is in the split that its first folder '
-      'names, train, val or test: put photos into the folder of each split '
-      'that has none, or leave data.split out'
+      'names: put photos into the folders train, val and test, or leave '
+      'data.split out'
     )
   shares = ', '.join(f'{x} %' for x in photo_splits.SHARES.values())
   return (

@@ -75,7 +75,7 @@ def unpack(image: Any) -> Unpacked:
     hint = ''
     if array.dtype.kind == 'f':
       hint = '; bring floats in [0, 1] to uint8: np.uint8(np.rint(image * 255))'
-    elif not array.dtype.isnative:
+    elif array.dtype.newbyteorder('=') == np.uint16 != array.dtype:
       hint = '; bring its bytes into the order of this machine, as in '
       hint += f'image.astype({array.dtype.name!r})'
     elif array.ndim == 3 and array.shape[0] in (1, 3, 4):

@@ -119,19 +119,24 @@ def init_variables(
   with flax.config.temp_flip_flag('fix_rng_separator', False):
     variables = model.init(key, image, image[..., :1], train=False)
   name = type(model).__name__
-  if others := sorted(variables.keys() - {'params', 'batch_stats'}):
+  kept = {k: variables[k] for k in ('params', 'batch_stats') if k in variables}
+  others = sorted(variables.keys() - kept)
+  try:
+    # What a model only notes, as with `sow`, may be missing.
+    if others:
+      jax.eval_shape(
+        lambda x: model.apply(x, image, image[..., :1], train=False), kept
+      )
+  except flax.errors.FlaxError as error:
     raise errors.UserError(
       f'{name} has variables in {", ".join(others)}, and training carries only '
       'params and batch_stats from step to step; keep them in batch_stats'
-    )
+    ) from error
   if 'params' not in variables:
     raise errors.UserError(
       f'{name} has no parameters, so it cannot be trained; give it some'
     )
-  return {
-    'params': variables['params'],
-    'batch_stats': variables.get('batch_stats', {}),
-  }
+  return {**kept, 'batch_stats': kept.get('batch_stats', {})}
 
 
 def count_parameters(params: Any) -> int:

@@ -76,9 +76,9 @@ def weaknesses(
     'it.',
     f'{tests} differences are tested at {statistics.CONFIDENCE:.0%} each: even '
     f'if none existed, about {chance:.1f} would be found.',
-    f'Only one factor changes at a time{_recipes(ended, about)}, all images '
-    f'are from one dataset, and all masks are of one kind{masks}: other '
-    'combinations may rank differently.',
+    'Only one factor changes at a time, all images are from one dataset, and '
+    f'all masks are of one kind{masks}: other combinations may rank '
+    'differently.',
     reference.EVERYWHERE,
   ]
   if split(rows) == 'validation':
@@ -89,7 +89,7 @@ def weaknesses(
   return '\n'.join(['## Weaknesses', '', *(f'- {line}' for line in lines)])
 
 
-def _recipes(rows: Sequence[results.Row], about: Mapping[str, Any]) -> str:
+def recipes(rows: Sequence[results.Row], about: Mapping[str, Any]) -> str:
   """Returns which cells change more than their factor and its rate."""
   found = ''
   for cell in dict.fromkeys(row['cell'] for row in rows):

@@ -136,13 +136,14 @@ def _head(
   shown = ', '.join(map(str, sorted(common)))
   if more := ', '.join(map(str, sorted(seeds - common))):
     shown += f', some of them also with {more}'
+  recipes, side = caveats.recipes(rows, about), base['image_size']
   return f"""# The study
 
 Which {factors or 'cell'} {verb} holes best? Each cell changes one factor of \
 the base ({base['model']}, {base['loss']}, {base['optimizer']} at \
-{base['learning_rate']:g}): {count} of {cells} cells with seeds {shown}. Each \
-run takes {values(finished, 'steps')} steps of {values(rows, 'batch_size')} \
-images of {base['image_size']}x{base['image_size']}; {sizes} images are for \
+{base['learning_rate']:g}){recipes}: {count} of {cells} cells with seeds \
+{shown}. Each run takes {values(finished, 'steps')} steps of \
+{values(rows, 'batch_size')} images of {side}x{side}; {sizes} images are for \
 training, validation and test. All runs together took {hours:.1f} hours."""
 
 

@@ -62,9 +62,13 @@ def run(
   terminal.prepare()
   _set_help(main.__module__)
   config_files.make_importable()
-  # JAX reads these when it is imported.
+  # JAX reads these when it is imported, which a package of the user's own may
+  # have done.
   for variable, value in cache.compilation().items():
-    os.environ.setdefault(variable, value)
+    value = os.environ.setdefault(variable, value)
+    if jax := sys.modules.get('jax'):
+      is_number = variable.endswith('SECS')
+      jax.config.update(variable.lower(), float(value) if is_number else value)
   # Orbax and tensorflow-datasets log every step, and errors that they raise.
   logging.set_verbosity(logging.FATAL)
   with terminal.quiet_end():

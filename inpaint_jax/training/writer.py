@@ -82,9 +82,9 @@ def _rows_until(path: pathlib.Path, last_step: int) -> list[dict[str, str]]:
   with path.open(newline='') as file:
     names, *rows = list(csv.reader(file)) or [[]]
   # A killed run may leave a partial last row, of a step after its checkpoint.
-  whole = [row for row in rows if len(row) == len(names) and row[0].isdigit()]
+  whole = [row for row in rows if row and len(row) == len(names)]
   return [
     dict(zip(names, row, strict=True))
     for row in whole
-    if int(row[0]) <= last_step
+    if row[0].isdigit() and int(row[0]) <= last_step
   ]

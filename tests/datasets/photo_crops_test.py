@@ -183,7 +183,7 @@ def test_a_split_folder_that_is_missing_is_named(tmp_path):
   config = samples.crops_config(tmp_path, folder, split='folders')
   with pytest.raises(
     errors.UserError,
-    match=r'val: 0.*each split needs one.*put photos into the folder of each',
+    match=r'val: 0.*each split needs one.*put photos into the folders',
   ):
     datasets.load(config)
 
@@ -204,7 +204,10 @@ def test_a_test_needs_no_other_photos(tmp_path):
     samples.pictures(part, 'test'), samples.pictures(whole, 'test')
   )
   shutil.rmtree(folder / 'test')
-  with pytest.raises(errors.UserError, match='test: 0, and the test needs one'):
+  with pytest.raises(
+    errors.UserError,
+    match='test: 0, and the test needs one; to test on all of them, put',
+  ):
     datasets.load(config, test_only=True)
 
 

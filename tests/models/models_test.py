@@ -333,7 +333,6 @@ def test_a_model_that_cannot_be_made_is_one_line(linear):
     models.create_model(linear)
 
 
-@pytest.mark.slow
 class _WithoutParameters(nn.Module):
   collection: str = 'batch_stats'
 
@@ -356,6 +355,20 @@ def test_a_model_that_cannot_be_trained_is_one_line(collection, message):
     models.init_variables(model, jax.random.key(0), 8)
 
 
+class _Noting(nn.Module):
+  @nn.compact
+  def __call__(self, masked_image, mask, *, train):
+    y = nn.Conv(3, (1, 1))(masked_image)
+    self.sow('losses', 'mean', y.mean())
+    return self.perturb('gradient', y)
+
+
+def test_what_a_model_only_notes_is_not_refused():
+  variables = models.init_variables(_Noting(), jax.random.key(0), 8)
+  assert set(variables) == {'params', 'batch_stats'}
+
+
+@pytest.mark.slow
 def test_attention_passes_over_holes_of_any_size():
   """A pixel far beyond the reach of convolutions moves the hole's centre."""
   image = np.random.RandomState(0).rand(1, 8, 320, 3).astype(np.float32)

@@ -163,7 +163,7 @@ def test_the_report_names_cells_that_change_several_factors(make_row, tmp_path):
   rows = [make_row(x.cell, x.seed, 18.0 + x.seed) for x in study.runs]
   results.write_study(tmp_path, rows)
   text = report.write(tmp_path).read_text()
-  recipe = 'changes at a time, but for the recipe `model/recipe` (loss, model),'
+  recipe = '), but for the recipe `model/recipe` (loss, model): 6 of 6 runs'
   assert recipe in text
 
 

@@ -225,3 +225,15 @@ def test_ctrl_c_is_one_line():
     [sys.executable, '-c', code], capture_output=True, text=True, check=False
   )
   assert (result.returncode, result.stderr) == (130, 'interrupted\n')
+
+
+def test_programs_are_kept_though_jax_was_imported_first(tmp_path):
+  program = """
+import jax
+from inpaint_jax.system import command_line
+command_line.run(lambda argv: print(jax.config.jax_compilation_cache_dir))
+"""
+  env = {**os.environ, 'XDG_CACHE_HOME': str(tmp_path)}
+  env.pop('JAX_COMPILATION_CACHE_DIR', None)
+  shown = subprocess.check_output([sys.executable, '-c', program], env=env)
+  assert str(tmp_path).encode() in shown
