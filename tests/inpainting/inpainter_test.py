@@ -525,6 +525,13 @@ def test_an_exported_file_is_a_model(model, tmp_path):
     inference.load(path, backend='jax')
 
 
+def _run(code):
+  """Returns what a program prints."""
+  return subprocess.run(
+    [sys.executable, '-c', code], capture_output=True, text=True, check=True
+  ).stdout
+
+
 @pytest.mark.slow
 def test_inference_imports_neither_training_nor_datasets():
   code = (
@@ -534,10 +541,7 @@ def test_inference_imports_neither_training_nor_datasets():
     "'onnxruntime') "
     'if x in sys.modules])'
   )
-  result = subprocess.run(
-    [sys.executable, '-c', code], capture_output=True, text=True, check=True
-  )
-  assert result.stdout == '[]\n'
+  assert _run(code) == '[]\n'
 
 
 @pytest.mark.slow
@@ -548,10 +552,7 @@ def test_a_released_model_leaves_logging_as_it_was():
     'inpainter(np.zeros((32, 32), np.uint8), np.eye(32) > 0); '
     'print(logging.root.handlers)'
   )
-  result = subprocess.run(
-    [sys.executable, '-c', code], capture_output=True, text=True, check=True
-  )
-  assert result.stdout == '[]\n'
+  assert _run(code) == '[]\n'
 
 
 # Fills a large image and prints the peak memory in kilobytes. Not ru_maxrss,

@@ -136,16 +136,21 @@ def test_the_hours_of_a_resumed_run_include_its_earlier_starts(
   assert 'All runs together took 55.0 hours.' in text
 
 
+def _report_of(config, make_row, workdir):
+  """Returns the report of a study whose runs all ended."""
+  study = plan.create_plan(config)
+  folder.create(workdir, study, '')
+  rows = [make_row(x.cell, x.seed, 18.0 + x.seed) for x in study.runs]
+  results.write_study(workdir, rows)
+  return report.write(workdir).read_text()
+
+
 @pytest.mark.usefixtures('without_plots')
 def test_a_report_of_cells_with_more_seeds(make_row, tmp_path):
   config = study_config.get_config('smoke')
   config.study.cells = {'loss/mse': {}, 'loss/l1': {'loss': 'l1'}}
   config.study.more_seeds = {'loss/l1': (5, 7)}
-  study = plan.create_plan(config)
-  folder.create(tmp_path, study, '')
-  rows = [make_row(x.cell, x.seed, 18.0 + x.seed) for x in study.runs]
-  results.write_study(tmp_path, rows)
-  text = report.write(tmp_path).read_text()
+  text = _report_of(config, make_row, tmp_path)
   cells = '6 of 6 runs of 2 cells with seeds 0, 1, some of them also with 5, 7.'
   assert cells in text
   assert 'not tell apart, and such a choice makes' in text
@@ -158,11 +163,7 @@ def test_the_report_names_cells_that_change_several_factors(make_row, tmp_path):
     'model/harmonic': {'model': {'base': 'harmonic'}},
     'model/recipe': {'model': {'base': 'harmonic'}, 'loss': 'l1'},
   }
-  study = plan.create_plan(config)
-  folder.create(tmp_path, study, '')
-  rows = [make_row(x.cell, x.seed, 18.0 + x.seed) for x in study.runs]
-  results.write_study(tmp_path, rows)
-  text = report.write(tmp_path).read_text()
+  text = _report_of(config, make_row, tmp_path)
   recipe = '), but for the recipe `model/recipe` (loss, model): 6 of 6 runs'
   assert recipe in text
 
