@@ -205,12 +205,12 @@ def _check_judgement(judgement: Any) -> None:
       f'the discriminator returns a {type(judgement).__name__}; return a '
       'Judgement'
     )
-  shape = judgement.scores.shape
-  # Other shapes may broadcast to wrong means.
-  if len(shape) != 2 or judgement.holes.shape != shape:
+  # A list or None has no shape. Other shapes may broadcast to wrong means.
+  scores, holes = (list(getattr(x, 'shape', ())) for x in judgement[:2])
+  if len(scores) != 2 or holes != scores:
     raise errors.UserError(
-      f'the discriminator returns scores of shape {list(shape)} and holes of '
-      f'shape {list(judgement.holes.shape)}; return both as [B, n]'
+      f'the discriminator returns scores of shape {scores} and holes of '
+      f'shape {holes}; return both as arrays [B, n]'
     )
 
 

@@ -77,12 +77,13 @@ def test_calling_all_real_does_not_pay_where_holes_are_few(count):
   ('returned', 'message'),
   [
     (jnp.ones((2, 4)), 'return a Judgement'),
-    (Judgement(jnp.ones((2, 4, 4)), jnp.ones((2, 4, 4)), ()), r'as \[B, n\]'),
+    (Judgement(jnp.ones((2, 4, 4)), jnp.ones((2, 4, 4)), ()), r'arrays .B, n'),
     (
       Judgement(jnp.ones((2, 4)), jnp.ones((2, 1)), ()),
       r'holes of shape \[2, 1',
     ),
     (Judgement(jnp.ones(2), jnp.ones(2), ()), r'scores of shape \[2\]'),
+    (Judgement([jnp.ones((2, 4))], None, ()), r'scores of shape \[\]'),
   ],
 )
 def test_a_discriminator_of_other_outputs_is_one_line(returned, message):
