@@ -15,7 +15,7 @@ from inpaint_jax.inpainting.inpainter import (
 )
 
 if TYPE_CHECKING:
-  from inpaint_jax.inpainting.fills import create_fill, Fill
+  from inpaint_jax.inpainting.backends import create_fill, Fill
   from inpaint_jax.release.zoo import list_models
 
 __all__ = [
@@ -32,9 +32,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
   """Imports names that need JAX, which takes seconds, when they are used."""
   if name in ('Fill', 'create_fill'):
-    from inpaint_jax.inpainting import fills
+    from inpaint_jax.inpainting import backends
 
-    return getattr(fills, name)
+    return getattr(backends, name)
   if name == 'list_models':
     from inpaint_jax.release import zoo
 

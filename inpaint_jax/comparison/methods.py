@@ -14,7 +14,7 @@ import numpy as np
 
 from inpaint_jax import baselines, inference
 from inpaint_jax.comparison import peers
-from inpaint_jax.inpainting import guides
+from inpaint_jax.inpainting import backends, guides
 from inpaint_jax.release import zoo
 from inpaint_jax.system import errors
 
@@ -78,9 +78,7 @@ def _inpainter(model: str) -> Any:
 
 def _painter(name: str) -> baselines.Baseline:
   """Returns a method that fills holes by a model alone, at full resolution."""
-  from inpaint_jax.inpainting import fills
-
-  fill = fills.create_fill(zoo.load(name), optimize=True)
+  fill = backends.create_fill(zoo.load(name), optimize=True)
 
   def paint(image: np.ndarray, hole: np.ndarray) -> np.ndarray:
     margins = (-side % 8 for side in hole.shape)

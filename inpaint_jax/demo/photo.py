@@ -21,7 +21,7 @@ from scipy import ndimage
 from inpaint_jax.demo import examples
 from inpaint_jax.inpainting import explanation, photo_filling
 from inpaint_jax.inpainting.inpainter import Filling
-from inpaint_jax.photos import mask_files, picture_files
+from inpaint_jax.photos import mask_files, picture_files, reading
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
 
@@ -306,15 +306,10 @@ def _write_copy(
   path: pathlib.Path, picture: Picture, size: tuple[int, int]
 ) -> None:
   """Writes a copy for the screen with `size` (height, width) in pixels."""
-  pixels = picture.pixels
-  if picture.alpha is not None:
-    pixels = np.dstack([pixels, picture.alpha])
+  pixels = picture.image
   if pixels.dtype == np.uint16:
     pixels = (pixels >> 8).astype(np.uint8)
-  image = PIL.Image.fromarray(pixels)
-  if image.mode == 'RGBA':
-    white = PIL.Image.new('RGBA', image.size, 'white')
-    image = PIL.Image.alpha_composite(white, image).convert('RGB')
+  image = reading.to_rgb(PIL.Image.fromarray(pixels))
   image = image.resize(size[::-1], PIL.Image.Resampling.BICUBIC)
   # The profile says what the colours are; a grey one does not fit an RGB copy.
   icc = b'' if picture.grey else picture.metadata.icc

@@ -10,11 +10,9 @@ import jax
 import numpy as np
 
 from inpaint_jax import inference
+from inpaint_jax.demo.photo import Explain
 from inpaint_jax.release import zoo
 from inpaint_jax.system import errors
-
-# A function such as Inpainter.explain: (image, hole, **options) -> Filling.
-Explain = Callable[..., inference.Filling]
 
 # The name that a visitor sees for the guide 'none'.
 NO_MODEL = 'No model (fast)'

@@ -97,7 +97,7 @@ class ModelGuide:
     fill: Callable[[np.ndarray, np.ndarray], np.ndarray],
     size: int = SIZE,
   ):
-    """Takes a model, see `fills.Fill`, and its squares' side in pixels."""
+    """Takes a model, see `backends.Fill`, and its squares' side in pixels."""
     self._fill, self._size = fill, size
     # One image at a time: a second one would double the memory and, during the
     # first compilation, compile the model once more.
@@ -140,7 +140,7 @@ def paint(
   """Returns a model's image, float32 [h, w, 3], of an image that is mirrored.
 
   Args:
-    fill: the model, see `fills.Fill`.
+    fill: the model, see `backends.Fill`.
     image: float32 [h, w, 3] in [0, 1].
     hole: bool [h, w].
     below, right: pixels by which the image is continued, mirrored.

@@ -91,8 +91,8 @@ class Inpainter:
     """Prepares an inpainter.
 
     Args:
-      fill: the model that makes the first guess, see `fills.Fill`; None = the
-        guess is a smooth surface.
+      fill: the model that makes the first guess, see `backends.Fill`; None =
+        the guess is a smooth surface.
       size: side in pixels of the squares that the model sees, a multiple of its
         stride.
     """
@@ -170,15 +170,11 @@ class Inpainter:
         _unpack(one, its)
       except errors.UserError as error:
         raise errors.UserError(f'image {number}: {error}') from error
-    return kinds.stack(
-      image,
-      [
-        self._fill_one(one, its, None, None, wrap, options.part(number, count))[
-          0
-        ]
-        for number, (one, its) in enumerate(zip(image, mask, strict=True))
-      ],
-    )
+    filled = []
+    for number, (one, its) in enumerate(zip(image, mask, strict=True)):
+      part = options.part(number, count)
+      filled.append(self._fill_one(one, its, None, None, wrap, part)[0])
+    return kinds.stack(image, filled)
 
   def explain(
     self,
@@ -215,21 +211,13 @@ class Inpainter:
     """Returns one image, filled, of any kind, and the origins if wanted."""
     one, hole = _unpack(image, mask)
     barred = _find_barred(hole, source, avoid)
-
-    def fill(
-      image: np.ndarray,
-      hole: np.ndarray,
-      barred: np.ndarray,
-      part: int = 0,
-      parts: int = 1,
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-      its = options.part(part, parts)
-      return window_filling.fill_by_windows(
-        image, hole, barred, self._guide, self._surface, its
-      )
-
+    fill: Callable[..., tuple[np.ndarray, np.ndarray | None]]
+    fill = functools.partial(
+      window_filling.fill_by_windows, guide=self._guide, surface=self._surface
+    )
     if wrap:
       fill = functools.partial(panorama.fill_wrapped, fill)
+    fill = functools.partial(fill, options=options)
     if one.alpha is None:
       pixels, origins = fill(one.pixels, hole, barred)
       return one.pack(pixels, None), origins

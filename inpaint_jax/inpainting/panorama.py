@@ -4,9 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-# (image, hole, barred, part, parts) -> filled image, origins; see
-# inpainter.Filling. It does one of several parts of the work.
-Fill = Callable[..., tuple[np.ndarray, np.ndarray | None]]
+from inpaint_jax.inpainting import window_filling
 
 # Largest number of columns that are repeated beyond a border.
 _MOST = 2048
@@ -15,7 +13,11 @@ _REACH = 16
 
 
 def fill_wrapped(
-  fill: Fill, image: np.ndarray, hole: np.ndarray, barred: np.ndarray
+  fill: Callable[..., tuple[np.ndarray, np.ndarray | None]],
+  image: np.ndarray,
+  hole: np.ndarray,
+  barred: np.ndarray,
+  options: window_filling.Options,
 ) -> tuple[np.ndarray, np.ndarray | None]:
   """Returns an image with its hole filled, without a seam at the border.
 
@@ -25,10 +27,12 @@ def fill_wrapped(
   in the middle of the image.
 
   Args:
-    fill: fills an image that does not wrap.
+    fill: fills an image that does not wrap: (image, hole, barred, options) ->
+      filled image, origins.
     image: [H, W, 3].
     hole: bool [H, W].
     barred: bool [H, W], pixels that may not be copied.
+    options: options of the call.
 
   Returns:
     The filled image and the origins, like `fill`.
@@ -48,14 +52,15 @@ def fill_wrapped(
   strip = np.roll(rolled, middle, axis=1)
   strip[:, : middle - reach] = strip[:, middle + reach :] = False
   parts = 2 if strip.any() else 1
-  filled, origins = fill(turn(image), turn(hole), turn(barred), 0, parts)
+  first = options.part(0, parts)
+  filled, origins = fill(turn(image), turn(hole), turn(barred), first)
   image = filled[:, before : before + width]
   if origins is not None:
     origins = _move(origins[:, before : before + width], -before, width)
   if parts == 2:
     turned = np.roll(barred, middle - cut, axis=1)
     image = np.roll(image, middle, axis=1)
-    again, others = fill(image, strip, turned, 1, parts)
+    again, others = fill(image, strip, turned, options.part(1, parts))
     image = np.roll(again, -middle, axis=1)
     if origins is not None and others is not None:
       others = np.roll(_move(others, -middle, width), -middle, axis=1)

@@ -202,7 +202,7 @@ def fill_picture(
     hole: bool [H, W], as `prepare` returns it.
     **options: further arguments of the inpainter, such as `feather`.
   """
-  return _with_image(picture, inpainter(_to_image(picture), hole, **options))
+  return _with_image(picture, inpainter(picture.image, hole, **options))
 
 
 def explain_picture(
@@ -220,18 +220,12 @@ def explain_picture(
   Returns:
     The picture, and the origins, see Filling.
   """
-  filling = explain(_to_image(picture), hole, **options)
+  filling = explain(picture.image, hole, **options)
   return _with_image(picture, filling.image), filling.origins
 
 
-def _to_image(picture: Picture) -> np.ndarray:
-  if picture.alpha is None:
-    return picture.pixels
-  return np.dstack([picture.pixels, picture.alpha])
-
-
 def _with_image(picture: Picture, image: np.ndarray) -> Picture:
-  """Returns a picture with the pixels and alpha of an image of `_to_image`."""
+  """Returns a picture with another `image`."""
   alpha = None if picture.alpha is None else image[..., 3]
   return dataclasses.replace(picture, pixels=image[..., :3], alpha=alpha)
 

@@ -81,7 +81,8 @@ def find_origins(
   """
   guess = _reduce(guess, levels[guessed:])
   match: np.ndarray | None = None
-  is_wide = bool(_find_depth(levels[-1].hole).max() > patches.RADIUS)
+  depth = ndimage.distance_transform_cdt(levels[-1].hole, 'chessboard')
+  is_wide = bool(depth.max() > patches.RADIUS)
   rounds = _count_rounds(len(levels), is_wide)
   # A level has about four times as many pixels as the next coarser one.
   works = [rounds[n] * (n + 1) / 4**n for n in range(len(levels))]
@@ -108,11 +109,6 @@ def _reduce(guess: np.ndarray, levels: list[pyramid.Level]) -> np.ndarray:
   if rough.size:
     rough = guides.smooth_along_rows(rough, coarsest.hole)
   return np.concatenate([guess, guides.to_bytes(rough)], -1)
-
-
-def _find_depth(hole: np.ndarray) -> np.ndarray:
-  """Returns the distance of each pixel of a hole to the boundary, [h, w]."""
-  return ndimage.distance_transform_cdt(hole, 'chessboard')
 
 
 def _count_rounds(count: int, is_wide: bool) -> list[int]:
@@ -152,7 +148,7 @@ def _refine(
   """
   image, hole, allowed = level
   target = patches.find_targets(hole)
-  source = patches.find_centres(allowed & ~hole)
+  source = patches.find_centres(allowed)
   if not source.any():
     return None
   match = patches.start(target, source, seed, coarse)
@@ -162,7 +158,7 @@ def _refine(
   weight, radius = target.astype(np.float32), 0
   key = seed * 1009 + number * 101
   if coarse is None:
-    depth = _find_depth(hole)
+    depth = ndimage.distance_transform_cdt(hole, 'chessboard')
     weight = patches.find_weights(depth, target)
     # The guess is smooth, and would find the smoothest patches there are. So
     # the first search compares blurred images.

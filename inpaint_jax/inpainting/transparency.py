@@ -139,5 +139,4 @@ def _find_rim(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
   is_rim = np.zeros(count + 1, bool)
   is_rim[regions[transparent & hole]] = True
   is_rim[regions[transparent & ~hole]] = False
-  is_rim[0] = False
   return is_rim[regions] & ~hole

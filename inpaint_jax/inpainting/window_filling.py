@@ -44,9 +44,9 @@ def fill_by_windows(
   image: np.ndarray,
   hole: np.ndarray,
   barred: np.ndarray,
+  options: Options,
   guide: guides.Guide,
   surface: guides.Guide,
-  options: Options,
 ) -> tuple[np.ndarray, np.ndarray | None]:
   """Fills an image, window by window.
 
@@ -56,9 +56,9 @@ def fill_by_windows(
     barred: bool [H, W], pixels that may not be copied, the hole among them. It
       may be the same array as `hole`: a further array of a large image takes
       time.
+    options: options of the call.
     guide: makes the guess that copying starts from.
     surface: fills a hole if nothing can be copied.
-    options: options of the call.
 
   Returns:
     The filled image, and the origins if they are wanted: int32 [H, W, 2], see

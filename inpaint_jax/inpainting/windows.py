@@ -48,14 +48,11 @@ class Window(NamedTuple):
 
   def locate(self, box: tuple[slice, slice]) -> tuple[slice, slice]:
     """Returns where rows and columns of the image lie in the window."""
-    return (
-      _shift(box[0], self.rows.start),
-      _shift(box[1], self.columns.start),
+    rows, columns = (
+      slice(max(part.start - own.start, 0), max(part.stop - own.start, 0))
+      for part, own in zip(box, (self.rows, self.columns), strict=True)
     )
-
-
-def _shift(part: slice, start: int) -> slice:
-  return slice(max(part.start - start, 0), max(part.stop - start, 0))
+    return rows, columns
 
 
 def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[list[Window]]:
@@ -77,7 +74,7 @@ def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[list[Window]]:
   large: list[tuple[Box, int]] = []
   tiles: dict[tuple[int, int], tuple[Box, int]] = {}
   for box in _find_boxes(hole):
-    extent = _extent(box)
+    extent = max(box[2] - box[0], box[3] - box[1])
     if extent > _SMALL:
       large += [(part, extent) for part in _cut(box)]
     else:
@@ -117,17 +114,12 @@ def _find_boxes(hole: np.ndarray) -> list[Box]:
   ]
 
 
-def _extent(box: Box) -> int:
-  return max(box[2] - box[0], box[3] - box[1])
+def _slices(box: Box) -> tuple[slice, slice]:
+  return slice(box[0], box[2]), slice(box[1], box[3])
 
 
 def _join(a: Box, b: Box) -> Box:
-  return (
-    min(a[0], b[0]),
-    min(a[1], b[1]),
-    max(a[2], b[2]),
-    max(a[3], b[3]),
-  )
+  return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
 def _cut(box: Box) -> list[Box]:
@@ -156,11 +148,10 @@ def _surround(
   """
   margin = min(max(extent, _LEAST), _MOST)
   around = _grow(box, margin, hole.shape)
-  inner = slice(box[0], box[2]), slice(box[1], box[3])
-  found = barred[around[0] : around[2], around[1] : around[3]]
-  if found.size - np.count_nonzero(found) < np.count_nonzero(hole[inner]):
+  inner = _slices(box)
+  if np.count_nonzero(~barred[_slices(around)]) < np.count_nonzero(hole[inner]):
     around = _join(around, _find_nearest(box, barred) or around)
-  return Window(slice(around[0], around[2]), slice(around[1], around[3]), inner)
+  return Window(*_slices(around), inner)
 
 
 def _grow(box: Box, margin: int, shape: tuple[int, ...]) -> Box:

@@ -50,6 +50,13 @@ class Picture:
   lossless: bool = False
   notes: tuple[str, ...] = ()
 
+  @property
+  def image(self) -> np.ndarray:
+    """The pixels with alpha, if there is any: [H, W, 3] or [H, W, 4]."""
+    if self.alpha is None:
+      return self.pixels
+    return np.dstack([self.pixels, self.alpha])
+
 
 def row_bands(height: int, width: int) -> Iterator[slice]:
   """Yields ranges of rows, of about a megapixel each, that cover an image."""

@@ -10,7 +10,7 @@ import ml_collections
 import numpy as np
 
 from inpaint_jax import losses, masks, models
-from inpaint_jax.inpainting import fills
+from inpaint_jax.inpainting import backends
 from inpaint_jax.release import export
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import randomness, sharding
@@ -85,7 +85,7 @@ def create_inference(case: Case, mode: str) -> Call:
   """
   dtype, _, how = mode.partition(', ')
   model = create_trained_model(case, dtype)
-  fill = fills.create_fill(model, optimize=how != QUICK)
+  fill = backends.create_fill(model, optimize=how != QUICK)
   image, mask = masked_example(case)
   return lambda: np.asarray(fill(image, mask))
 
