@@ -380,15 +380,13 @@ def fill(
       options['progress'] = functools.partial(
         lambda number, share: show((number + share) / len(outs)), number
       )
-      if not explained:
-        result = photo_filling.fill_picture(inpainter, picture, hole, **options)
-      else:
-        result, origins = photo_filling.explain_picture(
-          inpainter.explain, picture, hole, **options
-        )
-      lines += picture_files.write(out, result)
       if explained:
-        drawn = explanation.draw_origins(result.pixels, origins)
+        image, origins = inpainter.explain(picture.image, hole, **options)
+      else:
+        image = inpainter(picture.image, hole, **options)
+      lines += picture_files.write(out, picture.with_image(image))
+      if explained:
+        drawn = explanation.draw_origins(image[..., :3], origins)
         picture_files.write(explained[number], Picture(drawn))
   # Each variant has the same lines.
   return list(dict.fromkeys(lines))

@@ -227,15 +227,16 @@ class Photo:
     with self._lock:
       self._seed = self._seed + 1 if again else 0
       start = time.perf_counter()
-      filled = photo_filling.explain_picture(
-        explain, picture, hole, **limits, seed=self._seed, **options
+      image, origins = explain(
+        picture.image, hole, **limits, seed=self._seed, **options
       )
       seconds = time.perf_counter() - start
+      filled = picture.with_image(image)
       self._drop_results(MAX_RESULTS - 1 if again else 0)
       folder = self.folder / f'result_{secrets.token_hex(4)}'
       folder.mkdir()
       _write_copy(self.before, picture, self._slider_size())
-      _write_copy(folder / 'after.jpg', filled[0], self._slider_size())
+      _write_copy(folder / 'after.jpg', filled, self._slider_size())
       height, width = hole.shape
       note = (
         f'{width} x {height} pixels, {hole.mean():.1%} of them filled in '
@@ -243,7 +244,8 @@ class Photo:
       )
       if again:
         note = f'Result {self._seed + 1}: {note}'
-      self.results.append(Result(folder, folder / 'after.jpg', note, filled))
+      after = folder / 'after.jpg'
+      self.results.append(Result(folder, after, note, (filled, origins)))
       return self.results[-1]
 
   @property

@@ -22,14 +22,6 @@ NUM_THREADS = machine.num_cores()
 # The usual number of rows in a band: few calls, and little memory.
 ROWS = 128
 
-_OPTIONS: dict[str, Any] = {
-  'nogil': True,
-  # Without checks for division by zero, and without a wrapper for callers in C:
-  # both take time to compile.
-  'error_model': 'numpy',
-  'no_cfunc_wrapper': True,
-}
-
 
 class _Cache(caching.FunctionCache):
   """Numba's cache on disk, without which a function is compiled, too."""
@@ -60,7 +52,10 @@ def kernel(function: Callable[..., Any], fastmath: bool = False) -> Any:
     function: a loop over pixels.
     fastmath: whether its sums may be computed in any order.
   """
-  compiled = numba.njit(**_OPTIONS, fastmath=fastmath)(function)
+  # Without checks for division by zero, and without a wrapper for callers in C:
+  # both take time to compile.
+  options: dict[str, Any] = {'error_model': 'numpy', 'no_cfunc_wrapper': True}
+  compiled = numba.njit(nogil=True, fastmath=fastmath, **options)(function)
   # A RuntimeError means that Numba found no folder that it can write: each
   # process compiles anew.
   with contextlib.suppress(RuntimeError):

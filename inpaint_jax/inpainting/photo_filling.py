@@ -1,18 +1,17 @@
-"""Fills the hole of a photo: the same rules for the script and the page.
+"""Prepares a photo and its hole to be filled.
 
   picture = picture_files.read('photo.png')
   picture, hole = photo_filling.prepare(picture, mask)
-  result = photo_filling.fill_picture(inpainter, picture, hole)
+  result = picture.with_image(inpainter(picture.image, hole))
   lines = picture_files.write('out.png', result)
 
-Without a mask, the transparent pixels are the hole. Filled pixels become as
-opaque as their surroundings.
+Without a mask, the transparent pixels are the hole.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import os
-from typing import Any, NamedTuple, TYPE_CHECKING
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -22,11 +21,6 @@ from inpaint_jax.photos import formats, mask_files, picture_files, reading
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
-
-if TYPE_CHECKING:
-  # It imports the compiler, for which an error such as a wrong file name need
-  # not wait.
-  from inpaint_jax.inpainting.inpainter import Filling
 
 
 class Prepared(NamedTuple):
@@ -185,49 +179,6 @@ def read_limit(
       f'{which}={shown} marks nothing; paint it white where {marks}'
     )
   return marked, lines
-
-
-def fill_picture(
-  inpainter: Callable[..., np.ndarray],
-  picture: Picture,
-  hole: np.ndarray,
-  **options: Any,
-) -> Picture:
-  """Returns a picture with its hole filled, alpha included.
-
-  Args:
-    inpainter: such as an Inpainter: (image, hole [H, W], **options) -> filled
-      image. Images are [H, W, 3], or [H, W, 4] if the picture has alpha.
-    picture: the photo.
-    hole: bool [H, W], as `prepare` returns it.
-    **options: further arguments of the inpainter, such as `feather`.
-  """
-  return _with_image(picture, inpainter(picture.image, hole, **options))
-
-
-def explain_picture(
-  explain: Callable[..., 'Filling'],
-  picture: Picture,
-  hole: np.ndarray,
-  **options: Any,
-) -> tuple[Picture, np.ndarray]:
-  """Returns a picture with its hole filled, and where each pixel is from.
-
-  Args:
-    explain: such as Inpainter.explain.
-    picture, hole, **options: as in `fill_picture`.
-
-  Returns:
-    The picture, and the origins, see Filling.
-  """
-  filling = explain(picture.image, hole, **options)
-  return _with_image(picture, filling.image), filling.origins
-
-
-def _with_image(picture: Picture, image: np.ndarray) -> Picture:
-  """Returns a picture with another `image`."""
-  alpha = None if picture.alpha is None else image[..., 3]
-  return dataclasses.replace(picture, pixels=image[..., :3], alpha=alpha)
 
 
 def expand_picture(

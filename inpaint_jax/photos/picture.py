@@ -57,6 +57,11 @@ class Picture:
       return self.pixels
     return np.dstack([self.pixels, self.alpha])
 
+  def with_image(self, image: np.ndarray) -> 'Picture':
+    """Returns the picture with another `image` of the same channels."""
+    alpha = None if self.alpha is None else image[..., 3]
+    return dataclasses.replace(self, pixels=image[..., :3], alpha=alpha)
+
 
 def row_bands(height: int, width: int) -> Iterator[slice]:
   """Yields ranges of rows, of about a megapixel each, that cover an image."""

@@ -5,17 +5,16 @@ import PIL.Image
 import pytest
 
 from inpaint_jax.inpainting import photo_filling, transparency
-from inpaint_jax.inpainting.inpainter import Filling
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import JpegSettings, Picture
 from inpaint_jax.system import errors
 
 
-def paint_grey(image, hole, level=77):
+def paint_grey(image, hole):
   """Fills alpha as an inpainter does, and colours with grey."""
 
   def fill(pixels, hole, allowed):
-    return np.where(hole[..., None], pixels.dtype.type(level), pixels), None
+    return np.where(hole[..., None], pixels.dtype.type(77), pixels), None
 
   if image.shape[2] == 3:
     return fill(image, hole, ~hole)[0]
@@ -48,7 +47,7 @@ def test_soft_rim_of_a_filled_hole_becomes_opaque(dtype, with_mask):
   mask = alpha == 0 if with_mask else None
   picture, hole = photo_filling.prepare(picture, mask)
   np.testing.assert_array_equal(hole, alpha == 0)
-  result = photo_filling.fill_picture(paint_grey, picture, hole)
+  result = picture.with_image(paint_grey(picture.image, hole))
   expected = np.full_like(alpha, np.iinfo(dtype).max)
   expected[30:35, 40] = alpha[30:35, 40]
   np.testing.assert_array_equal(result.alpha, expected)
@@ -60,9 +59,8 @@ def test_a_hole_filled_in_part_keeps_its_outline():
   alpha = erased()
   mask = np.zeros(alpha.shape, bool)
   mask[:, :20] = True
-  result = photo_filling.fill_picture(
-    paint_grey, *photo_filling.prepare(Picture(noise(), alpha), mask)
-  )
+  picture, hole = photo_filling.prepare(Picture(noise(), alpha), mask)
+  result = picture.with_image(paint_grey(picture.image, hole))
   np.testing.assert_array_equal(result.alpha[~mask], alpha[~mask])
   # The transparency next to the filled part goes on into it.
   assert result.alpha[15, 19] == 0
@@ -73,17 +71,20 @@ def test_glass_beside_a_hole_stays_translucent():
   alpha = np.full((40, 50), 200, np.uint8)
   mask = np.zeros(alpha.shape, bool)
   mask[10:20, 10:20] = True
-  result = photo_filling.fill_picture(paint_grey, Picture(noise(), alpha), mask)
+  picture = Picture(noise(), alpha)
+  result = picture.with_image(paint_grey(picture.image, mask))
   np.testing.assert_array_equal(result.alpha, alpha)
 
 
-def test_options_reach_the_inpainter():
-  hole = np.zeros((40, 50), bool)
-  hole[3, 4] = True
-  picture = Picture(noise())
-  result = photo_filling.fill_picture(paint_grey, picture, hole, level=9)
-  assert result.pixels[3, 4].tolist() == [9, 9, 9]
-  assert result.alpha is None
+def test_a_picture_with_another_image():
+  alpha = erased()
+  for picture in (Picture(noise(), alpha), Picture(noise())):
+    result = picture.with_image(255 - picture.image)
+    np.testing.assert_array_equal(result.pixels, 255 - noise())
+    if picture.alpha is None:
+      assert result.alpha is None
+    else:
+      np.testing.assert_array_equal(result.alpha, 255 - alpha)
 
 
 @pytest.mark.parametrize('channels', [3, 4])
@@ -96,7 +97,7 @@ def test_what_is_added_around_the_photo_is_hole(channels):
   expected[3:, 8:] = False if alpha is None else alpha == 0
   np.testing.assert_array_equal(hole, expected)
   np.testing.assert_array_equal(picture.pixels[3:, 8:], noise())
-  result = photo_filling.fill_picture(paint_grey, picture, hole)
+  result = picture.with_image(paint_grey(picture.image, hole))
   if alpha is not None:
     assert (result.alpha == 255).sum() == 43 * 58 - 5
 
@@ -117,7 +118,7 @@ def test_dilation_makes_no_glass_opaque():
   alpha = erased()
   alpha[9:21, 33:40] = 200  # Two pixels from the rim.
   picture, hole = photo_filling.prepare(Picture(noise(), alpha), dilate=6)
-  result = photo_filling.fill_picture(paint_grey, picture, hole)
+  result = picture.with_image(paint_grey(picture.image, hole))
   np.testing.assert_array_equal(result.alpha[:, 36:], alpha[:, 36:])
   assert (result.alpha[:, :36] == 255).all()
 
@@ -166,24 +167,6 @@ def test_dilation_goes_on_across_the_border():
   assert hole[5:10, :2].all()
   with pytest.raises(errors.UserError, match='top and bottom only'):
     photo_filling.prepare(Picture(noise()), expand={'left': 3}, wrap=True)
-
-
-def test_a_picture_and_its_origins():
-  alpha, hole = erased(), erased() == 0
-  origins = np.zeros((40, 50, 2), np.int32)
-
-  def explain(image, hole, **options):
-    assert options == {'seed': 3}
-    return Filling(paint_grey(image, hole), origins)
-
-  for picture in (Picture(noise(), alpha), Picture(noise())):
-    result, found = photo_filling.explain_picture(
-      explain, picture, hole, seed=3
-    )
-    wanted = photo_filling.fill_picture(paint_grey, picture, hole)
-    np.testing.assert_array_equal(result.pixels, wanted.pixels)
-    np.testing.assert_array_equal(result.alpha, wanted.alpha)
-    assert found is origins
 
 
 def write(path, array):

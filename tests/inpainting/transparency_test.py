@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inpaint_jax import inference
-from inpaint_jax.inpainting import photo_filling, transparency
+from inpaint_jax.inpainting import transparency
 from inpaint_jax.photos.picture import Picture
 
 ORANGE = (255, 140, 0)
@@ -34,9 +34,8 @@ def test_a_disc_with_a_mask_over_its_rim_stays_a_disc(dtype, soft, texture):
   hole = np.zeros(alpha.shape, bool)
   hole[48:72, 88:112] = True
   picture = Picture(np.where(hole[..., None], 77, pixels).astype(dtype), alpha)
-  result = photo_filling.fill_picture(
-    inference.Inpainter(), picture, hole, texture=texture
-  )
+  image = inference.Inpainter()(picture.image, hole, texture=texture)
+  result = picture.with_image(image)
   opaque = np.iinfo(dtype).max
   np.testing.assert_array_equal(result.alpha[~hole], alpha[~hole])
   # One or two pixels of the outline may differ in each of 24 rows.
@@ -62,7 +61,7 @@ def test_a_fringe_of_what_was_behind_does_not_spread():
   hole = np.zeros(alpha.shape, bool)
   hole[48:72, 84:112] = True
   picture = Picture(np.where(hole[..., None], 77, pixels), alpha)
-  result = photo_filling.fill_picture(inference.Inpainter(), picture, hole)
+  result = picture.with_image(inference.Inpainter()(picture.image, hole))
   inside = hole & (np.hypot(y - 60, x - 60) < 34)
   error = np.abs(result.pixels[inside].astype(int) - ORANGE)
   assert error.max() <= 3
