@@ -63,8 +63,7 @@ def telea(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     ) from error
 
   hole = (~known).astype(np.uint8)
-  # Near the border of the image OpenCV reads pixels in the hole, which must not
-  # be the true ones.
+  # OpenCV reads pixels in the hole, which must not be the true ones.
   blanked = mean_fill(image, mask)
   filled = cv2.inpaint(blanked, hole, 3, cv2.INPAINT_TELEA)
   return np.where(known[:, :, None], image, filled)

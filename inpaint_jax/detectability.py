@@ -11,6 +11,7 @@ instead of a support vector machine.
 
 from typing import NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,9 +44,7 @@ class Detectability(NamedTuple):
 def dilate(mask: jax.Array) -> jax.Array:
   """Returns masks [B, H, W, 1] grown by MARGIN pixels on all sides."""
   size = 2 * MARGIN + 1
-  return jax.lax.reduce_window(
-    mask, -jnp.inf, jax.lax.max, (1, size, size, 1), (1, 1, 1, 1), 'SAME'
-  )
+  return nn.max_pool(mask, (size, size), padding='SAME')
 
 
 def pool(maps: lpips.Maps, weight: jax.Array) -> jax.Array:
@@ -99,7 +98,7 @@ def tell_apart(real: np.ndarray, filled: np.ndarray) -> Detectability:
 
 def _share(score: np.ndarray) -> np.ndarray:
   """Returns 1 where a score is positive, 0 where negative, 1/2 for 0."""
-  return (np.sign(np.round(score, 9)) + 1) / 2
+  return np.heaviside(np.round(score, 9), 0.5)
 
 
 def _classify(

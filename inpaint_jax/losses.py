@@ -19,6 +19,7 @@ Attributes:
 from collections.abc import Callable
 from typing import NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import xlogy
@@ -266,11 +267,9 @@ def mean(
 
 def boundary(mask: jax.Array) -> jax.Array:
   """Returns 1 within BOUNDARY of the hole's boundary, else 0, [B, H, W, 1]."""
-  window, kind = (1, 2 * BOUNDARY + 1, 2 * BOUNDARY + 1, 1), 'SAME'
-  ones = (1, 1, 1, 1)
-  grown = jax.lax.reduce_window(mask, -jnp.inf, jax.lax.max, window, ones, kind)
-  shrunk = jax.lax.reduce_window(mask, jnp.inf, jax.lax.min, window, ones, kind)
-  return grown - shrunk
+  window = (2 * BOUNDARY + 1, 2 * BOUNDARY + 1)
+  grown = nn.max_pool(mask, window, padding='SAME')
+  return grown - nn.min_pool(mask, window, padding='SAME')
 
 
 def get_loss(name: str) -> Loss:

@@ -30,12 +30,7 @@ import pathlib
 
 from absl import flags
 
-from inpaint_jax.system import (
-  atomic_files,
-  command_line,
-  errors,
-  user_paths,
-)
+from inpaint_jax.system import atomic_files, command_line, errors, user_paths
 
 _PHOTOS = flags.DEFINE_string('photos', '', 'Folder of photos.')
 _OUT = flags.DEFINE_string('out', '', 'Folder for all that is made.')

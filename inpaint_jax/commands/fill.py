@@ -32,7 +32,7 @@ from inpaint_jax.inpainting.photo_filling import Prepared
 from inpaint_jax.photos import photo_jobs, picture_files, reading
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
-from inpaint_jax.system import errors, user_paths
+from inpaint_jax.system import errors, terminal, user_paths
 
 _GUIDE = flags.DEFINE_string(
   'guide',
@@ -291,8 +291,7 @@ def fill_folder(
     unit='photo',
     disable=not todo,
     dynamic_ncols=True,
-    # A log file gets a line every 10 seconds at most.
-    mininterval=0.2 if sys.stderr.isatty() else 10,
+    mininterval=terminal.bar_interval(),
   ) as bar:
     for job in bar:
       try:

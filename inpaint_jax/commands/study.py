@@ -26,12 +26,7 @@ from ml_collections import config_flags
 
 from inpaint_jax.runs import workdir as workdirs
 from inpaint_jax.study import folder, plan
-from inpaint_jax.system import (
-  command_line,
-  config_files,
-  errors,
-  user_paths,
-)
+from inpaint_jax.system import command_line, config_files, errors, user_paths
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config',

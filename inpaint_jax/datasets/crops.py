@@ -40,8 +40,8 @@ def cut_crops(
 ) -> list[Image.Image]:
   """Returns some crops of a photo as squares of `side` pixels.
 
-  Crops are shrunk to `side` by area. A photo that is used
-  whole has one crop, its centred square (Lanczos).
+  Crops are shrunk to `side` by area. A photo that is used whole has one crop,
+  its centred square (Lanczos).
 
   Args:
     photo: RGB.
@@ -62,8 +62,7 @@ def cut_crops(
 def in_order(counts: Sequence[int]) -> Iterator[tuple[int, int]]:
   """Yields (photo, crop) of all crops of a split, in the order of their use.
 
-  Every photo gives one crop before any photo gives its second, since many
-  scenes teach and measure more than many crops of a few scenes. The first crops
+  Every photo gives one crop before any photo gives its second. The first crops
   of a photo are spread over it.
 
   Args:

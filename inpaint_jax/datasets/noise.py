@@ -119,6 +119,5 @@ def _spline_weights(coordinates: Array, cells: int) -> sparse.csr_array:
   columns = left[:, None] + np.arange(4, dtype=np.int32)
   starts = np.arange(0, 4 * len(left) + 1, 4, dtype=np.int32)
   return sparse.csr_array(
-    (weights.ravel() / 6, columns.ravel(), starts),
-    shape=(len(left), cells + 3),
+    (weights.ravel() / 6, columns.ravel(), starts), shape=(len(left), cells + 3)
   )

@@ -60,17 +60,13 @@ def load_splits(
     with _failures_named(builder.name):
       storage.build(builder, folder, quiet=False)
   parts = _choose_parts(builder, storage.split_sizes(config))
-  try:
+  with storage.damage_as_user_error(path):
     splits = {
       name: storage.Split(builder, source, config.image_size, indices)
       for name, (source, indices) in parts.items()
     }
     for split in splits.values():
       _ = split[0]
-  except errors.UserError:
-    raise
-  except Exception as error:
-    raise storage.damaged_error(path, error) from error
   return splits
 
 

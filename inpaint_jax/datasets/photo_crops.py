@@ -102,7 +102,7 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     return PhotoCropsConfig(
       name=f'{config.image_size}px-{numbers}-{fingerprint}',
       version=cls.VERSION,
-      description='Crops of a folder of photos.',
+      description='Crops of a folder of photos, cut by inpaint_jax.',
       image_size=config.image_size,
       sizes=sizes,
       split=config.split,
@@ -111,9 +111,7 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     )
 
   def _info(self) -> tfds.core.DatasetInfo:
-    return storage.dataset_info(
-      self, 'Crops of a folder of photos, cut by inpaint_jax.'
-    )
+    return storage.dataset_info(self)
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
     del dl_manager
@@ -259,12 +257,10 @@ def _inspect(root: str, path: str, digest: str, rule: str) -> Photo:
   # Twice the side of the hashed image is enough, and far faster for JPEG.
   small = reading.read(file_path, at_least=128)
   bits = near_duplicates.perceptual_hash(small)
-  by_folder = rule == 'folders'
-  split = (
-    photo_splits.by_folder(path)
-    if by_folder
-    else photo_splits.by_content(small)
-  )
+  if rule == 'folders':
+    split = photo_splits.by_folder(path)
+  else:
+    split = photo_splits.by_content(small)
   return Photo(path, height, width, digest, split, bits)
 
 

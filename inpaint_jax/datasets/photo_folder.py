@@ -5,12 +5,7 @@ import dataclasses
 import os
 import pathlib
 
-from inpaint_jax.photos import (
-  file_names,
-  folder_walk,
-  reading,
-  unread_files,
-)
+from inpaint_jax.photos import file_names, folder_walk, reading, unread_files
 from inpaint_jax.system import errors, user_paths
 
 
@@ -107,9 +102,7 @@ def _choose_photos(
 
 
 def _describe_none(
-  root: str,
-  other: collections.Counter[str],
-  unreadable: list[tuple[str, str]],
+  root: str, other: collections.Counter[str], unreadable: list[tuple[str, str]]
 ) -> str:
   """Returns a line on a folder without photos."""
   kinds = ', '.join(f'{ending}: {n}' for ending, n in other.items())

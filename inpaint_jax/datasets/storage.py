@@ -66,13 +66,11 @@ class Split:
 
   def __getitem__(self, index: int) -> dict[str, np.ndarray]:
     """Returns {'image': uint8 [S, S, 3]}."""
-    try:
+    # ArrayRecord detects a flipped byte when it reads the record.
+    with damage_as_user_error(self._path):
       record = self._source[self._indices[index]]
       with Image.open(io.BytesIO(record[self._key])) as image:
         square = reading.square(reading.to_rgb(image), self._side)
-    except Exception as error:
-      # ArrayRecord detects a flipped byte when it reads the record.
-      raise damaged_error(self._path, error) from error
     return {'image': np.asarray(square)}
 
 
@@ -88,14 +86,12 @@ def split_sizes(config: ml_collections.ConfigDict) -> dict[str, int]:
   return {name: config[f'num_{name}'] for name in SPLITS}
 
 
-def dataset_info(
-  builder: tfds.core.DatasetBuilder, description: str
-) -> tfds.core.DatasetInfo:
+def dataset_info(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetInfo:
   """Returns the info of one of our builders, which has an ImagesConfig."""
   side = builder.builder_config.image_size
   return tfds.core.DatasetInfo(
     builder=builder,
-    description=description,
+    description=builder.builder_config.description,
     # Keeps the first images of a split the first ones of a larger split.
     disable_shuffling=True,
     features=tfds.features.FeaturesDict(
@@ -159,7 +155,7 @@ def open_built(path: pathlib.Path, side: int) -> dict[str, Split]:
   Raises:
     errors.UserError: the files are damaged, or the images have another size.
   """
-  try:
+  with damage_as_user_error(path):
     with _quiet_tfds():
       builder = tfds.builder_from_directory(path)
       names = [name for name in SPLITS if name in builder.info.splits]
@@ -167,8 +163,6 @@ def open_built(path: pathlib.Path, side: int) -> dict[str, Split]:
     for split in splits.values():
       _ = split[0], split[len(split) - 1]
     shape = builder.info.features['image'].shape
-  except Exception as error:
-    raise damaged_error(path, error) from error
   if shape != (side, side, 3):
     raise errors.UserError(
       f'{path} has images of {shape[0]} px and {side} px are wanted; set '
@@ -187,13 +181,19 @@ def image_key(builder: tfds.core.DatasetBuilder) -> str:
   )
 
 
-def damaged_error(path: pathlib.Path, error: Exception) -> errors.UserError:
-  """Returns the error for a built dataset that cannot be read."""
-  reason = errors.one_line(error, 100)
-  return errors.UserError(
-    f'the dataset in {path} is damaged ({reason}); delete that folder and '
-    'start again to have it rebuilt'
-  )
+@contextlib.contextmanager
+def damage_as_user_error(path: pathlib.Path) -> Iterator[None]:
+  """Turns an error in reading a built dataset into a UserError."""
+  try:
+    yield
+  except errors.UserError:
+    raise
+  # Damage raises errors of many types.
+  except Exception as error:
+    raise errors.UserError(
+      f'the dataset in {path} is damaged ({errors.one_line(error, 100)}); '
+      'delete that folder and start again to have it rebuilt'
+    ) from error
 
 
 def _unwritable_error(

@@ -30,15 +30,13 @@ class Synthetic(tfds.core.GeneratorBasedBuilder):
     return storage.ImagesConfig(
       name=f'{config.image_size}px-{numbers}',
       version=cls.VERSION,
-      description='Procedural landscapes.',
+      description='Procedural landscapes, drawn by inpaint_jax.',
       image_size=config.image_size,
       sizes=sizes,
     )
 
   def _info(self) -> tfds.core.DatasetInfo:
-    return storage.dataset_info(
-      self, 'Procedural landscapes, drawn by inpaint_jax.'
-    )
+    return storage.dataset_info(self)
 
   def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[Any]]:
     del dl_manager

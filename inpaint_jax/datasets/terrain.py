@@ -13,14 +13,7 @@ from inpaint_jax.datasets.noise import (
   pixel_centers,
   smoothstep,
 )
-from inpaint_jax.datasets.palette import (
-  AUTUMN,
-  FOREST,
-  GREEN,
-  pick,
-  ROCK,
-  SAND,
-)
+from inpaint_jax.datasets.palette import AUTUMN, FOREST, GREEN, pick, ROCK, SAND
 from inpaint_jax.datasets.scene import KINDS, Scene
 
 Array = np.ndarray

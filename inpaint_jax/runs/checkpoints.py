@@ -2,7 +2,6 @@
 
 A run has two managers: `latest` keeps the whole train state, from which
 training goes on; `best` keeps the variables of the best epoch, for inference.
-With a single manager the best checkpoint could evict the latest.
 
 Orbax writes a checkpoint to a temporary folder and renames that at the end, so
 a kill does not harm earlier checkpoints. All processes of a run write, so all
@@ -25,10 +24,6 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from inpaint_jax.system import distributed, errors
-
-# Number of checkpoints that each manager keeps. The older one is read if the
-# newer one is damaged, or if training replaces it meanwhile.
-KEEP = {'latest': 2, 'best': 2}
 
 
 class Restored(NamedTuple):
@@ -53,9 +48,10 @@ def open_manager(
       there.
   """
   options = ocp.CheckpointManagerOptions(
-    max_to_keep=KEEP[kind],
+    # The older one is read if the newer one is damaged, or if training replaces
+    # it meanwhile.
+    max_to_keep=2,
     create=create,
-    # A save takes a fraction of a second, and raises its error here.
     enable_async_checkpointing=False,
   )
   folder = (workdir / 'checkpoints' / kind).absolute()
@@ -100,10 +96,7 @@ def save(
 
 
 def restore(
-  manager: ocp.CheckpointManager,
-  abstract: Any,
-  *,
-  set_aside: bool = False,
+  manager: ocp.CheckpointManager, abstract: Any, *, set_aside: bool = False
 ) -> Restored | None:
   """Returns the newest undamaged checkpoint, None if there are no checkpoints.
 

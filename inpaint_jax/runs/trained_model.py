@@ -45,8 +45,7 @@ class TrainedModel(NamedTuple):
 
 
 def load_run(
-  workdir: str | os.PathLike[str],
-  sharding: jax.sharding.Sharding | None = None,
+  workdir: str | os.PathLike[str], sharding: jax.sharding.Sharding | None = None
 ) -> TrainedModel:
   """Restores the best checkpoint of a run.
 

@@ -142,9 +142,7 @@ def count_flops(case: Case) -> float | None:
   to_outputs = losses.get_loss(case.config.loss).to_outputs
   model = models.create_model(case.config.model, to_outputs)
   model = models.with_fields(model, conv='xla')
-  shapes = jax.eval_shape(
-    lambda: models.init_variables(model, randomness.create_key(0), case.size)
-  )
+  shapes = trained_model.abstract_variables(model, case.size)
   apply = jax.jit(functools.partial(model.apply, train=False))
   program = apply.lower(shapes, *masked_example(case))
   flops = (program.cost_analysis() or {}).get('flops')

@@ -10,11 +10,8 @@ from typing import Any
 WARM_CALLS = 2
 # Rounds: fewer have no quartiles, more would say nothing new.
 _LEAST_ROUNDS, _MOST_ROUNDS = 3, 1000
-# Seconds between turns. Thread pools keep the cores busy for a while after a
-# call, waiting for the next one (ONNX Runtime's for some 40 ms).
+# Seconds between turns, and of untimed calls in a turn; WORKSPACE.md says why.
 _PAUSE = 0.05
-# Seconds of untimed calls in a turn. The system may wake both threads of a
-# library on one core, and take tens of milliseconds to separate them.
 _AWAKE = 0.1
 
 
@@ -29,11 +26,7 @@ def interleave(
   First each function is called WARM_CALLS times. Then each round gives every
   function a turn, in a new order, so that a slow phase of the machine slows all
   of them alike. In its turn a function is called for 0.1 s, at least once, and
-  then once more; only this last call is timed. By then its library's threads
-  are awake, on cores of their own, and memory that the previous call freed is
-  available, as when images come one after the other. (A virtual machine may
-  return memory to its host that was free for two seconds; to get it back took
-  half as long as a training step.)
+  then once more; only this last call is timed.
 
   Args:
     calls: the functions, by name; they must wait for their results.

@@ -68,12 +68,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       _sweeps(sweeps),
       _baselines(baselines, caveats.split(rows)),
       _PHOTOS if filled else '',
-      caveats.weaknesses(
-        rows,
-        compared,
-        about,
-        is_swept=bool(sweeps),
-      ),
+      caveats.weaknesses(rows, compared, about, is_swept=bool(sweeps)),
       caveats.method(rows),
     ]
     text = '\n\n'.join(section for section in sections if section)

@@ -242,9 +242,9 @@ def write_images(path: pathlib.Path, images: Mapping[str, np.ndarray]) -> None:
 
 def save_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
   """Writes a compressed .npz file, completely or not at all."""
-  content, named = io.BytesIO(), dict[str, Any](arrays)
-  np.savez_compressed(content, **named)
-  atomic_files.write(path, content.getvalue())
+  named = dict[str, Any](arrays)
+  with atomic_files.replacing(path) as temporary, temporary.open('wb') as file:
+    np.savez_compressed(file, **named)
 
 
 def _parse_value(name: str, text: str) -> Any:

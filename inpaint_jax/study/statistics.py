@@ -64,12 +64,9 @@ def compare(
 
   The interval comes from resampling both: images are drawn with replacement
   (bootstrap, Efron, 1979), and the mean over seeds from Student's distribution
-  around the mean of the pairs, as in the paired t-test. In a simulation with
-  the deviations of the study (0.7 dB between seeds, 1 dB between images, 1.2 dB
-  residual, 500 images) it contained the truth in 95% of all cases with three
-  seeds. With seeds drawn with replacement, like images, it did so in 77%, since
-  three seeds are too few to resample. If the images' metrics are missing, the
-  interval is that of the t-test.
+  around the mean of the pairs, as in the paired t-test, since three seeds are
+  too few to resample (docs/study.md has a simulation). If the images' metrics
+  are missing, the interval is that of the t-test.
 
   Args:
     ours, theirs: {seed: mean over the test images} of each cell.

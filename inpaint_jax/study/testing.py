@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from inpaint_jax import datasets, masks, metrics, models
+from inpaint_jax import datasets, masks, models
 from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.study import results
 from inpaint_jax.system import sharding
@@ -80,7 +80,6 @@ def measure(
   eval_step = evaluate.make_eval_step(
     trained.model, trained.loss, masks.create_sampler(config.masks), config
   )
-  composite = jax.jit(metrics.composite)
   of_composites = composite_metrics.CompositeMetrics(sharding.replicated(mesh))
   chosen = np.linspace(0, len(source) - 1, NUM_SHOWN).round()
   digest = hashlib.sha256()
@@ -88,7 +87,7 @@ def measure(
   shown = collections.defaultdict(list)
   for batch in evaluate.batches(source, config, mesh):
     values, seen = eval_step(trained.variables, sharding.put_batch(batch, mesh))
-    filled = composite(seen['output'], seen['image'], seen['mask'])
+    filled = evaluate.composite(seen['output'], seen['image'], seen['mask'])
     own = {'': filled}
     values |= of_composites.compute(own, seen['image'], seen['mask'])['']
     valid = batch['valid'] > 0

@@ -16,7 +16,7 @@ from absl import app, flags, logging
 from ml_collections import config_flags
 
 from inpaint_jax import __version__
-from inpaint_jax.system import cache, config_files, errors, terminal
+from inpaint_jax.system import cache, config_files, errors, interrupts, terminal
 
 # The command's arguments while it parses them, flagfiles replaced by their
 # content. DEFINE_config_file gets this list as `sys_argv`: it would otherwise
@@ -55,9 +55,7 @@ def run(
   one line and exit code 1.
 
   Args:
-    default_config: the file for --config if the user names none. It is not the
-      flag's own default, to which ml_collections would apply overrides while
-      flags are still being defined, without catching errors in them.
+    default_config: the file for --config if the user names none.
   """
   terminal.prepare()
   _set_help(main.__module__)
@@ -113,11 +111,9 @@ def exit_with_line(main: Callable[..., None], *args: Any) -> None:
     )
     sys.exit(1)
   except KeyboardInterrupt:
-    print('interrupted', file=sys.stderr)
     sys.stdout.flush()
-    sys.stderr.flush()
     # Not sys.exit: a running compilation crashes while Python shuts down.
-    os._exit(130)
+    interrupts.end_now()
 
 
 def add_flags(message: str) -> str:

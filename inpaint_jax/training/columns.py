@@ -14,11 +14,8 @@ def list_columns(config: ml_collections.ConfigDict) -> tuple[str, ...]:
   if active:
     train += ['pixel', *active]
   if is_judged:
-    train.append('discriminator')
-  if is_judged and config.objectives.r1:
-    train.append('r1')
-  if is_judged:
-    train += ['hole_accuracy', 'known_accuracy']
+    r1 = ['r1'] if config.objectives.r1 else []
+    train += ['discriminator', *r1, 'hole_accuracy', 'known_accuracy']
   train.append('grad_norm')
   if is_judged:
     train.append('discriminator_grad_norm')

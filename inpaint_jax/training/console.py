@@ -9,15 +9,7 @@ from typing import Any
 
 import tqdm
 
-from inpaint_jax.system import distributed
-
-
-def bar_interval() -> float:
-  """Returns the least seconds between two updates of a progress bar.
-
-  A log file gets a line now and then, not ten a second.
-  """
-  return 0.2 if sys.stderr.isatty() else 10
+from inpaint_jax.system import distributed, terminal
 
 
 class Console:
@@ -35,7 +27,7 @@ class Console:
       '{postfix} [{elapsed} gone, {remaining} left]',
       dynamic_ncols=True,
       disable=not distributed.is_first(),
-      mininterval=bar_interval(),
+      mininterval=terminal.bar_interval(),
     )
     self._lap = self._since = time.monotonic()
     self._steps = 0

@@ -9,7 +9,6 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import tqdm
@@ -31,11 +30,11 @@ from inpaint_jax.system import (
   errors,
   json_files,
   sharding,
+  terminal,
   user_paths,
 )
 from inpaint_jax.training import (
   composite_metrics,
-  console,
   grids,
   images,
   input_pipeline,
@@ -50,6 +49,9 @@ EvalStep = Callable[
 
 # Fields of a run's config, or their prefixes, that an evaluation may change.
 OVERRIDABLE = ('batch_size', 'eval_seed', 'data.', 'masks.')
+
+# metrics.composite, compiled.
+composite = jax.jit(metrics.composite)
 
 
 def metric_names() -> tuple[str, ...]:
@@ -114,7 +116,7 @@ def evaluate_split(
     values, arrays = eval_step(variables, placed)
     if perceptual:
       image = arrays['image']
-      seen = _composite(arrays['output'], image, arrays['mask'])
+      seen = composite(arrays['output'], image, arrays['mask'])
       values = {**values, 'lpips': perceptual.between(seen, image)}
     # The devices compute this batch while the one before it is read.
     if unread:
@@ -142,13 +144,12 @@ def sample_grid(
     collected.append(_without_padding(arrays, placed['valid'], mesh))
   first = {name: x[:count] for name, x in _concatenate(collected).items()}
   image, mask, output = (first[x] for x in ('image', 'mask', 'output'))
-  composite = metrics.composite(*map(jnp.asarray, (output, image, mask)))
   return grids.draw_grid(
     {
       'original': image,
       'masked': image * (1 - mask),
       'output': output,
-      'composite': np.asarray(composite),
+      'composite': np.asarray(composite(output, image, mask)),
     }
   )
 
@@ -294,7 +295,7 @@ def _measure(
       total=-(-len(source) // sharding.round_up(config.batch_size, mesh)),
       desc='testing',
       unit='batch',
-      mininterval=console.bar_interval(),
+      mininterval=terminal.bar_interval(),
       disable=not distributed.is_first(),
     )
     for batch in shown:
@@ -308,17 +309,14 @@ def _measure(
       for name, fill in fills.items():
         filled = np.stack(list(pool.map(fill, batch['image'], mask_uint8)))
         outputs[name] = images.to_float(sharding.put_batch(filled, mesh))
-      seen = {k: _composite(x, image, mask) for k, x in outputs.items()}
+      seen = {k: composite(x, image, mask) for k, x in outputs.items()}
       of_seen = of_composites.compute(seen, image, mask)
       for name, output in outputs.items():
-        own = values if name == config.model.name else {}
-        own = own or compute(output, image, mask)
+        is_model = name == config.model.name
+        own = values if is_model else compute(output, image, mask)
         own = {**own, 'hole_area': area(mask), **of_seen[name]}
         collected[name].append(_without_padding(own, placed['valid'], mesh))
   return {name: _concatenate(rows) for name, rows in collected.items()}
-
-
-_composite = jax.jit(metrics.composite)
 
 
 def batches(

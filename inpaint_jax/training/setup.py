@@ -17,6 +17,7 @@ from inpaint_jax import (
   objectives,
   optimizers,
 )
+from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, sharding, user_paths
 from inpaint_jax.training import feed
 
@@ -90,10 +91,7 @@ def _create_discriminator(
   if not objectives.needs(config.objectives, 'discriminator'):
     return None
   # Only a check that its layers fit the images.
-  jax.eval_shape(
-    lambda key: models.init_variables(created, key, config.data.image_size),
-    jax.random.key(0),
-  )
+  trained_model.abstract_variables(created, config.data.image_size)
   return created
 
 

@@ -141,7 +141,7 @@ def create_step(
   everywhere = sharding.replicated(setup.mesh)
   return (
     jax.jit(create_state, out_shardings=everywhere),
-    train_step.jit_train_step(step, setup.mesh),
+    jax.jit(step, donate_argnums=0, out_shardings=everywhere),
   )
 
 

@@ -76,10 +76,7 @@ class TrainState:
 
 @flax.struct.dataclass
 class TwoNetworkState(TrainState):
-  """A TrainState with the state of a discriminator.
-
-  A separate class, so that checkpoints of runs without one need not change.
-  """
+  """A TrainState with the state of a discriminator."""
 
   discriminator: DiscriminatorState
 
@@ -97,30 +94,20 @@ def create_train_state(
   # Steps count from 1, so key 0 of the seed is free for this.
   key = jax.random.fold_in(randomness.create_key(seed), 0)
   variables = models.init_variables(model, key, image_size)
-  params = variables['params']
   state = TrainState(
     step=jnp.zeros((), jnp.int32),
-    params=params,
-    batch_stats=variables['batch_stats'],
-    opt_state=tx.init(params),
+    **variables,
+    opt_state=tx.init(variables['params']),
     ema_params=_copy(variables) if ema_decay else None,
   )
   if discriminator is None:
     return state
-  judge = _create_discriminator_state(discriminator, key, image_size)
-  return TwoNetworkState(**vars(state), discriminator=judge)
-
-
-def _create_discriminator_state(
-  discriminator: Discriminator, key: jax.Array, image_size: int
-) -> DiscriminatorState:
   # A key that the model does not use.
-  variables = models.init_variables(
-    discriminator.module, jax.random.fold_in(key, 1), image_size
-  )
-  params, batch_stats = variables['params'], variables['batch_stats']
-  opt_state = discriminator.tx.init(params)
-  return DiscriminatorState(params, batch_stats, opt_state)
+  key = jax.random.fold_in(key, 1)
+  variables = models.init_variables(discriminator.module, key, image_size)
+  opt_state = discriminator.tx.init(variables['params'])
+  judge = DiscriminatorState(**variables, opt_state=opt_state)
+  return TwoNetworkState(**vars(state), discriminator=judge)
 
 
 def _copy(tree: Any) -> Any:

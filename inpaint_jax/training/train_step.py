@@ -11,7 +11,7 @@ import ml_collections
 import optax
 
 from inpaint_jax import losses, masks, objectives
-from inpaint_jax.system import errors, randomness, sharding
+from inpaint_jax.system import errors, randomness
 from inpaint_jax.training import images
 from inpaint_jax.training.train_state import (
   Discriminator,
@@ -101,11 +101,7 @@ def _make_loss(
   weights = objectives.active(config.objectives)
 
   def loss_fn(
-    params: Any,
-    stats: Any,
-    image: jax.Array,
-    mask: jax.Array,
-    keys: jax.Array,
+    params: Any, stats: Any, image: jax.Array, mask: jax.Array, keys: jax.Array
   ) -> tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]:
     image, stats = images.to_float(image), dict(stats)
     outputs, mutated = model.apply(
@@ -221,16 +217,6 @@ def _judge(
   filled_for_model, _ = judge(jax.lax.stop_gradient(params), inputs.image)
   inputs = inputs._replace(judgement=filled_for_model, true_judgement=real)
   return inputs, loss, new_stats, values
-
-
-def jit_train_step(step: TrainStep, mesh: jax.sharding.Mesh) -> TrainStep:
-  """Returns the step compiled for a mesh, on whose devices the state lies.
-
-  The state is donated: the new one reuses the memory of the old one.
-  """
-  return jax.jit(
-    step, donate_argnums=0, out_shardings=sharding.replicated(mesh)
-  )
 
 
 def _accumulate(

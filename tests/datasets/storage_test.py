@@ -78,6 +78,15 @@ def test_damaged_files_are_one_line(tmp_path, damage):
   assert f'{path}' in str(caught.value)
 
 
+def test_a_damaged_image_is_named_once(tmp_path, monkeypatch):
+  config = samples.data_config(tmp_path)
+  datasets.load(config)
+  monkeypatch.setattr(storage.reading, 'to_rgb', lambda _: 1 / 0)
+  with pytest.raises(errors.UserError) as caught:
+    datasets.load(config)
+  assert str(caught.value).count('the dataset in') == 1
+
+
 def test_a_flipped_byte_is_one_line_when_its_record_is_read(tmp_path):
   """This holds in a batch, too: Grain lets the error through."""
   config = samples.data_config(tmp_path, num_train=100)

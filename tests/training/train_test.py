@@ -154,18 +154,18 @@ def test_waiting_for_input_is_logged(tiny, tmp_path, monkeypatch):
 def test_the_state_is_donated(tiny, tmp_path, monkeypatch):
   """The memory of the old state is reused, not kept next to the new one."""
   states = []
-  real = train_step.jit_train_step
+  real = train.create_step
 
   def recording(*args):
-    step_fn = real(*args)
+    create_state, step_fn = real(*args)
 
     def step(state, *args):
       states.append(state)
       return step_fn(state, *args)
 
-    return step
+    return create_state, step
 
-  monkeypatch.setattr(train_step, 'jit_train_step', recording)
+  monkeypatch.setattr(train, 'create_step', recording)
   result = train.train(tiny, tmp_path)
   assert len(states) == 10
   for state in states:
