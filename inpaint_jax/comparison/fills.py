@@ -83,10 +83,7 @@ def seconds(path: pathlib.Path) -> float:
 
 
 def _fill_some(
-  method: str,
-  to_fill: Sequence[cases.Case],
-  folder: pathlib.Path,
-  model: str,
+  method: str, to_fill: Sequence[cases.Case], folder: pathlib.Path, model: str
 ) -> None:
   if not to_fill:
     return

@@ -13,9 +13,7 @@ from inpaint_jax.system import errors
 
 
 def read(
-  photos: pathlib.Path,
-  masks: pathlib.Path,
-  results: Sequence[pathlib.Path],
+  photos: pathlib.Path, masks: pathlib.Path, results: Sequence[pathlib.Path]
 ) -> Iterator[tuple[cases.Case, dict[str, np.ndarray]]]:
   """Returns cases in the order of their names, with the fillings of each.
 

@@ -65,10 +65,7 @@ def table(kind: str, scored: Scores) -> str:
 
 
 def write(
-  folder: pathlib.Path,
-  kind: str,
-  shown: Sequence[cases.Case],
-  scored: Scores,
+  folder: pathlib.Path, kind: str, shown: Sequence[cases.Case], scored: Scores
 ) -> None:
   """Prints the table of a kind, and writes all its files to OUT/KIND."""
   text = table(kind, scored)
@@ -128,10 +125,7 @@ image.</p>
 
 
 def _cut(
-  source: pathlib.Path,
-  target: pathlib.Path,
-  case: cases.Case,
-  part: str,
+  source: pathlib.Path, target: pathlib.Path, case: cases.Case, part: str
 ) -> None:
   image = cases.read(source)
   if part == 'hole':

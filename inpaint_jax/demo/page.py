@@ -376,12 +376,7 @@ def _create_options(
 
 
 def _create_results() -> tuple[
-  gr.ImageSlider,
-  gr.Gallery,
-  gr.HTML,
-  gr.Checkbox,
-  gr.Button,
-  gr.DownloadButton,
+  gr.ImageSlider, gr.Gallery, gr.HTML, gr.Checkbox, gr.Button, gr.DownloadButton
 ]:
   """Creates the slider, the results to choose from, and the parts below."""
   slider = gr.ImageSlider(

@@ -93,9 +93,7 @@ class ModelGuide:
   """
 
   def __init__(
-    self,
-    fill: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    size: int = SIZE,
+    self, fill: Callable[[np.ndarray, np.ndarray], np.ndarray], size: int = SIZE
   ):
     """Takes a model, see `backends.Fill`, and its squares' side in pixels."""
     self._fill, self._size = fill, size

@@ -275,13 +275,7 @@ def _v_cycle(grids: list[Grid], flow: np.ndarray) -> np.ndarray:
     kernels.for_bands(
       len(bounds) - 1,
       lambda k, _: _find_residual(
-        x,
-        flow,
-        *grid[2:5],
-        grid.parents,
-        coarse,
-        bounds[k],
-        bounds[k + 1],
+        x, flow, *grid[2:5], grid.parents, coarse, bounds[k], bounds[k + 1]
       ),
       1,
     )

@@ -94,10 +94,7 @@ def has_centre(allowed: np.ndarray) -> bool:
 
 
 def start(
-  target: np.ndarray,
-  source: np.ndarray,
-  seed: int,
-  coarse: np.ndarray | None,
+  target: np.ndarray, source: np.ndarray, seed: int, coarse: np.ndarray | None
 ) -> np.ndarray:
   """Returns the match to begin with, int32 [h, w, 2].
 

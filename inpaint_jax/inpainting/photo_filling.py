@@ -152,10 +152,7 @@ def prepare_job(
 
 
 def read_limit(
-  which: str,
-  file: reading.Source,
-  photo: np.ndarray,
-  **options: Any,
+  which: str, file: reading.Source, photo: np.ndarray, **options: Any
 ) -> tuple[np.ndarray, list[str]]:
   """Returns the pixels that a file of `source` or `avoid` marks, and lines.
 

@@ -17,13 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from inpaint_jax.inpainting import (
-  features,
-  guides,
-  harmonic,
-  patches,
-  pyramid,
-)
+from inpaint_jax.inpainting import features, guides, harmonic, patches, pyramid
 
 # The longer side, at most, of the level at which the guess is made, in pixels.
 _GUESSED = 512

@@ -368,6 +368,7 @@ def shield_facts(file: IO[bytes]) -> bytes:
   names of small letters. Keys like these get a control character in place of
   their first letter, since such characters do not occur in keys.
   """
+  file.seek(0)
   if file.read(8) != b'\x89PNG\r\n\x1a\n':
     return b''
   places = [

@@ -59,8 +59,7 @@ def read(
 
 
 def check_output(
-  path: str | os.PathLike[str],
-  inputs: Sequence[str | os.PathLike[str]] = (),
+  path: str | os.PathLike[str], inputs: Sequence[str | os.PathLike[str]] = ()
 ) -> None:
   """Raises a UserError unless a picture can be written to `path`.
 

@@ -195,35 +195,33 @@ def opened(
   """
   max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
   too_large = f'more than {max_pixels / 1e6:g} megapixels'
-  if isinstance(source, bytes):
-    source = io.BytesIO(source)
+  head = b''
   try:
-    num_bytes = _num_bytes(source)
-    if not num_bytes:
-      raise UnreadableError('empty file')
-    if max_bytes is not None and num_bytes > max_bytes:
-      raise UnreadableError(f'more than {max_bytes / 1e6:g} megabytes')
-    with _rewound(source) as file:
-      fault = unread_files.find_fault(file)
-    if fault:
-      raise UnreadableError(fault)
-    with _rewound(source) as file:
-      shielded = metadata.shield_facts(file)
-    opened_as = io.BytesIO(shielded) if shielded else source
-    with Image.open(opened_as, formats=formats()) as image:
-      if image.width * image.height > max_pixels:
-        raise UnreadableError(too_large)
-      if fault := _find_misread(image):
+    with _as_file(source) as file:
+      num_bytes = file.seek(0, os.SEEK_END)
+      if not num_bytes:
+        raise UnreadableError('empty file')
+      if max_bytes is not None and num_bytes > max_bytes:
+        raise UnreadableError(f'more than {max_bytes / 1e6:g} megabytes')
+      if fault := unread_files.find_fault(file):
         raise UnreadableError(fault)
-      yield image
+      shielded = metadata.shield_facts(file)
+      file.seek(0)
+      head = file.read(512)
+      opened_as = io.BytesIO(shielded) if shielded else file
+      with Image.open(opened_as, formats=formats()) as image:
+        if image.width * image.height > max_pixels:
+          raise UnreadableError(too_large)
+        if fault := _find_misread(image):
+          raise UnreadableError(fault)
+        yield image
   except UnreadableError:
     raise
   except Image.DecompressionBombError as error:
     raise UnreadableError(too_large) from error
   except Image.UnidentifiedImageError as error:
     ending = os.path.splitext(path_of(source))[1]
-    with _rewound(source) as file:
-      kind = unread_files.explain(file.read(512), ending)
+    kind = unread_files.explain(head, ending)
     raise UnreadableError(
       kind or 'not an image, or its header is damaged'
     ) from error
@@ -266,26 +264,14 @@ def _find_misread(image: ImageFile.ImageFile) -> str:
 
 
 @contextlib.contextmanager
-def _rewound(
-  source: str | os.PathLike[str] | BinaryIO,
-) -> Iterator[BinaryIO]:
-  """Yields a file at its start; an open file is rewound again at the end."""
-  if isinstance(source, (str, os.PathLike)):
+def _as_file(source: Source) -> Iterator[BinaryIO]:
+  """Yields an open file; closes it at the end if it was opened here."""
+  if isinstance(source, bytes):
+    yield io.BytesIO(source)
+  elif not isinstance(source, (str, os.PathLike)):
+    yield source
+  elif not stat.S_ISREG(os.stat(source).st_mode):
+    raise UnreadableError('not a regular file')
+  else:
     with open(source, 'rb') as file:
       yield file
-  else:
-    source.seek(0)
-    yield source
-    source.seek(0)
-
-
-def _num_bytes(source: str | os.PathLike[str] | BinaryIO) -> int:
-  """Returns the size of a file, and rewinds an open one."""
-  if isinstance(source, (str, os.PathLike)):
-    status = os.stat(source)
-    if not stat.S_ISREG(status.st_mode):
-      raise UnreadableError('not a regular file')
-    return status.st_size
-  num_bytes = source.seek(0, os.SEEK_END)
-  source.seek(0)
-  return num_bytes

@@ -92,8 +92,9 @@ def find_fault(file: BinaryIO) -> str:
   Camera raw files are TIFF files, in which Pillow opens a small preview.
 
   Args:
-    file: an open file, at its start.
+    file: an open file, which is read from its start.
   """
+  file.seek(0)
   head = file.read(24)
   if head[:6] == b'8BPS\0\1' and head[22:] not in (b'\0\1', b'\0\x08'):
     return f'a Photoshop file of more than 8 bits; {SAVE_AS}'

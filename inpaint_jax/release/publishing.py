@@ -7,12 +7,7 @@ from typing import Any
 
 import PIL.Image
 
-from inpaint_jax.release import (
-  model_card,
-  recipe,
-  released_file,
-  zoo,
-)
+from inpaint_jax.release import model_card, recipe, released_file, zoo
 from inpaint_jax.runs import trained_model
 from inpaint_jax.runs.trained_model import TrainedModel
 from inpaint_jax.system import errors, json_files, user_paths

@@ -31,8 +31,7 @@ def list_models() -> list[str]:
 
 
 def load(
-  source: str | os.PathLike[str],
-  sharding: jax.sharding.Sharding | None = None,
+  source: str | os.PathLike[str], sharding: jax.sharding.Sharding | None = None
 ) -> trained_model.TrainedModel:
   """Returns a trained model.
 
