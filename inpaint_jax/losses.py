@@ -269,7 +269,8 @@ def boundary(mask: jax.Array) -> jax.Array:
   """Returns 1 within BOUNDARY of the hole's boundary, else 0, [B, H, W, 1]."""
   window = (2 * BOUNDARY + 1, 2 * BOUNDARY + 1)
   grown = nn.max_pool(mask, window, padding='SAME')
-  return grown - nn.min_pool(mask, window, padding='SAME')
+  shrunk = -nn.max_pool(-mask, window, padding='SAME')
+  return grown - shrunk
 
 
 def get_loss(name: str) -> Loss:

@@ -21,10 +21,8 @@ multiple of 8 and at least 32, and whose longer side is L. So every mask has a
 hole and a known pixel. Sizes in pixels are for a 256-pixel image and scale with
 the shorter side.
 
-All geometry is in integers, and NumPy computes the tables of angles and sides
-while the step is traced. With floating point, another machine or batch size
-could round a pixel on the boundary of a hole to the other side; evaluation
-masks must be the same everywhere.
+All geometry is in integers, so that masks are the same on every machine. NumPy
+computes the tables of angles and sides while the step is traced.
 
 Attributes:
   MASKS: the kinds by name.

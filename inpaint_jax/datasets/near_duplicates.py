@@ -47,7 +47,7 @@ def find_groups(
   compared, a block at a time.
 
   Args:
-    hashes: [n, 4] uint64 of `perceptual_hash`.
+    hashes: [n, 4] uint64 of `perceptual_hash`, n > 0.
     max_distance: bits that may differ.
 
   Returns:
@@ -67,8 +67,6 @@ def find_groups(
       rows, columns = np.nonzero(distance <= max_distance)
       first.append(rows + start)
       second.append(columns + start)
-  if not count:
-    return np.zeros(0, np.int64)
   i, j = np.concatenate(first), np.concatenate(second)
   graph = coo_array((np.ones(len(i), bool), (i, j)), shape=(count, count))
   return csgraph.connected_components(graph, directed=False)[1]

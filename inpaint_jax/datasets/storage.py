@@ -53,8 +53,7 @@ class Split:
     """Opens images of a split, all by default, as squares of `side` pixels."""
     self._key = image_key(builder)
     self._path = pathlib.Path(builder.data_path)
-    # Decoded here, since tensorflow-datasets uses OpenCV where it is installed:
-    # images must not depend on that.
+    # tensorflow-datasets would decode with OpenCV where that is installed.
     self._source = builder.as_data_source(
       name, decoders={self._key: tfds.decode.SkipDecoding()}
     )

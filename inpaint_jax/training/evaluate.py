@@ -133,9 +133,9 @@ def sample_grid(
   source: input_pipeline.Source,
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
-  count: int,
 ) -> np.ndarray:
-  """Returns the grid of a split's first images as uint8 [H, W, 3]."""
+  """Returns the grid of config.num_samples images as uint8 [H, W, 3]."""
+  count = config.num_samples
   num_batches = -(-count // sharding.round_up(config.batch_size, mesh))
   collected = []
   for batch in itertools.islice(batches(source, config, mesh), num_batches):

@@ -168,8 +168,7 @@ class _Loop:
     self._eval_step = evaluate.make_eval_step(
       setup.model, setup.loss, setup.sampler, config
     )
-    # The compiled programs take the seed as an argument, so that runs that only
-    # differ in their seeds share them.
+    # An array, so that runs of other seeds share the compiled programs.
     self._seed = np.uint32(config.seed)
 
     self._latest = checkpoints.open_manager(workdir, 'latest')
@@ -344,7 +343,7 @@ class _Loop:
     row = self._measure(variables)
     if config.num_samples:
       grid = evaluate.sample_grid(
-        self._eval_step, variables, val, config, self._mesh, config.num_samples
+        self._eval_step, variables, val, config, self._mesh
       )
       if self._writer:
         path = self._workdir / 'samples' / f'epoch_{epoch:03d}.png'
