@@ -88,10 +88,9 @@ def unpack(image: Any) -> Unpacked:
   pixels = values[..., :1].repeat(3, axis=2) if is_grey else values[..., :3]
 
   def pack(pixels: np.ndarray, alpha: np.ndarray | None) -> Any:
-    parts = [luma(pixels) if is_grey else pixels]
+    packed = luma(pixels) if is_grey else pixels
     if alpha is not None:
-      parts.append(alpha[..., None])
-    packed = np.concatenate(parts, axis=2) if alpha is not None else parts[0]
+      packed = np.dstack([packed, alpha])
     return _as_kind_of(image, packed.reshape(array.shape))
 
   return Unpacked(pixels, values[..., -1] if has_alpha else None, pack)

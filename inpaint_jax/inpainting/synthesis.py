@@ -112,8 +112,7 @@ def _count_rounds(count: int, is_wide: bool) -> list[int]:
     count: number of levels.
     is_wide: whether the hole has patches without known pixels at the coarsest
       level, which have to come to agree there. Other holes are strokes and
-      letters, of few pixels: with half as many rounds the LPIPS of text was 2%
-      larger, and that of wide holes the same.
+      letters, of few pixels, which gain by more rounds.
   """
   if not is_wide:
     return [1 + 2 * number for number in range(count)]

@@ -142,8 +142,7 @@ def _relax(grid: _Grid, flow: jax.Array, x: jax.Array) -> jax.Array:
     residual = flow - _outflow(grid, x)
     return x + _DAMPING * grid.inverse * residual, None
 
-  # A loop, since XLA would fuse sweeps that are written out and recompute the
-  # pixels of earlier sweeps: 5 times in the last but one, 25 times before it.
+  # A loop, since XLA would merge sweeps that are written out (WORKSPACE.md).
   return jax.lax.scan(sweep, x, length=_SWEEPS)[0]
 
 

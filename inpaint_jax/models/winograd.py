@@ -15,8 +15,7 @@ compilation per layer, and memory of up to four times a layer's inputs and
 outputs.
 
 The sums have two or three terms, so results are rounded no more than those of
-the definition (winograd_test.py). Larger tiles would take fewer products, but
-round several times as much.
+the definition (winograd_test.py).
 """
 
 from collections.abc import Sequence

@@ -107,9 +107,7 @@ def _deep_png_chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
 def encode_tiff(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
   """Writes a TIFF file of 8 or 16 bits, compressed without loss.
 
-  Pillow fails if there are both EXIF and compression, and libvips writes no
-  EXIF, so the tags go through Pillow's directory of tags. Format: TIFF 6.0, and
-  Adobe's technical note 2 on deflate.
+  Format: TIFF 6.0, and Adobe's technical note 2 on deflate.
   """
   bits = picture.pixels.dtype.itemsize * 8
   height, width = picture.pixels.shape[:2]

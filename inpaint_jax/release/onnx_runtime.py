@@ -37,8 +37,6 @@ class OnnxFill:
         f'{path} does not exist; write it with inpaint-jax-export'
       )
     options = onnxruntime.SessionOptions()
-    # The threads may spin for some 40 ms after a call: if they slept, Linux
-    # would wake them on one core, and a small image would take twice the time.
     options.intra_op_num_threads = machine.num_cores()
     options.log_severity_level = 3  # Errors only: no warning helps a user.
     try:
