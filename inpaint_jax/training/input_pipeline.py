@@ -9,7 +9,6 @@ Masks are drawn on the device, see masks.py.
 """
 
 from collections.abc import Iterator
-import functools
 import pathlib
 import sys
 from typing import Any, Protocol
@@ -31,43 +30,6 @@ class Source(Protocol):
   def __len__(self) -> int: ...
 
   def __getitem__(self, index: int) -> dict[str, Any]: ...
-
-
-class _Indexed:
-  """A source whose examples have image, index and valid, and nothing else.
-
-  Examples of a feed.DeviceCache have no image.
-  """
-
-  def __init__(self, source: Source):
-    self._source = source
-
-  def __len__(self) -> int:
-    return len(self._source)
-
-  def __getitem__(self, index: int) -> dict[str, Any]:
-    example = self._source[index]
-    image = {'image': example['image']} if 'image' in example else {}
-    return {**image, 'index': np.int32(index), 'valid': np.float32(1)}
-
-
-class _Rows(grain.MapDataset):
-  """The given rows of each batch of a dataset, epoch after epoch."""
-
-  def __init__(self, parent: grain.MapDataset, batch_size: int, rows: slice):
-    super().__init__(parent)
-    self._batch_size = batch_size
-    self._rows = range(batch_size)[rows]
-
-  def __len__(self) -> int:
-    return len(self._parent) // self._batch_size * len(self._rows)
-
-  def __getitem__(self, index: int) -> Any:
-    # Grain's index does not start again at 0 in the next epoch.
-    epoch, index = divmod(index, len(self))
-    batch, row = divmod(index, len(self._rows))
-    start = epoch * len(self._parent) + batch * self._batch_size
-    return self._parent[start + self._rows[row]]
 
 
 def load(
@@ -209,25 +171,26 @@ def train_batches(
       change their content.
   """
 
-  def augment_example(
-    example: dict[str, Any], rng: np.random.Generator
-  ) -> dict[str, Any]:
+  def draw(index: int, rng: np.random.Generator) -> dict[str, Any]:
     drawn = draw_augmentation(rng, flip=config.flip, rotate=config.rotate)
-    if 'image' not in example:
-      return {**example, **drawn}
-    image = augment(example['image'], drawn['flipped'], drawn['turns'])
-    return {**example, 'image': image}
+    return {'index': np.int32(index), 'valid': np.float32(1), **drawn}
 
-  rows = rows or slice(batch_size)
-  examples = (
-    grain.MapDataset.source(_Indexed(source))
+  def read(drawn: Batch) -> Batch:
+    batch = {name: x[rows or slice(None)] for name, x in drawn.items()}
+    examples = [source[index] for index in batch['index'].tolist()]
+    if 'image' not in examples[0]:
+      return batch
+    images = [x['image'] for x in examples]
+    augmented = map(augment, images, batch.pop('flipped'), batch.pop('turns'))
+    return {'image': np.stack(list(augmented)), **batch}
+
+  dataset = (
+    grain.MapDataset.range(len(source))
     .seed(seed)
     .shuffle()
-    .random_map(augment_example)
-  )
-  dataset = (
-    _Rows(examples, batch_size, rows)
-    .batch(len(range(batch_size)[rows]), drop_remainder=True)
+    .random_map(draw)
+    .batch(batch_size, drop_remainder=True)
+    .map(read)
     .repeat()
   )
   return iter(dataset[start_step:].to_iter_dataset(_read_options(config)))
@@ -241,19 +204,18 @@ def eval_batches(
   rows: slice | None = None,
 ) -> Iterator[Batch]:
   """Yields the whole split once, in order; pads the last batch with zeros."""
-  examples = _Indexed(source)
   num_batches = -(-len(source) // batch_size)
   indices = np.arange(num_batches * batch_size).reshape(num_batches, batch_size)
   own = indices[:, rows or slice(None)]
 
-  @functools.cache
-  def padding() -> dict[str, Any]:
-    return {name: np.zeros_like(x) for name, x in examples[0].items()}
-
   def read(index: int) -> dict[str, Any]:
-    return examples[int(index)] if index < len(source) else padding()
+    if index >= len(source):
+      return {name: np.zeros_like(x) for name, x in read(0).items()}
+    image = source[index]['image']
+    return {'image': image, 'index': np.int32(index), 'valid': np.float32(1)}
 
-  dataset = grain.MapDataset.source(own.ravel()).map(read).batch(own.shape[1])
+  numbers = grain.MapDataset.source(own.ravel().tolist())
+  dataset = numbers.map(read).batch(own.shape[1])
   return iter(dataset.to_iter_dataset(_read_options(config)))
 
 
