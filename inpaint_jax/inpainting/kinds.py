@@ -13,7 +13,6 @@ from inpaint_jax.system import errors
 
 # Pillow's modes that are filled without a conversion.
 _MODES = ('L', 'LA', 'RGB', 'RGBA', 'I;16')
-_WANTED = 'wanted uint8 or uint16 [height, width] or [height, width, 1 to 4]'
 
 
 class Unpacked(NamedTuple):
@@ -81,7 +80,8 @@ def unpack(image: Any) -> Unpacked:
     elif array.ndim == 3 and array.shape[0] in (1, 3, 4):
       hint = '; channels come last: np.moveaxis(image, 0, -1)'
     raise errors.UserError(
-      f'the image is {array.dtype} {list(array.shape)}; {_WANTED}{hint}'
+      f'the image is {array.dtype} {list(array.shape)}; wanted uint8 or uint16 '
+      f'[height, width] or [height, width, 1 to 4]{hint}'
     )
   values = array if array.ndim == 3 else array[..., None]
   is_grey, has_alpha = channels < 3, channels in (2, 4)

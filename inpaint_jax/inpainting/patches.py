@@ -63,8 +63,6 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _SHIFT_1, _SHIFT_2, _SHIFT_3 = np.uint64(30), np.uint64(27), np.uint64(32)
 _LOW = np.uint64(2**32 - 1)
 _ZERO = np.float32(0)
-_HALF = np.float32(0.5)
-_INFINITE = np.float32(np.inf)
 
 
 def find_centres(allowed: np.ndarray) -> np.ndarray:
@@ -289,7 +287,7 @@ def _search(
               weight[i, j * channels + c] = one
         v, u, best = match[y, x, 0], match[y, x, 1], cost[y, x]
         for number in range(first, last):
-          limit = _INFINITE
+          limit = np.float32(np.inf)
           i, j = v, u
           if number > 2:
             radius = reach >> (number - 3)
@@ -370,4 +368,4 @@ def _vote(
               for c in range(len(sums)):
                 sums[c] += w * image[i, j, c]
         for c in range(len(sums)):
-          image[y, x, c] = sums[c] / total + _HALF
+          image[y, x, c] = sums[c] / total + np.float32(0.5)

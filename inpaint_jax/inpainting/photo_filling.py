@@ -82,7 +82,10 @@ def prepare(
       'the photo has no transparent pixels to fill; name a mask, or expand the '
       'photo'
     )
-  hole = _dilate(hole, dilate, wrap)
+  if dilate:
+    side = 2 * min(dilate, max(hole.shape)) + 1
+    modes = 'constant', 'wrap' if wrap else 'constant'
+    hole = ndimage.maximum_filter(hole, side, mode=modes)
   checks.check_hole(hole)
   return picture, hole
 
@@ -219,13 +222,3 @@ def expand_picture(
 def _margins(expand: Mapping[str, int]) -> list[tuple[int, int]]:
   sides = (('top', 'bottom'), ('left', 'right'))
   return [(expand.get(x, 0), expand.get(y, 0)) for x, y in sides]
-
-
-def _dilate(hole: np.ndarray, pixels: int, wrap: bool) -> np.ndarray:
-  """Returns a hole grown by some pixels on all sides, and diagonally."""
-  if not pixels:
-    return hole
-  side = 2 * min(pixels, max(hole.shape)) + 1
-  return ndimage.maximum_filter(
-    hole, side, mode=('constant', 'wrap' if wrap else 'constant')
-  )

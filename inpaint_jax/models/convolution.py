@@ -82,12 +82,6 @@ def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
   )
 
 
-def _convolve_fwd(
-  x: jax.Array, kernel: jax.Array
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-  return convolve(x, kernel), (x, kernel)
-
-
 def _convolve_bwd(
   residuals: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -102,7 +96,9 @@ def _convolve_bwd(
   return convolve(gradient, turned), gradient_kernel
 
 
-convolve.defvjp(_convolve_fwd, _convolve_bwd)
+convolve.defvjp(
+  lambda x, kernel: (convolve(x, kernel), (x, kernel)), _convolve_bwd
+)
 
 
 def kernel_gradient(x: jax.Array, gradient: jax.Array) -> jax.Array:

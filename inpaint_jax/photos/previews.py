@@ -10,6 +10,7 @@ Photo 1.0, Ultra HDR 1.1 and Dynamic Depth 1.0.
 import base64
 import re
 import struct
+from xml import dom
 from xml.dom import minidom
 from xml.parsers import expat
 
@@ -30,9 +31,7 @@ _PATH_RESOURCES = range(2000, 2999)
 # The preview in IPTC-IIM's record 2; records 7 to 9 are an object of their own.
 _IPTC_PREVIEW = (200, 201, 202)
 
-_XMLNS = 'http://www.w3.org/2000/xmlns/'
 _GOOGLE = 'http://ns.google.com/photos/'
-_EXTENDED = 'http://ns.adobe.com/xmp/note/'
 # What properties of XMP stand for, by how their namespace and name begin.
 _PROPERTIES = (
   ('http://ns.adobe.com/xap/1.0/ Thumbnails', 'XMP preview'),
@@ -45,7 +44,7 @@ _PROPERTIES = (
   ('http://ns.adobe.com/hdr-gain-map/1.0/ ', 'HDR gain map'),
   ('http://ns.apple.com/HDRGainMap/1.0/ ', 'HDR gain map'),
   ('http://ns.apple.com/pixeldatainfo/1.0/ ', 'parts behind the photo'),
-  (f'{_EXTENDED} HasExtendedXMP', 'extended XMP'),
+  ('http://ns.adobe.com/xmp/note/ HasExtendedXMP', 'extended XMP'),
 )
 _WHOLE = tuple(start for start, _ in _PROPERTIES if start[-1] in ' /')
 # Properties of videos, for which phone makers have namespaces of their own.
@@ -167,7 +166,7 @@ def clean_xmp(xmp: bytes) -> tuple[bytes, set[str]]:
 def _clean(element: minidom.Element, found: set[str]) -> None:
   """Removes what still shows the photo from an element; adds its names."""
   for attribute in list(element.attributes.values()):
-    if attribute.namespaceURI == _XMLNS:
+    if attribute.namespaceURI == dom.XMLNS_NAMESPACE:
       # A namespace that is removed as a whole loses its declaration, too.
       if f'{attribute.value} '.startswith(_WHOLE):
         element.removeAttributeNode(attribute)

@@ -207,11 +207,6 @@ def _sub(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> Value:
   return graph.add('Sub', left, right)
 
 
-def _convert(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
-  dtype = helper.np_dtype_to_tensor_dtype(eqn.params['new_dtype'])
-  return graph.add('Cast', *inputs, to=dtype)
-
-
 def _select(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> str:
   which, if_false, *rest = inputs
   _require(len(rest) == 1 and eqn.invars[0].aval.dtype == bool, eqn)
@@ -289,10 +284,6 @@ def _crop_to(graph: Graph, inputs: Sequence[Value]) -> str:
   return graph.add('Slice', x, zero, sides, axes)
 
 
-def _sum_pixels(graph: Graph, inputs: Sequence[Value]) -> str:
-  return graph.add('ReduceSum', *inputs, graph.store(np.array([2, 3])))
-
-
 def _attend(graph: Graph, inputs: Sequence[Value]) -> str:
   query, key, value, hole = (
     graph.add('Reshape', x, graph.store(np.array([0, 0, -1]))) for x in inputs
@@ -333,7 +324,9 @@ PRIMITIVES: dict[str, str | Rule] = {
   'broadcast_in_dim': _broadcast,
   'concatenate': _concatenate,
   'conv_general_dilated': _conv,
-  'convert_element_type': _convert,
+  'convert_element_type': lambda graph, eqn, x: graph.add(
+    'Cast', *x, to=helper.np_dtype_to_tensor_dtype(eqn.params['new_dtype'])
+  ),
   'copy': 'Identity',
   'div': 'Div',
   'erf': 'Erf',
@@ -375,7 +368,9 @@ LAYERS: dict[str, Layer] = {
   'crop_to': _crop_to,
   'max_pool': ('MaxPool', {'kernel_shape': (2, 2), 'strides': (2, 2)}),
   'relu': ('Relu', {}),
-  'sum_pixels': _sum_pixels,
+  'sum_pixels': lambda graph, x: graph.add(
+    'ReduceSum', *x, graph.store(np.array([2, 3]))
+  ),
   'upsample_bilinear': (
     'Resize',
     {'mode': 'linear', 'coordinate_transformation_mode': 'half_pixel'},
