@@ -238,14 +238,12 @@ def fill_one(job: Job, prepare: Callable[..., Prepared]) -> None:
     if path.is_dir():
       raise errors.UserError(f'the result {path} is a folder; name a file')
   outs = number_paths(job.out)
-  explained: list[pathlib.Path] = []
-  if picture:
-    explained = number_paths(picture)
-    # By any name or link.
-    if {*map(os.path.realpath, explained)} & {*map(os.path.realpath, outs)}:
-      raise errors.UserError(
-        f'--explain={_EXPLAIN.value} is the result; give it another name'
-      )
+  explained = number_paths(picture) if picture else []
+  # By any name or link.
+  if {*map(os.path.realpath, explained)} & {*map(os.path.realpath, outs)}:
+    raise errors.UserError(
+      f'--explain={_EXPLAIN.value} is the result; give it another name'
+    )
   prepared = prepare(job, outs=[*outs, *explained])
   if job.mask is None or prepared.doubtful:
     # If the name of the result was forgotten, the last one is a mask or photo.

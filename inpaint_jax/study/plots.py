@@ -70,10 +70,9 @@ def answer(comparison: comparisons.Comparison, path: pathlib.Path) -> None:
     for axes, (metric, title) in zip(panels, titles.items(), strict=True):
       _draw_differences(axes, drawn, base, metric)
       axes.set(title=title, xlabel=f'difference from {base.label}')
-      axes.set_yticks(range(len(order)), [])
+      labels = [x.label for x in order] if axes is panels[0] else []
+      axes.set_yticks(range(len(order)), labels)
       axes.invert_yaxis()
-    for axes in panels[:1]:
-      axes.set_yticks(range(len(order)), [member.label for member in order])
     for member, style in drawn.items():
       if member.by_seed('curves'):
         _draw_curve(right, member, 'val/hole_psnr', style)
