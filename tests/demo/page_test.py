@@ -303,8 +303,7 @@ def test_a_mask_file(visit):
   visit.page.wait_for_selector('text=next.png is the mask')
   visit.page.click('#inpaint')
   visit.page.wait_for_function(
-    'old => document.querySelectorAll("#slider img")[1].src != old',
-    arg=before,
+    'old => document.querySelectorAll("#slider img")[1].src != old', arg=before
   )
   # A mask of another aspect is refused.
   visit.load('wide.png', encode(mask[:50]), '#mask')

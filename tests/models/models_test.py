@@ -66,10 +66,7 @@ def test_parameter_count(name):
 
 @pytest.mark.parametrize(
   ('size', 'conv'),
-  [
-    pytest.param('square', 'winograd', marks=pytest.mark.slow),
-    ('wide', 'xla'),
-  ],
+  [pytest.param('square', 'winograd', marks=pytest.mark.slow), ('wide', 'xla')],
 )
 @pytest.mark.parametrize('name', OF_REFERENCE)
 def test_equals_torch(name, size, conv):

@@ -27,11 +27,7 @@ def model(tmp_path_factory):
 
 
 def _render(
-  model,
-  means=METRICS,
-  commands=('python main.py',),
-  notes='',
-  has_samples=True,
+  model, means=METRICS, commands=('python main.py',), notes='', has_samples=True
 ):
   path = model.workdir / 'x.safetensors'
   path.with_suffix('.jpg').unlink(missing_ok=True)
