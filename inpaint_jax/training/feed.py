@@ -129,46 +129,35 @@ class DeviceCache:
     return {}
 
 
-class Feed:
-  """Endless training batches on the devices.
+def device_batches(
+  source: input_pipeline.Source,
+  config: ml_collections.ConfigDict,
+  mesh: jax.sharding.Mesh,
+  *,
+  start_step: int = 0,
+) -> Iterator[tuple[dict[str, jax.Array], float]]:
+  """Yields training batches on the devices without end.
 
-  Attributes:
-    waited: seconds that `next` waited for the host; the caller may reset it.
+  Each is a dict of image, index and valid, with the seconds that it took to
+  wait for the host.
   """
-
-  def __init__(
-    self,
-    source: input_pipeline.Source,
-    config: ml_collections.ConfigDict,
-    mesh: jax.sharding.Mesh,
-    *,
-    start_step: int = 0,
-  ):
-    """Prepares to yield batches from `start_step` on."""
-    self.waited = 0.0
-    self._mesh = mesh
-    self._images = source.images if isinstance(source, DeviceCache) else None
-    self._batches: Iterator[input_pipeline.Batch] = (
-      input_pipeline.train_batches(
-        source,
-        config.data,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        start_step=start_step,
-        rows=sharding.local_rows(config.batch_size, mesh),
-      )
-    )
-    self._add_images = jax.jit(add_images, out_shardings=sharding.split(mesh))
-
-  def next(self) -> dict[str, jax.Array]:
-    """Returns the next batch: image, index and valid."""
+  batches = input_pipeline.train_batches(
+    source,
+    config.data,
+    seed=config.seed,
+    batch_size=config.batch_size,
+    start_step=start_step,
+    rows=sharding.local_rows(config.batch_size, mesh),
+  )
+  add = jax.jit(add_images, out_shardings=sharding.split(mesh))
+  while True:
     start = time.monotonic()
-    batch = next(self._batches)
-    self.waited += time.monotonic() - start
-    placed = sharding.put_batch(batch, self._mesh)
-    if self._images is None:
-      return placed
-    return self._add_images(self._images, placed)
+    batch = next(batches)
+    waited = time.monotonic() - start
+    placed = sharding.put_batch(batch, mesh)
+    if isinstance(source, DeviceCache):
+      placed = add(source.images, placed)
+    yield placed, waited
 
 
 def add_images(

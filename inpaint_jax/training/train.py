@@ -191,8 +191,10 @@ class _Loop:
     # A signal that any process got, 0 if none; with several processes it is
     # read with the metrics.
     self._signal = 0
-    # Images per second, as logged.
+    # Images per second, as logged, and the seconds since the last log that the
+    # loop waited for batches.
     self._rates: list[float] = []
+    self._waited = 0.0
 
   def run(self) -> TrainingResult:
     """Trains to the last step or an early stop; exits after a signal."""
@@ -221,12 +223,13 @@ class _Loop:
     config = self._config
     if self._progress.best_loss is not None and not self._best.all_steps():
       self._replace_best()
-    self._feed = feed.Feed(
+    batches = feed.device_batches(
       self._splits['train'], config, self._mesh, start_step=self._step
     )
     while self._step < self._num_steps and not self._is_stale():
       self._profiler.begin_step()
-      batch = self._feed.next()
+      batch, waited = next(batches)
+      self._waited += waited
       self._state, values = self._train_step(self._state, batch, self._seed)
       self._profiler.end_step(values)
       # The devices compute this step while the metrics of the one before it
@@ -327,8 +330,8 @@ class _Loop:
     }
     names = (x for x in self._columns if x.startswith('train/'))
     row = {x: values[x.removeprefix('train/')] for x in names}
-    waited, self._feed.waited = self._feed.waited, 0.0
-    timed = self._console.log_train(self._step, row, waited)
+    timed = self._console.log_train(self._step, row, self._waited)
+    self._waited = 0.0
     self._rates.append(timed['train/images_per_second'])
     if ends_epoch:
       row |= self._validate()

@@ -60,8 +60,8 @@ def _cache(source, cache):
 def _batches(source, cache, count, start_step=0):
   train = _cache(source, cache)['train']
   mesh = sharding.create_mesh()
-  found = feed.Feed(train, _config(), mesh, start_step=start_step)
-  return [jax.tree.map(np.asarray, found.next()) for _ in range(count)]
+  found = feed.device_batches(train, _config(), mesh, start_step=start_step)
+  return [jax.tree.map(np.asarray, next(found)[0]) for _ in range(count)]
 
 
 @pytest.mark.parametrize('cache', ['device', 'host'])

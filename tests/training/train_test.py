@@ -85,13 +85,13 @@ def test_a_signal_after_the_last_step_ends_the_run(
   trained, config, tmp_path, monkeypatch, capsys, number
 ):
   shutil.copytree(trained, tmp_path / 'run')
-  create = train.feed.Feed
+  create = train.feed.device_batches
 
   def create_and_signal(*args, **kwargs):
     os.kill(os.getpid(), number)
     return create(*args, **kwargs)
 
-  monkeypatch.setattr(train.feed, 'Feed', create_and_signal)
+  monkeypatch.setattr(train.feed, 'device_batches', create_and_signal)
   with pytest.raises(SystemExit) as ended:
     train.train(config, tmp_path / 'run')
   assert ended.value.code == 128 + number
