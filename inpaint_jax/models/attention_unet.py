@@ -16,8 +16,6 @@ class AttentionUNet(UNet):
   size; convolutions only reach a short way into them. 2,925,827 parameters.
   Memory grows with the square of the number of positions: (H W / 64)^2 numbers
   an image.
-
-  Attributes and arguments are those of UNet.
   """
 
   def _bottleneck(self, x: jax.Array, mask: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from inpaint_jax.models import layers
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(layers.ThreeLevels):
   """Convolutions with batch normalisation, halving twice and doubling twice.
 
   The simpler model of the reference study, with 744,387 trainable parameters.
@@ -20,22 +20,7 @@ class EncoderDecoder(nn.Module):
   unbiased one, n / (n - 1) times as large, where n counts all pixels of the
   batch: a difference of 1 in 2,000 for a batch of 32 at the lowest resolution
   of images of 32 pixels, and less for larger images.
-
-  Attributes:
-    features: channels of the three levels, from the full resolution down.
-    dtype: type in which to compute; parameters and statistics are float32.
-    conv: how to convolve, a name in convolution.CONVOLUTIONS.
-    zero_start: whether initial outputs are zero, for HarmonicBase.
   """
-
-  features: tuple[int, int, int] = (64, 128, 256)
-  dtype: jax.typing.DTypeLike = jnp.float32
-  conv: str = 'xla'
-  zero_start: bool = False
-
-  def __post_init__(self) -> None:
-    layers.check_three(self.features)
-    super().__post_init__()
 
   @nn.compact
   def __call__(

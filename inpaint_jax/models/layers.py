@@ -18,15 +18,30 @@ from inpaint_jax.models import convolution
 from inpaint_jax.system import errors, randomness
 
 
-def check_three(features: tuple[int, ...]) -> None:
-  """Raises a UserError unless these are the channels of three levels."""
-  if len(features) != 3 or not all(
-    isinstance(n, int) and n > 0 for n in features
-  ):
-    raise errors.UserError(
-      f'model.features={features} must be three positive integers,'
-      ' such as (64, 128, 256)'
-    )
+class ThreeLevels(nn.Module):
+  """A model of three levels of resolution, each of half the one before.
+
+  Attributes:
+    features: channels of the three levels, from the full resolution down.
+    dtype: type in which to compute; parameters and statistics are float32.
+    conv: how to convolve, a name in convolution.CONVOLUTIONS.
+    zero_start: whether initial outputs are zero, for HarmonicBase.
+  """
+
+  features: tuple[int, int, int] = (64, 128, 256)
+  dtype: jax.typing.DTypeLike = jnp.float32
+  conv: str = 'xla'
+  zero_start: bool = False
+
+  def __post_init__(self) -> None:
+    if len(self.features) != 3 or not all(
+      isinstance(n, int) and n > 0 for n in self.features
+    ):
+      raise errors.UserError(
+        f'model.features={self.features} must be three positive integers,'
+        ' such as (64, 128, 256)'
+      )
+    super().__post_init__()
 
 
 def conv(

@@ -9,29 +9,14 @@ import jax.numpy as jnp
 from inpaint_jax.models import layers
 
 
-class UNet(nn.Module):
+class UNet(layers.ThreeLevels):
   """Convolutions without normalisation, with skips between equal resolutions.
 
   After U-Net (Ronneberger et al., 2015); the better model of the reference
   study, with 2,662,659 parameters. ReLUs come before convolutions, not after
   them, so that skips carry values that are not yet rectified. The final tanh of
   the reference belongs to the loss here, see losses.py.
-
-  Attributes:
-    features: channels of the three levels, from the full resolution down.
-    dtype: type in which to compute; parameters are float32.
-    conv: how to convolve, a name in convolution.CONVOLUTIONS.
-    zero_start: whether initial outputs are zero, for HarmonicBase.
   """
-
-  features: tuple[int, int, int] = (64, 128, 256)
-  dtype: jax.typing.DTypeLike = jnp.float32
-  conv: str = 'xla'
-  zero_start: bool = False
-
-  def __post_init__(self) -> None:
-    layers.check_three(self.features)
-    super().__post_init__()
 
   @nn.compact
   def __call__(
