@@ -309,15 +309,13 @@ def create_inputs(
   if config.image == 'composite':
     image = mask * output + (1 - mask) * truth
     share = jnp.maximum(jnp.mean(mask, axis=(1, 2, 3)), _LEAST_SHARE)
-  inputs = Inputs(image, truth, mask, share)
-  if needs(config, 'features'):
-    deep = deep_features.load(config.features)
-    maps, true_maps = deep.maps(image), deep.maps(truth)
-    inputs = inputs._replace(
-      maps=maps, true_maps=true_maps, weights=deep.weights
-    )
   loss = ADVERSARIAL_LOSSES[config.adversarial_loss]
-  return inputs._replace(adversarial_loss=loss)
+  inputs = Inputs(image, truth, mask, share, adversarial_loss=loss)
+  if not needs(config, 'features'):
+    return inputs
+  deep = deep_features.load(config.features)
+  maps, true_maps = deep.maps(image), deep.maps(truth)
+  return inputs._replace(maps=maps, true_maps=true_maps, weights=deep.weights)
 
 
 def compute(

@@ -88,18 +88,14 @@ def split_sizes(config: ml_collections.ConfigDict) -> dict[str, int]:
 def dataset_info(builder: tfds.core.DatasetBuilder) -> tfds.core.DatasetInfo:
   """Returns the info of one of our builders, which has an ImagesConfig."""
   side = builder.builder_config.image_size
+  image = tfds.features.Image(shape=(side, side, 3), encoding_format='png')
   return tfds.core.DatasetInfo(
     builder=builder,
     description=builder.builder_config.description,
     # Keeps the first images of a split the first ones of a larger split.
     disable_shuffling=True,
     features=tfds.features.FeaturesDict(
-      {
-        'image': tfds.features.Image(
-          shape=(side, side, 3), encoding_format='png'
-        ),
-        'photo': tfds.features.Text(),
-      }
+      {'image': image, 'photo': tfds.features.Text()}
     ),
   )
 

@@ -202,20 +202,14 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
       f'study.more_seeds has {min(unknown)!r}, which is no cell of one '
       'learning rate; give names of study.cells'
     )
-  cells = tuple(
-    Cell(
-      BASE if cell is base else names[key][0],
-      tuple(names[key]),
-      cell,
-      tuple(
-        dict.fromkeys(
-          (*seeds, *(s for x in names[key] for s in more.get(x, ())))
-        )
-      ),
-    )
-    for key, cell in configs.items()
-  )
-  return Plan(base, cells, seeds)
+  cells = []
+  for key, cell in configs.items():
+    own = names[key]
+    name = BASE if cell is base else own[0]
+    further = [seed for x in own for seed in more.get(x, ())]
+    all_seeds = tuple(dict.fromkeys([*seeds, *further]))
+    cells.append(Cell(name, tuple(own), cell, all_seeds))
+  return Plan(base, tuple(cells), seeds)
 
 
 def _check_same_test(
