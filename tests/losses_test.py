@@ -301,3 +301,11 @@ def test_to_outputs_is_the_inverse_of_to_image(name):
   image = image.astype(np.float32)
   found = loss.to_image(loss.to_outputs(image))
   np.testing.assert_allclose(found, image, atol=1e-6)
+
+
+def test_the_boundary_is_four_pixels_wide_on_both_sides():
+  mask, wanted = np.zeros((2, 1, 32, 32, 1), np.float32)
+  mask[:, 10:22, 12:32] = 1
+  wanted[:, 6:26, 8:32] = 1
+  wanted[:, 14:18, 16:32] = 0
+  np.testing.assert_array_equal(losses.boundary(mask), wanted)
