@@ -36,19 +36,16 @@ def low_frequencies(image: Image.Image) -> np.ndarray:
   return fft.dctn(np.asarray(grey, np.float64), norm='ortho')[:_BLOCK, :_BLOCK]
 
 
-def find_groups(
-  hashes: np.ndarray, max_distance: int = MAX_DISTANCE
-) -> np.ndarray:
+def find_groups(hashes: np.ndarray) -> np.ndarray:
   """Returns a group number for each image; near-duplicates share theirs.
 
   Two images are near-duplicates if their hashes, or the hash of one and that of
-  the other mirrored, differ in at most `max_distance` bits. Groups are
+  the other mirrored, differ in at most MAX_DISTANCE bits. Groups are
   connected components: a copy of a copy is in the group too. All pairs are
   compared, a block at a time.
 
   Args:
     hashes: [n, 4] uint64 of `perceptual_hash`, n > 0.
-    max_distance: bits that may differ.
 
   Returns:
     int [n], group numbers from 0.
@@ -64,7 +61,7 @@ def find_groups(
         distance += np.bitwise_count(
           block[:, word, None] ^ other[None, :, word]
         )
-      rows, columns = np.nonzero(distance <= max_distance)
+      rows, columns = np.nonzero(distance <= MAX_DISTANCE)
       first.append(rows + start)
       second.append(columns + start)
   i, j = np.concatenate(first), np.concatenate(second)

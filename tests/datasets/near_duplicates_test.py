@@ -38,8 +38,9 @@ def test_groups_are_transitive_and_blocks_do_not_matter(monkeypatch):
   step = np.uint64(2**30 - 1)  # 30 bits.
   hashes[699] = hashes[3] ^ np.array([step, 0, 0, 0], np.uint64)
   hashes[400] = hashes[699] ^ np.array([0, step, 0, 0], np.uint64)
-  groups = near_duplicates.find_groups(hashes, 32)
+  monkeypatch.setattr(near_duplicates, 'MAX_DISTANCE', 32)
+  groups = near_duplicates.find_groups(hashes)
   assert groups[3] == groups[400] == groups[699]
   assert len(set(groups)) == 698
   monkeypatch.setattr(near_duplicates, '_ROWS', 97)
-  np.testing.assert_array_equal(near_duplicates.find_groups(hashes, 32), groups)
+  np.testing.assert_array_equal(near_duplicates.find_groups(hashes), groups)
