@@ -13,8 +13,8 @@
   videos, edits programs) is closed: the Guard.
 - No request goes to another host: Gradio without analytics and web fonts. The
   Guard's headers hold the browser to this, `refuse_connections` the server.
-- Files are deleted when their page is closed: the Guard and sessions.py. (A
-  `gr.State` is kept for an hour after the page.)
+- Files are deleted when their page is closed: the Guard and sessions.py,
+  not by a `gr.State`, which is kept for an hour after the page.
 """
 
 import dataclasses

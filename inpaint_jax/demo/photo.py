@@ -311,7 +311,9 @@ def _write_copy(
   pixels = picture.image
   if pixels.dtype == np.uint16:
     pixels = (pixels >> 8).astype(np.uint8)
-  image = reading.to_rgb(PIL.Image.fromarray(pixels))
+  image = PIL.Image.fromarray(pixels)
+  if image.mode != 'RGB':
+    image = reading.to_rgb(image)
   image = image.resize(size[::-1], PIL.Image.Resampling.BICUBIC)
   # The profile says what the colours are; a grey one does not fit an RGB copy.
   icc = b'' if picture.grey else picture.metadata.icc

@@ -208,7 +208,8 @@ def opened(
       shielded = metadata.shield_facts(file)
       file.seek(0)
       head = file.read(512)
-      opened_as = io.BytesIO(shielded) if shielded else file
+      # By its path, Pillow maps an uncompressed file instead of copying it.
+      opened_as = io.BytesIO(shielded) if shielded else path_of(source) or file
       with Image.open(opened_as, formats=formats()) as image:
         if image.width * image.height > max_pixels:
           raise UnreadableError(too_large)

@@ -52,7 +52,7 @@ def open_manager(
     # it meanwhile.
     max_to_keep=2,
     create=create,
-    enable_async_checkpointing=False,
+    enable_async_checkpointing=False,  # See WORKSPACE.md.
   )
   folder = (workdir / 'checkpoints' / kind).absolute()
   if create and distributed.is_first():

@@ -11,7 +11,8 @@ from typing import Any
 
 import jax
 
-# Its barriers can wait for any time, but have no public interface.
+# Barriers of JAX's service can wait for any time, those of multihost_utils
+# cannot, see WORKSPACE.md; but they have no public interface.
 from jax._src import distributed as jax_distributed
 
 from inpaint_jax.system import devices, errors

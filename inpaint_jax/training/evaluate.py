@@ -134,7 +134,7 @@ def sample_grid(
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
 ) -> np.ndarray:
-  """Returns the grid of config.num_samples images as uint8 [H, W, 3]."""
+  """Returns the grid of a split's first images as uint8 [H, W, 3]."""
   count = config.num_samples
   num_batches = -(-count // sharding.round_up(config.batch_size, mesh))
   collected = []

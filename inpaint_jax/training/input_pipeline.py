@@ -9,6 +9,7 @@ Masks are drawn on the device, see masks.py.
 """
 
 from collections.abc import Iterator
+import functools
 import pathlib
 import sys
 from typing import Any, Protocol
@@ -175,25 +176,26 @@ def train_batches(
     drawn = draw_augmentation(rng, flip=config.flip, rotate=config.rotate)
     return {'index': np.int32(index), 'valid': np.float32(1), **drawn}
 
-  def read(drawn: Batch) -> Batch:
-    batch = {name: x[rows or slice(None)] for name, x in drawn.items()}
-    examples = [source[index] for index in batch['index'].tolist()]
+  indices = grain.MapDataset.range(len(source))
+  # Computed when indexed, so that a process draws for its own rows alone.
+  drawn = indices.seed(seed).shuffle().random_map(draw)
+  own = range(batch_size)[rows or slice(None)]
+  num_batches = len(source) // batch_size
+
+  def read(step: int) -> Batch:
+    epoch, number = divmod(step, num_batches)
+    first = epoch * len(source) + number * batch_size
+    picked = [drawn[first + row] for row in own]
+    batch = {name: np.stack([x[name] for x in picked]) for name in picked[0]}
+    examples = [source[int(x['index'])] for x in picked]
     if 'image' not in examples[0]:
       return batch
     images = [x['image'] for x in examples]
     augmented = map(augment, images, batch.pop('flipped'), batch.pop('turns'))
     return {'image': np.stack(list(augmented)), **batch}
 
-  dataset = (
-    grain.MapDataset.range(len(source))
-    .seed(seed)
-    .shuffle()
-    .random_map(draw)
-    .batch(batch_size, drop_remainder=True)
-    .map(read)
-    .repeat()
-  )
-  return iter(dataset[start_step:].to_iter_dataset(_read_options(config)))
+  steps = grain.MapDataset.range(start_step, 2**31)
+  return iter(steps.map(read).to_iter_dataset(_read_options(config)))
 
 
 def eval_batches(
@@ -208,9 +210,13 @@ def eval_batches(
   indices = np.arange(num_batches * batch_size).reshape(num_batches, batch_size)
   own = indices[:, rows or slice(None)]
 
+  @functools.cache
+  def padding() -> dict[str, Any]:
+    return {name: np.zeros_like(x) for name, x in read(0).items()}
+
   def read(index: int) -> dict[str, Any]:
     if index >= len(source):
-      return {name: np.zeros_like(x) for name, x in read(0).items()}
+      return padding()
     image = source[index]['image']
     return {'image': image, 'index': np.int32(index), 'valid': np.float32(1)}
 

@@ -80,6 +80,11 @@ def _rows_until(path: pathlib.Path, last_step: int) -> list[dict[str, str]]:
   if not path.exists() or not last_step:
     return []
   with path.open(newline='') as file:
-    # A killed run may leave a partial last row, of a step after its checkpoint.
-    whole = [row for row in csv.DictReader(file) if None not in row.values()]
-  return [row for row in whole if int(row['step']) <= last_step]
+    names, *rows = list(csv.reader(file)) or [[]]
+  # A killed run may leave a partial last row, of a step after its checkpoint.
+  whole = [row for row in rows if row and len(row) == len(names)]
+  return [
+    dict(zip(names, row, strict=True))
+    for row in whole
+    if row[0].isdigit() and int(row[0]) <= last_step
+  ]

@@ -20,7 +20,7 @@ from inpaint_jax.training.train_state import create_train_state
 # configs/smoke.py on the batch below, with jax 0.10.2 on a CPU. If a change is
 # meant to move them, run
 #   pytest tests/training/train_step_test.py -k golden
-# and copy what it prints; say in CHANGELOG.md why they moved.
+# and copy what it prints; say in the commit why they moved.
 GOLDEN = {
   'attention_unet': (
     0.29811784625053406,

@@ -56,6 +56,15 @@ def test_rows_keep_their_columns_when_metrics_change(tmp_path, columns, lines):
   assert (tmp_path / 'metrics.csv').read_text().splitlines() == lines
 
 
+def test_rows_that_another_program_changed_are_left_out(tmp_path):
+  _write(tmp_path, [1, 2])
+  whole = (tmp_path / 'metrics.csv').read_bytes()
+  with (tmp_path / 'metrics.csv').open('a') as file:
+    file.write('2.0,0.5,\na note\n2,0.5,,\n')
+  _write(tmp_path, [], start=2)
+  assert (tmp_path / 'metrics.csv').read_bytes() == whole
+
+
 def test_an_empty_file_is_begun_again(tmp_path):
   (tmp_path / 'metrics.csv').touch()
   _write(tmp_path, [3], start=2)
