@@ -94,7 +94,7 @@ def test_two_shards_one_of_them_stopped_and_started_again(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-  'study', [_STUDY, _STUDY / 'objectives', _STUDY / 'unet']
+  'study', [_STUDY, *(_STUDY / x for x in ('128px', 'objectives', 'unet'))]
 )
 def test_report_only_rebuilds_the_published_report(start, tmp_path, study):
   """It does so from the tables alone."""

@@ -38,6 +38,7 @@ def test_a_name_is_a_cell_and_a_rate():
   ('preset', 'folder', 'steps', 'count'),
   [
     ('cpu', 'study', 2000, 49),
+    ('cpu_128', 'study/128px', 2000, 9),
     ('cpu_rates', 'study/rates', 500, 31),
     ('medium', 'study/unet', 2000, 51),
     ('rates', 'study/unet/rates', 500, 51),
