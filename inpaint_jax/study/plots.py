@@ -70,6 +70,8 @@ def answer(comparison: comparisons.Comparison, path: pathlib.Path) -> None:
     for axes, (metric, title) in zip(panels, titles.items(), strict=True):
       _draw_differences(axes, drawn, base, metric)
       axes.set(title=title, xlabel=f'difference from {base.label}')
+      # Numbers of four decimals need room.
+      axes.locator_params(axis='x', nbins=4)
       labels = [x.label for x in order] if axes is panels[0] else []
       axes.set_yticks(range(len(order)), labels)
       axes.invert_yaxis()
