@@ -10,6 +10,7 @@ import functools
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
 import jax.numpy as jnp
 import numpy as np
 
@@ -53,28 +54,19 @@ def local_rows(batch_size: int, mesh: jax.sharding.Mesh) -> slice:
 
 def put_batch(batch: Any, mesh: jax.sharding.Mesh) -> Any:
   """Moves a batch of NumPy arrays to the devices, split along axis 0."""
-  if jax.process_count() == 1:
-    return jax.device_put(batch, split(mesh))
   return jax.tree.map(
     lambda x: jax.make_array_from_process_local_data(split(mesh), x), batch
   )
 
 
-def gather(tree: Any, mesh: jax.sharding.Mesh) -> Any:
+def gather(tree: Any) -> Any:
   """Returns the arrays of a tree in full as NumPy arrays, in every process."""
-  if jax.process_count() > 1:
-    tree = _replicate(mesh)(tree)
-  return jax.tree.map(np.asarray, tree)
+  return multihost_utils.process_allgather(tree, tiled=True)
 
 
 def largest(value: int, mesh: jax.sharding.Mesh) -> jax.Array:
   """Returns the largest `value` of all processes, without waiting for it."""
   return _max(mesh)(put_batch(np.full(len(mesh.local_devices), value), mesh))
-
-
-@functools.cache
-def _replicate(mesh: jax.sharding.Mesh) -> Callable[[Any], Any]:
-  return jax.jit(lambda tree: tree, out_shardings=replicated(mesh))
 
 
 @functools.cache

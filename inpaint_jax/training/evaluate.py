@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
-import itertools
 import os
 import pathlib
 from typing import Any
@@ -101,12 +100,15 @@ def evaluate_split(
   source: input_pipeline.Source,
   config: ml_collections.ConfigDict,
   mesh: jax.sharding.Mesh,
-) -> dict[str, np.ndarray]:
-  """Returns the loss and each metric of every image of a split, as [N].
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+  """Measures every image of a split.
 
-  With best_metric = 'val/lpips', `lpips` is one of the metrics.
+  Returns:
+    The loss and each metric as [N], also `lpips` if it is the best_metric; and
+    `image`, `mask` and `output` of the first num_samples images, {} for 0.
   """
-  collected = []
+  collected: list[dict[str, np.ndarray]] = []
+  shown: list[dict[str, np.ndarray]] = []
   perceptual = None
   if config.best_metric == 'val/lpips':
     perceptual = lpips.load(sharding.replicated(mesh))
@@ -120,30 +122,21 @@ def evaluate_split(
       values = {**values, 'lpips': perceptual.between(seen, image)}
     # The devices compute this batch while the one before it is read.
     if unread:
-      collected.append(_without_padding(*unread, mesh))
+      collected.append(_without_padding(*unread))
     unread = values, placed['valid']
+    if len(shown) * len(placed['valid']) < config.num_samples:
+      shown.append(_without_padding(arrays, placed['valid']))
   if unread:
-    collected.append(_without_padding(*unread, mesh))
-  return _concatenate(collected)
+    collected.append(_without_padding(*unread))
+  samples = _concatenate(shown) if shown else {}
+  first = {name: x[: config.num_samples] for name, x in samples.items()}
+  return _concatenate(collected), first
 
 
 def sample_grid(
-  eval_step: EvalStep,
-  variables: Any,
-  source: input_pipeline.Source,
-  config: ml_collections.ConfigDict,
-  mesh: jax.sharding.Mesh,
+  image: np.ndarray, mask: np.ndarray, output: np.ndarray
 ) -> np.ndarray:
   """Returns the grid of a split's first images as uint8 [H, W, 3]."""
-  count = config.num_samples
-  num_batches = -(-count // sharding.round_up(config.batch_size, mesh))
-  collected = []
-  for batch in itertools.islice(batches(source, config, mesh), num_batches):
-    placed = sharding.put_batch(batch, mesh)
-    _, arrays = eval_step(variables, placed)
-    collected.append(_without_padding(arrays, placed['valid'], mesh))
-  first = {name: x[:count] for name, x in _concatenate(collected).items()}
-  image, mask, output = (first[x] for x in ('image', 'mask', 'output'))
   return grids.draw_grid(
     {
       'original': image,
@@ -305,7 +298,7 @@ def _measure(
       outputs = {config.model.name: arrays['output']}
       # Each process computes the baselines of the images that it has read.
       rows = sharding.local_rows(len(mask), mesh)
-      mask_uint8 = sharding.gather(mask, mesh)[rows, ..., 0].astype(np.uint8)
+      mask_uint8 = sharding.gather(mask)[rows, ..., 0].astype(np.uint8)
       for name, fill in fills.items():
         filled = np.stack(list(pool.map(fill, batch['image'], mask_uint8)))
         outputs[name] = images.to_float(sharding.put_batch(filled, mesh))
@@ -315,7 +308,7 @@ def _measure(
         is_model = name == config.model.name
         own = values if is_model else compute(output, image, mask)
         own = {**own, 'hole_area': area(mask), **of_seen[name]}
-        collected[name].append(_without_padding(own, placed['valid'], mesh))
+        collected[name].append(_without_padding(own, placed['valid']))
   return {name: _concatenate(rows) for name, rows in collected.items()}
 
 
@@ -336,9 +329,9 @@ def batches(
 
 
 def _without_padding(
-  values: Mapping[str, jax.Array], valid: jax.Array, mesh: jax.sharding.Mesh
+  values: Mapping[str, jax.Array], valid: jax.Array
 ) -> dict[str, np.ndarray]:
-  gathered, flags = sharding.gather((dict(values), valid), mesh)
+  gathered, flags = sharding.gather((dict(values), valid))
   return {name: x[flags > 0] for name, x in gathered.items()}
 
 

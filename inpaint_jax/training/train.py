@@ -341,17 +341,14 @@ class _Loop:
 
   def _validate(self) -> dict[str, float]:
     """Validates the epoch that ended, writes its samples, saves the best."""
-    config, step, val = self._config, self._step, self._splits['val']
+    config, step = self._config, self._step
     epoch, variables = step // self._steps_per_epoch, self._state.variables()
-    row = self._measure(variables)
-    if config.num_samples:
-      grid = evaluate.sample_grid(
-        self._eval_step, variables, val, config, self._mesh
-      )
-      if self._writer:
-        path = self._workdir / 'samples' / f'epoch_{epoch:03d}.png'
-        grids.write_png(path, grid)
-        self._writer.image(step, 'val/samples', grid)
+    row, samples = self._measure(variables)
+    if samples and self._writer:
+      grid = evaluate.sample_grid(**samples)
+      path = self._workdir / 'samples' / f'epoch_{epoch:03d}.png'
+      grids.write_png(path, grid)
+      self._writer.image(step, 'val/samples', grid)
     is_best = self._progress.add_epoch(self._score(row))
     self._console.log_epoch(epoch, config.num_epochs, row, is_best)
     if is_best:
@@ -363,15 +360,17 @@ class _Loop:
       )
     return row
 
-  def _measure(self, variables: dict[str, Any]) -> dict[str, float]:
-    """Returns the mean metrics of the variables on the validation split."""
-    measured = evaluate.evaluate_split(
+  def _measure(
+    self, variables: dict[str, Any]
+  ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Returns mean metrics on the validation split, and its first images."""
+    measured, samples = evaluate.evaluate_split(
       self._eval_step, variables, self._splits['val'], self._config, self._mesh
     )
     row = {f'val/{name}': float(x.mean()) for name, x in measured.items()}
     for name in {'val/loss', self._config.best_metric}:
       self._check_finite(name, row[name])
-    return row
+    return row, samples
 
   def _score(self, row: Mapping[str, float]) -> float:
     """Returns the number that is smallest in the best epoch."""
@@ -391,7 +390,7 @@ class _Loop:
       self._progress.best_loss = None
       return
     variables = self._state.variables()
-    row = self._measure(variables)
+    row, _ = self._measure(variables)
     self._progress.best_loss = self._score(row)
     self._save_best(variables, row)
 

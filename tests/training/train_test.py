@@ -290,8 +290,8 @@ def test_early_stop_and_best_checkpoint(tiny, tmp_path, monkeypatch):
   real = evaluate.evaluate_split
 
   def evaluate_split(*args):
-    measured = real(*args)
-    return {**measured, 'loss': np.array([next(scripted)])}
+    measured, samples = real(*args)
+    return {**measured, 'loss': np.array([next(scripted)])}, samples
 
   monkeypatch.setattr(evaluate, 'evaluate_split', evaluate_split)
   tiny.num_epochs = 9
