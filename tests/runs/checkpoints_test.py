@@ -75,10 +75,10 @@ def test_a_step_that_is_not_the_newest_is_never_passed_over(tmp_path):
       _save(tmp_path, step)
 
 
-def test_later_steps_are_deleted(tmp_path):
+def test_a_deleted_step_is_saved_again(tmp_path):
   _save(tmp_path, 2, 3)
   with checkpoints.open_manager(tmp_path, 'latest') as manager:
-    checkpoints.delete_after(manager, 2)
+    manager.delete(3)
     checkpoints.save(manager, 3, _tree(7), {})
   tree = _restore(tmp_path).tree
   jax.tree.map(np.testing.assert_array_equal, tree, _tree(7))
