@@ -91,25 +91,20 @@ def load(
     return Dataset(f'{other.info.full_name}/{_BY_INDEX}', splits, path)
   if name is None or not is_built(config, name):
     name = dataset_name(config)
-    if test_only and config.dataset == 'photo_crops':
-      config, name = _without_training(config, name)
+    if (
+      test_only
+      and config.dataset == 'photo_crops'
+      and not is_built(config, name)
+    ):
+      config = config.copy_and_resolve_references().unlock()
+      config.num_train = config.num_val = 0
+      name = _own_name(config)
   path = folder / name
   if not path.is_dir():
     cls = DATASETS[config.dataset]
     builder = cls(data_dir=folder, config=cls.from_config(config))
     storage.build(builder, folder)
   return Dataset(name, storage.open_built(path, config.image_size), path)
-
-
-def _without_training(
-  config: ml_collections.ConfigDict, name: str
-) -> tuple[ml_collections.ConfigDict, str]:
-  """Returns the config and the name of a dataset that has only the test."""
-  if is_built(config, name):
-    return config, name
-  config = config.copy_and_resolve_references().unlock()
-  config.num_train = config.num_val = 0
-  return config, _own_name(config)
 
 
 def is_built(config: ml_collections.ConfigDict, name: str) -> bool:

@@ -90,13 +90,14 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
     root = hashlib.sha256(os.fsencode(os.path.abspath(listing.root)))
     memory = data_dir / '.digests' / f'{root.hexdigest()[:12]}.json'
     digests = file_digests.read(listing.root, listing.paths, memory)
-    content = ' '.join(sorted(set(digests)))
+    content = set(digests)
     if config.split == 'folders':
       # The same photos in other folders make another dataset.
       splits = map(photo_splits.by_folder, listing.paths)
       pairs = zip(splits, digests, strict=True)
-      content = ' '.join(sorted({f'{x}:{digest}' for x, digest in pairs}))
-    fingerprint = hashlib.sha256(content.encode()).hexdigest()[:12]
+      content = {f'{split}:{digest}' for split, digest in pairs}
+    text = ' '.join(sorted(content))
+    fingerprint = hashlib.sha256(text.encode()).hexdigest()[:12]
     sizes = storage.split_sizes(config)
     numbers = '-'.join(map(str, sizes.values()))
     return PhotoCropsConfig(
@@ -235,10 +236,20 @@ def _inspect_all(
   """Returns the readable photos, and (path, reason) of the others."""
 
   def inspect(item: tuple[str, str]) -> Photo | str:
+    path, digest = item
+    file_path = os.path.join(listing.root, path)
     try:
-      return _inspect(listing.root, *item, rule)
+      height, width = reading.size(file_path)
+      # Twice the side of the hashed image is enough, and far faster for JPEG.
+      small = reading.read(file_path, at_least=128)
     except (reading.UnreadableError, OSError) as error:
       return str(error)
+    if rule == 'folders':
+      split = photo_splits.by_folder(path)
+    else:
+      split = photo_splits.by_content(small)
+    bits = near_duplicates.perceptual_hash(small)
+    return Photo(path, height, width, digest, split, bits)
 
   found, unreadable = [], list(listing.unreadable)
   items = list(zip(listing.paths, digests, strict=True))
@@ -249,19 +260,6 @@ def _inspect_all(
     else:
       unreadable.append((path, result))
   return found, unreadable
-
-
-def _inspect(root: str, path: str, digest: str, rule: str) -> Photo:
-  file_path = os.path.join(root, path)
-  height, width = reading.size(file_path)
-  # Twice the side of the hashed image is enough, and far faster for JPEG.
-  small = reading.read(file_path, at_least=128)
-  bits = near_duplicates.perceptual_hash(small)
-  if rule == 'folders':
-    split = photo_splits.by_folder(path)
-  else:
-    split = photo_splits.by_content(small)
-  return Photo(path, height, width, digest, split, bits)
 
 
 def _drop_near_duplicates(

@@ -1,7 +1,7 @@
 """Encodes a picture as the bytes of a file: one function for each format."""
 
 import io
-from typing import Any, BinaryIO
+from typing import BinaryIO
 import zlib
 
 import numpy as np
@@ -22,9 +22,7 @@ _ADOBE_DEFLATE, _HORIZONTAL_DIFFERENCES, _UNASSOCIATED_ALPHA = 8, 2, 2
 
 def encode_jpeg(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
   """Writes a JPEG file, with the compression settings of its source, if any."""
-  settings: dict[str, Any] = {'quality': _QUALITY, 'subsampling': 0}
-  if picture.jpeg:
-    settings = picture.jpeg._asdict()
+  settings = picture.jpeg or {'quality': _QUALITY, 'subsampling': 0}
   _to_pillow(picture, grey=picture.grey, alpha=False).save(
     file,
     'JPEG',
@@ -154,8 +152,7 @@ def encode_tiff(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
 
 def _differences(values: np.ndarray) -> bytes:
   """Returns the differences between neighbours in a row, little-endian."""
-  differences = values.copy()
-  np.subtract(values[:, 1:], values[:, :-1], out=differences[:, 1:])
+  differences = np.diff(values, axis=1, prepend=values.dtype.type(0))
   return differences.astype(differences.dtype.newbyteorder('<')).tobytes()
 
 

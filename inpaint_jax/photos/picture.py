@@ -1,8 +1,8 @@
 """A picture: a photo in memory, with what must survive of its file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import dataclasses
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -10,23 +10,6 @@ from inpaint_jax.photos.metadata import Metadata
 
 # Number of pixels processed at a time: no second image is held in memory.
 _BAND = 2**20
-
-
-class JpegSettings(NamedTuple):
-  """How a JPEG file was compressed.
-
-  With the same settings, unchanged pixels return to the coefficients that they
-  came from, and next to nothing is lost.
-
-  Attributes (as Pillow's `save` calls and counts them):
-    qtables: quantization tables, 64 numbers each, in rows.
-    subsampling: colour subsampling: 0 = 4:4:4, 1 = 4:2:2, 2 = 4:2:0.
-    progressive: whether it is a progressive JPEG.
-  """
-
-  qtables: tuple[tuple[int, ...], ...]
-  subsampling: int
-  progressive: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +20,8 @@ class Picture:
     pixels: the image, uint8 or uint16 [H, W, 3]; three equal channels if grey.
     alpha: [H, W], of the type of `pixels`, 0 = transparent; None = no alpha.
     grey: whether the photo is written with one channel.
-    jpeg: how its file was compressed; None if this cannot be repeated.
+    jpeg: how its file was compressed, as Pillow's `save` takes it; None if this
+      cannot be repeated.
     lossless: whether its file was compressed without loss.
     notes: lines on what was changed in reading.
   """
@@ -46,7 +30,7 @@ class Picture:
   alpha: np.ndarray | None = None
   grey: bool = False
   metadata: Metadata = dataclasses.field(default_factory=Metadata)
-  jpeg: JpegSettings | None = None
+  jpeg: Mapping[str, Any] | None = None
   lossless: bool = False
   notes: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import dataclasses
 import os
 import pathlib
-from typing import cast, IO
+from typing import Any, cast, IO
 
 import numpy as np
 from PIL import Image, ImageFile, JpegImagePlugin
@@ -22,7 +22,7 @@ from inpaint_jax.photos import (
   metadata as metadata_lib,
   reading,
 )
-from inpaint_jax.photos.picture import JpegSettings, Picture, turn_upright
+from inpaint_jax.photos.picture import Picture, turn_upright
 from inpaint_jax.system import atomic_files, errors
 
 # Formats whose pixels were compressed with loss, as a rule.
@@ -159,8 +159,12 @@ def _bit_depth(image: ImageFile.ImageFile) -> int:
 
 def _jpeg_settings(
   image: ImageFile.ImageFile, orientation: int
-) -> JpegSettings | None:
-  """Returns how a JPEG was compressed, or None if Pillow cannot repeat it."""
+) -> dict[str, Any] | None:
+  """Returns how a JPEG was compressed, or None if Pillow cannot repeat it.
+
+  With the same settings, unchanged pixels return to the coefficients that they
+  came from, and next to nothing is lost.
+  """
   if not isinstance(image, JpegImagePlugin.JpegImageFile):
     return None
   if image.mode not in ('L', 'RGB'):
@@ -182,11 +186,11 @@ def _jpeg_settings(
     tables = [np.reshape(x, (8, 8)).T.ravel().tolist() for x in tables]
     # Pillow does not write 4:2:2 turned on its side.
     subsampling = 0 if subsampling == 1 else subsampling
-  return JpegSettings(
-    qtables=tuple(tuple(map(int, table)) for table in tables),
-    subsampling=subsampling,
-    progressive=bool(image.info.get('progressive')),
-  )
+  return {
+    'qtables': tables,
+    'subsampling': subsampling,
+    'progressive': bool(image.info.get('progressive')),
+  }
 
 
 def _is_lossless_webp(image: ImageFile.ImageFile) -> bool:

@@ -48,7 +48,10 @@ def compilation() -> dict[str, str]:
   if '://' in os.environ.get(variable, ''):
     return {}
   try:
-    path = folder(variable, f'compiled/{_processor()}')
+    # x86 and Arm name the field differently.
+    parts = platform.machine(), *map(machine.cpu_field, ('flags', 'Features'))
+    processor = hashlib.sha256(' '.join(parts).encode()).hexdigest()[:8]
+    path = folder(variable, f'compiled/{processor}')
     path.mkdir(parents=True, exist_ok=True)
   except (OSError, errors.UserError):
     return {}
@@ -59,10 +62,3 @@ def compilation() -> dict[str, str]:
     # Programs that compile in less time are not worth a file.
     'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
   }
-
-
-def _processor() -> str:
-  """Returns digits that differ between processors with other instructions."""
-  # x86 and Arm name the field differently.
-  parts = platform.machine(), *map(machine.cpu_field, ('flags', 'Features'))
-  return hashlib.sha256(' '.join(parts).encode()).hexdigest()[:8]

@@ -21,14 +21,7 @@ def cpu_name() -> str:
 
 def cpu_field(name: str) -> str:
   """Returns a field of /proc/cpuinfo, such as `flags`; '' if it is missing."""
-  try:
-    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
-  except OSError:
-    return ''
-  fields = (line.partition(':') for line in lines)
-  return next(
-    (value.strip() for key, _, value in fields if key.strip() == name), ''
-  )
+  return _read_field('/proc/cpuinfo', name)
 
 
 def peak_bytes(pid: int | str = 'self') -> int | None:
@@ -37,13 +30,19 @@ def peak_bytes(pid: int | str = 'self') -> int | None:
   Only Linux reports it. This is not ru_maxrss, which a process inherits from
   the one that started it.
   """
-  try:
-    lines = pathlib.Path(f'/proc/{pid}/status').read_text().splitlines()
-  except OSError:
-    return None
-  values = [line.split()[1] for line in lines if line.startswith('VmHWM:')]
   # A process that has ended, but was not waited for, has no such line.
-  return int(values[0]) * 1024 if values else None
+  kilobytes = _read_field(f'/proc/{pid}/status', 'VmHWM').removesuffix(' kB')
+  return int(kilobytes) * 1024 if kilobytes else None
+
+
+def _read_field(path: str, name: str) -> str:
+  """Returns the value of the first line NAME: VALUE, '' if there is none."""
+  with contextlib.suppress(OSError):
+    for line in pathlib.Path(path).read_text().splitlines():
+      key, _, value = line.partition(':')
+      if key.strip() == name:
+        return value.strip()
+  return ''
 
 
 def use_huge_pages() -> None:

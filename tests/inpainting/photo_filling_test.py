@@ -6,7 +6,7 @@ import pytest
 
 from inpaint_jax.inpainting import photo_filling, transparency
 from inpaint_jax.photos.photo_jobs import Job
-from inpaint_jax.photos.picture import JpegSettings, Picture
+from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
 
 
@@ -129,7 +129,7 @@ def test_too_much_cannot_be_added():
 
 
 def test_jpeg_settings_hold_while_the_blocks_stay_in_place():
-  settings = JpegSettings(((1,) * 64,), 0, False)
+  settings = {'qtables': [[1] * 64], 'subsampling': 0}
   picture = Picture(noise(), jpeg=settings)
   for sides, kept in (
     ({'left': 16, 'right': 3}, True),
