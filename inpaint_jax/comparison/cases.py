@@ -142,10 +142,8 @@ def _crop(
 @functools.cache
 def _sampler(kind: str) -> Callable[[int, np.ndarray], jax.Array]:
   """Returns a jitted function (seed, indices) -> masks, once for each kind."""
-  sampler = masks.create_sampler(
-    ml_collections.ConfigDict({'kind': kind, 'strokes': 'medium'})
+  config = ml_collections.ConfigDict({'kind': kind, 'strokes': 'medium'})
+  sampler, side = masks.create_sampler(config), CROP_SIDE
+  return jax.jit(
+    lambda seed, index: masks.evaluation_masks(sampler, seed, index, side, side)
   )
-  draw = functools.partial(
-    masks.evaluation_masks, sampler, height=CROP_SIDE, width=CROP_SIDE
-  )
-  return jax.jit(lambda seed, index: draw(seed, index))

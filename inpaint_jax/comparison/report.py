@@ -1,9 +1,7 @@
 """The tables of a comparison, and the page that shows it."""
 
 from collections.abc import Mapping, Sequence
-import csv
 import html
-import io
 import pathlib
 
 import numpy as np
@@ -35,13 +33,8 @@ def table(kind: str, scored: Scores) -> str:
   reference = scored.get(REFERENCE)
   ratios = [c for c in _RATIOS if reference and c in columns]
   count = len(next(iter(scored.values())))
-  heads = [
-    '',
-    *columns,
-    'detectability',
-    'fooled',
-    *(f'{c} / PM' for c in ratios),
-  ]
+  heads = ['', *columns, 'detectability', 'fooled']
+  heads += [f'{column} / PM' for column in ratios]
   lines = []
   for method, rows in scored.items():
     cells = [method]
@@ -84,14 +77,13 @@ def join_tables(out: pathlib.Path) -> None:
 
 def write_csv(path: pathlib.Path, names: Sequence[str], scored: Scores) -> None:
   """Writes the scores of cases by name, one row for each filling."""
-  file = io.StringIO()
-  writer = csv.writer(file, lineterminator='\n')
-  writer.writerow(['method', 'case', *scores.COLUMNS])
-  for method, rows in scored.items():
-    for name, row in zip(names, rows, strict=True):
-      cells = [row.values.get(column, '') for column in scores.COLUMNS]
-      writer.writerow([method, name, *cells])
-  atomic_files.write(path, file.getvalue().encode())
+  lines = (
+    [method, name, *map(row.values.get, scores.COLUMNS)]
+    for method, rows in scored.items()
+    for name, row in zip(names, rows, strict=True)
+  )
+  header = ['method', 'case', *scores.COLUMNS]
+  atomic_files.write_csv(path, header, lines)
 
 
 def write_page(
@@ -131,5 +123,5 @@ def _cut(
   if part == 'hole':
     image = np.where(case.hole[..., None], np.uint8(255), case.truth)
   target.parent.mkdir(parents=True, exist_ok=True)
-  rows, columns = scores.region(case.hole)
-  Image.fromarray(image[rows, columns]).save(target, compress_level=1)
+  cut = image[scores.region(case.hole)]
+  Image.fromarray(cut).save(target, compress_level=1)

@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from inpaint_jax import detectability, lpips, metrics
 from inpaint_jax.comparison import cases, fills, methods
+from inpaint_jax.inpainting import harmonic
 
 # Pixels around the hole's box; also the side of the cells by which the parts of
 # the hole are told apart.
@@ -120,8 +121,7 @@ class Scorer:
   def _compute(self, case: cases.Case, filled: np.ndarray) -> Scored:
     """Scores a filling uint8 [H, W, 3]."""
     values, features, weight = _pixel_scores(filled, case), None, 0.0
-    rows, columns = region(case.hole)
-    area = (rows.stop - rows.start) * (columns.stop - columns.start)
+    area = case.hole[region(case.hole)].size
     for number, box in enumerate(boxes(case.hole)):
       # The share of this box in the region of the whole hole.
       share = case.hole[box].size / area
@@ -154,13 +154,7 @@ def of_set(scored: Sequence[Scored]) -> detectability.Detectability:
 
 def region(hole: np.ndarray) -> tuple[slice, slice]:
   """Returns the rows and columns of the hole's box and MARGIN around it."""
-  slices = []
-  for axis in (1, 0):
-    places = np.flatnonzero(hole.any(axis))
-    first, last = int(places[0]), int(places[-1])
-    stop = min(last + 1 + MARGIN, hole.shape[1 - axis])
-    slices.append(slice(max(first - MARGIN, 0), stop))
-  return slices[0], slices[1]
+  return harmonic.find_box(hole, MARGIN)
 
 
 def _pixel_scores(filled: np.ndarray, case: cases.Case) -> dict[str, float]:
@@ -192,42 +186,37 @@ def boxes(hole: np.ndarray) -> list[tuple[slice, slice]]:
 
   Their sides are those of _SIDES, so they may reach beyond a small image.
   """
-  height, width = hole.shape
   padded = np.pad(hole, [(0, -n % MARGIN) for n in hole.shape])
   cells = padded.reshape(
     len(padded) // MARGIN, MARGIN, padded.shape[1] // MARGIN, MARGIN
   ).any((1, 3))
   eight = np.ones((3, 3))
   labels, _ = ndimage.label(ndimage.binary_dilation(cells, eight), eight)
+  # Boxes are pairs of (first, last + 1), of rows and of columns.
   found = [
     tuple(
       _grown(part.start * MARGIN, part.stop * MARGIN, length)
-      for part, length in zip(place, (height, width), strict=True)
+      for part, length in zip(place, hole.shape, strict=True)
     )
     for place in ndimage.find_objects(labels)
   ]
-  # Boxes that overlap become one.
-  apart: list[tuple[int, ...]] = []
+  # Those that overlap become one.
+  apart: list[tuple[tuple[int, int], ...]] = []
   while found:
-    (top, bottom), (left, right) = found.pop()
+    box = found.pop()
     for other in apart:
-      if (
-        top < other[1]
-        and other[0] < bottom
-        and left < other[3]
-        and other[2] < right
-      ):
+      sides = list(zip(box, other, hole.shape, strict=True))
+      if all(a[0] < b[1] and b[0] < a[1] for a, b, _ in sides):
         apart.remove(other)
-        found.append(
-          (
-            _grown(min(top, other[0]), max(bottom, other[1]), height),
-            _grown(min(left, other[2]), max(right, other[3]), width),
-          )
+        joined = (
+          _grown(min(a[0], b[0]), max(a[1], b[1]), length)
+          for a, b, length in sides
         )
+        found.append(tuple(joined))
         break
     else:
-      apart.append((top, bottom, left, right))
-  return [(slice(a, b), slice(c, d)) for a, b, c, d in sorted(apart)]
+      apart.append(box)
+  return [(slice(*rows), slice(*columns)) for rows, columns in sorted(apart)]
 
 
 def _grown(start: int, stop: int, length: int) -> tuple[int, int]:

@@ -91,13 +91,14 @@ def harmonic_fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
   return filled
 
 
-def find_box(hole: np.ndarray) -> tuple[slice, slice]:
-  """Returns the rows and columns of the hole and of one pixel around it."""
+def find_box(hole: np.ndarray, margin: int = 1) -> tuple[slice, slice]:
+  """Returns the rows and columns of the hole and of `margin` pixels around."""
   rows = np.flatnonzero(hole.any(axis=1))
   columns = np.flatnonzero(hole.any(axis=0))
+  bottom, right = rows[-1] + 1 + margin, columns[-1] + 1 + margin
   return (
-    slice(max(rows[0] - 1, 0), min(rows[-1] + 2, len(hole))),
-    slice(max(columns[0] - 1, 0), min(columns[-1] + 2, hole.shape[1])),
+    slice(max(rows[0] - margin, 0), min(bottom, len(hole))),
+    slice(max(columns[0] - margin, 0), min(right, hole.shape[1])),
   )
 
 

@@ -145,9 +145,9 @@ class Inpainter:
       errors.UserError: a type, a shape or a number is wrong, there is no hole,
         no pixel is known, or `source` and `avoid` leave nothing to copy.
     """
-    options = _make_options(seed, feather, texture, progress)
+    options = _make_options(seed, feather, texture, wrap, progress)
     if kinds.is_one(image, mask):
-      return self._fill_one(image, mask, source, avoid, wrap, options)[0]
+      return self._fill_one(image, mask, source, avoid, options)[0]
     if source is not None or avoid is not None:
       raise errors.UserError(
         'source and avoid belong to one image; fill the images one by one'
@@ -173,7 +173,7 @@ class Inpainter:
     filled = []
     for number, (one, its) in enumerate(zip(image, mask, strict=True)):
       part = options.part(number, count)
-      filled.append(self._fill_one(one, its, None, None, wrap, part)[0])
+      filled.append(self._fill_one(one, its, None, None, part)[0])
     return kinds.stack(image, filled)
 
   def explain(
@@ -183,19 +183,14 @@ class Inpainter:
     *,
     source: Any = None,
     avoid: Any = None,
-    seed: int = 0,
-    feather: int = 0,
-    texture: bool = True,
-    wrap: bool = False,
-    progress: window_filling.Progress | None = None,
+    **options: Any,
   ) -> Filling:
     """Fills one image, and returns where each pixel was copied from.
 
     The arguments and errors are those of `__call__`.
     """
-    options = _make_options(seed, feather, texture, progress)
-    options = options._replace(explain=True)
-    pixels, origins = self._fill_one(image, mask, source, avoid, wrap, options)
+    made = _make_options(**options)._replace(explain=True)
+    pixels, origins = self._fill_one(image, mask, source, avoid, made)
     assert origins is not None
     return Filling(pixels, origins)
 
@@ -205,7 +200,6 @@ class Inpainter:
     mask: Any,
     source: Any,
     avoid: Any,
-    wrap: bool,
     options: window_filling.Options,
   ) -> tuple[Any, np.ndarray | None]:
     """Returns one image, filled, of any kind, and the origins if wanted."""
@@ -215,23 +209,24 @@ class Inpainter:
     fill = functools.partial(
       window_filling.fill_by_windows, guide=self._guide, surface=self._surface
     )
-    if wrap:
+    if options.wrap:
       fill = functools.partial(panorama.fill_wrapped, fill)
     fill = functools.partial(fill, options=options)
     if one.alpha is None:
       pixels, origins = fill(one.pixels, hole, barred)
       return one.pack(pixels, None), origins
     pixels, alpha, origins = transparency.fill_with_alpha(
-      fill, one.pixels, one.alpha, hole, barred, wrap=wrap
+      fill, one.pixels, one.alpha, hole, barred, wrap=options.wrap
     )
     return one.pack(pixels, alpha), origins
 
 
 def _make_options(
-  seed: Any,
-  feather: Any,
-  texture: bool,
-  progress: window_filling.Progress | None,
+  seed: Any = 0,
+  feather: Any = 0,
+  texture: bool = True,
+  wrap: bool = False,
+  progress: window_filling.Progress | None = None,
 ) -> window_filling.Options:
   """Returns options; raises a UserError if `seed` or `feather` is wrong."""
   if not isinstance(seed, int | np.integer):
@@ -241,7 +236,9 @@ def _make_options(
       f'feather={feather!r}; wanted a whole number of pixels, 0 or more'
     )
   progress = progress or (lambda share: None)
-  return window_filling.Options(int(seed), int(feather), texture, progress)
+  return window_filling.Options(
+    int(seed), int(feather), texture, wrap, progress
+  )
 
 
 def _unpack(image: Any, mask: Any) -> tuple[kinds.Unpacked, np.ndarray]:

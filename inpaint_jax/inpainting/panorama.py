@@ -56,18 +56,18 @@ def fill_wrapped(
   filled, origins = fill(turn(image), turn(hole), turn(barred), first)
   image = filled[:, before : before + width]
   if origins is not None:
-    origins = _move(origins[:, before : before + width], -before, width)
+    origins = _move(origins[:, before : before + width], cut - before, width)
   if parts == 2:
     turned = np.roll(barred, middle - cut, axis=1)
     image = np.roll(image, middle, axis=1)
     again, others = fill(image, strip, turned, options.part(1, parts))
     image = np.roll(again, -middle, axis=1)
     if origins is not None and others is not None:
-      others = np.roll(_move(others, -middle, width), -middle, axis=1)
+      others = np.roll(_move(others, cut - middle, width), -middle, axis=1)
       new = np.roll(strip, -middle, axis=1)
       origins = np.where(new[..., None], others, origins)
   if origins is not None:
-    origins = np.roll(_move(origins, cut, width), cut, axis=1)
+    origins = np.roll(origins, cut, axis=1)
   return np.roll(image, cut, axis=1), origins
 
 

@@ -29,6 +29,7 @@ class Options(NamedTuple):
   seed: int
   feather: int
   texture: bool
+  wrap: bool
   progress: Progress
   # Whether the origins are wanted, which take more memory than the image.
   explain: bool = False

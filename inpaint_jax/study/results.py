@@ -124,13 +124,14 @@ def write_study(workdir: pathlib.Path, rows: Sequence[Row]) -> None:
   header = [*COLUMNS, *dict.fromkeys(metrics)]
   lines: Iterable[Sequence[Any]]
   lines = ([row.get(name) for name in header] for row in rows)
-  _write_csv(workdir / 'results.csv', header, lines)
+  atomic_files.write_csv(workdir / 'results.csv', header, lines)
   lines = (
     [row_name(row), int(step), *(_format(x) for x in values)]
     for row in rows
     for step, *values in zip(*row.get('curves', {}).values(), strict=True)
   )
-  _write_csv(workdir / 'curves.csv', ['run', 'step', *CURVES], lines)
+  header = ['run', 'step', *CURVES]
+  atomic_files.write_csv(workdir / 'curves.csv', header, lines)
   arrays = {
     f'{row_name(row)}:{metric}': row[f'images/{metric}'].astype(np.float16)
     for row in rows
@@ -262,14 +263,6 @@ def _parse_value(name: str, text: str) -> Any:
 
 def _format(value: float) -> str:
   return '' if math.isnan(value) else f'{value:.6g}'
-
-
-def _write_csv(
-  path: pathlib.Path, header: Sequence[str], lines: Iterable[Sequence[Any]]
-) -> None:
-  text = io.StringIO()
-  csv.writer(text, lineterminator='\n').writerows([header, *lines])
-  atomic_files.write(path, text.getvalue().encode())
 
 
 @contextlib.contextmanager

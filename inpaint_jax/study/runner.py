@@ -21,6 +21,9 @@ from inpaint_jax.study import estimates, folder, plan, results, testing
 from inpaint_jax.system import json_files, machine
 from inpaint_jax.training import evaluate, input_pipeline, setup, train
 
+# Hours, minutes and seconds, as 1:02:03 or 02:03.
+_format = tqdm.tqdm.format_interval
+
 
 def prepare(workdir: pathlib.Path, study: plan.Plan, command: str) -> str:
   """Makes the folder and the dataset of a study; returns the dataset's hash.
@@ -82,11 +85,6 @@ def train_runs(
       f'{_format(row["total_seconds"])}; about {_format(seconds)} left',
       flush=True,
     )
-
-
-def _format(seconds: float) -> str:
-  """Returns hours, minutes and seconds, as 1:02:03 or 02:03."""
-  return tqdm.tqdm.format_interval(seconds)
 
 
 def train_run(

@@ -4,7 +4,6 @@ import collections
 from concurrent import futures
 import hashlib
 import pathlib
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -24,24 +23,6 @@ from inpaint_jax.training import (
 NUM_SHOWN = 6
 
 
-class Measured(NamedTuple):
-  """What a test measures.
-
-  Attributes:
-    values: {metric: [N]} of the images, with LPIPS if it is installed.
-    told_apart: `detectability` and `fooled` of all images together, see
-      detectability.py; {} if LPIPS is not installed.
-    shown: `truth`, `masked` and `composite` of some images, uint8
-      [NUM_SHOWN, S, S, 3].
-    mask_hash: 16 hex digits over the masks.
-  """
-
-  values: dict[str, np.ndarray]
-  told_apart: dict[str, float]
-  shown: dict[str, np.ndarray]
-  mask_hash: str
-
-
 def test_run(folder: pathlib.Path) -> results.Row:
   """Tests the best epoch of a run.
 
@@ -51,30 +32,36 @@ def test_run(folder: pathlib.Path) -> results.Row:
   mesh = sharding.create_mesh()
   trained = trained_model.load_run(folder, sharding.replicated(mesh))
   dataset = input_pipeline.load(trained.config.data, folder / 'dataset.json')
-  measured = measure(trained, dataset.splits['test'], mesh)
+  values, shown, mask_hash = _measure(trained, dataset.splits['test'], mesh)
+  told_apart = composite_metrics.take_detectability(values)
+  means = {name: float(x.mean()) for name, x in values.items()} | told_apart
   with workdirs.disk_full_as_user_error(folder):
-    results.save_arrays(folder / 'per_image.npz', measured.values)
-    results.save_arrays(folder / 'images.npz', measured.shown)
+    results.save_arrays(folder / 'per_image.npz', values)
+    results.save_arrays(folder / 'images.npz', shown)
   row: results.Row = {
     'best_step': trained.step,
     'parameters': models.count_parameters(trained.variables['params']),
-    'mask_hash': measured.mask_hash,
+    'mask_hash': mask_hash,
   }
-  means = {name: float(x.mean()) for name, x in measured.values.items()}
-  row |= {f'test/{k}': x for k, x in (means | measured.told_apart).items()}
+  row |= {f'test/{k}': x for k, x in means.items()}
   row |= {k: x for k, x in trained.info.items() if k.startswith('val/')}
   return row
 
 
-def measure(
+def _measure(
   trained: trained_model.TrainedModel,
   source: input_pipeline.Source,
   mesh: jax.sharding.Mesh,
-) -> Measured:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], str]:
   """Tests a model on a split, with the evaluation masks of its run.
 
   Args:
     mesh: the devices, each of which holds all variables of `trained`.
+
+  Returns:
+    {metric: [N]} of the images, with LPIPS and features if it is installed;
+    `truth`, `masked` and `composite` of some images, uint8
+    [NUM_SHOWN, S, S, 3]; and 16 hex digits over the masks.
   """
   config = trained.config
   eval_step = evaluate.make_eval_step(
@@ -99,12 +86,10 @@ def measure(
     shown['truth'].append(images.to_uint8(image[rows]))
     shown['masked'].append(images.to_uint8(np.where(mask > 0, 1, image)[rows]))
     shown['composite'].append(images.to_uint8(np.asarray(filled)[rows]))
-  measured = {name: np.concatenate(x) for name, x in collected.items()}
-  return Measured(
-    told_apart=composite_metrics.take_detectability(measured),
-    values=measured,
-    shown={name: np.concatenate(x) for name, x in shown.items()},
-    mask_hash=digest.hexdigest()[:16],
+  return (
+    {name: np.concatenate(x) for name, x in collected.items()},
+    {name: np.concatenate(x) for name, x in shown.items()},
+    digest.hexdigest()[:16],
   )
 
 

@@ -1,12 +1,15 @@
 """Files that are written completely or not at all."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 import contextlib
+import csv
+import io
 import os
 import pathlib
 import secrets
 import shutil
 import tempfile
+from typing import Any
 
 from inpaint_jax.system import errors
 
@@ -37,6 +40,15 @@ def write(path: pathlib.Path, content: bytes) -> None:
   """Writes a file completely or not at all."""
   with replacing(path) as temporary:
     temporary.write_bytes(content)
+
+
+def write_csv(
+  path: pathlib.Path, header: Sequence[str], lines: Iterable[Sequence[Any]]
+) -> None:
+  """Writes a table, completely or not at all; None is an empty cell."""
+  text = io.StringIO()
+  csv.writer(text, lineterminator='\n').writerows([header, *lines])
+  write(path, text.getvalue().encode())
 
 
 def _target(path: pathlib.Path) -> pathlib.Path:
