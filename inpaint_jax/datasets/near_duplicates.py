@@ -11,7 +11,7 @@ from scipy.sparse import coo_array, csgraph
 # photos, none differ in fewer than 66.
 MAX_DISTANCE = 52
 _SIDE, _BLOCK = 64, 16
-# Images that are compared at once, so that their distances fit into the cache.
+# Images that are compared with all others at once.
 _ROWS = 256
 
 
@@ -41,8 +41,7 @@ def find_groups(hashes: np.ndarray) -> np.ndarray:
 
   Two images are near-duplicates if their hashes, or the hash of one and that of
   the other mirrored, differ in at most MAX_DISTANCE bits. Groups are
-  connected components: a copy of a copy is in the group too. All pairs are
-  compared, a block at a time.
+  connected components: a copy of a copy is in the group too.
 
   Args:
     hashes: [n, 4] uint64 of `perceptual_hash`, n > 0.
@@ -51,26 +50,18 @@ def find_groups(hashes: np.ndarray) -> np.ndarray:
     int [n], group numbers from 0.
   """
   count = len(hashes)
-  mirrored = hashes ^ _mirror_mask()
+  bits = np.unpackbits(hashes.view(np.uint8), axis=1)
+  signs = 1 - 2 * bits.astype(np.float32)
+  mirrored = signs.copy()
+  mirrored[:, 1::2] *= -1  # Mirroring flips the odd frequencies along x.
   first, second = [], []
   for start in range(0, count, _ROWS):
-    block = hashes[start : start + _ROWS]
-    for other in (hashes[start:], mirrored[start:]):
-      distance = np.zeros((len(block), len(other)), np.uint16)
-      for word in range(hashes.shape[1]):
-        distance += np.bitwise_count(
-          block[:, word, None] ^ other[None, :, word]
-        )
+    block = signs[start : start + _ROWS]
+    for other in (signs[start:], mirrored[start:]):
+      distance = (_BLOCK**2 - block @ other.T) / 2
       rows, columns = np.nonzero(distance <= MAX_DISTANCE)
       first.append(rows + start)
       second.append(columns + start)
   i, j = np.concatenate(first), np.concatenate(second)
   graph = coo_array((np.ones(len(i), bool), (i, j)), shape=(count, count))
   return csgraph.connected_components(graph, directed=False)[1]
-
-
-def _mirror_mask() -> np.ndarray:
-  """Returns the bits that mirroring flips: odd frequencies along x."""
-  odd = np.zeros((_BLOCK, _BLOCK), bool)
-  odd[:, 1::2] = True
-  return np.packbits(odd.ravel()).view(np.uint64)

@@ -85,14 +85,14 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
         png_colour.append((name, content))
       elif name not in _PNG_READ and previews.shows_picture(content):
         found.add(f'preview in {name.decode("latin-1")}')
-  text = _text(image, found)
   try:
     exif = _exif(image, found)
   except Exception:
     # For damaged EXIF, Pillow raises exceptions of many kinds.
     exif = b''
     notes.append('its EXIF data are damaged and were left out')
-  info, profiles = image.info, _raw_profiles(image, notes)
+  info = image.info
+  text, profiles = _read_text(image, found, notes)
   try:
     xmp = info.get('xmp') or profiles.get('xmp', b'')
     xmp, promises = previews.clean_xmp(_upright(xmp))
@@ -129,39 +129,32 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
   return metadata, notes
 
 
-def _text(
-  image: ImageFile.ImageFile, found: set[str]
-) -> tuple[tuple[str, str], ...]:
-  """Returns the text of a PNG file without images; adds their names."""
-  text = []
+def _read_text(
+  image: ImageFile.ImageFile, found: set[str], notes: list[str]
+) -> tuple[tuple[tuple[str, str], ...], dict[str, bytes]]:
+  """Returns the text of a PNG file without images, and the profiles in it.
+
+  Adds the names of images to `found`, and lines on what is lost to `notes`.
+  """
+  text, profiles = [], {}
   for key, value in getattr(image, 'text', {}).items():
-    if key != 'XML:com.adobe.xmp' and not key.startswith(_RAW_PROFILE):
+    if key.startswith(_RAW_PROFILE):
+      name = key.removeprefix(_RAW_PROFILE)
+      try:
+        # The first two words are the name and the number of bytes.
+        profiles[name] = bytes.fromhex(''.join(value.split()[2:]))
+      except ValueError:
+        profiles[name] = b''
+      if name not in _PROFILES or not profiles[name]:
+        notes.append(f'its text {key!r} cannot be read and was left out')
+    elif key != 'XML:com.adobe.xmp':
       if key and key[0] < ' ':  # See `shield_facts`.
         key = chr(ord(key[0]) | 0x60) + key[1:]
       if previews.shows_picture(_raw(str(value))):
         found.add(f'image in the text {key!r}')
       else:
         text.append((key, str(value)))
-  return tuple(text)
-
-
-def _raw_profiles(
-  image: ImageFile.ImageFile, notes: list[str]
-) -> dict[str, bytes]:
-  """Returns the profiles in a PNG file's text; adds lines on what is lost."""
-  profiles = {}
-  for key, value in getattr(image, 'text', {}).items():
-    name = key.removeprefix(_RAW_PROFILE)
-    if name == key:
-      continue
-    try:
-      # The first two words are the name and the number of bytes.
-      profiles[name] = bytes.fromhex(''.join(value.split()[2:]))
-    except ValueError:
-      profiles[name] = b''
-    if name not in _PROFILES or not profiles[name]:
-      notes.append(f'its text {key!r} cannot be read and was left out')
-  return profiles
+  return tuple(text), profiles
 
 
 def _previews(image: ImageFile.ImageFile) -> set[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 import math
 import pathlib
 import textwrap
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -45,34 +45,30 @@ _TITLES = {
 }
 
 
-class Facts(NamedTuple):
-  """The content of a card.
+def render(
+  path: pathlib.Path,
+  source: str,
+  model: TrainedModel,
+  report: Mapping[str, Any],
+  commands: Sequence[str],
+  data: str,
+  license: str,
+  notes: str,
+) -> str:
+  """Returns the card as Markdown.
 
-  Attributes:
+  Args:
     path: path of the released file; samples, if any, are NAME.jpg next to it.
     source: the argument with which zoo.load loads it.
     commands: the commands of its training in order, each over several lines.
   """
-
-  path: pathlib.Path
-  source: str
-  model: TrainedModel
-  report: Mapping[str, Any]
-  commands: Sequence[str]
-  data: str
-  license: str
-  notes: str
-
-
-def render(facts: Facts) -> str:
-  """Returns the card as Markdown."""
   sections = [
-    _top(facts),
-    _use(facts),
-    _recipe(facts),
-    f'## Data and licence\n\n{facts.data}\n\nThe file: {facts.license}',
-    _metrics(facts),
-    _limits(facts),
+    _top(path, model),
+    _use(source),
+    _recipe(model, commands, notes),
+    f'## Data and licence\n\n{data}\n\nThe file: {license}',
+    _metrics(model, report),
+    _limits(model, report),
   ]
   return '\n\n'.join(sections) + '\n'
 
@@ -82,9 +78,8 @@ def title(method: str) -> str:
   return _TITLES.get(method, method)
 
 
-def _top(facts: Facts) -> str:
-  path, model, config = facts.path, facts.model, facts.model.config
-  samples = path.with_suffix('.jpg')
+def _top(path: pathlib.Path, model: TrainedModel) -> str:
+  config, samples = model.config, path.with_suffix('.jpg')
   size = config.data.image_size
   count = models.count_parameters(model.variables['params'])
   features = models.get_field(model.model, 'features')
@@ -128,37 +123,35 @@ def _top(facts: Facts) -> str:
   return '\n\n'.join(sections)
 
 
-def _use(facts: Facts) -> str:
+def _use(source: str) -> str:
   return f"""## Use
 
 ```python
 from inpaint_jax import inference
 
-inpainter = inference.load('{facts.source}')
+inpainter = inference.load('{source}')
 result = inpainter(image, mask)  # uint8 [H, W, 3], [H, W]; mask: 255 = hole
 ```
 
 ```
-inpaint-jax --guide={facts.source} photo.jpg mask.png out.png
+inpaint-jax --guide={source} photo.jpg mask.png out.png
 ```
 
-To train on from it, `--config.init_from={facts.source}`."""
+To train on from it, `--config.init_from={source}`."""
 
 
-def _recipe(facts: Facts) -> str:
-  steps = facts.model.step // facts.model.info['epoch']
-  images = steps * facts.model.config.batch_size
+def _recipe(model: TrainedModel, commands: Sequence[str], notes: str) -> str:
+  images = model.step // model.info['epoch'] * model.config.batch_size
   last = f'An epoch was {images:,} images.'
-  if any('=DIR' in command for command in facts.commands):
+  if any('=DIR' in command for command in commands):
     last += ' `DIR` is the folder of photographs.'
-  if any('=MASKS' in command for command in facts.commands):
+  if any('=MASKS' in command for command in commands):
     last += ' `MASKS` is the folder of mask files.'
-  lines = ['## Recipe', '', '```', *facts.commands, '```', '', last]
-  return '\n'.join(lines + (['', facts.notes] if facts.notes else []))
+  lines = ['## Recipe', '', '```', *commands, '```', '', last]
+  return '\n'.join(lines + (['', notes] if notes else []))
 
 
-def _metrics(facts: Facts) -> str:
-  report = facts.report
+def _metrics(model: TrainedModel, report: Mapping[str, Any]) -> str:
   config, means = report['config'], report['metrics']
   size = config['data']['image_size']
   rows = []
@@ -175,7 +168,7 @@ def _metrics(facts: Facts) -> str:
     f'Means over the {report["images"]:,} images of the test split, '
     f'{size}x{size}, with holes of kind `{config["masks"]["kind"]}`, as '
     "`--mode=evaluate` measured them on the run's checkpoint, in "
-    f'{_dtype(facts.model)}; the best of each row in bold. All but the rows of '
+    f'{_dtype(model)}; the best of each row in bold. All but the rows of '
     'the whole output are of the composite in 8 bits.'
   )
   return f'## Metrics\n\n{head}\n\n{body}'
@@ -194,9 +187,8 @@ def _measured(means: Mapping[str, Mapping[str, float]]) -> list[str]:
   return [name for name in names if name not in ('loss', 'hole_area')]
 
 
-def _limits(facts: Facts) -> str:
-  size = facts.model.config.data.image_size
-  means = facts.report['metrics']
+def _limits(model: TrainedModel, report: Mapping[str, Any]) -> str:
+  size, means = model.config.data.image_size, report['metrics']
   mine, *others = means
   better = []
   for other in others:

@@ -41,16 +41,14 @@ def _render(
     for method, values in means.items()
   }
   return model_card.render(
-    model_card.Facts(
-      path=path,
-      source='x.safetensors',
-      model=model,
-      report=report,
-      commands=commands,
-      data='Drawings.',
-      license='MIT.',
-      notes=notes,
-    )
+    path=path,
+    source='x.safetensors',
+    model=model,
+    report=report,
+    commands=commands,
+    data='Drawings.',
+    license='MIT.',
+    notes=notes,
   )
 
 
