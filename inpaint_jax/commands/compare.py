@@ -78,7 +78,6 @@ def main(argv: Sequence[str]) -> None:
 
 def _compare(folder: pathlib.Path, out: pathlib.Path) -> None:
   """Fills with the methods, and scores all fillings that are there."""
-  # JAX takes a second to import: --help and wrong flags need not wait for it.
   from inpaint_jax.comparison import cases, fills, methods, report, scores
 
   for kind in _KINDS.value:

@@ -43,7 +43,6 @@ def main(argv: Sequence[str]) -> None:
   """Serves the page until it is interrupted."""
   command_line.check_flags(argv)
   errors.check_installed('gradio', 'the page', 'demo')
-  # Both take seconds to import: a wrong flag need not wait for them.
   import jax
 
   from inpaint_jax.demo import guard, photo, server, workers

@@ -45,7 +45,6 @@ def main(argv: Sequence[str]) -> None:
   command_line.check_flags(argv, output='x.onnx')
   if _MODEL.value and _WORKDIR.value:
     raise errors.UserError('found --model and --workdir; give one of them')
-  # JAX takes a second to import: --help need not wait for it.
   from inpaint_jax.release import export, zoo
 
   path = user_paths.local(_OUTPUT.value or '', 'output')

@@ -336,7 +336,6 @@ def is_done(job: Job) -> bool:
 
 def load() -> Any:
   """Returns the Inpainter that the flags describe."""
-  # Its compiler takes a second to import: a wrong name need not wait for it.
   from inpaint_jax import inference
 
   guide = _GUIDE.value or _WORKDIR.value or inference.DEFAULT_GUIDE
@@ -353,12 +352,9 @@ def fill(
   """Fills a photo, and writes all variants of the result.
 
   Args:
-    prepared: the photo, see photo_filling.prepare_job.
-    outs: the files of the results.
     explained: files for pictures of where each part was copied from, as many as
       `outs`, or none.
-    inpainter: fills the photo.
-    name: the name of the photo in progress bars.
+    name: that of the photo in progress bars.
 
   Returns:
     Lines on what else was changed in reading and writing.

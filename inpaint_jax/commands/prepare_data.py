@@ -32,7 +32,6 @@ _FLAGS = (
 def main(argv: list[str]) -> None:
   """Builds or opens the dataset that the flags name; prints its report."""
   command_line.check_flags(argv)
-  # These take seconds to import; --help and wrong flags need not wait.
   from inpaint_jax import datasets
   from inpaint_jax.datasets import photo_report
 

@@ -40,7 +40,6 @@ def main(argv: list[str]) -> None:
   command_line.check_flags(
     argv, workdir='runs/x', name='unet-landscapes', data='TEXT', license='MIT'
   )
-  # JAX takes a second to import: wrong flags need not wait for it.
   from inpaint_jax.release import publishing
 
   publishing.publish(

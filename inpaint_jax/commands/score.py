@@ -38,7 +38,6 @@ def main(argv: Sequence[str]) -> None:
   csv = user_paths.local(_CSV.value, 'csv') if _CSV.value else None
   if csv:
     _check_csv(csv)
-  # JAX takes a second to import: --help and wrong flags need not wait for it.
   from inpaint_jax.comparison import folders, report, scores
 
   found = folders.read(photos, masks, filled)

@@ -79,7 +79,6 @@ def main(argv: Sequence[str]) -> None:
 
   # JAX shares an accelerator with PyTorch: it must not take most of the memory.
   os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
-  # JAX takes a second to import: --help and wrong flags need not wait for it.
   from inpaint_jax.speed import report as reports, sections
 
   report = reports.Report(path, _describe())

@@ -80,7 +80,6 @@ def main(argv: Sequence[str]) -> None:
 def _train(
   workdir: pathlib.Path, study: plan.Plan, runs: Sequence[plan.Run]
 ) -> None:
-  # JAX takes seconds to import; --list and wrong flags need not wait for it.
   from inpaint_jax.study import report, runner
 
   errors.check_installed('matplotlib', 'the report', 'study')

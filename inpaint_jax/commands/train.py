@@ -63,7 +63,6 @@ def main(argv: Sequence[str]) -> None:
       f'it, give --config.init_from={_MODEL.value}'
     )
   named = _COORDINATOR_ADDRESS.value, _NUM_PROCESSES.value, _PROCESS_ID.value
-  # Imported here: --help and wrong flags need not wait a second for JAX.
   with contextlib.ExitStack() as stack:
     if _DISTRIBUTED.value or named != (None, None, None):
       from inpaint_jax.system import distributed

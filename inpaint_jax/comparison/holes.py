@@ -88,7 +88,6 @@ def specks(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     part = hole[top : int(cy + radius) + 1, left : int(cx + radius) + 1]
     disc = np.hypot(y + 0.5 - cy, x + 0.5 - cx) <= radius
     part |= disc[: part.shape[0], : part.shape[1]]
-  hole[height // 2, width // 2] |= not hole.any()
   return hole
 
 
@@ -107,7 +106,10 @@ def draw(
   """Returns the hole of a photo, bool [height, width], True = hole."""
   function = errors.choose(KINDS, kind, 'kinds')
   rng = np.random.default_rng([seed, list(KINDS).index(kind), index])
-  return function(rng, height, width)
+  hole = function(rng, height, width)
+  # Specks may lie beyond a small photo, and letters beside a narrow one.
+  hole[height // 2, width // 2] |= not hole.any()
+  return hole
 
 
 def _blob(

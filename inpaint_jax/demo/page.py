@@ -185,7 +185,8 @@ class Page:
       if not photo.results:
         # Filling failed, and the page said why.
         return [_SKIP] * 5
-      shown = _show_finished(photo, number, explained)
+      photo.finish()
+      shown = _show(photo, number, explained)
       # The visitor may have moved the slider meanwhile.
       return shown if explained else [*[_SKIP] * 3, *shown[3:]]
 
@@ -195,20 +196,15 @@ class Page:
   ) -> list[Any]:
     """Number of a result, whether to explain it -> values of `_show`."""
     with self.sessions.use_photo(request.session_hash) as photo:
-      return _show_finished(photo, number, explained)
+      photo.finish()
+      return _show(photo, number, explained)
 
   def choose(self, event: gr.SelectData) -> Any:
     """Click on a result -> its number."""
     return event.index
 
 
-def _show_finished(photo: Photo, number: object, explained: bool) -> list[Any]:
-  """Returns values of `_show` once all files are there."""
-  photo.finish()
-  return _show(photo, number, explained=bool(explained))
-
-
-def _show(photo: Photo, number: object, *, explained: bool) -> list[Any]:
+def _show(photo: Photo, number: object, explained: bool) -> list[Any]:
   """Returns values of results, slider, gallery, download and done."""
   result = photo.get_result(number)
   # An explanation is shown in full; moving the slider shows the result.

@@ -210,7 +210,6 @@ class Photo:
       explain: fills the photo, such as Inpainter.explain.
       again: whether earlier results are kept next to this one; if not, it
         replaces them.
-      **options: further arguments of `explain`.
     """
     picture = picture_files.read(self._file, name=self._name)
     hole = self.find_hole(layers)

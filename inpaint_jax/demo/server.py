@@ -47,8 +47,6 @@ def running(
   """Serves the page within the context, then deletes all its files.
 
   Args:
-    workers: fill the photos.
-    limits: the largest files and photos that are read.
     host: the address to listen at; 0.0.0.0 = all addresses of this computer.
     port: the port; None = the first free one from 7860.
 

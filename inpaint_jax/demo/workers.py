@@ -68,8 +68,6 @@ class Workers:
     Args:
       guides: the guides to load, by the names on the page; the first one is
         chosen at first.
-      devices: the devices to fill on.
-      load: loads a guide onto a device.
     """
     self.guides = list(guides)
     self.count = len(devices)

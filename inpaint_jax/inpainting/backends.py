@@ -33,10 +33,6 @@ def choose_fill(model: TrainedModel, backend: str = 'auto') -> Fill:
   $INPAINT_JAX_ONNX or, without it, in inpaint_jax/onnx in the user's cache
   folder.
 
-  Args:
-    model: the trained model.
-    backend: 'auto', 'jax' or 'onnx'.
-
   Raises:
     errors.UserError: the backend is 'onnx', and a package is missing, the model
       cannot be exported, or the cache cannot be written to.
@@ -54,7 +50,6 @@ def create_fill(model: TrainedModel, *, optimize: bool = False) -> Fill:
   """Returns the function that fills holes with a model, in JAX.
 
   Args:
-    model: the trained model.
     optimize: whether to compile for many images of one size. On a CPU the UNet
       then takes 0.54 (8 images of 64x64) to 0.8 of the time (of 256x256), but
       about five seconds more to compile for each size and batch size. The

@@ -22,7 +22,6 @@ def to_hole(
   Args:
     mask: [H, W] or [H, W, 1], bool, uint8 or float in [0, 1], or a Pillow
       image; True, or at least half of the largest value, is hole.
-    height, width: size of the image.
     whole: whether the mask may be all hole, or have none.
     on_its_side: whether the image has to be turned by 90 degrees to be upright.
 

@@ -226,8 +226,7 @@ def find_known(
   """Returns the pixels with a known neighbour on a side; its row and column.
 
   Args:
-    hole: bool [H, W].
-    rows, columns, neighbours: see Grid.
+    hole: bool [H, W]; `rows`, `columns` and `neighbours` are those of a Grid.
     side: index of SIDES.
   """
   which = np.flatnonzero(neighbours[:, side] == len(rows))

@@ -96,7 +96,6 @@ class Inpainter:
       size: side in pixels of the squares that the model sees, a multiple of its
         stride.
     """
-    # The guess that copying starts from, and what fills a hole without copies.
     self._guide: guides.Guide = guides.smooth_along_rows
     self._surface: guides.Guide = guides.smooth
     if fill is not None:
@@ -145,7 +144,7 @@ class Inpainter:
       errors.UserError: a type, a shape or a number is wrong, there is no hole,
         no pixel is known, or `source` and `avoid` leave nothing to copy.
     """
-    options = _make_options(seed, feather, texture, wrap, progress)
+    options = self._make_options(seed, feather, texture, wrap, progress)
     if kinds.is_one(image, mask):
       return self._fill_one(image, mask, source, avoid, options)[0]
     if source is not None or avoid is not None:
@@ -189,10 +188,35 @@ class Inpainter:
 
     The arguments and errors are those of `__call__`.
     """
-    made = _make_options(**options)._replace(explain=True)
+    made = self._make_options(**options)._replace(explain=True)
     pixels, origins = self._fill_one(image, mask, source, avoid, made)
     assert origins is not None
     return Filling(pixels, origins)
+
+  def _make_options(
+    self,
+    seed: Any = 0,
+    feather: Any = 0,
+    texture: bool = True,
+    wrap: bool = False,
+    progress: window_filling.Progress | None = None,
+  ) -> window_filling.Options:
+    """Returns options; raises a UserError if `seed` or `feather` is wrong."""
+    if not isinstance(seed, int | np.integer):
+      raise errors.UserError(f'seed={seed!r}; wanted a whole number')
+    if not isinstance(feather, int | np.integer) or feather < 0:
+      raise errors.UserError(
+        f'feather={feather!r}; wanted a whole number of pixels, 0 or more'
+      )
+    return window_filling.Options(
+      self._guide,
+      self._surface,
+      int(seed),
+      int(feather),
+      texture,
+      wrap,
+      progress or (lambda share: None),
+    )
 
   def _fill_one(
     self,
@@ -205,12 +229,9 @@ class Inpainter:
     """Returns one image, filled, of any kind, and the origins if wanted."""
     one, hole = _unpack(image, mask)
     barred = _find_barred(hole, source, avoid)
-    fill: Callable[..., tuple[np.ndarray, np.ndarray | None]]
-    fill = functools.partial(
-      window_filling.fill_by_windows, guide=self._guide, surface=self._surface
-    )
+    fill = window_filling.fill_by_windows
     if options.wrap:
-      fill = functools.partial(panorama.fill_wrapped, fill)
+      fill = panorama.fill_wrapped
     fill = functools.partial(fill, options=options)
     if one.alpha is None:
       pixels, origins = fill(one.pixels, hole, barred)
@@ -219,26 +240,6 @@ class Inpainter:
       fill, one.pixels, one.alpha, hole, barred, wrap=options.wrap
     )
     return one.pack(pixels, alpha), origins
-
-
-def _make_options(
-  seed: Any = 0,
-  feather: Any = 0,
-  texture: bool = True,
-  wrap: bool = False,
-  progress: window_filling.Progress | None = None,
-) -> window_filling.Options:
-  """Returns options; raises a UserError if `seed` or `feather` is wrong."""
-  if not isinstance(seed, int | np.integer):
-    raise errors.UserError(f'seed={seed!r}; wanted a whole number')
-  if not isinstance(feather, int | np.integer) or feather < 0:
-    raise errors.UserError(
-      f'feather={feather!r}; wanted a whole number of pixels, 0 or more'
-    )
-  progress = progress or (lambda share: None)
-  return window_filling.Options(
-    int(seed), int(feather), texture, wrap, progress
-  )
 
 
 def _unpack(image: Any, mask: Any) -> tuple[kinds.Unpacked, np.ndarray]:

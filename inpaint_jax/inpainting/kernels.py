@@ -46,11 +46,9 @@ class _Cache(caching.FunctionCache):
 
 
 def kernel(function: Callable[..., Any], fastmath: bool = False) -> Any:
-  """Compiles a function once for each type of arguments, cached on disk.
+  """Compiles a loop over pixels for each type of arguments, cached on disk.
 
-  Args:
-    function: a loop over pixels.
-    fastmath: whether its sums may be computed in any order.
+  With `fastmath`, its sums may be computed in any order.
   """
   # Without checks for division by zero, and without a wrapper for callers in C:
   # both take time to compile.

@@ -1,7 +1,5 @@
 """Fills panoramas of 360 degrees: the left border meets the right one."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from inpaint_jax.inpainting import window_filling
@@ -13,7 +11,6 @@ _REACH = 16
 
 
 def fill_wrapped(
-  fill: Callable[..., tuple[np.ndarray, np.ndarray | None]],
   image: np.ndarray,
   hole: np.ndarray,
   barred: np.ndarray,
@@ -27,17 +24,14 @@ def fill_wrapped(
   in the middle of the image.
 
   Args:
-    fill: fills an image that does not wrap: (image, hole, barred, options) ->
-      filled image, origins.
     image: [H, W, 3].
     hole: bool [H, W].
     barred: bool [H, W], pixels that may not be copied.
-    options: options of the call.
 
   Returns:
-    The filled image and the origins, like `fill`.
+    The filled image and the origins, as window_filling.fill_by_windows does.
   """
-  width = hole.shape[1]
+  fill, width = window_filling.fill_by_windows, hole.shape[1]
   cut, gap = _find_cut(hole)
   before, behind = (min(x, _MOST) for x in (gap // 2, gap - gap // 2))
   around = [(0, 0), (before, behind)]

@@ -196,10 +196,8 @@ def vote(
   """Fills the hole, in place, with means of what the patches around would copy.
 
   Args:
-    image: see the module.
-    hole: bool [h, w].
+    image, hole, match: see the module.
     weight: float32 [h, w], the weight of each patch, by its centre.
-    match: see the module.
     radius: distance in pixels from a pixel within which the centres of patches
       vote for it. If 0, the pixel becomes a copy; see `find_origins`.
   """

@@ -51,7 +51,6 @@ def prepare(
   """Returns a picture and its hole, both expanded, ready to be filled.
 
   Args:
-    picture: the photo.
     mask: bool [H, W], True = hole; None = the transparent pixels are the hole.
     expand: pixels to add, as in `expand_picture`.
     dilate: pixels by which the hole grows on all sides.
@@ -104,7 +103,6 @@ def prepare_job(
   """Reads the files of a job, and prepares its photo; see `prepare`.
 
   Args:
-    job: the photo and its mask.
     outs: paths of the results; empty = the job's `out`.
     source, avoid: mask files, white where pixels may, or may not, be copied.
       They cover the photo before it is expanded.
@@ -187,7 +185,6 @@ def expand_picture(
   """Adds pixels around a picture; the new pixels are hole (outpainting).
 
   Args:
-    picture: the photo.
     hole: bool [H, W].
     expand: pixels to add by side: 'left', 'top', 'right', 'bottom'.
 

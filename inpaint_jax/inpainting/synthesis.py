@@ -131,12 +131,10 @@ def _refine(
   """Returns the match of a level, given that of the next coarser one.
 
   Args:
-    level: the window at this level.
     guess: uint8, like the level's image; used if there is no coarser match.
     coarse: the match of the next coarser level, or None.
     number: number of the level, 0 = the finest.
     rounds: how often patches are searched.
-    seed: seed of the search.
     progress: called with the share of the level that is done.
   """
   image, hole, allowed = level

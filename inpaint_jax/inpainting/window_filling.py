@@ -24,8 +24,11 @@ Progress = Callable[[float], None]
 
 
 class Options(NamedTuple):
-  """The arguments of an inpainter's call that all its images share."""
+  """What all images of an inpainter's call share, such as its arguments."""
 
+  # Makes the guess that copying starts from, and fills a hole without copies.
+  guide: guides.Guide
+  surface: guides.Guide
   seed: int
   feather: int
   texture: bool
@@ -46,8 +49,6 @@ def fill_by_windows(
   hole: np.ndarray,
   barred: np.ndarray,
   options: Options,
-  guide: guides.Guide,
-  surface: guides.Guide,
 ) -> tuple[np.ndarray, np.ndarray | None]:
   """Fills an image, window by window.
 
@@ -57,9 +58,6 @@ def fill_by_windows(
     barred: bool [H, W], pixels that may not be copied, the hole among them. It
       may be the same array as `hole`: a further array of a large image takes
       time.
-    options: options of the call.
-    guide: makes the guess that copying starts from.
-    surface: fills a hole if nothing can be copied.
 
   Returns:
     The filled image, and the origins if they are wanted: int32 [H, W, 2], see
@@ -93,7 +91,7 @@ def fill_by_windows(
     # Nothing may see the pixels that are to be filled.
     part[part_hole] = 0
     part, part_origins = _fill_window(
-      part, part_hole, ~barred[place], guide, surface, options, report
+      part, part_hole, ~barred[place], options, report
     )
     _paste(result, origins, part_hole, window, part, part_origins)
     done.append(window)
@@ -109,8 +107,6 @@ def _fill_window(
   image: np.ndarray,
   hole: np.ndarray,
   allowed: np.ndarray,
-  guide: guides.Guide,
-  surface: guides.Guide,
   options: Options,
   progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -123,7 +119,7 @@ def _fill_window(
       eight = (image >> 8).astype(np.uint8)
     seed = options.seed & (2**32 - 1)
     levels = pyramid.create(eight, hole, allowed)
-    guess, number = synthesis.make_guess(levels, guide)
+    guess, number = synthesis.make_guess(levels, options.guide)
     origins = synthesis.find_origins(
       levels, guess, number, seed, lambda share: progress(_SEARCH * share)
     )
@@ -133,7 +129,7 @@ def _fill_window(
       return image, origins
   # Nothing can be copied.
   largest = np.float32(np.iinfo(image.dtype).max)
-  guess = np.rint(surface(image / largest, hole) * largest)
+  guess = np.rint(options.surface(image / largest, hole) * largest)
   return np.where(hole[..., None], guess.astype(image.dtype), image), None
 
 

@@ -142,8 +142,7 @@ def _surround(
   """Returns the window around a box.
 
   Args:
-    box: the box of one hole, or of several.
-    extent: longer side of the largest of these holes; it sets the margin.
+    extent: longer side of the largest hole in the box; it sets the margin.
     hole, barred: see `find_windows`.
   """
   margin = min(max(extent, _LEAST), _MOST)

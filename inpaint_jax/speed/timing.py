@@ -32,7 +32,6 @@ def interleave(
     calls: the functions, by name; they must wait for their results.
     seconds: time of timed calls of each function, on average; there are at
       least three rounds.
-    clock: returns the time in seconds.
   """
   for call in calls.values():
     for _ in range(WARM_CALLS):

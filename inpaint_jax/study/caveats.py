@@ -35,11 +35,8 @@ def weaknesses(
 ) -> str:
   """Returns what a reader must not conclude.
 
-  Args:
-    rows: the rows of the study.
-    compared: the comparisons that the report answers.
-    about: what study.json holds, {} if there is none.
-    is_swept: whether learning rates were chosen by sweeps.
+  `about` is what study.json holds, {} if there is none; `is_swept` says whether
+  learning rates were chosen by sweeps.
   """
   side, ended = base(rows)['image_size'], finished(rows)
   fields = about.get('base', {})

@@ -31,10 +31,8 @@ class Estimates:
   ) -> float:
     """Returns the seconds that runs will take.
 
-    Args:
-      runs: the runs that are left.
-      rows: rows of finished runs. A run takes as long as those of its kind on
-        this machine; if there is none, a few of its steps are timed.
+    A run takes as long as those of its kind in `rows`, of this machine; if
+    there is none, a few of its steps are timed.
     """
     found: dict[str, list[float]] = {}
     for row in rows:

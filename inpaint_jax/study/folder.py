@@ -124,11 +124,7 @@ def read(workdir: pathlib.Path) -> dict[str, Any]:
 
 
 def run_names(about: Mapping[str, Any]) -> list[str]:
-  """Returns the names of all runs of a study.
-
-  Args:
-    about: what study.json holds, or {}.
-  """
+  """Returns the names of all runs in what study.json holds, [] for {}."""
   seeds, more = about.get('seeds', []), about.get('more_seeds', {})
   return [
     plan.run_name(cell, seed)

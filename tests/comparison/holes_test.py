@@ -27,7 +27,7 @@ def test_a_hole_depends_on_kind_seed_number_and_size_alone(kind):
 
 
 @pytest.mark.parametrize('kind', holes.KINDS)
-@pytest.mark.parametrize('size', [(40, 300), (64, 64)])
+@pytest.mark.parametrize('size', [(40, 300), (64, 64), (60, 2000)])
 def test_every_size_gets_a_hole_and_known_pixels(kind, size):
   for hole in drawn(kind, 6, size):
     assert hole.any()
