@@ -23,13 +23,14 @@ import os
 import pathlib
 import sys
 from typing import Any
+import warnings
 
 from absl import flags
 import tqdm
 
 from inpaint_jax.inpainting import explanation, photo_filling
 from inpaint_jax.inpainting.photo_filling import Prepared
-from inpaint_jax.photos import photo_jobs, picture_files, reading
+from inpaint_jax.photos import photo_jobs, picture_files
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors, terminal, user_paths
@@ -141,7 +142,7 @@ def main(argv: Sequence[str]) -> None:
       wrap=_WRAP.value,
     )
     check_inputs(photo, mask)
-    with reading.quiet():
+    with warnings.catch_warnings(action='ignore'):  # Of Pillow.
       if not photo.is_dir():
         fill_one(Job(photo, mask, out), prepare)
       elif _EXPLAIN.value:

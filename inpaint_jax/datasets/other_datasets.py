@@ -61,13 +61,10 @@ def load_splits(
       storage.build(builder, folder, quiet=False)
   parts = _choose_parts(builder, storage.split_sizes(config))
   with storage.damage_as_user_error(path):
-    splits = {
+    return {
       name: storage.Split(builder, source, config.image_size, indices)
       for name, (source, indices) in parts.items()
     }
-    for split in splits.values():
-      _ = split[0]
-  return splits
 
 
 def _choose_parts(

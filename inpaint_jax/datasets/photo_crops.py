@@ -8,6 +8,7 @@ import itertools
 import os
 import sys
 from typing import Any
+import warnings
 
 import ml_collections
 import numpy as np
@@ -305,7 +306,7 @@ def _map_in_threads(
   """
   workers = machine.num_cores()
   with (
-    reading.quiet(),
+    warnings.catch_warnings(action='ignore'),  # Of Pillow, about odd files.
     tqdm(total=len(items), desc=label, unit='', disable=None) as bar,
     futures.ThreadPoolExecutor(workers) as pool,
   ):

@@ -59,6 +59,8 @@ class Split:
     )
     self._indices = range(len(self._source)) if indices is None else indices
     self._side = side
+    # A file that is cut short lacks its last record.
+    _ = self[0], self[len(self) - 1]
 
   def __len__(self) -> int:
     return len(self._indices)
@@ -119,11 +121,11 @@ def build(
   path = pathlib.Path(builder.data_path)
   user_paths.check_utf8(folder, 'data.data_dir')
   name = path.relative_to(folder).as_posix()
-  try:
+  unwritable = f'data.data_dir={folder} cannot be written'
+  advice = '; set data.data_dir to a folder with free space'
+  with errors.os_error_as(unwritable, advice):
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = _take_lock(path.parent / f'.{path.name}.lock', name)
-  except OSError as error:
-    raise _unwritable_error(folder, error.strerror) from error
   with lock:
     if path.exists():
       return
@@ -141,7 +143,7 @@ def build(
       reason = _write_failure(error)
       if reason is None:
         raise
-      raise _unwritable_error(folder, reason) from error
+      raise errors.UserError(f'{unwritable}: {reason}{advice}') from error
 
 
 def open_built(path: pathlib.Path, side: int) -> dict[str, Split]:
@@ -155,8 +157,6 @@ def open_built(path: pathlib.Path, side: int) -> dict[str, Split]:
       builder = tfds.builder_from_directory(path)
       names = [name for name in SPLITS if name in builder.info.splits]
       splits = {name: Split(builder, name, side) for name in names}
-    for split in splits.values():
-      _ = split[0], split[len(split) - 1]
     shape = builder.info.features['image'].shape
   if shape != (side, side, 3):
     raise errors.UserError(
@@ -189,15 +189,6 @@ def damage_as_user_error(path: pathlib.Path) -> Iterator[None]:
       f'the dataset in {path} is damaged ({errors.one_line(error, 100)}); '
       'delete that folder and start again to have it rebuilt'
     ) from error
-
-
-def _unwritable_error(
-  folder: pathlib.Path, reason: str | None
-) -> errors.UserError:
-  return errors.UserError(
-    f'data.data_dir={folder} cannot be written ({reason}); set data.data_dir '
-    'to a folder with free space'
-  )
 
 
 def _take_lock(

@@ -70,14 +70,12 @@ def with_digest(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
     return config
   made = hashlib.sha256()
   for path in list_files(config.masks.source):
-    try:
-      with path.open('rb') as file:
-        made.update(hashlib.file_digest(file, 'sha256').digest())
-    except OSError as error:
-      raise errors.UserError(
-        f'the mask {path} cannot be read ({error.strerror}); remove it from '
-        'masks.source'
-      ) from error
+    advice = '; remove it from masks.source'
+    with (
+      errors.os_error_as(f'the mask {path} cannot be read', advice),
+      path.open('rb') as file,
+    ):
+      made.update(hashlib.file_digest(file, 'sha256').digest())
   config.masks.digest = made.hexdigest()[:12]
   return config
 

@@ -193,14 +193,9 @@ def exif_unturned(image: Image.Image) -> bytes:
   The result is b'' if there are none, or if they are damaged.
   """
   try:
-    data = _exif(image, set())
+    return _exif(image, set(), orientation(image))
   except Exception:
     return b''
-  exif = Image.Exif()
-  exif.load(data)
-  if _ORIENTATION in exif:
-    exif[_ORIENTATION] = orientation(image)
-  return exif.tobytes() if data else b''
 
 
 def exif_for(
@@ -273,11 +268,11 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
   return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else None
 
 
-def _exif(image: Image.Image, found: set[str]) -> bytes:
-  """Returns EXIF data without previews; adds the names of these."""
+def _exif(image: Image.Image, found: set[str], turn: int = 1) -> bytes:
+  """Returns EXIF data of orientation `turn`; adds the names of its previews."""
   source = image.getexif()
   kept = None if image.format != 'TIFF' else _DESCRIPTIVE
-  exif = _copy(source, kept)
+  exif = _copy(source, kept, turn)
   if kept is None and source.get_ifd(ExifTags.IFD.IFD1).keys() & _THUMBNAIL:
     found.add('EXIF thumbnail')
   for group in (exif, *map(exif.get_ifd, (ExifTags.IFD.Exif, _GPS))):
@@ -296,15 +291,17 @@ def _exif(image: Image.Image, found: set[str]) -> bytes:
   return exif.tobytes()
 
 
-def _copy(source: Image.Exif, kept: frozenset[int] | None = None) -> Image.Exif:
-  """Returns EXIF data with orientation 1, without layout and thumbnail."""
+def _copy(
+  source: Image.Exif, kept: frozenset[int] | None = None, turn: int = 1
+) -> Image.Exif:
+  """Returns EXIF data of orientation `turn`, without layout and thumbnail."""
   exif = Image.Exif()
   exif.endian = source.endian or '<'
   for tag, value in source.items():
     if tag in _LAYOUT or tag in (ExifTags.IFD.Exif, _GPS):
       continue
     if kept is None or tag in kept:
-      exif[tag] = 1 if tag == _ORIENTATION else value
+      exif[tag] = turn if tag == _ORIENTATION else value
   for tag in (ExifTags.IFD.Exif, _GPS):
     # A copy, since the source keeps the dict that it returns.
     exif.get_ifd(tag).update(source.get_ifd(tag))

@@ -7,7 +7,6 @@ import io
 import os
 import stat
 from typing import BinaryIO
-import warnings
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
@@ -57,14 +56,6 @@ def extensions() -> frozenset[str]:
   read = formats()
   names = Image.registered_extensions()
   return frozenset(ending for ending, name in names.items() if name in read)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-  """Keeps Pillow's warnings about odd files off the terminal."""
-  with warnings.catch_warnings():
-    warnings.simplefilter('ignore')
-    yield
 
 
 def size(path: str) -> tuple[int, int]:

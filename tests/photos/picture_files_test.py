@@ -2,6 +2,7 @@
 
 import io
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -167,7 +168,7 @@ def test_bad_files_are_one_line(tmp_path, data, reason):
   path.write_bytes(data)
   for source, name in ((path, str(path)), (data, 'the photo')):
     with (
-      reading.quiet(),
+      warnings.catch_warnings(action='ignore'),
       pytest.raises(errors.UserError, match=reason) as caught,
     ):
       picture_files.read(source)
