@@ -53,14 +53,10 @@ def telea(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
   """
   known = _known(mask)
   errors.check_installed('cv2', 'the baseline telea', 'metrics')
-  try:
+  # Without a desktop, opencv-python lacks the system's libGL.
+  advice = '; install opencv-python-headless in place of opencv-python'
+  with errors.error_as('OpenCV cannot be imported', advice, kind=ImportError):
     import cv2
-  except ImportError as error:
-    # Without a desktop, opencv-python lacks the system's libGL.
-    raise errors.UserError(
-      f'OpenCV cannot be imported ({errors.one_line(error)}); install '
-      'opencv-python-headless in place of opencv-python'
-    ) from error
 
   hole = (~known).astype(np.uint8)
   # OpenCV reads pixels in the hole, which must not be the true ones.

@@ -171,11 +171,9 @@ def create_discriminator(config: ml_collections.ConfigDict) -> nn.Module:
       f'discriminator.features={features} must be positive integers, such as '
       '(64, 128, 256, 512)'
     )
-  try:
+  with errors.error_as(
+    f'discriminator.name={config.name} cannot be made',
+    '; its module needs the field features, and a default for each other one',
+    kind=TypeError,
+  ):
     return create(features=features)
-  except TypeError as error:
-    raise errors.UserError(
-      f'discriminator.name={config.name} cannot be made '
-      f'({errors.one_line(error)}); its module needs the field features, and a '
-      'default for each other one'
-    ) from error

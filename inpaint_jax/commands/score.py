@@ -61,6 +61,6 @@ def _check_csv(path: pathlib.Path) -> None:
     raise errors.UserError(
       f'csv={path} has the ending of an image; name a file such as scores.csv'
     )
-  with errors.os_error_as(f'csv={path} cannot be written'):
+  with errors.error_as(f'csv={path} cannot be written'):
     path.parent.mkdir(parents=True, exist_ok=True)
   atomic_files.check_writable(path, f'csv={path}')

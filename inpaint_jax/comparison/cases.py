@@ -67,7 +67,7 @@ def choose_photos(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
     errors.UserError: there is no photo.
   """
   endings = reading.extensions()
-  with errors.os_error_as(f'photos={folder} cannot be read'):
+  with errors.error_as(f'photos={folder} cannot be read'):
     files = sorted(folder.iterdir())
   photos = [path for path in files if path.suffix.lower() in endings]
   if not photos:

@@ -173,12 +173,9 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
 
     def encode(item: tuple[str, list[int]]) -> list[bytes]:
       path, numbers = item
-      try:
+      changed = f'{path} changed while the dataset was built'
+      with errors.error_as(changed, '; start again', reading.UnreadableError):
         image = reading.read(os.path.join(root, path))
-      except reading.UnreadableError as error:
-        raise errors.UserError(
-          f'{path} changed while the dataset was built ({error}); start again'
-        ) from error
       cut = crops.cut_crops(image, [used[n][1] for n in numbers], side)
       return [reading.encode_png(crop) for crop in cut]
 

@@ -123,7 +123,7 @@ def build(
   name = path.relative_to(folder).as_posix()
   unwritable = f'data.data_dir={folder} cannot be written'
   advice = '; set data.data_dir to a folder with free space'
-  with errors.os_error_as(unwritable, advice):
+  with errors.error_as(unwritable, advice):
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = _take_lock(path.parent / f'.{path.name}.lock', name)
   with lock:

@@ -83,7 +83,7 @@ def create_onnx_fill(model: TrainedModel) -> onnx_runtime.OnnxFill:
     path.unlink(missing_ok=True)
   size = model.config.data.image_size
   temporary = folder / f'.{key}.{secrets.token_hex(8)}.onnx'
-  with errors.os_error_as(
+  with errors.error_as(
     f'the folder of exported models, {folder}, cannot be used',
     '; set INPAINT_JAX_ONNX to one with free space',
   ):

@@ -75,14 +75,13 @@ def create_model(
   fields = {k: x for k, x in fields.items() if k in known} | own
   if config.base != 'none':
     fields['zero_start'] = True
-  try:
+  with errors.error_as(
+    f'model.name={config.name} cannot be made',
+    '; give each field of its module a default, or a value in config.model; '
+    'base=harmonic needs the field zero_start',
+    kind=TypeError,
+  ):
     net = model(**fields)
-  except TypeError as error:
-    raise errors.UserError(
-      f'model.name={config.name} cannot be made ({errors.one_line(error)}); '
-      'give each field of its module a default, or a value in config.model; '
-      'base=harmonic needs the field zero_start'
-    ) from error
   if config.base == 'none':
     return net
   if to_outputs is None:

@@ -72,7 +72,7 @@ def with_digest(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
   for path in list_files(config.masks.source):
     advice = '; remove it from masks.source'
     with (
-      errors.os_error_as(f'the mask {path} cannot be read', advice),
+      errors.error_as(f'the mask {path} cannot be read', advice),
       path.open('rb') as file,
     ):
       made.update(hashlib.file_digest(file, 'sha256').digest())

@@ -86,7 +86,7 @@ def write(path: str | os.PathLike[str], picture: Picture) -> list[str]:
   path = pathlib.Path(path)
   name = formats.format_of(path)
   with (
-    errors.os_error_as(f'the result {path} cannot be written'),
+    errors.error_as(f'the result {path} cannot be written'),
     atomic_files.replacing(path) as temporary,
     open(temporary, 'wb') as file,
   ):

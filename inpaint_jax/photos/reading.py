@@ -224,13 +224,11 @@ def opened(
     raise UnreadableError(errors.one_line(reason, 120)) from error
 
 
-@contextlib.contextmanager
-def unreadable_as_user_error(name: str) -> Iterator[None]:
+def unreadable_as_user_error(
+  name: str,
+) -> contextlib.AbstractContextManager[None]:
   """Turns an UnreadableError into a UserError that calls the file `name`."""
-  try:
-    yield
-  except UnreadableError as error:
-    raise errors.UserError(f'{name} cannot be read: {error}') from error
+  return errors.error_as(f'{name} cannot be read', kind=UnreadableError)
 
 
 def path_of(source: Source) -> str:

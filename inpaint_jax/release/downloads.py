@@ -64,7 +64,7 @@ def fetch(
   name = pathlib.PurePosixPath(urllib.parse.urlsplit(url).path).name
   name = re.sub(r'[^A-Za-z0-9_.-]', '_', name)[-80:] or 'model'
   temporary = folder / f'.{key}.{secrets.token_hex(8)}.part'
-  with errors.os_error_as(
+  with errors.error_as(
     f'the folder of downloaded models, {folder}, cannot be used',
     '; set INPAINT_JAX_MODELS to one with free space',
   ):

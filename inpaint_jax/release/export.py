@@ -108,14 +108,13 @@ def to_onnx(model: TrainedModel, dtype: np.dtype) -> bytes:
     'size': str(model.config.data.image_size),
     'multiple': str(MULTIPLE),
   }
-  try:
+  with errors.error_as(
+    'this model cannot be exported to ONNX',
+    '; add a rule to onnx_graph.py, or export with format=stablehlo',
+    kind=NotImplementedError,
+  ):
     traced = jax.make_jaxpr(functools.partial(fn, model.variables))(*_shapes())
     return onnx_graph.build(traced, INPUTS, OUTPUTS, dtype, metadata)
-  except NotImplementedError as error:
-    raise errors.UserError(
-      f'this model cannot be exported to ONNX: {errors.one_line(error)}; add a '
-      'rule to onnx_graph.py, or export with format=stablehlo'
-    ) from error
 
 
 def to_stablehlo(model: TrainedModel, dtype: np.dtype) -> bytes:
@@ -192,7 +191,7 @@ def export(
     errors.check_installed(package, kind, 'onnx')
   atomic_files.check_writable(path, f'output={path}')
   with (
-    errors.os_error_as(f'output={path} cannot be written'),
+    errors.error_as(f'output={path} cannot be written'),
     atomic_files.replacing(path) as temporary,
   ):
     temporary.write_bytes(file_format.write(model, stored))

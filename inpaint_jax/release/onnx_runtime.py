@@ -39,15 +39,12 @@ class OnnxFill:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = machine.num_cores()
     options.log_severity_level = 3  # Errors only: no warning helps a user.
-    try:
+    unread = f'{path} cannot be read as an ONNX file'
+    # Its exceptions have no other common base class.
+    with errors.error_as(unread, kind=Exception):
       self._session = onnxruntime.InferenceSession(
         path, options, providers=['CPUExecutionProvider']
       )
-    # Its exceptions have no other common base class.
-    except Exception as error:
-      raise errors.UserError(
-        f'{path} cannot be read as an ONNX file: {errors.one_line(error, 160)}'
-      ) from error
     ends = [*self._session.get_inputs(), *self._session.get_outputs()]
     names = [x.name for x in ends]
     if names != ['image', 'mask', 'filled', 'output']:

@@ -43,7 +43,7 @@ def publish(
 
   folder = user_paths.local(output, 'output') if output else zoo.FOLDER
   path = folder / f'{name}{released_file.SUFFIX}'
-  with errors.os_error_as(f'output={folder} cannot be written to'):
+  with errors.error_as(f'output={folder} cannot be written to'):
     folder.mkdir(parents=True, exist_ok=True)
     about = {'name': name, 'license': license, 'data': data}
     released_file.write(path, model, {**about, 'test': report['metrics']})

@@ -120,7 +120,7 @@ def check_not_source(
 def check_writable(workdir: pathlib.Path) -> None:
   """Makes a folder; raises a UserError if it cannot be written to."""
   user_paths.check_utf8(workdir, 'workdir')
-  with errors.os_error_as(f'workdir={workdir} cannot be written to'):
+  with errors.error_as(f'workdir={workdir} cannot be written to'):
     workdir.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=workdir).close()
 

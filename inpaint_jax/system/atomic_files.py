@@ -66,5 +66,5 @@ def check_writable(path: pathlib.Path, name: str) -> None:
   if path.is_dir():
     raise errors.UserError(f'{name} is a folder; name a file')
   advice = '; name a file in a folder that can be written to'
-  with errors.os_error_as(f'{name} cannot be written', advice):
+  with errors.error_as(f'{name} cannot be written', advice):
     tempfile.TemporaryFile(dir=_target(path).parent).close()

@@ -52,12 +52,21 @@ def check_installed(package: str, user: str, extra: str) -> None:
 
 
 @contextlib.contextmanager
-def os_error_as(message: str, advice: str = '') -> Iterator[None]:
-  """Makes an OSError in the block a UserError: message, reason, advice."""
+def error_as(
+  message: str,
+  advice: str = '',
+  kind: type[Exception] | tuple[type[Exception], ...] = OSError,
+) -> Iterator[None]:
+  """Makes an error in the block a UserError: message, reason, advice.
+
+  Args:
+    kind: the types of errors.
+  """
   try:
     yield
-  except OSError as error:
-    raise UserError(f'{message}: {error.strerror or error}{advice}') from error
+  except kind as error:
+    reason = getattr(error, 'strerror', None) or one_line(error)
+    raise UserError(f'{message}: {reason}{advice}') from error
 
 
 def one_line(error: object, limit: int = 200) -> str:

@@ -19,10 +19,8 @@ def write(path: pathlib.Path, value: Any) -> None:
 
 def read(path: pathlib.Path) -> Any:
   """Returns what a file holds; a UserError if it is missing or damaged."""
-  try:
+  with errors.error_as(f'{path} cannot be read', kind=(OSError, ValueError)):
     return json.loads(path.read_bytes())
-  except (OSError, ValueError) as error:
-    raise errors.UserError(f'{path} cannot be read: {error}') from error
 
 
 def _finite(value: Any) -> Any:

@@ -231,12 +231,9 @@ def _override(
         'an evaluation; what can: batch_size, eval_seed, data.*, masks.*'
       )
   config = config.copy_and_resolve_references()
-  try:
+  wrong = KeyError, AttributeError, TypeError
+  with errors.error_as('no such override', kind=wrong):
     config.lock().update_from_flattened_dict(overrides)
-  except (KeyError, AttributeError, TypeError) as error:
-    raise errors.UserError(
-      f'no such override: {errors.one_line(error)}'
-    ) from error
   if config.masks.kind != mask_folder.FILES and 'masks.source' not in overrides:
     config.masks.source = ''
   setup.check_fields(config)
