@@ -52,9 +52,6 @@ _NUM_CROPS = flags.DEFINE_integer(
   'num_crops', 60, 'Photos to take a crop from, in the same way.', 1
 )
 _SEED = flags.DEFINE_integer('seed', 0, 'Of the holes and crops.', 0)
-_WORKERS = flags.DEFINE_integer(
-  'workers', 1, 'Processes; several make the seconds meaningless.', 1
-)
 _AGAIN = flags.DEFINE_bool('again', False, 'Fill again what is there.')
 _QUICK = flags.DEFINE_bool(
   'quick', False, 'Leave out LPIPS by VGG16 and how often holes are found.'
@@ -97,7 +94,6 @@ def _compare(folder: pathlib.Path, out: pathlib.Path) -> None:
         out / kind,
         model=_MODEL.value,
         again=_AGAIN.value,
-        workers=_WORKERS.value,
       )
     report.write(
       out / kind, kind, created, scorer.score_all(created, out / kind)

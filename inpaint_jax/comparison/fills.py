@@ -5,9 +5,7 @@ that no case is filled twice unless it has changed.
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent import futures
 import contextlib
-import multiprocessing
 import os
 import pathlib
 import time
@@ -28,11 +26,10 @@ def fill_all(
   *,
   model: str,
   again: bool = False,
-  workers: int = 1,
 ) -> None:
   """Fills cases that a method has not filled yet.
 
-  Each process fills its first case twice; the first time is not timed.
+  The first case is filled twice; the first time is not timed.
 
   Args:
     folder: OUT/KIND; results go to METHOD/ in it.
@@ -47,18 +44,23 @@ def fill_all(
     for case in to_fill
     if again or not is_filled(case.path(folder, method), case, model)
   ]
-  workers = min(workers, len(left))
-  if workers <= 1:
-    _fill_some(method, left, folder, model)
+  if not left:
     return
-  parts = [left[i::workers] for i in range(workers)]
-  context = multiprocessing.get_context('spawn')
-  with futures.ProcessPoolExecutor(workers, context) as pool:
-    jobs = [
-      pool.submit(_fill_some, method, part, folder, model) for part in parts
-    ]
-    for job in jobs:
-      job.result()
+  with _quiet():
+    fill = methods.create(method, model)
+    # Compiles, and loads libraries.
+    fill(left[0].truth, left[0].hole)
+    for case in left:
+      start = time.perf_counter()
+      filled = fill(case.truth, case.hole)
+      taken = time.perf_counter() - start
+      text = PngImagePlugin.PngInfo()
+      text.add_text(_CASE, case.digest)
+      text.add_text(_SECONDS, f'{taken:.4f}')
+      text.add_text(_MODEL, model)
+      with atomic_files.replacing(case.path(folder, method)) as path:
+        image = Image.fromarray(filled)
+        image.save(path, 'PNG', compress_level=1, pnginfo=text)
 
 
 def is_filled(
@@ -80,28 +82,6 @@ def is_filled(
 def seconds(path: pathlib.Path) -> float:
   """Returns the seconds that a filling took."""
   return float(_text(path)[_SECONDS])
-
-
-def _fill_some(
-  method: str, to_fill: Sequence[cases.Case], folder: pathlib.Path, model: str
-) -> None:
-  if not to_fill:
-    return
-  with _quiet():
-    fill = methods.create(method, model)
-    # Compiles, and loads libraries.
-    fill(to_fill[0].truth, to_fill[0].hole)
-    for case in to_fill:
-      start = time.perf_counter()
-      filled = fill(case.truth, case.hole)
-      taken = time.perf_counter() - start
-      text = PngImagePlugin.PngInfo()
-      text.add_text(_CASE, case.digest)
-      text.add_text(_SECONDS, f'{taken:.4f}')
-      text.add_text(_MODEL, model)
-      with atomic_files.replacing(case.path(folder, method)) as path:
-        image = Image.fromarray(filled)
-        image.save(path, 'PNG', compress_level=1, pnginfo=text)
 
 
 def _text(path: pathlib.Path) -> dict[str, str]:

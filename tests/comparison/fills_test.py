@@ -91,13 +91,3 @@ def test_a_damaged_file_is_no_filling(to_fill, tmp_path):
   assert not fills.is_filled(path, to_fill[0])
   path.write_bytes(b'damaged')
   assert not fills.is_filled(path, to_fill[0])
-
-
-@pytest.mark.slow
-def test_processes_share_the_work(to_fill, tmp_path):
-  for workers in (1, 2):
-    folder = tmp_path / str(workers)
-    fills.fill_all('mean', to_fill, folder, model='', workers=workers)
-  for case in to_fill:
-    one, two = (cases.read(case.path(tmp_path / x, 'mean')) for x in '12')
-    np.testing.assert_array_equal(one, two)
