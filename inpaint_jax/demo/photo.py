@@ -77,8 +77,10 @@ class Photo:
   def __init__(self, folder: pathlib.Path):
     self.folder = folder
     self._file, self._mask = folder / 'photo', folder / 'mask.npy'
+    # The copy of the photo to compare with those of the results.
+    self.before = folder / 'before.jpg'
     self._name = ''
-    self._size = self._editor_size = (0, 0)
+    self._size = self._editor_size = self._slider_size = (0, 0)
     # The mask in `_mask` as it was put into the editor, bool [h, w].
     self._shown: np.ndarray | None = None
     # Files of the masks 'source' and 'avoid', bool [H, W]: what may be copied,
@@ -109,6 +111,9 @@ class Photo:
     height, width = self._size = picture.pixels.shape[:2]
     # Small photos are enlarged, so that a brush does not cover half of them.
     self._editor_size = _scale(self._size, EDITOR_SIDE / max(self._size))
+    self._slider_size = _scale(
+      self._size, min(1, SLIDER_SIDE / max(self._size))
+    )
     _write_copy(self.folder / 'editor.png', picture, self._editor_size)
     lines = [f'{self._name}, {width} x {height} pixels.', *picture.notes]
     if picture.pixels.dtype == np.uint16:
@@ -234,8 +239,9 @@ class Photo:
       self._drop_results(MAX_RESULTS - 1 if again else 0)
       folder = self.folder / f'result_{secrets.token_hex(4)}'
       folder.mkdir()
-      _write_copy(self.before, picture, self._slider_size())
-      _write_copy(folder / 'after.jpg', filled, self._slider_size())
+      after = folder / 'after.jpg'
+      _write_copy(self.before, picture, self._slider_size)
+      _write_copy(after, filled, self._slider_size)
       height, width = hole.shape
       note = (
         f'{width} x {height} pixels, {hole.mean():.1%} of them filled in '
@@ -243,14 +249,8 @@ class Photo:
       )
       if again:
         note = f'Result {self._seed + 1}: {note}'
-      after = folder / 'after.jpg'
       self.results.append(Result(folder, after, note, (filled, origins)))
       return self.results[-1]
-
-  @property
-  def before(self) -> pathlib.Path:
-    """The copy of the photo to compare with those of the results."""
-    return self.folder / 'before.jpg'
 
   def finish(self) -> None:
     """Makes the files to download, and the pictures that explain them."""
@@ -267,7 +267,7 @@ class Photo:
         result.note = _join([result.note, *lines])
         drawn = explanation.draw_origins(picture.pixels, origins)
         explained = result.folder / 'explained.jpg'
-        _write_copy(explained, Picture(drawn), self._slider_size())
+        _write_copy(explained, Picture(drawn), self._slider_size)
         result.full, result.explained = full, explained
         result.filled = None
 
@@ -283,9 +283,6 @@ class Photo:
     for old in self.results[:first]:
       shutil.rmtree(old.folder, ignore_errors=True)
     del self.results[:first]
-
-  def _slider_size(self) -> tuple[int, int]:
-    return _scale(self._size, min(1, SLIDER_SIDE / max(self._size)))
 
   def find_hole(self, layers: Sequence[np.ndarray]) -> np.ndarray:
     """Returns what is painted on layers, bool [h, w] each, as bool [H, W].

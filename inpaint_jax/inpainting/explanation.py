@@ -7,6 +7,8 @@ import PIL.Image
 import PIL.ImageDraw
 from scipy import ndimage, sparse
 
+from inpaint_jax.inpainting import harmonic
+
 Point = tuple[float, float]  # x and y, in pixels.
 
 # The longer side of the drawing, at most, in pixels: it is for the screen.
@@ -146,14 +148,11 @@ def _find_places(
   places, middles = np.zeros_like(parts), []
   size = max(1, round(_REACH * max(parts.shape) / 4))
   for number in range(1, parts.max(initial=0) + 1):
-    rows, columns = origins[parts == number].T
+    place = np.zeros(parts.shape, bool)
+    place[tuple(origins[parts == number].T)] = True
     # With room around it to grow and to shrink.
-    room = 2 * size + 1
-    top, left = max(rows.min() - room, 0), max(columns.min() - room, 0)
-    box = slice(top, rows.max() + room), slice(left, columns.max() + room)
-    place = np.zeros_like(places[box], bool)
-    place[rows - top, columns - left] = True
-    place = ndimage.maximum_filter(place, 2 * size + 1)
+    box = harmonic.find_box(place, 2 * size + 1)
+    place = ndimage.maximum_filter(place[box], 2 * size + 1)
     # Pixels beyond the image are like those at its edge: nothing is lost there.
     place = ndimage.minimum_filter(place, 2 * size + 1, mode='nearest')
     pieces, _ = ndimage.label(place)
@@ -162,7 +161,7 @@ def _find_places(
     place &= sizes[pieces] >= 0.1 * sizes.max()
     places[box][place] = number
     x, y = _find_middle(place)
-    middles.append((x + left, y + top))
+    middles.append((x + box[1].start, y + box[0].start))
   return places, middles
 
 

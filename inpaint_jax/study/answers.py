@@ -191,16 +191,16 @@ def _by_step(comparison: comparisons.Comparison) -> str:
 
 def _beside_reference(comparison: comparisons.Comparison) -> str:
   """Returns the reference's numbers next to ours, and why they differ."""
-  reported = reference.REPORTED.get(comparison.factor)
-  if reported is None:
+  if comparison.factor not in reference.REPORTED:
     return ''
+  reported, why = reference.REPORTED[comparison.factor]
   members = {x.label.split(' at ')[0]: x for x in comparison.members}
   lines = []
-  for name, theirs in reported.l1.items():
+  for name, theirs in reported.items():
     member = members.get(name)
     ours = mean(member.summary('test/l1'), 4) if member else ''
     lines.append(f'{name} {theirs} ({ours or "not measured"})')
   return (
     "The reference's whole L1, with ours in brackets: "
-    f'{", ".join(lines)}. {reported.why}'
+    f'{", ".join(lines)}. {why}'
   )

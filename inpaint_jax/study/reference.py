@@ -6,9 +6,6 @@ crops, 10,000 to train with, 20 epochs in batches of 32 at a learning rate of
 each.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
-
 # The learning rate of all its runs.
 LEARNING_RATE = 1e-3
 
@@ -20,20 +17,10 @@ EVERYWHERE = (
 )
 
 
-class Reported(NamedTuple):
-  """What the reference study reported for a question.
-
-  Attributes:
-    l1: {cell: L1 as it is written there}, the best first.
-    why: why ours may differ.
-  """
-
-  l1: Mapping[str, str]
-  why: str
-
-
+# For each question the L1 of each cell, as it is written there and the best
+# first, and why ours may differ.
 REPORTED = {
-  'loss': Reported(
+  'loss': (
     {
       'l1': '0.0143',
       'poisson_nll': '0.0153',
@@ -45,7 +32,7 @@ REPORTED = {
     'the squared error and differ by chance. Here each loss is minimised, '
     'through the link that makes it well posed.',
   ),
-  'optimizer': Reported(
+  'optimizer': (
     {
       'adam': '0.0151',
       'adagrad': '0.0212',
@@ -55,7 +42,7 @@ REPORTED = {
     f'It ran all of them at {LEARNING_RATE:g}, and SGD without momentum; here '
     'each runs at the best rate of a sweep.',
   ),
-  'model': Reported(
+  'model': (
     {'unet': '0.0156', 'encoder_decoder': '0.0514'},
     'This error includes known pixels, which the encoder-decoder cannot copy: '
     'it has no connections past its bottleneck.',
