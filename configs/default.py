@@ -59,13 +59,100 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   # Images in the sample grid that each epoch writes; 0 = no grids.
   config.num_samples = 8
 
-  config.data = _data()
-  config.masks = _masks()
-  config.model = _model()
-  config.objectives = _objectives()
-  config.discriminator = _discriminator()
+  config.data = ml_collections.ConfigDict()
+  # synthetic, photo_crops, or the name of any tensorflow-datasets image
+  # dataset, such as tf_flowers.
+  config.data.dataset = 'synthetic'
+  # photo_crops only: the folder of photographs; its subfolders are searched,
+  # too.
+  config.data.source = ''
+  # photo_crops only, what decides on the split of a photo: content, what it
+  # shows; or folders, those below source named train, val and test.
+  config.data.split = 'content'
+  # Where built datasets are kept; '' = the user's cache folder, see
+  # docs/training.md.
+  config.data.data_dir = ''
+  # Side of the square images in pixels: 32, 64, 128, 256 or 512.
+  config.data.image_size = 64
+  # Images of each split: the first ones of a fixed order, or all if there are
+  # fewer. They do not change which split a photo is in.
+  config.data.num_train = 768
+  config.data.num_val = 128
+  config.data.num_test = 384
+  # Augmentation of training images: left-right flip with probability 1/2,
+  # rotation by 0, 90, 180 or 270 degrees with probability 1/4 each.
+  config.data.flip = True
+  config.data.rotate = True
+  # Threads that read and decode images ahead of the step.
+  config.data.num_threads = 4
+  # Where images are kept after they are read: device (validation images: host),
+  # host, none, or auto, the first of these that has room. Batches are the same
+  # in every case.
+  config.data.cache = 'auto'
+
+  config.masks = ml_collections.ConfigDict()
+  # A name in masks.MASKS: stamps, strokes, box, border, mixture; or files.
+  config.masks.kind = 'stamps'
+  # files only: the folder of mask files, white where the hole is; and a digest
+  # of them, which each start computes.
+  config.masks.source = ''
+  config.masks.digest = ''
+  # For strokes and mixture only: width and length of the strokes: thin, medium,
+  # thick. The other kinds do not read it.
+  config.masks.strokes = 'medium'
+
+  config.model = ml_collections.ConfigDict()
+  # A name in models.MODELS: unet, attention_unet, encoder_decoder.
+  config.model.name = 'unet'
+  # Channels of the three levels, from the full resolution down.
+  config.model.features = (64, 128, 256)
+  # What a model starts from: none, black holes; or harmonic, holes filled with
+  # the smoothest surface that meets the known pixels, to which the model learns
+  # a change that starts at zero.
+  config.model.base = 'none'
+  # Type of activations, float32 or bfloat16; parameters stay float32.
+  config.model.dtype = 'float32'
+  # How to convolve: xla; winograd, with fewer multiplications but a longer
+  # compilation; or auto, winograd on one CPU device, where it is faster, else
+  # xla. All give the same numbers up to rounding.
+  config.model.conv = 'auto'
+
+  config.objectives = ml_collections.ConfigDict()
+  # Weights of objectives that are added to the pixel loss, by the names in
+  # objectives.OBJECTIVES; 0 = off.
+  # Distance of deep features (LPIPS), and of their Gram matrices.
+  config.objectives.perceptual = 0.0
+  config.objectives.style = 0.0
+  # How well a discriminator sees the hole, and the distance of its features.
+  # Both need a discriminator, which the section discriminator describes.
+  config.objectives.adversarial = 0.0
+  config.objectives.feature_matching = 0.0
+  # hinge, or nonsaturating, which is best with r1: the weight, in the loss of
+  # the discriminator, of the squared gradient of its scores of true images;
+  # 0 = off.
+  config.objectives.adversarial_loss = 'hinge'
+  config.objectives.r1 = 0.0
+  # Nets of the features: alexnet, vgg16 (takes ten times as long), or both.
+  config.objectives.features = 'alexnet'
+  # What objectives judge: composite, known pixels with the model's image in the
+  # hole, or output, the model's whole image.
+  config.objectives.image = 'composite'
+
+  config.discriminator = ml_collections.ConfigDict()
+  # A name in discriminators.DISCRIMINATORS: patch, global_local.
+  config.discriminator.name = 'patch'
+  # Channels of the layers; each layer halves height and width.
+  config.discriminator.features = (64, 128, 256, 512)
+  config.discriminator.optimizer = _optimizer()
+  config.discriminator.optimizer.learning_rate = 4e-4
+
   config.optimizer = _optimizer()
-  config.profile = _profile()
+
+  config.profile = ml_collections.ConfigDict()
+  # Steps to trace with jax.profiler, into WORKDIR/profile; 0 = none.
+  config.profile.num_steps = 0
+  # Steps of each start to skip before the trace; the first ones compile.
+  config.profile.skip_steps = 10
 
   if preset == 'landscapes':
     config.batch_size = 32
@@ -77,108 +164,6 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
     config.data.num_test = 10_000
   elif preset:
     raise ValueError(f'preset {preset!r} is unknown; choose: landscapes')
-  return config
-
-
-def _data() -> ml_collections.ConfigDict:
-  config = ml_collections.ConfigDict()
-  # synthetic, photo_crops, or the name of any tensorflow-datasets image
-  # dataset, such as tf_flowers.
-  config.dataset = 'synthetic'
-  # photo_crops only: the folder of photographs; its subfolders are searched,
-  # too.
-  config.source = ''
-  # photo_crops only, what decides on the split of a photo: content, what it
-  # shows; or folders, those below source named train, val and test.
-  config.split = 'content'
-  # Where built datasets are kept; '' = the user's cache folder, see
-  # docs/training.md.
-  config.data_dir = ''
-  # Side of the square images in pixels: 32, 64, 128, 256 or 512.
-  config.image_size = 64
-  # Images of each split: the first ones of a fixed order, or all if there are
-  # fewer. They do not change which split a photo is in.
-  config.num_train = 768
-  config.num_val = 128
-  config.num_test = 384
-  # Augmentation of training images: left-right flip with probability 1/2,
-  # rotation by 0, 90, 180 or 270 degrees with probability 1/4 each.
-  config.flip = True
-  config.rotate = True
-  # Threads that read and decode images ahead of the step.
-  config.num_threads = 4
-  # Where images are kept after they are read: device (validation images: host),
-  # host, none, or auto, the first of these that has room. Batches are the same
-  # in every case.
-  config.cache = 'auto'
-  return config
-
-
-def _masks() -> ml_collections.ConfigDict:
-  config = ml_collections.ConfigDict()
-  # A name in masks.MASKS: stamps, strokes, box, border, mixture; or files.
-  config.kind = 'stamps'
-  # files only: the folder of mask files, white where the hole is; and a digest
-  # of them, which each start computes.
-  config.source = ''
-  config.digest = ''
-  # For strokes and mixture only: width and length of the strokes: thin, medium,
-  # thick. The other kinds do not read it.
-  config.strokes = 'medium'
-  return config
-
-
-def _model() -> ml_collections.ConfigDict:
-  config = ml_collections.ConfigDict()
-  # A name in models.MODELS: unet, attention_unet, encoder_decoder.
-  config.name = 'unet'
-  # Channels of the three levels, from the full resolution down.
-  config.features = (64, 128, 256)
-  # What a model starts from: none, black holes; or harmonic, holes filled with
-  # the smoothest surface that meets the known pixels, to which the model learns
-  # a change that starts at zero.
-  config.base = 'none'
-  # Type of activations, float32 or bfloat16; parameters stay float32.
-  config.dtype = 'float32'
-  # How to convolve: xla; winograd, with fewer multiplications but a longer
-  # compilation; or auto, winograd on one CPU device, where it is faster, else
-  # xla. All give the same numbers up to rounding.
-  config.conv = 'auto'
-  return config
-
-
-def _objectives() -> ml_collections.ConfigDict:
-  config = ml_collections.ConfigDict()
-  # Weights of objectives that are added to the pixel loss, by the names in
-  # objectives.OBJECTIVES; 0 = off.
-  # Distance of deep features (LPIPS), and of their Gram matrices.
-  config.perceptual = 0.0
-  config.style = 0.0
-  # How well a discriminator sees the hole, and the distance of its features.
-  # Both need a discriminator, which the section discriminator describes.
-  config.adversarial = 0.0
-  config.feature_matching = 0.0
-  # hinge, or nonsaturating, which is best with r1: the weight, in the loss of
-  # the discriminator, of the squared gradient of its scores of true images;
-  # 0 = off.
-  config.adversarial_loss = 'hinge'
-  config.r1 = 0.0
-  # Nets of the features: alexnet, vgg16 (takes ten times as long), or both.
-  config.features = 'alexnet'
-  # What objectives judge: composite, known pixels with the model's image in the
-  # hole, or output, the model's whole image.
-  config.image = 'composite'
-  return config
-
-
-def _discriminator() -> ml_collections.ConfigDict:
-  config = ml_collections.ConfigDict()
-  # A name in discriminators.DISCRIMINATORS: patch, global_local.
-  config.name = 'patch'
-  # Channels of the layers; each layer halves height and width.
-  config.features = (64, 128, 256, 512)
-  config.optimizer = _optimizer()
-  config.optimizer.learning_rate = 4e-4
   return config
 
 
@@ -197,13 +182,4 @@ def _optimizer() -> ml_collections.ConfigDict:
   config.clip_norm = 0.0
   # L2 penalty added to the gradient, as weight_decay of PyTorch's optimizers.
   config.weight_decay = 0.0
-  return config
-
-
-def _profile() -> ml_collections.ConfigDict:
-  config = ml_collections.ConfigDict()
-  # Steps to trace with jax.profiler, into WORKDIR/profile; 0 = none.
-  config.num_steps = 0
-  # Steps of each start to skip before the trace; the first ones compile.
-  config.skip_steps = 10
   return config

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from inpaint_jax.inpainting import (
-  checks,
   guides,
   kinds,
   panorama,
@@ -245,7 +244,7 @@ class Inpainter:
 def _unpack(image: Any, mask: Any) -> tuple[kinds.Unpacked, np.ndarray]:
   """Returns an image in the form in which it is filled, and its hole [H, W]."""
   one = kinds.unpack(image)
-  return one, checks.to_hole(
+  return one, kinds.to_hole(
     mask, *one.pixels.shape[:2], on_its_side=kinds.is_on_its_side(image)
   )
 
@@ -259,7 +258,7 @@ def _find_barred(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:
     if mask is None:
       continue
     try:
-      marked = checks.to_hole(mask, *hole.shape, whole=True)
+      marked = kinds.to_hole(mask, *hole.shape, whole=True)
     except errors.UserError as error:
       raise errors.UserError(f'{name}: {error}') from error
     barred |= ~marked if name == 'source' else marked

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from inpaint_jax.inpainting import checks
+from inpaint_jax.inpainting import kinds
 from inpaint_jax.photos import formats, mask_files, picture_files, reading
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
@@ -85,7 +85,7 @@ def prepare(
     side = 2 * min(dilate, max(hole.shape)) + 1
     modes = 'constant', 'wrap' if wrap else 'constant'
     hole = ndimage.maximum_filter(hole, side, mode=modes)
-  checks.check_hole(hole)
+  kinds.check_hole(hole)
   return picture, hole
 
 
