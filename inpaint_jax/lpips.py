@@ -12,7 +12,6 @@ import pathlib
 import pickle
 from typing import Any, BinaryIO, cast, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -121,30 +120,23 @@ def _load(sharding: jax.sharding.Sharding | None, net: str) -> Net:
   model = errors.choose(nets, net, 'net')()
   params = jax.device_put(read_net(net), sharding)
 
-  @jax.jit
   def maps(params: Any, image: jax.Array) -> Maps:
-    return _maps(model, params[0], image)
+    # The package relies on rank promotion. Full precision, since accelerators
+    # would otherwise round the inputs of convolutions.
+    with (
+      jax.numpy_rank_promotion('allow'),
+      jax.default_matmul_precision('highest'),
+    ):
+      return cast(Maps, model.apply({'params': params[0]}, normalize(image)))
 
-  @jax.jit
   def of_maps(params: Any, a: Maps, b: Maps) -> jax.Array:
     return distance(params[1], a, b)
 
-  @jax.jit
   def between(params: Any, a: jax.Array, b: jax.Array) -> jax.Array:
-    maps = [_maps(model, params[0], image) for image in (a, b)]
-    return distance(params[1], *maps)
+    return of_maps(params, maps(params, a), maps(params, b))
 
-  return Net(*(functools.partial(x, params) for x in (maps, of_maps, between)))
-
-
-def _maps(model: nn.Module, params: Any, image: jax.Array) -> Maps:
-  # The package relies on rank promotion. Full precision, since accelerators
-  # would otherwise round the inputs of convolutions.
-  with (
-    jax.numpy_rank_promotion('allow'),
-    jax.default_matmul_precision('highest'),
-  ):
-    return cast(Maps, model.apply({'params': params}, normalize(image)))
+  functions = maps, of_maps, between
+  return Net(*(functools.partial(jax.jit(fn), params) for fn in functions))
 
 
 def normalize(image: jax.Array) -> jax.Array:

@@ -44,10 +44,7 @@ def sgd(
 
   b = m b + g, p -= lr b.
   """
-  return optax.chain(
-    optax.trace(decay=config.momentum) if config.momentum else optax.identity(),
-    optax.scale_by_learning_rate(learning_rate),
-  )
+  return optax.sgd(learning_rate, config.momentum or None)
 
 
 def rmsprop(

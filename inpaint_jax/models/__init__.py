@@ -15,7 +15,6 @@ Attributes:
 
 from collections.abc import Callable
 import inspect
-import math
 from typing import Any
 
 import flax
@@ -140,4 +139,4 @@ def init_variables(
 
 def count_parameters(params: Any) -> int:
   """Returns the number of trainable values, from arrays or their shapes."""
-  return sum(math.prod(x.shape) for x in jax.tree.leaves(params))
+  return sum(x.size for x in jax.tree.leaves(params))

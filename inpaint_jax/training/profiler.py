@@ -1,5 +1,6 @@
 """Writes a jax.profiler trace of a few training steps."""
 
+import contextlib
 import pathlib
 from typing import Any
 
@@ -22,28 +23,27 @@ class Profiler:
     self._first = config.skip_steps + 1
     self._last = config.skip_steps + config.num_steps
     self._step = 0
-    self._is_tracing = False
+    self._trace = contextlib.ExitStack()
 
   def begin_step(self) -> None:
     """Starts the trace if the step that begins is its first."""
     self._step += 1
     is_first = self._step == self._first <= self._last
     if is_first and distributed.is_first():
-      jax.profiler.start_trace(self._folder, create_perfetto_trace=True)
-      self._is_tracing = True
+      self._trace.enter_context(
+        jax.profiler.trace(self._folder, create_perfetto_trace=True)
+      )
 
   def end_step(self, outputs: Any) -> None:
     """Waits for `outputs` and writes the trace if its last step ended."""
-    if self._is_tracing and self._step == self._last:
+    if self._first <= self._step == self._last:
       jax.block_until_ready(outputs)
-      self.close()
+      self._trace.close()
 
   def close(self) -> None:
     """Writes the trace if it is still running; says so if none was begun."""
-    if self._is_tracing:
-      self._is_tracing = False
-      jax.profiler.stop_trace()
-    elif 0 < self._step < self._first <= self._last and distributed.is_first():
+    self._trace.close()
+    if 0 < self._step < self._first <= self._last and distributed.is_first():
       print(
         f'no trace: the training ended after {self._step} steps, of which '
         f'profile.skip_steps={self._first - 1} are skipped; lower it'

@@ -208,7 +208,7 @@ class _Loop:
       self._latest.close()
       self._best.close()
     # A signal may have come after the last step had checked for one.
-    self._signal = int(sharding.largest(int(stop.signal or 0), self._mesh))
+    self._signal = int(sharding.largest(stop.signal or 0, self._mesh))
     if self._signal:
       self._exit()
     # The time of the first rate includes compilation.
@@ -240,14 +240,13 @@ class _Loop:
       if jax.process_count() > 1:
         # Read a step later, with the metrics: no process waits for it, and all
         # stop after the same step.
-        asked = int(stop.signal or 0)
-        self._unread['signal'] = sharding.largest(asked, self._mesh)
+        self._unread['signal'] = sharding.largest(stop.signal or 0, self._mesh)
 
       ends_epoch = self._step % self._steps_per_epoch == 0
       if ends_epoch or is_time(self._step, config.log_every_steps, first=True):
         self._log(ends_epoch)
       if jax.process_count() == 1:
-        self._signal = int(stop.signal or 0)
+        self._signal = stop.signal or 0
       if (
         ends_epoch
         or self._signal
