@@ -23,7 +23,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   write the same file at once, the last one wins. A symbolic link stays one, and
   the new file gets the permissions of the old one.
   """
-  path = _target(path)
+  path = pathlib.Path(os.path.realpath(path))
   # Not a longer form of the name, which the file system may refuse, nor a
   # process id, which may occur twice on machines that share the folder.
   temporary = path.with_name(f'.{secrets.token_hex(8)}.tmp')
@@ -51,12 +51,6 @@ def write_csv(
   write(path, text.getvalue().encode())
 
 
-def _target(path: pathlib.Path) -> pathlib.Path:
-  """Returns the target of a symbolic link, any other path unchanged."""
-  # os.path also takes paths of tensorflow-datasets, which have no is_symlink.
-  return pathlib.Path(os.path.realpath(path)) if os.path.islink(path) else path
-
-
 def check_writable(path: pathlib.Path, name: str) -> None:
   """Raises a UserError unless a file can be written to `path`.
 
@@ -67,4 +61,4 @@ def check_writable(path: pathlib.Path, name: str) -> None:
     raise errors.UserError(f'{name} is a folder; name a file')
   advice = '; name a file in a folder that can be written to'
   with errors.error_as(f'{name} cannot be written', advice):
-    tempfile.TemporaryFile(dir=_target(path).parent).close()
+    tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(path))).close()
