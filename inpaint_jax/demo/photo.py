@@ -236,7 +236,9 @@ class Photo:
       )
       seconds = time.perf_counter() - start
       filled = picture.with_image(image)
-      self._drop_results(MAX_RESULTS - 1 if again else 0)
+      kept = MAX_RESULTS - 1 if again else 0
+      while len(self.results) > kept:
+        shutil.rmtree(self.results.pop(0).folder, ignore_errors=True)
       folder = self.folder / f'result_{secrets.token_hex(4)}'
       folder.mkdir()
       after = folder / 'after.jpg'
@@ -276,13 +278,6 @@ class Photo:
     if not isinstance(number, int) or not 0 <= number < len(self.results):
       raise errors.UserError('there is no such result; press Inpaint')
     return self.results[number]
-
-  def _drop_results(self, kept: int) -> None:
-    """Deletes all but the newest results."""
-    first = max(0, len(self.results) - kept)
-    for old in self.results[:first]:
-      shutil.rmtree(old.folder, ignore_errors=True)
-    del self.results[:first]
 
   def find_hole(self, layers: Sequence[np.ndarray]) -> np.ndarray:
     """Returns what is painted on layers, bool [h, w] each, as bool [H, W].

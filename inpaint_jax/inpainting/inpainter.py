@@ -165,7 +165,7 @@ class Inpainter:
     # All errors are found before the work begins.
     for number, (one, its) in enumerate(zip(image, mask, strict=True)):
       try:
-        _unpack(one, its)
+        kinds.unpack(one, its)
       except errors.UserError as error:
         raise errors.UserError(f'image {number}: {error}') from error
     filled = []
@@ -226,27 +226,19 @@ class Inpainter:
     options: window_filling.Options,
   ) -> tuple[Any, np.ndarray | None]:
     """Returns one image, filled, of any kind, and the origins if wanted."""
-    one, hole = _unpack(image, mask)
-    barred = _find_barred(hole, source, avoid)
+    one = kinds.unpack(image, mask)
+    barred = _find_barred(one.hole, source, avoid)
     fill = window_filling.fill_by_windows
     if options.wrap:
       fill = panorama.fill_wrapped
     fill = functools.partial(fill, options=options)
     if one.alpha is None:
-      pixels, origins = fill(one.pixels, hole, barred)
+      pixels, origins = fill(one.pixels, one.hole, barred)
       return one.pack(pixels, None), origins
     pixels, alpha, origins = transparency.fill_with_alpha(
-      fill, one.pixels, one.alpha, hole, barred, wrap=options.wrap
+      fill, one.pixels, one.alpha, one.hole, barred, wrap=options.wrap
     )
     return one.pack(pixels, alpha), origins
-
-
-def _unpack(image: Any, mask: Any) -> tuple[kinds.Unpacked, np.ndarray]:
-  """Returns an image in the form in which it is filled, and its hole [H, W]."""
-  one = kinds.unpack(image)
-  return one, kinds.to_hole(
-    mask, *one.pixels.shape[:2], on_its_side=kinds.is_on_its_side(image)
-  )
 
 
 def _find_barred(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:

@@ -24,23 +24,27 @@ class Unpacked(NamedTuple):
   Attributes:
     pixels: uint8 or uint16 [H, W, 3]; grey has three equal channels.
     alpha: of the same type [H, W], or None.
+    hole: bool [H, W].
     pack: turns filled pixels and alpha into an image of the caller's kind.
   """
 
   pixels: np.ndarray
   alpha: np.ndarray | None
+  hole: np.ndarray
   pack: Callable[[np.ndarray, np.ndarray | None], Any]
 
 
-def unpack(image: Any) -> Unpacked:
-  """Converts a caller's image to the form in which it is filled.
+def unpack(image: Any, mask: Any) -> Unpacked:
+  """Converts a caller's image and mask to the form in which they are used.
 
   Args:
     image: a NumPy or JAX array, uint8 or uint16 [H, W] or [H, W, C], with C = 1
       for grey, 2 for grey and alpha, 3 for RGB, 4 for RGBA; or a Pillow image.
 
+    mask: see `to_hole`.
+
   Raises:
-    errors.UserError: the image is something else, or cannot be read.
+    errors.UserError: one of them is something else, or cannot be read.
   """
   if isinstance(image, PIL.Image.Image):
     if image.mode not in _MODES:
@@ -96,7 +100,11 @@ def unpack(image: Any) -> Unpacked:
       packed = np.dstack([packed, alpha])
     return _as_kind_of(image, packed.reshape(array.shape))
 
-  return Unpacked(pixels, values[..., -1] if has_alpha else None, pack)
+  is_on_its_side = isinstance(image, PIL.Image.Image) and (
+    metadata.orientation(image) in (5, 6, 7, 8)
+  )
+  hole = to_hole(mask, *array.shape[:2], on_its_side=is_on_its_side)
+  return Unpacked(pixels, values[..., -1] if has_alpha else None, hole, pack)
 
 
 def is_one(image: Any, mask: Any) -> bool:
@@ -120,12 +128,6 @@ def stack(image: Any, results: list[Any]) -> Any:
   return _as_kind_of(image, np.stack([np.asarray(x) for x in results]))
 
 
-def is_on_its_side(image: Any) -> bool:
-  """Returns whether EXIF says that height and width are to be swapped."""
-  is_pillow = isinstance(image, PIL.Image.Image)
-  return is_pillow and metadata.orientation(image) in (5, 6, 7, 8)
-
-
 def to_hole(
   mask: Any,
   height: int,
@@ -140,7 +142,7 @@ def to_hole(
     mask: [H, W] or [H, W, 1], bool, uint8 or float in [0, 1], or a Pillow
       image; True, or at least half of the largest value, is hole.
     whole: whether the mask may be all hole, or have none.
-    on_its_side: whether the image has to be turned by 90 degrees to be upright.
+    on_its_side: whether EXIF says that the image's sides are to be swapped.
 
   Raises:
     errors.UserError: the mask's type or shape is wrong; or, unless `whole`, it

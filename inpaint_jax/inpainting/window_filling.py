@@ -93,7 +93,12 @@ def fill_by_windows(
     part, part_origins = _fill_window(
       part, part_hole, ~barred[place], options, report
     )
-    _paste(result, origins, part_hole, window, part, part_origins)
+    local = window.locate(window.inner)
+    result[window.inner] = part[local]
+    if origins is not None and part_origins is not None:
+      corner = np.array([window.rows.start, window.columns.start], np.int32)
+      new, copied = part_origins[local], part_hole[local]
+      origins[window.inner][copied] = new[copied] + corner
     done.append(window)
 
   for turn in turns:
@@ -170,20 +175,3 @@ def _blend(
   known, new = image[ring], filled[ring]
   filled[ring] = np.rint(known + weight * (new - known.astype(np.float32)))
   return filled
-
-
-def _paste(
-  result: np.ndarray,
-  origins: np.ndarray | None,
-  hole: np.ndarray,
-  window: windows.Window,
-  part: np.ndarray,
-  part_origins: np.ndarray | None,
-) -> None:
-  """Puts the inner part of a window into the image, in place."""
-  local = window.locate(window.inner)
-  result[window.inner] = part[local]
-  if origins is not None and part_origins is not None:
-    corner = np.array([window.rows.start, window.columns.start], np.int32)
-    new, copied = part_origins[local], hole[local]
-    origins[window.inner][copied] = new[copied] + corner

@@ -164,7 +164,7 @@ def test_a_damaged_file_of_pillow(quick):
 
 def test_a_traced_image():
   with pytest.raises(errors.UserError, match='outside of jit'):
-    jax.jit(lambda image: kinds.unpack(image).pixels)(noise(40, 50, 3))
+    jax.jit(lambda image: kinds.unpack(image, None).pixels)(noise(40, 50, 3))
 
 
 def test_one_mask_for_several_images(quick):
