@@ -168,10 +168,10 @@ class Inpainter:
         kinds.unpack(one, its)
       except errors.UserError as error:
         raise errors.UserError(f'image {number}: {error}') from error
-    filled = []
-    for number, (one, its) in enumerate(zip(image, mask, strict=True)):
-      part = options.part(number, count)
-      filled.append(self._fill_one(one, its, None, None, part)[0])
+    filled = [
+      self._fill_one(one, its, None, None, options.part(number, count))[0]
+      for number, (one, its) in enumerate(zip(image, mask, strict=True))
+    ]
     return kinds.stack(image, filled)
 
   def explain(

@@ -40,10 +40,9 @@ def fill_wrapped(
     turned = np.roll(array, -cut, axis=1)
     return np.pad(turned, [*around, *[(0, 0)] * (array.ndim - 2)], mode='wrap')
 
-  rolled = np.roll(hole, -cut, axis=1)
   middle = width // 2
-  reach = min(max(_REACH, int(rolled.sum(axis=0).max())), width // 8)
-  strip = np.roll(rolled, middle, axis=1)
+  reach = min(max(_REACH, int(hole.sum(axis=0).max())), width // 8)
+  strip = np.roll(hole, middle - cut, axis=1)
   strip[:, : middle - reach] = strip[:, middle + reach :] = False
   parts = 2 if strip.any() else 1
   first = options.part(0, parts)
