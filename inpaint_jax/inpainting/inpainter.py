@@ -164,10 +164,8 @@ class Inpainter:
       )
     # All errors are found before the work begins.
     for number, (one, its) in enumerate(zip(image, mask, strict=True)):
-      try:
+      with errors.error_as(f'image {number}', kind=errors.UserError):
         kinds.unpack(one, its)
-      except errors.UserError as error:
-        raise errors.UserError(f'image {number}: {error}') from error
     filled = [
       self._fill_one(one, its, None, None, options.part(number, count))[0]
       for number, (one, its) in enumerate(zip(image, mask, strict=True))
@@ -249,10 +247,8 @@ def _find_barred(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:
   for name, mask in (('source', source), ('avoid', avoid)):
     if mask is None:
       continue
-    try:
+    with errors.error_as(name, kind=errors.UserError):
       marked = kinds.to_hole(mask, *hole.shape, whole=True)
-    except errors.UserError as error:
-      raise errors.UserError(f'{name}: {error}') from error
     barred |= ~marked if name == 'source' else marked
   if not patches.has_centre(~barred):
     raise errors.UserError(

@@ -65,13 +65,9 @@ def unpack(image: Any, mask: Any) -> Unpacked:
       f'the image is a {type(image).__name__}; wanted an array of NumPy or JAX,'
       ' or an image of Pillow'
     )
-  try:
+  # Pillow reads the pixels of a file only now, and the file may be damaged.
+  with errors.error_as('the image cannot be read', kind=Exception):
     array = np.asarray(image)
-  except Exception as error:
-    # Pillow reads the pixels of a file only now, and the file may be damaged.
-    raise errors.UserError(
-      f'the image cannot be read: {errors.one_line(error, 120)}'
-    ) from error
   channels = array.shape[2] if array.ndim == 3 else 1
   if (
     array.dtype not in (np.uint8, np.uint16)
@@ -152,12 +148,8 @@ def to_hole(
     if mask.mode not in ('1', 'L') or mask.has_transparency_data:
       mask = reading.to_rgb(mask, background='black')
     mask = mask.convert('L')
-  try:
+  with errors.error_as('the mask cannot be read as an array', kind=Exception):
     array = np.asarray(mask)
-  except Exception as error:
-    raise errors.UserError(
-      f'the mask cannot be read as an array: {errors.one_line(error, 120)}'
-    ) from error
   if array.ndim == 3 and array.shape[2] == 1:
     array = array[..., 0]
   is_known_type = array.dtype in (np.uint8, bool) or array.dtype.kind == 'f'

@@ -149,10 +149,8 @@ def read(path: pathlib.Path) -> list[Row]:
   """
   if not path.exists():
     return []
-  try:
+  with errors.error_as(f'{path} cannot be read', kind=(OSError, ValueError)):
     text = path.read_text(encoding='utf-8')
-  except (OSError, ValueError) as error:
-    raise errors.UserError(f'{path} cannot be read: {error}') from error
   header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
   found = [f'without {name}' for name in COLUMNS if name not in header][:3]
   unknown = (x for x in header if not x.startswith(('test/', 'val/')))
