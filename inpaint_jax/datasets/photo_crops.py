@@ -1,7 +1,6 @@
 """Square crops of a folder of photos."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
 import dataclasses
 import hashlib
 import itertools
@@ -10,6 +9,7 @@ import sys
 from typing import Any
 import warnings
 
+import grain
 import ml_collections
 import numpy as np
 import tensorflow_datasets as tfds
@@ -173,9 +173,12 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
 
     def encode(item: tuple[str, list[int]]) -> list[bytes]:
       path, numbers = item
-      changed = f'{path} changed while the dataset was built'
-      with errors.error_as(changed, '; start again', reading.UnreadableError):
+      try:
         image = reading.read(os.path.join(root, path))
+      except reading.UnreadableError as error:
+        raise errors.UserError(
+          f'{path} changed while the dataset was built ({error}); start again'
+        ) from error
       cut = crops.cut_crops(image, [used[n][1] for n in numbers], side)
       return [reading.encode_png(crop) for crop in cut]
 
@@ -298,20 +301,16 @@ def _map_in_threads(
 ) -> Iterator[Any]:
   """Yields `function(item)` in order, with a progress bar.
 
-  It works a few items ahead. Threads are enough: Pillow decodes and encodes
-  without Python's global lock.
+  It works a few items ahead: all results at once could exceed the memory.
+  Threads are enough, since Pillow works without Python's global lock.
   """
   workers = machine.num_cores()
-  with (
-    warnings.catch_warnings(action='ignore'),  # Of Pillow, about odd files.
-    tqdm(total=len(items), desc=label, unit='', disable=None) as bar,
-    futures.ThreadPoolExecutor(workers) as pool,
-  ):
-    # In parts: all results at once could exceed the memory.
-    for start in range(0, len(items), 8 * workers):
-      for result in pool.map(function, items[start : start + 8 * workers]):
-        yield result
-        bar.update()
+  options = grain.ReadOptions(workers, prefetch_buffer_size=8 * workers)
+  dataset = grain.MapDataset.source(items).map(function)
+  results = dataset.to_iter_dataset(options)
+  # Pillow warns about odd files.
+  with warnings.catch_warnings(action='ignore'):
+    yield from tqdm(results, label, len(items), unit='', disable=None)
 
 
 def _text(path: str) -> str:

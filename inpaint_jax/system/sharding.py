@@ -5,8 +5,6 @@ serves one device or many, and one process or many: each process holds the rows
 of its own devices, which are contiguous (`local_rows`).
 """
 
-from collections.abc import Callable
-import functools
 from typing import Any
 
 import jax
@@ -66,12 +64,7 @@ def gather(tree: Any) -> Any:
 
 def largest(value: int, mesh: jax.sharding.Mesh) -> jax.Array:
   """Returns the largest `value` of all processes, without waiting for it."""
-  return _max(mesh)(put_batch(np.full(len(mesh.local_devices), value), mesh))
-
-
-@functools.cache
-def _max(mesh: jax.sharding.Mesh) -> Callable[[jax.Array], jax.Array]:
-  return jax.jit(jnp.max, out_shardings=replicated(mesh))
+  return jnp.max(put_batch(np.full(len(mesh.local_devices), value), mesh))
 
 
 def check_batch_size(
