@@ -89,11 +89,7 @@ def _compare(folder: pathlib.Path, out: pathlib.Path) -> None:
       cases.save(out / kind, case)
     for name in names:
       fills.fill_all(
-        name,
-        created,
-        out / kind,
-        model=_MODEL.value,
-        again=_AGAIN.value,
+        name, created, out / kind, model=_MODEL.value, again=_AGAIN.value
       )
     report.write(
       out / kind, kind, created, scorer.score_all(created, out / kind)

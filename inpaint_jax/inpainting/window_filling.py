@@ -45,10 +45,7 @@ class Options(NamedTuple):
 
 
 def fill_by_windows(
-  image: np.ndarray,
-  hole: np.ndarray,
-  barred: np.ndarray,
-  options: Options,
+  image: np.ndarray, hole: np.ndarray, barred: np.ndarray, options: Options
 ) -> tuple[np.ndarray, np.ndarray | None]:
   """Fills an image, window by window.
 
