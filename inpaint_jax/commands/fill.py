@@ -400,8 +400,4 @@ def progress_bar(
     leave=False,
     dynamic_ncols=True,
   ) as bar:
-
-    def show(share: float) -> None:
-      bar.update(share - bar.n)
-
-    yield show
+    yield lambda share: bar.update(share - bar.n)

@@ -93,13 +93,18 @@ def write_page(
   methods: Sequence[str],
 ) -> None:
   """Writes index.html, which shows what each method made of each case."""
+  (folder / 'cut').mkdir(exist_ok=True)
   body = []
   for case in shown:
     cells = []
     for part in ('truth', 'hole', *methods):
       whole = case.path(pathlib.Path(), part).as_posix()
       cut = f'cut/{part}-{case.name}.png'
-      _cut(folder / whole, folder / cut, case, part)
+      image = cases.read(folder / whole)
+      if part == 'hole':
+        image = np.where(case.hole[..., None], np.uint8(255), case.truth)
+      region = Image.fromarray(image[scores.region(case.hole)])
+      region.save(folder / cut, compress_level=1)
       cells.append(
         f'<figure><a href="{whole}"><img src="{cut}" loading="lazy"></a>'
         f'<figcaption>{html.escape(part)}</figcaption></figure>'
@@ -114,14 +119,3 @@ image.</p>
 {''.join(body)}
 """
   atomic_files.write(folder / 'index.html', text.encode())
-
-
-def _cut(
-  source: pathlib.Path, target: pathlib.Path, case: cases.Case, part: str
-) -> None:
-  image = cases.read(source)
-  if part == 'hole':
-    image = np.where(case.hole[..., None], np.uint8(255), case.truth)
-  target.parent.mkdir(parents=True, exist_ok=True)
-  cut = image[scores.region(case.hole)]
-  Image.fromarray(cut).save(target, compress_level=1)
