@@ -10,13 +10,7 @@ import ml_collections
 
 from inpaint_jax import losses, models
 from inpaint_jax.runs import workdir as workdirs
-from inpaint_jax.system import (
-  devices,
-  errors,
-  randomness,
-  sharding as shardings,
-  user_paths,
-)
+from inpaint_jax.system import devices, errors, randomness, user_paths
 
 
 class TrainedModel(NamedTuple):
@@ -96,10 +90,8 @@ def abstract_variables(
   Args:
     sharding: where the variables go, the first device by default.
   """
-  shapes = jax.eval_shape(
-    lambda key: models.init_variables(model, key, image_size),
-    randomness.create_key(0),
-  )
   if sharding is None:
     sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-  return shardings.abstract_like(shapes, sharding)
+  create = lambda key: models.init_variables(model, key, image_size)
+  key = randomness.create_key(0)
+  return jax.jit(create, out_shardings=sharding).eval_shape(key)

@@ -32,13 +32,6 @@ def split(mesh: jax.sharding.Mesh) -> jax.sharding.NamedSharding:
   return jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec('data'))
 
 
-def abstract_like(tree: Any, sharding: jax.sharding.Sharding) -> Any:
-  """Returns the shapes and types of a tree, all with one sharding."""
-  return jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree
-  )
-
-
 def local_rows(batch_size: int, mesh: jax.sharding.Mesh) -> slice:
   """Returns the rows of a batch that this process reads."""
   own = [

@@ -259,6 +259,7 @@ class _Loop:
   def _restore_or_create(self) -> tuple[TrainState, starts.Progress]:
     """Returns the latest checkpoint of the run, or a new state."""
     config, mesh = self._config, self._mesh
+    # With shardings, since the function is jitted with some.
     shapes = jax.eval_shape(self._create_state, self._seed)
     count = models.count_parameters(shapes.params)
     print(
@@ -272,7 +273,7 @@ class _Loop:
       self._workdir,
       self._latest,
       self._best,
-      sharding.abstract_like(shapes, sharding.replicated(mesh)),
+      shapes,
       self._steps_per_epoch,
       mesh,
     )
