@@ -179,24 +179,29 @@ class Inpainter:
     *,
     source: Any = None,
     avoid: Any = None,
-    **options: Any,
+    seed: int = 0,
+    feather: int = 0,
+    texture: bool = True,
+    wrap: bool = False,
+    progress: window_filling.Progress | None = None,
   ) -> Filling:
     """Fills one image, and returns where each pixel was copied from.
 
     The arguments and errors are those of `__call__`.
     """
-    made = self._make_options(**options)._replace(explain=True)
-    pixels, origins = self._fill_one(image, mask, source, avoid, made)
+    options = self._make_options(seed, feather, texture, wrap, progress)
+    options = options._replace(explain=True)
+    pixels, origins = self._fill_one(image, mask, source, avoid, options)
     assert origins is not None
     return Filling(pixels, origins)
 
   def _make_options(
     self,
-    seed: Any = 0,
-    feather: Any = 0,
-    texture: bool = True,
-    wrap: bool = False,
-    progress: window_filling.Progress | None = None,
+    seed: Any,
+    feather: Any,
+    texture: bool,
+    wrap: bool,
+    progress: window_filling.Progress | None,
   ) -> window_filling.Options:
     """Returns options; raises a UserError if `seed` or `feather` is wrong."""
     if not isinstance(seed, int | np.integer):
