@@ -16,8 +16,7 @@ operations are described at https://onnx.ai/onnx/operators.
 Attributes:
   PRIMITIVES: name of a JAX primitive to its rule: the ONNX operation of the
     same inputs, or a function `(graph, eqn, inputs) -> value`.
-  LAYERS: name of a jitted function to an ONNX operation and its attributes, or
-    to a function `(graph, inputs) -> value`.
+  LAYERS: name of a jitted function to a function `(graph, inputs) -> value`.
 """
 
 from collections.abc import Callable, Sequence
@@ -159,13 +158,7 @@ def _equation(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> list[Value]:
     if eqn.primitive.name == 'scan':
       return _scan(graph, eqn, inputs)
     if layer := LAYERS.get(eqn.params.get('name')):
-      if callable(layer):
-        return [layer(graph, inputs)]
-      op, attributes = layer
-      if op == 'Resize':  # No region of interest; scales of B, C, H and W.
-        scales = graph.store(np.array([1, 1, 2, 2], np.float32))
-        inputs = [*inputs, '', scales]
-      return [graph.add(op, *inputs, **attributes)]
+      return [layer(graph, inputs)]
     return _walk(graph, inner, inputs)
   known = all(isinstance(x, np.ndarray) for x in inputs)
   sizes = [n for x in eqn.outvars for n in x.aval.shape]
@@ -284,6 +277,12 @@ def _crop_to(graph: Graph, inputs: Sequence[Value]) -> str:
   return graph.add('Slice', x, zero, sides, axes)
 
 
+def _double(graph: Graph, inputs: Sequence[Value], **attributes: str) -> str:
+  # No region of interest; scales of B, C, H and W.
+  scales = graph.store(np.array([1, 1, 2, 2], np.float32))
+  return graph.add('Resize', *inputs, '', scales, **attributes)
+
+
 def _attend(graph: Graph, inputs: Sequence[Value]) -> str:
   query, key, value, hole = (
     graph.add('Reshape', x, graph.store(np.array([0, 0, -1]))) for x in inputs
@@ -361,26 +360,24 @@ PRIMITIVES: dict[str, str | Rule] = {
   'tanh': 'Tanh',
 }
 
-Layer = tuple[str, dict[str, Any]] | Callable[[Graph, Sequence[Value]], Value]
-
-LAYERS: dict[str, Layer] = {
+LAYERS: dict[str, Callable[[Graph, Sequence[Value]], Value]] = {
   'attend': _attend,
   'crop_to': _crop_to,
-  'max_pool': ('MaxPool', {'kernel_shape': (2, 2), 'strides': (2, 2)}),
-  'relu': ('Relu', {}),
+  'max_pool': lambda graph, x: graph.add(
+    'MaxPool', *x, kernel_shape=(2, 2), strides=(2, 2)
+  ),
+  'relu': lambda graph, x: graph.add('Relu', *x),
   'sum_pixels': lambda graph, x: graph.add(
     'ReduceSum', *x, graph.store(np.array([2, 3]))
   ),
-  'upsample_bilinear': (
-    'Resize',
-    {'mode': 'linear', 'coordinate_transformation_mode': 'half_pixel'},
+  'upsample_bilinear': lambda graph, x: _double(
+    graph, x, mode='linear', coordinate_transformation_mode='half_pixel'
   ),
-  'upsample_nearest': (
-    'Resize',
-    {
-      'mode': 'nearest',
-      'coordinate_transformation_mode': 'asymmetric',
-      'nearest_mode': 'floor',
-    },
+  'upsample_nearest': lambda graph, x: _double(
+    graph,
+    x,
+    mode='nearest',
+    coordinate_transformation_mode='asymmetric',
+    nearest_mode='floor',
   ),
 }
