@@ -9,7 +9,6 @@ import dataclasses
 import pathlib
 
 import ml_collections
-import tensorflow_datasets as tfds
 
 from inpaint_jax.datasets import other_datasets, photo_splits, storage
 from inpaint_jax.datasets.photo_crops import PhotoCrops
@@ -54,7 +53,8 @@ def dataset_name(config: ml_collections.ConfigDict) -> str:
   """
   _check_config(config)
   if config.dataset not in DATASETS:
-    return f'{_other_builder(config).info.full_name}/{_BY_INDEX}'
+    other = other_datasets.create_builder(config, ours=DATASETS)
+    return f'{other.info.full_name}/{_BY_INDEX}'
   return _own_name(config)
 
 
@@ -85,7 +85,7 @@ def load(
   _check_config(config)
   folder = storage.data_dir(config.data_dir)
   if config.dataset not in DATASETS:
-    other = _other_builder(config)
+    other = other_datasets.create_builder(config, ours=DATASETS)
     splits = other_datasets.load_splits(other, folder, config)
     path = pathlib.Path(other.data_path)
     return Dataset(f'{other.info.full_name}/{_BY_INDEX}', splits, path)
@@ -110,15 +110,6 @@ def load(
 def is_built(config: ml_collections.ConfigDict, name: str) -> bool:
   """Returns whether one of our own datasets is built already."""
   return (storage.data_dir(config.data_dir) / name).is_dir()
-
-
-def _other_builder(
-  config: ml_collections.ConfigDict,
-) -> tfds.core.DatasetBuilder:
-  folder = storage.data_dir(config.data_dir)
-  return other_datasets.create_builder(
-    config.dataset, folder, ours=tuple(sorted(DATASETS))
-  )
 
 
 def _check_config(config: ml_collections.ConfigDict) -> None:

@@ -1,6 +1,6 @@
 """Any image dataset of tensorflow-datasets, read as train, val and test."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import contextlib
 import pathlib
 
@@ -17,25 +17,25 @@ _TENTHS = {'val': (1,), 'test': (2, 7)}
 
 
 def create_builder(
-  name: str, folder: pathlib.Path, ours: tuple[str, ...]
+  config: ml_collections.ConfigDict, ours: Iterable[str]
 ) -> tfds.core.DatasetBuilder:
-  """Returns the builder of a dataset.
+  """Returns the builder of `config.dataset`, such as 'oxford_flowers102'.
 
   Args:
-    name: name of the dataset, such as 'tf_flowers' or 'oxford_flowers102'.
-    folder: the folder of all built datasets.
     ours: names of our datasets, for the error.
 
   Raises:
     errors.UserError: no such dataset, or a package that it needs is missing.
   """
+  name, folder = config.dataset, storage.data_dir(config.data_dir)
   try:
     with _failures_named(name):
       return tfds.builder(name, data_dir=folder, file_format='array_record')
   except tfds.core.DatasetNotFoundError as error:
+    known = ', '.join(sorted(ours))
     raise errors.UserError(
-      f'data.dataset={name!r} is unknown; choose one of: {", ".join(ours)}, or '
-      'the name of any tensorflow-datasets image dataset'
+      f'data.dataset={name!r} is unknown; choose one of: {known}, or the name '
+      'of any tensorflow-datasets image dataset'
     ) from error
 
 
