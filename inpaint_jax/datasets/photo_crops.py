@@ -132,7 +132,11 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
         f'which give {numbers}, and {needing} needs one; '
         + _advise('test' if is_test else config.split, len(kept))
       )
-    counts = {name: [_count(p, side) for p in x] for name, x in members.items()}
+    # A photo without corners of crops is used whole.
+    counts = {
+      name: [len(crops.crop_corners(p.height, p.width, side)) or 1 for p in x]
+      for name, x in members.items()
+    }
     used = {
       name: list(itertools.islice(crops.in_order(counts[name]), wanted[name]))
       for name in wanted
@@ -199,11 +203,6 @@ def _only_in_splits(listing: photo_folder.Listing) -> photo_folder.Listing:
   if outside:
     other = {**other, 'photos in none of train, val and test': outside}
   return dataclasses.replace(listing, paths=paths, other_files=other)
-
-
-def _count(photo: Photo, side: int) -> int:
-  """Returns the number of crops of a photo."""
-  return len(crops.crop_corners(photo.height, photo.width, side)) or 1
 
 
 def _advise(rule: str, count: int) -> str:

@@ -15,7 +15,7 @@ import pathlib
 import signal
 import statistics
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import jax
 import ml_collections
@@ -342,8 +342,8 @@ class _Loop:
   def _validate(self) -> dict[str, float]:
     """Validates the epoch that ended, writes its samples, saves the best."""
     config, step = self._config, self._step
-    epoch, variables = step // self._steps_per_epoch, self._state.variables()
-    row, samples = self._measure(variables)
+    epoch = step // self._steps_per_epoch
+    row, samples = self._measure()
     if samples and self._writer:
       grid = evaluate.sample_grid(**samples)
       path = self._workdir / 'samples' / f'epoch_{epoch:03d}.png'
@@ -352,7 +352,7 @@ class _Loop:
     is_best = self._progress.add_epoch(self._score(row))
     self._console.log_epoch(epoch, config.num_epochs, row, is_best)
     if is_best:
-      self._save_best(variables, row)
+      self._save_best(row)
     elif self._is_stale():
       self._console.print(
         f'early stop: {self._progress.stale_epochs} epochs without a better '
@@ -360,12 +360,11 @@ class _Loop:
       )
     return row
 
-  def _measure(
-    self, variables: dict[str, Any]
-  ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+  def _measure(self) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Returns mean metrics on the validation split, and its first images."""
+    variables, val = self._state.variables(), self._splits['val']
     measured, samples = evaluate.evaluate_split(
-      self._eval_step, variables, self._splits['val'], self._config, self._mesh
+      self._eval_step, variables, val, self._config, self._mesh
     )
     row = {f'val/{name}': float(x.mean()) for name, x in measured.items()}
     for name in {'val/loss', self._config.best_metric}:
@@ -389,14 +388,12 @@ class _Loop:
     if self._step % self._steps_per_epoch:
       self._progress.best_loss = None
       return
-    variables = self._state.variables()
-    row, _ = self._measure(variables)
+    row, _ = self._measure()
     self._progress.best_loss = self._score(row)
-    self._save_best(variables, row)
+    self._save_best(row)
 
-  def _save_best(
-    self, variables: dict[str, Any], row: dict[str, float]
-  ) -> None:
+  def _save_best(self, row: dict[str, float]) -> None:
+    variables = self._state.variables()
     info = {'epoch': self._step // self._steps_per_epoch, **row}
     checkpoints.save(self._best, self._step, variables, info)
 
