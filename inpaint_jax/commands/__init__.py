@@ -1,5 +1,5 @@
 """The command-line programs; main.py and scripts/ start them.
 
-Most import JAX within a function, since it takes a second: --help and wrong
-flags need not wait for it.
+Most import JAX, or numba, within a function, since each takes a second or half
+of one: --help and wrong flags need not wait for them.
 """

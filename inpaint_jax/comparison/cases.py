@@ -18,7 +18,7 @@ from PIL import Image
 from inpaint_jax import masks
 from inpaint_jax.comparison import holes
 from inpaint_jax.photos import reading
-from inpaint_jax.system import errors
+from inpaint_jax.system import atomic_files, errors
 
 # Whole photos are reduced to this longer side.
 MAX_SIDE = 1150
@@ -118,7 +118,8 @@ def save(folder: pathlib.Path, case: Case) -> None:
     path = case.path(folder, part)
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or not np.array_equal(read(path), array):
-      Image.fromarray(array).save(path, compress_level=1)
+      with atomic_files.replacing(path) as temporary:
+        Image.fromarray(array).save(temporary, 'PNG', compress_level=1)
 
 
 def read(path: pathlib.Path) -> np.ndarray:

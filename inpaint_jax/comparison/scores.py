@@ -17,7 +17,8 @@ from scipy import ndimage
 
 from inpaint_jax import detectability, lpips, metrics
 from inpaint_jax.comparison import cases, fills, methods
-from inpaint_jax.inpainting import harmonic
+from inpaint_jax.inpainting import windows
+from inpaint_jax.system import atomic_files
 
 # Pixels around the hole's box; also the side of the cells by which the parts of
 # the hole are told apart.
@@ -154,7 +155,7 @@ def of_set(scored: Sequence[Scored]) -> detectability.Detectability:
 
 def region(hole: np.ndarray) -> tuple[slice, slice]:
   """Returns the rows and columns of the hole's box and MARGIN around it."""
-  return harmonic.find_box(hole, MARGIN)
+  return windows.find_box(hole, MARGIN)
 
 
 def _pixel_scores(filled: np.ndarray, case: cases.Case) -> dict[str, float]:
@@ -242,4 +243,5 @@ def _write(path: pathlib.Path, key: str, scored: Scored) -> None:
   arrays: dict[str, Any] = {'key': key, **scored.values}
   if scored.features is not None:
     arrays['features'] = scored.features
-  np.savez(path, **arrays)
+  with atomic_files.replacing(path) as temporary, temporary.open('wb') as file:
+    np.savez(file, **arrays)

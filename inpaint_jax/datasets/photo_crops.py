@@ -1,6 +1,7 @@
 """Square crops of a folder of photos."""
 
 from collections.abc import Callable, Iterator, Sequence
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -132,7 +133,7 @@ class PhotoCrops(tfds.core.GeneratorBasedBuilder):
         f'which give {numbers}, and {needing} needs one; '
         + _advise('test' if is_test else config.split, len(kept))
       )
-    # A photo without corners of crops is used whole.
+    # A photo too small for crops gives one image.
     counts = {
       name: [len(crops.crop_corners(p.height, p.width, side)) or 1 for p in x]
       for name, x in members.items()
@@ -306,9 +307,10 @@ def _map_in_threads(
   workers = machine.num_cores()
   options = grain.ReadOptions(workers, prefetch_buffer_size=8 * workers)
   dataset = grain.MapDataset.source(items).map(function)
-  results = dataset.to_iter_dataset(options)
+  # Closed after an error, too: it would go on with the items ahead.
+  ahead = contextlib.closing(iter(dataset.to_iter_dataset(options)))
   # Pillow warns about odd files.
-  with warnings.catch_warnings(action='ignore'):
+  with ahead as results, warnings.catch_warnings(action='ignore'):
     yield from tqdm(results, label, len(items), unit='', disable=None)
 
 

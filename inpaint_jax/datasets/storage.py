@@ -50,7 +50,11 @@ class Split:
     side: int,
     indices: Sequence[int] | None = None,
   ):
-    """Opens images of a split, all by default, as squares of `side` pixels."""
+    """Opens images of a split, all by default, as squares of `side` pixels.
+
+    It reads two of them, so that damaged files fail here, see
+    `damage_as_user_error`.
+    """
     self._key = image_key(builder)
     self._path = pathlib.Path(builder.data_path)
     # tensorflow-datasets would decode with OpenCV where that is installed.

@@ -10,7 +10,7 @@ corrects it.
 
 import numpy as np
 
-from inpaint_jax.inpainting import harmonic, kernels, tones
+from inpaint_jax.inpainting import harmonic, kernels, tones, windows
 
 # How many pixels a thread works on at a time.
 _BAND = 2**16
@@ -37,7 +37,7 @@ def copy(
   Returns:
     [h, w, 3], of the type of `image`; known pixels keep their values.
   """
-  box = harmonic.find_box(hole)
+  box = windows.find_box(hole)
   part_hole, result = np.ascontiguousarray(hole[box]), image.copy()
   grids = harmonic.connect(part_hole)
   rows, columns = grids[0].rows, grids[0].columns

@@ -7,7 +7,7 @@ import PIL.Image
 import PIL.ImageDraw
 from scipy import ndimage, sparse
 
-from inpaint_jax.inpainting import harmonic
+from inpaint_jax.inpainting import windows
 
 Point = tuple[float, float]  # x and y, in pixels.
 
@@ -151,7 +151,7 @@ def _find_places(
     place = np.zeros(parts.shape, bool)
     place[tuple(origins[parts == number].T)] = True
     # With room around it to grow and to shrink.
-    box = harmonic.find_box(place, 2 * size + 1)
+    box = windows.find_box(place, 2 * size + 1)
     place = ndimage.maximum_filter(place[box], 2 * size + 1)
     # Pixels beyond the image are like those at its edge: nothing is lost there.
     place = ndimage.minimum_filter(place, 2 * size + 1, mode='nearest')

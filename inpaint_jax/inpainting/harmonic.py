@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inpaint_jax.inpainting import kernels
+from inpaint_jax.inpainting import kernels, windows
 
 # The solution is accepted when a step corrects no value by more than this, in a
 # range of 1: the error is then below half of an 8-bit level (measured in the
@@ -76,7 +76,7 @@ def harmonic_fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
   filled = np.where(known[..., None], image, 0).astype(np.float32)
   if known.all() or not known.any():
     return filled
-  box = find_box(~known)
+  box = windows.find_box(~known)
   part, hole = filled[box], ~known[box]
   grids = connect(hole)
   rows, columns = grids[0].rows, grids[0].columns
@@ -89,17 +89,6 @@ def harmonic_fill(image: np.ndarray, known: np.ndarray) -> np.ndarray:
     flow[which] += part[y, x] - mean
   part[rows, columns] = solve(grids, flow) + mean
   return filled
-
-
-def find_box(hole: np.ndarray, margin: int = 1) -> tuple[slice, slice]:
-  """Returns the rows and columns of the hole and of `margin` pixels around."""
-  rows = np.flatnonzero(hole.any(axis=1))
-  columns = np.flatnonzero(hole.any(axis=0))
-  bottom, right = rows[-1] + 1 + margin, columns[-1] + 1 + margin
-  return (
-    slice(max(rows[0] - margin, 0), min(bottom, len(hole))),
-    slice(max(columns[0] - margin, 0), min(right, hole.shape[1])),
-  )
 
 
 def connect(hole: np.ndarray) -> list[Grid]:

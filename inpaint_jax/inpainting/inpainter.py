@@ -211,13 +211,13 @@ class Inpainter:
         f'feather={feather!r}; wanted a whole number of pixels, 0 or more'
       )
     return window_filling.Options(
-      self._guide,
-      self._surface,
-      int(seed),
-      int(feather),
-      texture,
-      wrap,
-      progress or (lambda share: None),
+      guide=self._guide,
+      surface=self._surface,
+      seed=int(seed),
+      feather=int(feather),
+      texture=texture,
+      wrap=wrap,
+      progress=progress or (lambda share: None),
     )
 
   def _fill_one(

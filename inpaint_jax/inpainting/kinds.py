@@ -40,7 +40,6 @@ def unpack(image: Any, mask: Any) -> Unpacked:
   Args:
     image: a NumPy or JAX array, uint8 or uint16 [H, W] or [H, W, C], with C = 1
       for grey, 2 for grey and alpha, 3 for RGB, 4 for RGBA; or a Pillow image.
-
     mask: see `to_hole`.
 
   Raises:

@@ -17,7 +17,13 @@ from collections.abc import Callable
 import numpy as np
 from scipy import ndimage
 
-from inpaint_jax.inpainting import features, guides, harmonic, patches, pyramid
+from inpaint_jax.inpainting import (
+  features,
+  guides,
+  patches,
+  pyramid,
+  windows,
+)
 
 # The longer side, at most, of the level at which the guess is made, in pixels.
 _GUESSED = 512
@@ -162,7 +168,7 @@ def _refine(
   current = image.copy()
   patches.vote(current, hole, weight, match, 0)
   features.compute(current, values, everywhere)
-  box = harmonic.find_box(hole)
+  box = windows.find_box(hole)
   for turn in range(rounds):
     if turn:
       patches.vote(current, hole, weight, match, radius)

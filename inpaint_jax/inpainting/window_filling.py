@@ -26,8 +26,9 @@ Progress = Callable[[float], None]
 class Options(NamedTuple):
   """What all images of an inpainter's call share, such as its arguments."""
 
-  # Makes the guess that copying starts from, and fills a hole without copies.
+  # Makes the guess that copying starts from.
   guide: guides.Guide
+  # Fills a hole without copies.
   surface: guides.Guide
   seed: int
   feather: int

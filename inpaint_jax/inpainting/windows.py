@@ -55,6 +55,17 @@ class Window(NamedTuple):
     return rows, columns
 
 
+def find_box(hole: np.ndarray, margin: int = 1) -> tuple[slice, slice]:
+  """Returns the rows and columns of the hole and of `margin` pixels around."""
+  rows = np.flatnonzero(hole.any(axis=1))
+  columns = np.flatnonzero(hole.any(axis=0))
+  bottom, right = rows[-1] + 1 + margin, columns[-1] + 1 + margin
+  return (
+    slice(max(rows[0] - margin, 0), min(bottom, len(hole))),
+    slice(max(columns[0] - margin, 0), min(right, hole.shape[1])),
+  )
+
+
 def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[list[Window]]:
   """Returns windows that together hold all holes of an image, in turns.
 

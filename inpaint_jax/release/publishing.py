@@ -56,7 +56,14 @@ def publish(
       image.write_bytes(grid)
     source = name if folder.samefile(zoo.FOLDER) else path.name
     card = model_card.render(
-      path, source, model, report, commands, data, license, notes
+      path,
+      source,
+      model,
+      report,
+      commands,
+      data=data,
+      license=license,
+      notes=notes,
     )
     path.with_suffix('.md').write_text(card, encoding='utf-8')
   print(f'{path} and {path.with_suffix(".md").name}, its model card')

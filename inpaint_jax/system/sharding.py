@@ -45,13 +45,15 @@ def local_rows(batch_size: int, mesh: jax.sharding.Mesh) -> slice:
 
 def put_batch(batch: Any, mesh: jax.sharding.Mesh) -> Any:
   """Moves a batch of NumPy arrays to the devices, split along axis 0."""
-  return jax.tree.map(
-    lambda x: jax.make_array_from_process_local_data(split(mesh), x), batch
-  )
+  return jax.make_array_from_process_local_data(split(mesh), batch)
 
 
 def gather(tree: Any) -> Any:
-  """Returns the arrays of a tree in full as NumPy arrays, in every process."""
+  """Returns the arrays of a tree in full as NumPy arrays, in every process.
+
+  Args:
+    tree: arrays over all devices, of `put_batch` or of a jitted function.
+  """
   return multihost_utils.process_allgather(tree, tiled=True)
 
 

@@ -20,7 +20,7 @@ from inpaint_jax.commands import start
 try:
   start.{command}()
 except SystemExit:
-  print('jax' in sys.modules)
+  print('jax' in sys.modules or 'numba' in sys.modules)
 """
 
 
@@ -39,7 +39,7 @@ def test_what_only_tells_something_ends_with_0(flag):
 
 @pytest.mark.parametrize('name', PROJECT['scripts'])
 def test_help_shows_the_docstring_and_the_flags_without_jax(name):
-  """Importing JAX takes a second, which is too long for a help."""
+  """Importing JAX or numba takes up to a second, too long for a help."""
   command = PROJECT['scripts'][name].rpartition(':')[2]
   result = subprocess.run(
     [sys.executable, '-c', _PROGRAM.format(command=command), '--help'],

@@ -38,9 +38,10 @@ def measure(copied):
   def measure(batch_size):
     config = found.config.copy_and_resolve_references()
     config.batch_size = batch_size
-    return evaluate.evaluate_split(step, found.variables, source, config, mesh)[
-      0
-    ]
+    measured, _ = evaluate.evaluate_split(
+      step, found.variables, source, config, mesh
+    )
+    return measured
 
   return measure
 
