@@ -7,7 +7,7 @@ trains on synthetic landscapes, and on photographs, with LPIPS in the loss:
   python main.py --config=configs/gan.py:landscapes \
     --config.data.source=DIR --workdir=runs/gan_landscapes
 
-With data.image_size=128 this is the recipe of unet-landscapes, see its card.
+With data.image_size=128 unet-landscapes began with this recipe, see its card.
 For a discriminator of patches that learns to find the hole, as in LaMa, add
 
   --config.discriminator.name=patch --config.objectives.r1=0.001 \
