@@ -1,15 +1,18 @@
 """Loads what a training starts from: its own checkpoint, or another model."""
 
+from collections.abc import Mapping
 import dataclasses
 import pathlib
+from typing import Any
 
+from flax import traverse_util
 import jax
 import ml_collections
 import orbax.checkpoint as ocp
 
 from inpaint_jax import losses
 from inpaint_jax.release import zoo
-from inpaint_jax.runs import checkpoints, trained_model
+from inpaint_jax.runs import checkpoints
 from inpaint_jax.system import errors, sharding
 from inpaint_jax.training.train_state import TrainState
 
@@ -87,29 +90,41 @@ def restore(
 
 
 def load_other(
-  config: ml_collections.ConfigDict, mesh: jax.sharding.Mesh
-) -> trained_model.TrainedModel:
-  """Returns the trained model that config.init_from names.
+  config: ml_collections.ConfigDict,
+  variables: Mapping[str, Any],
+  mesh: jax.sharding.Mesh,
+) -> dict[str, Any]:
+  """Returns the variables of the trained model that config.init_from names.
+
+  Args:
+    variables: those of this run's model. What the other model lacks is taken
+      from them, if all that it has fits, as with a UNet and its attention UNet.
 
   Raises:
     errors.UserError: there is none, or its architecture is not the config's.
   """
   source = config.init_from
   trained = zoo.load(source, sharding.replicated(mesh))
+  new = traverse_util.flatten_dict(variables)
+  known = traverse_util.flatten_dict(trained.variables)
+  fits = all(k in new and new[k].shape == x.shape for k, x in known.items())
   theirs, ours = trained.config.model, config.model
   # The name first, since other models have other fields.
   others = sorted({*theirs, *ours} - {'name', 'dtype', 'conv'})
   for field in ('name', *others):
     found, wanted = theirs.get(field), ours.get(field)
-    if found != wanted:
+    if found != wanted and not (fits and field == 'name'):
       raise errors.UserError(
         f'init_from={source} has model.{field}={found}, this run has {wanted}; '
         f'set model.{field}={found}, or name a source of the same model'
       )
   print(f'starting from the parameters of {source}, step {trained.step}')
+  if left := sorted({path[1] for path in new.keys() - known.keys()}):
+    print(f'drawn from the seed, since {source} lacks them: {", ".join(left)}')
   if losses.get_loss(config.loss).to_image is not trained.loss.to_image:
     print(
       f'outputs of loss={trained.config.loss} stand for other colours with '
       f'loss={config.loss}: the first images will be wrong'
     )
-  return trained
+  # Empty collections, such as unused batch_stats, have no paths.
+  return {**variables, **traverse_util.unflatten_dict({**new, **known})}

@@ -281,8 +281,8 @@ class _Loop:
       return found
     state = self._create_state(self._seed)
     if config.init_from:
-      trained = starts.load_other(config, mesh)
-      state = state.with_variables(trained.variables)
+      variables = starts.load_other(config, state.variables(), mesh)
+      state = state.with_variables(variables)
     return state, starts.Progress()
 
   def _is_stale(self) -> bool:

@@ -325,11 +325,33 @@ def test_training_goes_on_from_another(trained, config, tmp_path, capsys, kind):
   )
 
 
+def test_an_attention_unet_goes_on_from_a_unet(
+  trained, config, tmp_path, capsys
+):
+  """The UNet's parameters are taken over, those of attention are new."""
+  wanted = trained_model.load_run(trained).variables['params']
+  config.init_from = str(trained)
+  config.model.name = 'attention_unet'
+  config.optimizer.learning_rate = 1e-12
+  config.num_epochs = 1
+  params = train.train(config, tmp_path / 'run').state.params
+  assert 'drawn from the seed' in capsys.readouterr().out
+  assert params.keys() - wanted.keys() == {
+    f'attention_{x}' for x in ('query', 'key', 'value', 'found')
+  }
+  for name, x in wanted.items():
+    jax.tree.map(
+      lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-6),
+      params[name],
+      x,
+    )
+
+
 def test_another_link_of_the_loss_is_told(trained, config, capsys):
   config.init_from = str(trained)
   for loss, is_told in (('kl_div', True), ('l1', False)):
     config.loss = loss
-    starts.load_other(config, sharding.create_mesh())
+    starts.load_other(config, {}, sharding.create_mesh())
     assert ('outputs of loss=mse' in capsys.readouterr().out) == is_told
 
 
@@ -376,4 +398,4 @@ def test_training_goes_on_from_the_same_model_only(trained, config, field):
   with pytest.raises(
     errors.UserError, match=rf'init_from=.* has model\.{field}'
   ):
-    starts.load_other(config, sharding.create_mesh())
+    starts.load_other(config, {}, sharding.create_mesh())
