@@ -32,7 +32,8 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   # A further factor for pixels within 4 of the hole's boundary, on both sides.
   config.boundary_weight = 1.0
   # What training starts from: a model of the zoo, such as unet-landscapes, or
-  # the folder of a run with the same model; '' = weights drawn from the seed.
+  # the folder of a run with the same model or with a part of it (a UNet for an
+  # attention UNet); '' = weights drawn from the seed.
   config.init_from = ''
   # Images per step, over all devices together.
   config.batch_size = 8
