@@ -91,7 +91,7 @@ def test_an_interrupted_run_resumes(copied, smoke, monkeypatch):
 
   with monkeypatch.context() as patch:
     # Interrupted between the training and the test.
-    patch.setattr(testing, 'measure', interrupt)
+    patch.setattr(testing, 'test_run', interrupt)
     with pytest.raises(KeyboardInterrupt):
       _train(smoke, copied)
   assert len(results.read(copied / 'results.csv')) == 3
