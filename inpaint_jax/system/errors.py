@@ -59,6 +59,9 @@ def error_as(
 ) -> Iterator[None]:
   """Makes an error in the block a UserError: message, reason, advice.
 
+  The reason is one line, cut if it is long, but for that of a UserError, which
+  ends with advice.
+
   Args:
     kind: the types of errors.
   """
@@ -66,6 +69,8 @@ def error_as(
     yield
   except kind as error:
     reason = getattr(error, 'strerror', None) or one_line(error)
+    if isinstance(error, UserError):
+      reason = str(error)
     raise UserError(f'{message}: {reason}{advice}') from error
 
 

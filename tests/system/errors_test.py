@@ -24,3 +24,21 @@ def test_one_line_joins_cuts_and_names():
   assert errors.one_line(ValueError('a\n  b')) == 'a b'
   assert errors.one_line(ValueError('abcdef'), limit=3) == 'abc'
   assert errors.one_line(MemoryError()) == 'MemoryError'
+
+
+@pytest.mark.parametrize(
+  ('error', 'reason'),
+  [
+    (OSError(28, 'No space left', 'some path'), 'No space left'),
+    (ValueError('b\n' * 300), ('b ' * 100)[:200]),
+    # Advice comes last, and must not be cut.
+    (errors.UserError('c' * 300 + '; do this'), 'c' * 300 + '; do this'),
+  ],
+)
+def test_an_error_gets_its_place_and_advice(error, reason):
+  with (
+    pytest.raises(errors.UserError) as found,
+    errors.error_as('a', '; end', kind=Exception),
+  ):
+    raise error
+  assert str(found.value) == f'a: {reason}; end'
