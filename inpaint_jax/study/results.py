@@ -110,7 +110,8 @@ def read_study(workdir: pathlib.Path) -> list[Row]:
   if path.exists():
     with _damage_as_user_error(path), np.load(path) as arrays:
       for key in arrays.files:
-        name, metric = key.split(':')
+        # The name of a cell may have a colon, too.
+        name, _, metric = key.rpartition(':')
         by_name.get(name, {})[f'images/{metric}'] = arrays[key]
   return rows
 

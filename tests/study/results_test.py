@@ -20,6 +20,14 @@ def test_rows_survive_the_file(made_up, small, make_row):
   assert results.read(path) == [row]
 
 
+def test_a_cell_with_a_colon_in_its_name(tmp_path, small, make_row):
+  cell = small.cells[0]._replace(name='model/unet:deep')
+  row = make_row(cell, 0, 18.0) | {'images/l1': np.ones(2, np.float16)}
+  results.write_study(tmp_path, [row])
+  (read,) = results.read_study(tmp_path)
+  np.testing.assert_array_equal(read['images/l1'], row['images/l1'])
+
+
 @pytest.mark.parametrize(
   ('old', 'new', 'message'),
   [
