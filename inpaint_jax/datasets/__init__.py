@@ -51,7 +51,7 @@ def dataset_name(config: ml_collections.ConfigDict) -> str:
   Raises:
     errors.UserError: a wrong field, or a missing source.
   """
-  _check_config(config)
+  check(config)
   if config.dataset not in DATASETS:
     other = other_datasets.create_builder(config, ours=DATASETS)
     return f'{other.info.full_name}/{_BY_INDEX}'
@@ -82,7 +82,7 @@ def load(
     errors.UserError: a wrong field, a missing source, a folder that cannot be
       written, or damaged files.
   """
-  _check_config(config)
+  check(config)
   folder = storage.data_dir(config.data_dir)
   if config.dataset not in DATASETS:
     other = other_datasets.create_builder(config, ours=DATASETS)
@@ -112,8 +112,8 @@ def is_built(config: ml_collections.ConfigDict, name: str) -> bool:
   return (storage.data_dir(config.data_dir) / name).is_dir()
 
 
-def _check_config(config: ml_collections.ConfigDict) -> None:
-  """Raises a UserError on a wrong field."""
+def check(config: ml_collections.ConfigDict) -> None:
+  """Raises a UserError on a wrong field of `config.data`; reads no file."""
   if config.image_size not in IMAGE_SIZES:
     sizes = ', '.join(map(str, IMAGE_SIZES))
     raise errors.UserError(

@@ -109,16 +109,16 @@ def _load_recorded(
   return datasets.load(config, name=name)
 
 
-def steps_per_epoch(source: Source, batch_size: int) -> int:
-  """Returns the number of whole batches in the training split.
+def steps_per_epoch(num_images: int, batch_size: int) -> int:
+  """Returns the number of whole batches of so many training images.
 
   Raises:
     errors.UserError: there is none.
   """
-  steps = len(source) // batch_size
+  steps = num_images // batch_size
   if not steps:
     raise errors.UserError(
-      f'batch_size={batch_size} is more than the {len(source)} '
+      f'batch_size={batch_size} is more than the {num_images} '
       'training images; lower it, or raise data.num_train'
     )
   return steps

@@ -157,7 +157,7 @@ class _Loop:
       dataset = input_pipeline.load(config.data, workdir / 'dataset.json')
     self._splits = feed.cache_splits(dataset.splits, config.data, mesh)
     self._steps_per_epoch = input_pipeline.steps_per_epoch(
-      self._splits['train'], config.batch_size
+      len(self._splits['train']), config.batch_size
     )
     self._num_steps = self._steps_per_epoch * config.num_epochs
 

@@ -113,9 +113,9 @@ def test_evaluation_batches_are_whole_in_order_and_padded():
 
 
 def test_fewer_pictures_than_a_batch_is_refused():
-  assert input_pipeline.steps_per_epoch(_Source(10), 4) == 2
+  assert input_pipeline.steps_per_epoch(10, 4) == 2
   with pytest.raises(errors.UserError, match=r'batch_size=16 .* 10 training'):
-    input_pipeline.steps_per_epoch(_Source(10), 16)
+    input_pipeline.steps_per_epoch(10, 16)
 
 
 @pytest.fixture

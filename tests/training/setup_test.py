@@ -64,6 +64,25 @@ def test_an_unknown_name_stops_before_anything_is_written(
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.parametrize('objectives', [{}, {'objectives.adversarial': 0.1}])
+@pytest.mark.parametrize(
+  ('field', 'value', 'message'),
+  [
+    ('data.image_size', 0, 'data.image_size=0 is not one of'),
+    ('data.num_val', 0, 'data.num_val=0 leaves a split empty'),
+    ('data.num_train', 3, 'batch_size=4 is more than the 3 training images'),
+  ],
+)
+def test_a_wrong_field_of_the_data_stops_before_anything_is_written(
+  config, tmp_path, field, value, message, objectives
+):
+  config.batch_size = 4
+  config.update_from_flattened_dict({field: value, **objectives})
+  with pytest.raises(errors.UserError, match=message):
+    train.train_and_evaluate(config, tmp_path / 'run')
+  assert not (tmp_path / 'run').exists()
+
+
 @pytest.mark.parametrize(
   ('name', 'features'), [('patch', (4,) * 7), ('global_local', (4,) * 6)]
 )
