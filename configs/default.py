@@ -129,8 +129,8 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.objectives.adversarial = 0.0
   config.objectives.feature_matching = 0.0
   # hinge, or nonsaturating, which is best with r1: the weight, in the loss of
-  # the discriminator, of the squared gradient of its scores of true images;
-  # 0 = off.
+  # the discriminator, of half the squared gradient of its scores of true
+  # images; 0 = off.
   config.objectives.adversarial_loss = 'hinge'
   config.objectives.r1 = 0.0
   # Nets of the features: alexnet, vgg16 (takes ten times as long), or both.

@@ -16,7 +16,8 @@ from inpaint_jax.datasets.synthetic import Synthetic
 from inpaint_jax.system import errors
 
 # A dataset is a builder with `from_config(config.data)`, which returns its
-# BuilderConfig, and with the splits train, val and test.
+# BuilderConfig, and with the splits train, val and test. It may read
+# config.data.source.
 DATASETS: dict[str, type[Synthetic] | type[PhotoCrops]] = {
   'synthetic': Synthetic,
   'photo_crops': PhotoCrops,
@@ -61,7 +62,8 @@ def dataset_name(config: ml_collections.ConfigDict) -> str:
 def _own_name(config: ml_collections.ConfigDict) -> str:
   builder = DATASETS[config.dataset]
   name = builder.from_config(config).name
-  return f'{config.dataset}/{name}/{builder.VERSION}'
+  # tensorflow-datasets names the folder after the class.
+  return f'{builder.name}/{name}/{builder.VERSION}'
 
 
 def load(
@@ -120,7 +122,7 @@ def check(config: ml_collections.ConfigDict) -> None:
       f'data.image_size={config.image_size} is not one of {sizes}; '
       'choose one of them'
     )
-  if config.source and config.dataset != 'photo_crops':
+  if config.source and DATASETS.get(config.dataset) in (None, Synthetic):
     raise errors.UserError(
       f'data.source={config.source} has no effect with '
       f'data.dataset={config.dataset}; add data.dataset=photo_crops to use '

@@ -1,11 +1,15 @@
 """Naming, building and reopening datasets."""
 
+import dataclasses
+
 from datasets import samples
 import numpy as np
+from PIL import Image
 import pytest
 
 from inpaint_jax import datasets
-from inpaint_jax.datasets import landscape, storage
+from inpaint_jax.datasets import landscape, storage, synthetic
+from inpaint_jax.photos import reading
 from inpaint_jax.system import errors
 
 
@@ -34,6 +38,32 @@ def test_second_load_does_not_build(tmp_path, monkeypatch, capsys):
   )
   captured = capsys.readouterr()
   assert captured.out + captured.err == ''
+
+
+class OneColour(synthetic.Synthetic):
+  """Images of the colour that data.source names."""
+
+  @classmethod
+  def from_config(cls, config):
+    own = super().from_config(config)
+    return dataclasses.replace(own, name=f'{own.name}-{config.source}')
+
+  def _generate_examples(self, split, series, number):
+    del split, series
+    colour = self.builder_config.name.rpartition('-')[2]
+    image = reading.encode_png(Image.new('RGB', (32, 32), colour))
+    for index in range(number):
+      yield index, {'image': image, 'photo': ''}
+
+
+def test_a_dataset_of_ones_own_under_any_name(tmp_path, monkeypatch, capsys):
+  monkeypatch.setitem(datasets.DATASETS, 'plain', OneColour)
+  config = samples.data_config(tmp_path, dataset='plain', source='red')
+  first = datasets.load(config)
+  assert (samples.pictures(first, 'val') == (255, 0, 0)).all()
+  assert 'Building' in capsys.readouterr().err
+  assert datasets.load(config, name=first.name).name == first.name
+  assert capsys.readouterr().err == ''
 
 
 def test_known_name_is_opened_without_its_source(tmp_path, source):
