@@ -180,9 +180,11 @@ def _check_aspect(
 
 
 def _has_aspect(hole: np.ndarray, height: int, width: int) -> bool:
-  # One factor must explain both sides, each of which may be rounded up or down.
+  # One factor must explain both sides. Those of the smaller image, which may be
+  # the photo, may be rounded up or down.
+  small, large = sorted([hole.shape, (height, width)])
   factors = [
-    ((side - 1) / of_photo, (side + 1) / of_photo)
-    for side, of_photo in zip(hole.shape, (height, width), strict=True)
+    ((side - 1) / other, (side + 1) / other)
+    for side, other in zip(small, large, strict=True)
   ]
   return max(low for low, _ in factors) < min(high for _, high in factors)
