@@ -76,8 +76,8 @@ def create_model(
     fields['zero_start'] = True
   with errors.error_as(
     f'model.name={config.name} cannot be made',
-    '; give each field of its module a default, or a value in config.model; '
-    'base=harmonic needs the field zero_start',
+    '; give each field of its module a default, or a value in the section '
+    'model; base=harmonic needs the field zero_start',
     kind=TypeError,
   ):
     net = model(**fields)

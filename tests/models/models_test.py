@@ -326,8 +326,10 @@ def test_a_model_that_cannot_be_made_is_one_line(linear):
   linear.base = 'harmonic'
   with pytest.raises(
     errors.UserError, match=r"name=linear .*'zero_start'.*; give each field"
-  ):
+  ) as caught:
     models.create_model(linear)
+  # With `config.model`, main.py would name its flag --model.
+  assert 'config.' not in str(caught.value)
 
 
 class _WithoutParameters(nn.Module):
