@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import sys
+import traceback
 from typing import Any
 
 # Before the first import of these libraries, or they print greetings.
@@ -174,13 +175,37 @@ def _parse_flags(argv: Sequence[str], default_config: str | None) -> list[str]:
       sys.exit(0)
     if 'config' in flags.FLAGS:
       # A config file that cannot be read raises when its value is used.
-      _ = flags.FLAGS.config.keys
+      if not _is_section(flags.FLAGS.config):
+        raise errors.UserError(
+          f'--config={file}: its get_config returns no ConfigDict; return one'
+        )
       _check_given_once(argv)
     return rest
   # ml_collections does not catch what a config file raises.
   except Exception as error:
+    if mistake := _find_mistake(error, file):
+      raise mistake from None
     print(f'error: {_describe(error, file, argv)}', file=sys.stderr)
     sys.exit(2)
+
+
+def _find_mistake(
+  error: BaseException | None, file: str | None
+) -> BaseException | None:
+  """Returns the mistake in the code of a config file that led to an error.
+
+  None if there is none: a ValueError is a message to the user, and the texts of
+  an OSError and an ImportError say enough.
+  """
+  path = os.path.abspath((file or '').partition(':')[0])
+  # absl and ml_collections put their own errors around some types.
+  while error is not None:
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    if any(os.path.abspath(x.f_code.co_filename) == path for x in frames):
+      is_told = isinstance(error, ValueError | OSError | ImportError)
+      return None if is_told else error
+    error = error.__context__
+  return None
 
 
 def _check_given_once(argv: Sequence[str]) -> None:

@@ -109,6 +109,26 @@ def test_a_wrong_flag_is_one_line_and_exit_code_2(flag, message):
 
 
 @pytest.mark.parametrize(
+  ('line', 'message', 'code'),
+  [
+    ('return missing', "NameError: name 'missing' is not defined", 1),
+    ('return len(3)', "TypeError: object of type 'int' has no len()", 1),
+    ('raise ValueError("no")', 'error: no', 2),
+    ('pass', 'its get_config returns no ConfigDict; return one', 2),
+  ],
+)
+def test_a_mistake_in_a_config_file_is_shown_with_its_line(
+  tmp_path, line, message, code
+):
+  path = tmp_path / 'own.py'
+  path.write_text(f'def get_config():\n  {line}\n')
+  result = _run(f'--config={path}')
+  assert result.returncode == code
+  assert result.stderr.endswith(f'{message}\n')
+  assert (f'"{path}", line 2' in result.stderr) == (code == 1)
+
+
+@pytest.mark.parametrize(
   ('flags', 'message'),
   [
     ('--config.seed 5 --nothing=1', "Unknown command line flag 'nothing'"),
