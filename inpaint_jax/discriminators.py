@@ -11,6 +11,7 @@ Attributes:
 """
 
 from collections.abc import Callable
+import inspect
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -176,4 +177,5 @@ def create_discriminator(config: ml_collections.ConfigDict) -> nn.Module:
     '; its module needs the field features, and a default for each other one',
     kind=TypeError,
   ):
-    return create(features=features)
+    inspect.signature(create).bind(features=features)
+  return create(features=features)

@@ -62,7 +62,8 @@ def create_model(
   dtype = errors.choose(_DTYPES, config.dtype, 'model.dtype')
   conv = convolution.choose(config.conv)
   errors.check_name(BASES, config.base, 'model.base')
-  known = inspect.signature(model).parameters
+  signature = inspect.signature(model)
+  known = signature.parameters
   own = {k: x for k, x in config.items() if k not in _IN_EVERY_CONFIG}
   for name, value in own.items():
     if name not in known:
@@ -80,7 +81,8 @@ def create_model(
     'model; base=harmonic needs the field zero_start',
     kind=TypeError,
   ):
-    net = model(**fields)
+    signature.bind(**fields)
+  net = model(**fields)
   if config.base == 'none':
     return net
   if to_outputs is None:

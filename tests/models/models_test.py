@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from configs import default
-from inpaint_jax import models
+from inpaint_jax import discriminators, models
 from inpaint_jax.system import errors
 
 GOLDEN = np.load(pathlib.Path(__file__).parents[1] / 'golden/models.npz')
@@ -330,6 +330,24 @@ def test_a_model_that_cannot_be_made_is_one_line(linear):
     models.create_model(linear)
   # With `config.model`, main.py would name its flag --model.
   assert 'config.' not in str(caught.value)
+
+
+class _WithMistake(nn.Module):
+  features: tuple[int, ...] = ()
+
+  def __post_init__(self):
+    super().__post_init__()
+    len(3)
+
+
+def test_a_mistake_in_a_module_keeps_its_traceback(linear, monkeypatch):
+  monkeypatch.setitem(models.MODELS, 'linear', _WithMistake)
+  with pytest.raises(TypeError, match='no len'):
+    models.create_model(linear)
+  judge = default.get_config().discriminator
+  monkeypatch.setitem(discriminators.DISCRIMINATORS, 'patch', _WithMistake)
+  with pytest.raises(TypeError, match='no len'):
+    discriminators.create_discriminator(judge)
 
 
 class _WithoutParameters(nn.Module):
