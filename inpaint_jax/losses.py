@@ -273,6 +273,13 @@ def boundary(mask: jax.Array) -> jax.Array:
   return grown - shrunk
 
 
+def image_of(loss: Loss, outputs: jax.Array) -> jax.Array:
+  """Returns `loss.to_image(outputs)`; a UserError if it has another shape."""
+  image = loss.to_image(outputs)
+  errors.check_shape(image, outputs.shape, 'to_image of the loss')
+  return image
+
+
 def get_loss(name: str) -> Loss:
   """Returns `LOSSES[name]`, or raises a UserError that lists the names."""
   return errors.choose(LOSSES, name, 'loss')

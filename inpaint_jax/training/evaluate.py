@@ -82,7 +82,7 @@ def make_eval_step(
     )
     outputs: Any = model.apply(variables, image * (1 - mask), mask, train=False)
     loss_map = loss.fn(outputs, image)
-    output = loss.to_image(outputs)
+    output = losses.image_of(loss, outputs)
     values = {
       'loss': losses.mean(
         loss_map, mask, config.hole_weight, config.boundary_weight

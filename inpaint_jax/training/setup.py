@@ -9,6 +9,7 @@ import jax
 import ml_collections
 
 from inpaint_jax import (
+  baselines,
   datasets,
   discriminators,
   losses,
@@ -99,6 +100,12 @@ def check_fields(config: ml_collections.ConfigDict) -> None:
   loaded.
   """
   datasets.check(config.data)
+  if config.model.name in baselines.BASELINES:
+    # In the table of a test it would get the baseline's numbers.
+    raise errors.UserError(
+      f'model.name={config.model.name} is the name of a baseline; register the '
+      'model under another one'
+    )
   measured = [*metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS]
   names = [f'val/{name}' for name in ('loss', *measured, 'lpips')]
   errors.check_name(names, config.best_metric, 'best_metric')

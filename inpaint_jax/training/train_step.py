@@ -123,9 +123,8 @@ def _make_loss(
       return value, (stats, {'loss': value})
 
     values = {'pixel': value}
-    inputs = objectives.create_inputs(
-      config.objectives, loss.to_image(outputs), image, mask
-    )
+    output = losses.image_of(loss, outputs)
+    inputs = objectives.create_inputs(config.objectives, output, image, mask)
     discriminator_loss = jnp.zeros((), jnp.float32)
     if discriminator:
       inputs, discriminator_loss, stats[DISCRIMINATOR], judged = _judge(

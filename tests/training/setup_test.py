@@ -3,6 +3,7 @@
 import pytest
 
 from configs import default
+from inpaint_jax import models
 from inpaint_jax.system import errors
 from inpaint_jax.training import setup, train
 
@@ -62,6 +63,13 @@ def test_an_unknown_name_stops_before_anything_is_written(
   with pytest.raises(errors.UserError, match=f"{field}='?nonsense"):
     train.train_and_evaluate(config, tmp_path / 'run')
   assert not (tmp_path / 'run').exists()
+
+
+def test_a_model_cannot_have_the_name_of_a_baseline(config, monkeypatch):
+  monkeypatch.setitem(models.MODELS, 'harmonic', models.MODELS['unet'])
+  config.model.name = 'harmonic'
+  with pytest.raises(errors.UserError, match='is the name of a baseline'):
+    setup.create_setup(config)
 
 
 @pytest.mark.parametrize('objectives', [{}, {'objectives.adversarial': 0.1}])

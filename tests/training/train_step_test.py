@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from tiny_model import Tiny
 
-from inpaint_jax import losses, masks, models, optimizers
+from inpaint_jax import losses, masks, models, objectives, optimizers
 from inpaint_jax.system import errors
-from inpaint_jax.training import train_step
+from inpaint_jax.training import evaluate, train_step
 from inpaint_jax.training.train_state import create_train_state
 
 # Loss and norms of the gradient and of the new parameters in the first step of
@@ -283,3 +283,21 @@ def test_a_model_of_other_outputs_is_one_line(config):
     match=r'_Grey returns the shape \[4, 32, 32, 1\]; .* \[4, 32, 32, 3\]',
   ):
     _first_step(config, model=_Grey())
+
+
+def test_a_loss_of_other_images_is_one_line(config, monkeypatch):
+  grey = losses.LOSSES['mse']._replace(to_image=lambda x: x[..., :1])
+  monkeypatch.setitem(losses.LOSSES, 'own', grey)
+  config.loss = 'own'
+  # An objective compares images, as validation does.
+  first = objectives.Objective(lambda inputs: inputs.image[:, 0, 0, 0])
+  monkeypatch.setitem(objectives.OBJECTIVES, 'style', first)
+  config.objectives.style = 1.0
+  state = _create_state(config, Tiny())
+  sampler = masks.create_sampler(config.masks)
+  message = r'to_image of the loss returns the shape \[4, 32, 32, 1\]'
+  with pytest.raises(errors.UserError, match=message):
+    _first_step(config)
+  step = evaluate.make_eval_step(Tiny(), grey, sampler, config)
+  with pytest.raises(errors.UserError, match=message):
+    step(state.variables(), _batch())
