@@ -123,6 +123,8 @@ def main(argv: Sequence[str]) -> None:
       f'found {len(argv) - 1} file names, wanted photo, mask and result, or '
       'photo and result, as in: inpaint-jax photo.jpg mask.png out.png'
     )
+  if '' in argv:
+    raise errors.UserError('a file name is empty; name photo, mask and result')
   if _GUIDE.value and _WORKDIR.value:
     raise errors.UserError('found --guide and --workdir; give one of them')
   if not _TEXTURE.value:
@@ -131,13 +133,16 @@ def main(argv: Sequence[str]) -> None:
   mask = masks[0] if masks else None
   if _INVERT_MASK.value and mask is None:
     raise errors.UserError('found --invert_mask without a mask; name a mask')
+  expand = parse_expand(','.join(_EXPAND.value))
+  # Here, so that it is said once for a folder.
+  photo_filling.check_sides(expand, _WRAP.value)
   try:
     prepare = functools.partial(
       photo_filling.prepare_job,
       source=local_file('source', _SOURCE.value),
       avoid=local_file('avoid', _AVOID.value),
       invert_mask=_INVERT_MASK.value,
-      expand=parse_expand(','.join(_EXPAND.value)),
+      expand=expand,
       dilate=_DILATE.value,
       wrap=_WRAP.value,
     )

@@ -64,16 +64,17 @@ def prepare(
       picture would be too large.
   """
   expand = expand or {}
-  if wrap and (expand.get('left') or expand.get('right')):
-    raise errors.UserError(
-      'a panorama of which the left border meets the right one cannot be '
-      'expanded there; expand it at top and bottom only'
-    )
+  check_sides(expand, wrap)
   hole = mask
   if hole is None:
     hole = np.zeros(picture.pixels.shape[:2], bool)
     if picture.alpha is not None:
       hole = mask_files.find_transparent(picture.alpha)
+    if hole.all():
+      raise errors.UserError(
+        'all of the photo is transparent, so there is nothing to copy from; '
+        'name a photo that is opaque in part'
+      )
   if any(expand.values()):
     picture, hole = expand_picture(picture, hole, expand)
   if mask is None and not hole.any():
@@ -81,12 +82,26 @@ def prepare(
       'the photo has no transparent pixels to fill; name a mask, or expand the '
       'photo'
     )
+  kinds.check_hole(hole)
   if dilate:
     side = 2 * min(dilate, max(hole.shape)) + 1
     modes = 'constant', 'wrap' if wrap else 'constant'
     hole = ndimage.maximum_filter(hole, side, mode=modes)
-  kinds.check_hole(hole)
+    if hole.all():
+      raise errors.UserError(
+        f'dilate={dilate} makes all of the photo the hole, so there is nothing '
+        'to copy from; enlarge the hole by less'
+      )
   return picture, hole
+
+
+def check_sides(expand: Mapping[str, int], wrap: bool) -> None:
+  """Raises a UserError if a panorama is expanded where its borders meet."""
+  if wrap and (expand.get('left') or expand.get('right')):
+    raise errors.UserError(
+      'a panorama of which the left border meets the right one cannot be '
+      'expanded there; expand it at top and bottom only'
+    )
 
 
 def prepare_job(

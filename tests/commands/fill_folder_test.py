@@ -57,6 +57,13 @@ def test_a_folder_without_masks(run, folders):
   assert Image.open(out / 'a.jpg').size == (50, 44)
 
 
+def test_flags_that_do_not_fit_are_one_line(run, folders):
+  photos, _, out = folders
+  with pytest.raises(errors.UserError, match='expand it at top and bottom'):
+    run('--wrap', '--expand=left=4', photos, out)
+  assert not out.exists()
+
+
 def test_bad_files_are_named_at_the_end(run, model, folders, capsys):
   photos, masks, out = folders
   photo = photos / 'a.jpg'

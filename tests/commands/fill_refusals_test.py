@@ -147,6 +147,8 @@ def _wrong_arguments(kind, photo, mask, out):
     return [photo]
   elif kind == 'four names':
     return [photo, mask, out, out]
+  elif kind == 'empty name':
+    return ['', mask, folder / 'results']
   return [photo, mask, out]
 
 
@@ -213,6 +215,7 @@ def _wrong_arguments(kind, photo, mask, out):
     ('photo as variant', 'out_2.png would overwrite an input'),
     ('one name', 'found 1 file names, wanted photo, mask and result'),
     ('four names', 'found 4 file names'),
+    ('empty name', 'a file name is empty; name photo, mask and result'),
   ],
 )
 def test_what_cannot_be_is_one_line(run, model, files, kind, message):

@@ -114,6 +114,13 @@ def test_dilation_is_by_that_many_pixels(pixels):
   np.testing.assert_array_equal(hole, expected)
 
 
+def test_dilation_to_all_of_the_photo():
+  mask = np.zeros((40, 50), bool)
+  mask[7, 9] = True
+  with pytest.raises(errors.UserError, match='dilate=99 makes all of the'):
+    photo_filling.prepare(Picture(noise()), mask, dilate=99)
+
+
 def test_dilation_makes_no_glass_opaque():
   alpha = erased()
   alpha[9:21, 33:40] = 200  # Two pixels from the rim.
@@ -145,7 +152,7 @@ def test_jpeg_settings_hold_while_the_blocks_stay_in_place():
   [
     (None, None, 'no transparent pixels to fill; name a mask'),
     (255, None, 'no transparent pixels to fill'),
-    (0, None, 'marks the whole image as the hole'),
+    (0, None, 'all of the photo is transparent, so'),
     (None, False, 'the mask has no hole'),
     (None, True, 'marks the whole image as the hole'),
   ],
