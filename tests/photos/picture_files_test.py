@@ -107,6 +107,21 @@ def test_avif_of_more_than_8_bits_is_a_line():
     assert abs(picture.pixels.astype(int) - 30000 // 257).max() <= 1
 
 
+def test_ppm_and_jpeg_2000_of_more_than_8_bits_are_a_line():
+  for most, bits in ((255, 8), (1023, 10), (65535, 16)):
+    notes = picture_files.read(f'P3 1 1 {most} 99 200 7'.encode()).notes
+    assert notes == ((f'its {bits} bits were brought to 8',) * (bits > 8))
+  image = Image.fromarray(samples.noise(48, 64, 3))
+  for options in ({}, {'no_jp2': True}):
+    data = bytearray(samples.pillow_bytes(image, 'JPEG2000', **options))
+    assert picture_files.read(bytes(data)).notes == ()
+    # Says that the numbers, which stay as they are, have 12 bits.
+    sizes = data.index(b'\xff\x51') + 40
+    data[sizes : sizes + 9 : 3] = bytes([11] * 3)
+    lines = picture_files.read(bytes(data)).notes
+    assert lines == ('its 12 bits were brought to 8',)
+
+
 def test_a_file_is_what_it_is_whatever_its_name(tmp_path):
   path = tmp_path / 'photo \xe9.jpg'
   Image.fromarray(samples.noise(8, 8, 3)).save(path, 'PNG')
