@@ -17,7 +17,13 @@ import numpy as np
 from scipy import ndimage
 
 from inpaint_jax.inpainting import kinds
-from inpaint_jax.photos import formats, mask_files, picture_files, reading
+from inpaint_jax.photos import (
+  formats,
+  mask_files,
+  metadata as metadata_lib,
+  picture_files,
+  reading,
+)
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
@@ -219,12 +225,14 @@ def expand_picture(
       f'the extended picture would be {width}x{height} pixels; wanted at most '
       f'{reading.MAX_PIXELS // 10**6} megapixels: extend it by less'
     )
-  alpha = picture.alpha
+  alpha, metadata = picture.alpha, picture.metadata
+  xmp = metadata_lib.expand_panorama(metadata.xmp, margins)
   stays = all(before % 16 == 0 for before, _ in margins)
   expanded = dataclasses.replace(
     picture,
     pixels=np.pad(picture.pixels, [*margins, (0, 0)]),
     alpha=None if alpha is None else np.pad(alpha, margins),
+    metadata=dataclasses.replace(metadata, xmp=xmp),
     # The settings of a JPEG file gain nothing once its blocks have moved.
     jpeg=picture.jpeg if stays else None,
   )

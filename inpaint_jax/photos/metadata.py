@@ -32,6 +32,8 @@ _ORIENTATION, _X_RESOLUTION, _Y_RESOLUTION, _UNIT = 274, 282, 283, 296
 _GPS, _INTEROP = ExifTags.IFD.GPSInfo, ExifTags.IFD.Interop
 _WIDTH, _HEIGHT = 40962, 40963
 _IPTC_TAG, _IPTC_RESOURCE = 33723, 0x0404
+# Tags of GeoTIFF, of which each file has at least one.
+_GEO = frozenset((33550, 33922, 34264, 34735))
 _SUB_IFDS, _RESOURCES_TAG, _LAYERS = 330, 34377, 37724
 # Tags of a thumbnail: as a JPEG file, or in strips.
 _THUMBNAIL = frozenset((513, 273))
@@ -116,6 +118,8 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
       'left out, since they may show the photo as it was: '
       + ', '.join(sorted(found))
     )
+  if _GEO & set(_tiff_tags(image)):
+    notes.append('its place on a map (GeoTIFF) was left out')
   metadata = Metadata(
     exif=exif,
     icc=info.get('icc_profile') or b'',
@@ -316,6 +320,37 @@ def _upright(xmp: bytes | str) -> bytes:
   """Returns XMP with orientation 1 if it names an orientation."""
   pattern = rb'(tiff:Orientation=["\']|<tiff:Orientation>\s*)\d'
   return re.sub(pattern, rb'\g<1>1', _bytes(xmp))
+
+
+def expand_panorama(xmp: bytes, margins: Sequence[tuple[int, int]]) -> bytes:
+  """Returns XMP whose numbers on a panorama fit pixels added around it.
+
+  Viewers place a panorama on its sphere by them.
+
+  Source: Google's Photo Sphere XMP.
+
+  Args:
+    margins: pixels added before and behind, of rows and of columns.
+  """
+  sides = ((b'Height', b'Top'), (b'Width', b'Left'))
+  for (before, behind), (side, start) in zip(margins, sides, strict=True):
+    patterns = [
+      rb'(GPano:%bPixels(?:=["\']|>)\s*)(\d+)' % name
+      for name in (
+        b'CroppedAreaImage' + side,
+        b'CroppedArea' + start,
+        b'FullPano' + side,
+      )
+    ]
+    found = [re.findall(pattern, xmp) for pattern in patterns]
+    if not all(found):
+      continue
+    size, first, full = (int(pairs[0][1]) for pairs in found)
+    size, first = size + before + behind, max(first - before, 0)
+    numbers = size, first, max(full, first + size)
+    for pattern, number in zip(patterns, numbers, strict=True):
+      xmp = re.sub(pattern, rb'\g<1>%d' % number, xmp)
+  return xmp
 
 
 def _iptc(image: Image.Image, profiles: dict[str, bytes]) -> bytes:

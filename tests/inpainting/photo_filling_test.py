@@ -5,6 +5,7 @@ import PIL.Image
 import pytest
 
 from inpaint_jax.inpainting import photo_filling, transparency
+from inpaint_jax.photos.metadata import Metadata
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
 from inpaint_jax.system import errors
@@ -133,6 +134,16 @@ def test_dilation_makes_no_glass_opaque():
 def test_too_much_cannot_be_added():
   with pytest.raises(errors.UserError, match='at most 150 megapixels'):
     photo_filling.prepare(Picture(noise()), expand={'left': 10**9})
+
+
+def test_a_panorama_has_its_new_size():
+  xmp = (
+    b'<a GPano:CroppedAreaImageHeightPixels="40" GPano:FullPanoHeightPixels='
+    b'"50" GPano:CroppedAreaTopPixels="9"/>'
+  )
+  picture = Picture(noise(), metadata=Metadata(xmp=xmp))
+  expanded, _ = photo_filling.prepare(picture, expand={'top': 7, 'bottom': 1})
+  assert expanded.metadata.xmp == xmp.replace(b'40', b'48').replace(b'9', b'2')
 
 
 def test_jpeg_settings_hold_while_the_blocks_stay_in_place():
