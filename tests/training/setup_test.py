@@ -92,7 +92,8 @@ def test_a_wrong_field_of_the_data_stops_before_anything_is_written(
 
 
 @pytest.mark.parametrize(
-  ('name', 'features'), [('patch', (4,) * 7), ('global_local', (4,) * 6)]
+  ('name', 'features'),
+  [('patch', (4,) * 7), ('global_local', (4,) * 6), ('projected', (4,) * 5)],
 )
 def test_a_discriminator_of_too_many_layers_is_named(name, features):
   config = default.get_config()
@@ -101,7 +102,7 @@ def test_a_discriminator_of_too_many_layers_is_named(name, features):
   setup.create_setup(config)  # Without an objective it is not used.
   config.objectives.adversarial = 0.1
   with pytest.raises(
-    errors.UserError, match=r'discriminator\.features=.*data\.image_size'
+    errors.UserError, match=r'discriminator\.features=.* fewer'
   ):
     setup.create_setup(config)
   config.discriminator.features = features[1:]
