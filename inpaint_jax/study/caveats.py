@@ -139,7 +139,11 @@ def _sameness(rows: Sequence[results.Row]) -> str:
       f'**The runs differ in their {" and ".join(differing)}: they cannot be '
       'compared.** See the columns of hashes in results.csv.'
     )
+  images = 'the same images'
+  if len({(row['num_train'], row['num_val']) for row in rows}) > 1:
+    # The hash is that of the base's images.
+    images = 'images of the same dataset, in different numbers'
   return (
-    f'All runs had the same images (hash {found["images"]}) and were measured '
+    f'All runs had {images} (hash {found["images"]}) and were measured '
     f'with the same masks (hash {found["masks"]}).'
   )

@@ -216,6 +216,17 @@ def test_the_report_says_what_is_missing(small, make_row, tmp_path):
 
 
 @pytest.mark.usefixtures('without_plots')
+def test_cells_that_train_on_fewer_images(small, make_row, tmp_path):
+  rows = [make_row(run.cell, run.seed, 18.0) for run in small.runs]
+  results.write_study(tmp_path, rows)
+  assert 'All runs had the same images' in report.write(tmp_path).read_text()
+  rows[-1]['num_train'] = 480
+  results.write_study(tmp_path, rows)
+  text = report.write(tmp_path).read_text()
+  assert 'All runs had images of the same dataset, in different numbers' in text
+
+
+@pytest.mark.usefixtures('without_plots')
 @pytest.mark.parametrize('seeds', [{0}, {0, 1, 2}])
 def test_a_base_that_diverged_is_reported(small, make_row, tmp_path, seeds):
   rows = [make_row(run.cell, run.seed, 18.0 + run.seed) for run in small.runs]
