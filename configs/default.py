@@ -142,7 +142,8 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.discriminator = ml_collections.ConfigDict()
   # A name in discriminators.DISCRIMINATORS: patch, global_local, projected.
   config.discriminator.name = 'patch'
-  # Channels of the layers; each layer halves height and width.
+  # Channels of the layers, each of which halves height and width; of projected,
+  # channels of its nets.
   config.discriminator.features = (64, 128, 256, 512)
   config.discriminator.optimizer = _optimizer()
   config.discriminator.optimizer.learning_rate = 4e-4
