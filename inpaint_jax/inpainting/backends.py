@@ -5,6 +5,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import pathlib
 import secrets
 from typing import Any
 
@@ -95,14 +96,18 @@ def create_onnx_fill(model: TrainedModel) -> onnx_runtime.OnnxFill:
 
 
 def _cache_key(model: TrainedModel) -> str:
-  """Returns a model's file name: a digest of weights, config and versions."""
+  """Returns a model's file name: a digest of weights, config and code."""
   fields = [
     (__version__, jax.__version__),
     model.config.model.to_dict(),
     (model.config.loss, model.config.data.image_size),
   ]
   digest = hashlib.sha256(json.dumps(fields).encode())
-  for path, leaf in jax.tree_util.tree_leaves_with_path(model.variables):
-    digest.update(jax.tree_util.keystr(path).encode())
+  # A developer may change the code and keep weights and version.
+  package = pathlib.Path(models.__file__).parents[1]
+  for path in (*sorted(package.glob('models/*.py')), package / 'losses.py'):
+    digest.update(path.read_bytes())
+  for place, leaf in jax.tree_util.tree_leaves_with_path(model.variables):
+    digest.update(jax.tree_util.keystr(place).encode())
     digest.update(np.asarray(leaf).tobytes())
   return f'{model.config.model.name}-{digest.hexdigest()[:16]}'

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from random_models import create_model, expected_outputs
 
+from inpaint_jax import models
 from inpaint_jax.inpainting import backends
 from inpaint_jax.release import export, onnx_runtime
 from inpaint_jax.system import errors
@@ -69,6 +70,19 @@ def test_each_model_is_exported_once(model, cache, monkeypatch):
   for one in (model, other):
     _assert_fills(backends.choose_fill(one, 'onnx'), one)
   assert set(cache.iterdir()) == files
+
+
+def test_a_change_of_the_code_exports_again(model, tmp_path, monkeypatch):
+  (tmp_path / 'models').mkdir()
+  code = [tmp_path / 'models' / 'unet.py', tmp_path / 'losses.py']
+  monkeypatch.setattr(models, '__file__', str(code[0]))
+  for path in code:
+    path.write_text('1')
+  keys = [backends._cache_key(model)]
+  for path in code:
+    path.write_text('2')
+    keys.append(backends._cache_key(model))
+  assert len(set(keys)) == 3
 
 
 def test_a_damaged_file_is_written_anew(model, cache):
