@@ -310,9 +310,11 @@ class _Loop:
   def _check_finite(self, name: str, value: float) -> None:
     if not math.isfinite(value):
       saved = self._latest.latest_step()
+      is_judge = name.startswith('discriminator') or name == 'r1'
+      section = 'discriminator.optimizer' if is_judge else 'optimizer'
       raise DivergedError(
-        f'{name} is {value} at step {self._step}; lower '
-        'optimizer.learning_rate or set optimizer.clip_norm in a new workdir; '
+        f'{name} is {value} at step {self._step}; lower {section}.learning_rate'
+        f' or set {section}.clip_norm in a new workdir; '
         + (
           f'the checkpoint of step {saved} is good'
           if saved
