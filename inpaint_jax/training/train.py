@@ -310,7 +310,10 @@ class _Loop:
   def _check_finite(self, name: str, value: float) -> None:
     if not math.isfinite(value):
       saved = self._latest.latest_step()
-      is_judge = name.startswith('discriminator') or name == 'r1'
+      # Of two networks, the model still makes an image if it is not at fault.
+      names = ('pixel', 'discriminator', 'discriminator_grad_norm')
+      pixel, *judge = (math.isfinite(self._values.get(x, 0)) for x in names)
+      is_judge = pixel and not all(judge)
       section = 'discriminator.optimizer' if is_judge else 'optimizer'
       raise DivergedError(
         f'{name} is {value} at step {self._step}; lower {section}.learning_rate'
