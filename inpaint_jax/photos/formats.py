@@ -73,7 +73,7 @@ _FIELD_NAMES = {
   'iptc': 'IPTC records',
   'comment': 'the comment',
   'text': 'the text of PNG files',
-  'png_colour': 'the colour chunks of PNG files',
+  'png_colour': 'what says how its colours are coded',
 }
 _SRGB_GAMMA = struct.pack('>I', 45455)
 

@@ -40,6 +40,8 @@ _THUMBNAIL = frozenset((513, 273))
 _MAKER_NOTE = 0x927C
 # Chunks of a PNG file that describe its colours.
 _PNG_COLOUR = (b'cHRM', b'cICP', b'gAMA', b'sRGB')
+# Numbers of primaries and transfer curve that mean sRGB, or are not said: 2.
+_SRGB_CODES = frozenset((p, t) for p in (1, 2) for t in (1, 2, 6, 13))
 # How the keys of text begin that holds a profile in hexadecimal digits, as
 # ImageMagick writes it; Pillow reads that of EXIF.
 _RAW_PROFILE = 'Raw profile type '
@@ -59,7 +61,8 @@ class Metadata:
     exif: begins with 'Exif' and two zero bytes; its orientation is 1.
     dpi: pixels per inch, across and down.
     text: keys and values of a PNG file's text.
-    png_colour: names and contents of a PNG file's chunks on colour.
+    png_colour: names and contents of a PNG file's chunks on colour; what AVIF
+      and HEIF files say without a profile is such a chunk, too.
   """
 
   exif: bytes = b''
@@ -87,6 +90,12 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
         png_colour.append((name, content))
       elif name not in _PNG_READ and previews.shows_picture(content):
         found.add(f'preview in {name.decode("latin-1")}')
+  if image.format in ('AVIF', 'HEIF') and not image.info.get('icc_profile'):
+    # Primaries and transfer curve, both of 16 bits with the numbers of cICP.
+    codes = bytes_behind(image, b'colrnclx')[:4]
+    if len(codes) == 4 and (codes[1], codes[3]) not in _SRGB_CODES:
+      # The pixels are read as RGB with the full range of levels: 0 and 1.
+      png_colour.append((b'cICP', bytes([codes[1], codes[3], 0, 1])))
   try:
     exif = _exif(image, found)
   except Exception:
@@ -410,6 +419,13 @@ def shield_facts(file: IO[bytes]) -> bytes:
     # The checksum covers the name, too.
     data[end : end + 4] = struct.pack('>I', zlib.crc32(data[start - 4 : end]))
   return bytes(data)
+
+
+def bytes_behind(image: ImageFile.ImageFile, mark: bytes) -> bytes:
+  """Returns what follows a mark in the first 16 KB of an opened file."""
+  file = cast(IO[bytes], image.fp)
+  file.seek(0)
+  return file.read(2**14).partition(mark)[2]
 
 
 def png_chunks(

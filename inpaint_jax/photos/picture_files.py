@@ -151,26 +151,19 @@ def _bit_depth(image: ImageFile.ImageFile) -> int:
     return image.info.get('bit_depth', 8)
   if image.format == 'AVIF':
     # The codec's settings are 4 bytes; two bits of the third are the depth.
-    settings = _behind(image, b'av1C')[:4]
+    settings = metadata_lib.bytes_behind(image, b'av1C')[:4]
     flags = settings[2] & 0x60 if len(settings) == 4 else 0
     return {0x40: 10, 0x60: 12}.get(flags, 8)
   if not image.mode.startswith('RGB'):
     return 8
   if image.format == 'JPEG2000':
     # The size of the image, and then of the first colour.
-    sizes = _behind(image, b'\xff\x4f\xff\x51')
+    sizes = metadata_lib.bytes_behind(image, b'\xff\x4f\xff\x51')
     return (sizes[38] & 0x7F) + 1 if len(sizes) > 38 else 8
   if image.format == 'PPM' and isinstance(image.tile[0].args, tuple):
     # The last argument is the largest value.
     return int(image.tile[0].args[-1]).bit_length()
   return 8
-
-
-def _behind(image: ImageFile.ImageFile, mark: bytes) -> bytes:
-  """Returns what follows a mark in the first 16 KB of a file."""
-  file = cast(IO[bytes], image.fp)
-  file.seek(0)
-  return file.read(2**14).partition(mark)[2]
 
 
 def _jpeg_settings(

@@ -56,7 +56,7 @@ def test_metadata_survive_where_the_format_has_room(kind):
       'iptc': 'IPTC records',
       'comment': 'the comment',
       'text': 'the text of PNG files',
-      'png_colour': 'the colour chunks of PNG files',
+      'png_colour': 'what says how its colours are coded',
     }
     lost = [word for name, word in words.items() if name not in kept]
     if dtype == np.uint16 and kind in ('JPEG', 'WEBP'):

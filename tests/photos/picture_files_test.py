@@ -107,6 +107,23 @@ def test_avif_of_more_than_8_bits_is_a_line():
     assert abs(picture.pixels.astype(int) - 30000 // 257).max() <= 1
 
 
+def test_wide_gamut_and_hdr_of_avif_stay_in_png():
+  data = samples.pillow_bytes(Image.new('RGB', (64, 48), 'red'), 'AVIF')
+  mark = data.index(b'colrnclx') + 8
+  for primaries, curve, kept in ((1, 13, ()), (2, 2, ()), (9, 16, (9, 16))):
+    codes = bytes([0, primaries, 0, curve])
+    picture = picture_files.read(data[:mark] + codes + data[mark + 4 :])
+    wanted = ((b'cICP', bytes([*kept, 0, 1])),) if kept else ()
+    assert picture.metadata.png_colour == wanted
+    again, lines = samples.saved(picture, 'PNG')
+    assert picture_files.read(again).metadata.png_colour == wanted
+    assert lines == []
+    _, lines = samples.saved(picture, 'JPEG')
+    assert lines == [
+      'JPEG has no room for what says how its colours are coded'
+    ] * (len(kept) > 0)
+
+
 def test_ppm_and_jpeg_2000_of_more_than_8_bits_are_a_line():
   for most, bits in ((255, 8), (1023, 10), (65535, 16)):
     notes = picture_files.read(f'P3 1 1 {most} 99 200 7'.encode()).notes
