@@ -48,8 +48,9 @@ def advise(
     if x['hole_psnr'] > most
   ]
   if better:
+    verb = 'fill' if len(better) > 1 else 'fills'
     lines.append(
-      f'- **Without training**: {", ".join(better)} fills holes better than '
+      f'- **Without training**: {", ".join(better)} {verb} holes better than '
       f'every model trained here ({most:.2f} dB at most).'
     )
   return '\n'.join(['## What we would use today', '', *lines]) if lines else ''

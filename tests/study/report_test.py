@@ -123,6 +123,11 @@ def test_the_report_says_who_is_ahead(small, make_row, tmp_path):
   assert 'By hole PSNR, `l1` is best by more than chance.' in text
   assert 'is last (\N{MINUS SIGN}2.0' in text
   assert 'Without training**: telea (21.00 dB) fills holes better than' in text
+  (tmp_path / 'baselines.json').write_text(
+    '{"telea": {"hole_psnr": 21.0}, "harmonic": {"hole_psnr": 22.0}}'
+  )
+  text = report.write(tmp_path).read_text()
+  assert 'harmonic (22.00 dB) fill holes better than' in text
 
 
 @pytest.mark.usefixtures('without_plots')
