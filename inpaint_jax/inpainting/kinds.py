@@ -215,7 +215,8 @@ def check_hole(hole: np.ndarray) -> None:
 def _as_kind_of(image: Any, array: np.ndarray) -> Any:
   if isinstance(image, PIL.Image.Image):
     result = PIL.Image.fromarray(array)
-    kept = ('icc_profile', 'dpi')
+    # A transparent colour is that of an image without alpha.
+    kept = ('icc_profile', 'dpi', 'transparency')
     result.info = {k: image.info[k] for k in kept if k in image.info}
     # The orientation stays: the pixels were not turned.
     if exif := metadata.exif_unturned(image):

@@ -81,6 +81,18 @@ def test_images_of_pillow_come_back_as_they_were(quick, mode):
   assert (after[hole] != before[hole]).any()
 
 
+def test_a_transparent_colour_stays_one(quick):
+  pixels = IMAGES['colours'].copy()
+  pixels[30:35, 30:40] = key = (1, 2, 3)
+  file = io.BytesIO()
+  Image.fromarray(pixels).save(file, 'PNG', transparency=key)
+  result = quick(Image.open(file), hole_of(), texture=False)
+  assert result.has_transparency_data
+  alpha = np.asarray(result.convert('RGBA'))[..., 3]
+  assert not alpha[30:35, 30:40].any()
+  assert alpha[hole_of()].all()
+
+
 @pytest.mark.parametrize('kind', ['JPEG', 'PNG', 'WEBP', 'TIFF'])
 def test_a_photo_of_a_phone_keeps_its_exif(quick, kind):
   exif = Image.Exif()
