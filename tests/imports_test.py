@@ -31,7 +31,7 @@ MAY_IMPORT = {
   'masks': {'photos', 'system'},
   'deep_features': {'lpips', 'models', 'system'},
   'detectability': {'lpips'},
-  'discriminators': {'deep_features', 'models', 'system'},
+  'discriminators': {'deep_features', 'system'},
   'objectives': {'deep_features', 'discriminators', 'lpips', 'system'},
   'models': {'system'},
   'runs': {'system', *REGISTRIES},

@@ -81,8 +81,8 @@ def load(
       are then not built, and need no photo.
 
   Raises:
-    errors.UserError: a wrong field, a missing source, a folder that cannot be
-      written, or damaged files.
+    errors.UserError: a wrong field, a missing source or split, a folder that
+      cannot be written, or damaged files.
   """
   check(config)
   folder = storage.data_dir(config.data_dir)
@@ -106,7 +106,14 @@ def load(
     cls = DATASETS[config.dataset]
     builder = cls(data_dir=folder, config=cls.from_config(config))
     storage.build(builder, folder)
-  return Dataset(name, storage.open_built(path, config.image_size), path)
+  splits = storage.open_built(path, config.image_size)
+  for split in ['test'] if test_only else storage.SPLITS:
+    if split not in splits:
+      raise errors.UserError(
+        f'data.dataset={config.dataset} has no split {split}; let its builder '
+        f'make the splits {", ".join(storage.SPLITS)}, and delete {path}'
+      )
+  return Dataset(name, splits, path)
 
 
 def is_built(config: ml_collections.ConfigDict, name: str) -> bool:

@@ -66,6 +66,17 @@ def test_a_dataset_of_ones_own_under_any_name(tmp_path, monkeypatch, capsys):
   assert capsys.readouterr().err == ''
 
 
+def test_a_dataset_without_a_split_is_one_line(tmp_path, monkeypatch):
+  class OneSplit(OneColour):
+    def _split_generators(self, dl_manager):
+      return {'train': self._generate_examples('train', 0, 3)}
+
+  monkeypatch.setitem(datasets.DATASETS, 'plain', OneSplit)
+  config = samples.data_config(tmp_path, dataset='plain', source='red')
+  with pytest.raises(errors.UserError, match='has no split val; let its'):
+    datasets.load(config)
+
+
 def test_known_name_is_opened_without_its_source(tmp_path, source):
   config = samples.crops_config(tmp_path, source)
   name = datasets.load(config).name
