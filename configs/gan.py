@@ -13,7 +13,8 @@ For a discriminator of patches that learns to find the hole, as in LaMa, add
   --config.discriminator.name=patch --config.objectives.r1=0.001 \
     --config.objectives.adversarial_loss=nonsaturating
 
-For one that learns within hundreds of steps, on fixed features of VGG16:
+For one that learns within a hundred steps, on fixed features of VGG16 (pip
+install -e '.[metrics]'):
 
   --config.discriminator.name=projected \
     --config.discriminator.features='(64,64)' \

@@ -150,10 +150,11 @@ class GlobalLocal(nn.Module):
 class Projected(nn.Module):
   """Scores of small nets on fixed features of VGG16.
 
-  After Sauer et al., Projected GANs Converge Faster, 2021, arXiv 2111.01007:
-  the features of a trained net show what looks wrong from the first step on.
-  There is a score for each 2x2 pixels, one for each 4x4, and so on, with the
-  hole as their target, as in Patch. 98,690 parameters.
+  After Sauer et al., Projected GANs Converge Faster, 2021, arXiv 2111.01007: as
+  there, small nets judge fixed features at several scales. Unlike there, no
+  random layers mix the features across channels and scales. There is a score
+  for each 2x2 pixels, one for each 4x4, and so on, with the hole as their
+  target, as in Patch. 98,690 parameters.
 
   Attributes:
     features: channels of the small net on each of VGG16's five layers, from the

@@ -121,6 +121,11 @@ def is_built(config: ml_collections.ConfigDict, name: str) -> bool:
   return (storage.data_dir(config.data_dir) / name).is_dir()
 
 
+def reads_source(name: str) -> bool:
+  """Returns whether a dataset may read data.source."""
+  return DATASETS.get(name) not in (None, Synthetic)
+
+
 def check(config: ml_collections.ConfigDict) -> None:
   """Raises a UserError on a wrong field of `config.data`; reads no file."""
   if config.image_size not in IMAGE_SIZES:
@@ -129,7 +134,7 @@ def check(config: ml_collections.ConfigDict) -> None:
       f'data.image_size={config.image_size} is not one of {sizes}; '
       'choose one of them'
     )
-  if config.source and DATASETS.get(config.dataset) in (None, Synthetic):
+  if config.source and not reads_source(config.dataset):
     raise errors.UserError(
       f'data.source={config.source} has no effect with '
       f'data.dataset={config.dataset}; add data.dataset=photo_crops to use '

@@ -7,6 +7,7 @@ import hashlib
 import json
 import pathlib
 import secrets
+import sys
 from typing import Any
 
 import jax
@@ -103,11 +104,25 @@ def _cache_key(model: TrainedModel) -> str:
     (model.config.loss, model.config.data.image_size),
   ]
   digest = hashlib.sha256(json.dumps(fields).encode())
-  # A developer may change the code and keep weights and version.
-  package = pathlib.Path(models.__file__).parents[1]
-  for path in (*sorted(package.glob('models/*.py')), package / 'losses.py'):
+  for path in _code(model):
     digest.update(path.read_bytes())
   for place, leaf in jax.tree_util.tree_leaves_with_path(model.variables):
     digest.update(jax.tree_util.keystr(place).encode())
     digest.update(np.asarray(leaf).tobytes())
   return f'{model.config.model.name}-{digest.hexdigest()[:16]}'
+
+
+def _code(model: TrainedModel) -> list[pathlib.Path]:
+  """Returns the source files that an exported model depends on.
+
+  A developer may change them and keep weights and version.
+  """
+  package = pathlib.Path(models.__file__).parents[1]
+  paths = [package / 'losses.py', package / 'release/export.py']
+  for pattern in 'models/*.py', 'release/onnx*.py':
+    paths += sorted(package.glob(pattern))
+  for own in models.MODELS.get(model.config.model.name), model.loss.to_image:
+    module = sys.modules.get(getattr(own, '__module__', ''))
+    paths.append(pathlib.Path(getattr(module, '__file__', None) or ''))
+  # An application may have been packed without sources.
+  return [path for path in paths if path.is_file()]

@@ -137,7 +137,8 @@ class Inpainter:
 
     Returns:
       The filled image, of the same kind, shape and type as `image`, or a list
-      of them. Transparent surroundings of a hole continue in it.
+      of them. Transparent surroundings of a hole continue in it. A Pillow image
+      with a transparent colour gets an alpha channel instead.
 
     Raises:
       errors.UserError: a type, a shape or a number is wrong, there is no hole,

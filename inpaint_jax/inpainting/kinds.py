@@ -16,6 +16,7 @@ from inpaint_jax.system import errors
 
 # Pillow's modes that are filled without a conversion.
 _MODES = ('L', 'LA', 'RGB', 'RGBA', 'I;16')
+_WITH_ALPHA = {'L': 'LA', 'RGB': 'RGBA'}
 
 
 class Unpacked(NamedTuple):
@@ -66,6 +67,9 @@ def unpack(image: Any, mask: Any) -> Unpacked:
     )
   # Pillow reads the pixels of a file only now, and the file may be damaged.
   with errors.error_as('the image cannot be read', kind=Exception):
+    if isinstance(image, PIL.Image.Image) and 'transparency' in image.info:
+      # One of its colours is transparent. A filled pixel may have it, too.
+      image = image.convert(_WITH_ALPHA.get(image.mode, image.mode))
     array = np.asarray(image)
   channels = array.shape[2] if array.ndim == 3 else 1
   if (
@@ -215,8 +219,7 @@ def check_hole(hole: np.ndarray) -> None:
 def _as_kind_of(image: Any, array: np.ndarray) -> Any:
   if isinstance(image, PIL.Image.Image):
     result = PIL.Image.fromarray(array)
-    # A transparent colour is that of an image without alpha.
-    kept = ('icc_profile', 'dpi', 'transparency')
+    kept = ('icc_profile', 'dpi')
     result.info = {k: image.info[k] for k in kept if k in image.info}
     # The orientation stays: the pixels were not turned.
     if exif := metadata.exif_unturned(image):

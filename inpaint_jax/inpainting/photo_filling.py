@@ -226,7 +226,7 @@ def expand_picture(
       f'{reading.MAX_PIXELS // 10**6} megapixels: extend it by less'
     )
   alpha, metadata = picture.alpha, picture.metadata
-  xmp = metadata_lib.expand_panorama(metadata.xmp, margins)
+  xmp = metadata_lib.expand_panorama(metadata.xmp, margins, hole.shape)
   stays = all(before % 16 == 0 for before, _ in margins)
   expanded = dataclasses.replace(
     picture,

@@ -331,7 +331,9 @@ def _upright(xmp: bytes | str) -> bytes:
   return re.sub(pattern, rb'\g<1>1', _bytes(xmp))
 
 
-def expand_panorama(xmp: bytes, margins: Sequence[tuple[int, int]]) -> bytes:
+def expand_panorama(
+  xmp: bytes, margins: Sequence[tuple[int, int]], shape: tuple[int, int]
+) -> bytes:
   """Returns XMP whose numbers on a panorama fit pixels added around it.
 
   Viewers place a panorama on its sphere by them.
@@ -340,9 +342,11 @@ def expand_panorama(xmp: bytes, margins: Sequence[tuple[int, int]]) -> bytes:
 
   Args:
     margins: pixels added before and behind, of rows and of columns.
+    shape: rows and columns before. The numbers of a photo that was resized are
+      those of its former size.
   """
   sides = ((b'Height', b'Top'), (b'Width', b'Left'))
-  for (before, behind), (side, start) in zip(margins, sides, strict=True):
+  for added, (side, start), length in zip(margins, sides, shape, strict=True):
     patterns = [
       rb'(GPano:%bPixels(?:=["\']|>)\s*)(\d+)' % name
       for name in (
@@ -355,6 +359,7 @@ def expand_panorama(xmp: bytes, margins: Sequence[tuple[int, int]]) -> bytes:
     if not all(found):
       continue
     size, first, full = (int(pairs[0][1]) for pairs in found)
+    before, behind = (round(count * size / length) for count in added)
     size, first = size + before + behind, max(first - before, 0)
     numbers = size, first, max(full, first + size)
     for pattern, number in zip(patterns, numbers, strict=True):
@@ -422,10 +427,10 @@ def shield_facts(file: IO[bytes]) -> bytes:
 
 
 def bytes_behind(image: ImageFile.ImageFile, mark: bytes) -> bytes:
-  """Returns what follows a mark in the first 16 KB of an opened file."""
+  """Returns what follows a mark in the first megabyte of an opened file."""
   file = cast(IO[bytes], image.fp)
   file.seek(0)
-  return file.read(2**14).partition(mark)[2]
+  return file.read(2**20).partition(mark)[2]
 
 
 def png_chunks(

@@ -154,7 +154,7 @@ def _bit_depth(image: ImageFile.ImageFile) -> int:
     settings = metadata_lib.bytes_behind(image, b'av1C')[:4]
     flags = settings[2] & 0x60 if len(settings) == 4 else 0
     return {0x40: 10, 0x60: 12}.get(flags, 8)
-  if not image.mode.startswith('RGB'):
+  if image.mode not in ('LA', 'RGB', 'RGBA'):
     return 8
   if image.format == 'JPEG2000':
     # The size of the image, and then of the first colour.

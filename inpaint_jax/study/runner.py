@@ -33,6 +33,7 @@ def prepare(workdir: pathlib.Path, study: plan.Plan, command: str) -> str:
       config, which leaves no folder behind, or finished runs of other images.
   """
   for cell in study.cells:
+    input_pipeline.check(cell.config)
     setup.create_setup(cell.config)
   workdirs.check_not_source(workdir, study.base)
   record = workdir / 'dataset.json'

@@ -174,8 +174,9 @@ def _parse_flags(argv: Sequence[str], default_config: str | None) -> list[str]:
       # After printing a help, absl exits with 1, as after an error.
       sys.exit(0)
     if 'config' in flags.FLAGS:
+      config = flags.FLAGS.config
       # A config file that cannot be read raises when its value is used.
-      if not _is_section(flags.FLAGS.config):
+      if not hasattr(config, 'keys') or isinstance(config, dict):
         raise errors.UserError(
           f'--config={file}: its get_config returns no ConfigDict; return one'
         )
@@ -194,16 +195,20 @@ def _find_mistake(
 ) -> BaseException | None:
   """Returns the mistake in the code of a config file that led to an error.
 
-  None if there is none: a ValueError is a message to the user, and the texts of
-  an OSError and an ImportError say enough.
+  None if there is none: what is raised by `raise ValueError` is a message to
+  the user, and the texts of an OSError and an ImportError say enough.
   """
   path = os.path.abspath((file or '').partition(':')[0])
   # absl and ml_collections put their own errors around some types.
   while error is not None:
-    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    if any(os.path.abspath(x.f_code.co_filename) == path for x in frames):
-      is_told = isinstance(error, ValueError | OSError | ImportError)
-      return None if is_told else error
+    frames = traceback.extract_tb(error.__traceback__)
+    if any(os.path.abspath(frame.filename) == path for frame in frames):
+      is_message = isinstance(error, ValueError) and (
+        (frames[-1].line or '').startswith('raise ')
+      )
+      if is_message or isinstance(error, OSError | ImportError):
+        return None
+      return error
     error = error.__context__
   return None
 

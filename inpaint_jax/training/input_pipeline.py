@@ -69,6 +69,15 @@ def load(
   return dataset
 
 
+def check(config: ml_collections.ConfigDict) -> None:
+  """Raises a UserError on a wrong field of `config.data`; reads no file.
+
+  There may still be fewer images than wanted.
+  """
+  datasets.check(config.data)
+  steps_per_epoch(config.data.num_train, config.batch_size)
+
+
 def _load_recorded(
   config: ml_collections.ConfigDict, record: pathlib.Path
 ) -> datasets.Dataset:
@@ -77,7 +86,8 @@ def _load_recorded(
   source = config.source and user_paths.local(config.source, 'data.source')
   is_built = datasets.is_built(config, name)
   there = f'set data.data_dir to the folder that holds {name}'
-  if config.dataset == 'photo_crops' and not (source and source.exists()):
+  reads_source = datasets.reads_source(config.dataset)
+  if reads_source and not (source and source.exists()):
     if not is_built:
       data_dir = storage.data_dir(config.data_dir)
       raise errors.UserError(
@@ -94,7 +104,7 @@ def _load_recorded(
       )
     return datasets.load(config, name=name)
   now = datasets.dataset_name(config)
-  if now != name and config.dataset != 'photo_crops':
+  if now != name and not reads_source:
     raise errors.UserError(
       f'the run in {folder} was trained on {name}, and what is installed here '
       f'has {now}; install the versions of the run, or name another workdir'

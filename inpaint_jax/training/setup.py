@@ -10,7 +10,6 @@ import ml_collections
 
 from inpaint_jax import (
   baselines,
-  datasets,
   discriminators,
   losses,
   masks,
@@ -21,7 +20,7 @@ from inpaint_jax import (
 )
 from inpaint_jax.runs import trained_model
 from inpaint_jax.system import errors, sharding, user_paths
-from inpaint_jax.training import feed, input_pipeline
+from inpaint_jax.training import feed
 
 # The least value of each integer field. All must be below 2**31.
 _LEAST = {
@@ -66,8 +65,6 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   check_fields(config)
   mesh = sharding.create_mesh()
   sharding.check_batch_size(config.batch_size, mesh, config.accumulate_steps)
-  # Only a check: there may be fewer images than wanted.
-  input_pipeline.steps_per_epoch(config.data.num_train, config.batch_size)
   # Only a check: train.create_step builds them again with the number of steps,
   # which depends on the size of the dataset.
   optimizers.create_optimizer(config.optimizer, 2**31 - 1)
@@ -96,10 +93,8 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
 def check_fields(config: ml_collections.ConfigDict) -> None:
   """Raises a UserError if a field that an evaluation reads is invalid.
 
-  Whether data.dataset and data.source exist is checked where the dataset is
-  loaded.
+  `data` is checked by input_pipeline.check and where the dataset is loaded.
   """
-  datasets.check(config.data)
   if config.model.name in baselines.BASELINES:
     # In the table of a test it would get the baseline's numbers.
     raise errors.UserError(

@@ -98,6 +98,7 @@ def train(
   """
   config = mask_folder.with_digest(config)
   # First, so that a mistake in the config leaves no folder behind.
+  input_pipeline.check(config)
   setup = create_setup(config)
   with (
     workdirs.disk_full_as_user_error(workdir),

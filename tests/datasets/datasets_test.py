@@ -11,6 +11,7 @@ from inpaint_jax import datasets
 from inpaint_jax.datasets import landscape, storage, synthetic
 from inpaint_jax.photos import reading
 from inpaint_jax.system import errors
+from inpaint_jax.training import input_pipeline
 
 
 def test_each_synthetic_split_is_a_series_of_its_own(tmp_path):
@@ -64,6 +65,21 @@ def test_a_dataset_of_ones_own_under_any_name(tmp_path, monkeypatch, capsys):
   assert 'Building' in capsys.readouterr().err
   assert datasets.load(config, name=first.name).name == first.name
   assert capsys.readouterr().err == ''
+
+
+def test_another_source_of_a_dataset_of_ones_own_is_told(tmp_path, monkeypatch):
+  monkeypatch.setitem(datasets.DATASETS, 'plain', OneColour)
+  (tmp_path / 'red').mkdir()
+  (tmp_path / 'blue').mkdir()
+  monkeypatch.chdir(tmp_path)
+  config = samples.data_config(tmp_path, dataset='plain', source='red')
+  record = tmp_path / 'dataset.json'
+  first = input_pipeline.load(config, record)
+  config.source = 'blue'
+  with pytest.raises(errors.UserError, match="source='blue' holds other photo"):
+    input_pipeline.load(config, record)
+  config.source = 'gone'
+  assert input_pipeline.load(config, record).name == first.name
 
 
 def test_a_dataset_without_a_split_is_one_line(tmp_path, monkeypatch):

@@ -1,5 +1,8 @@
 """backends.py: which program runs a model, and the cache of exports."""
 
+import sys
+import types
+
 import jax
 import numpy as np
 import pytest
@@ -75,14 +78,22 @@ def test_each_model_is_exported_once(model, cache, monkeypatch):
 def test_a_change_of_the_code_exports_again(model, tmp_path, monkeypatch):
   (tmp_path / 'models').mkdir()
   code = [tmp_path / 'models' / 'unet.py', tmp_path / 'losses.py']
+  code.append(tmp_path / 'own.py')
   monkeypatch.setattr(models, '__file__', str(code[0]))
+  own = types.ModuleType('own')
+  own.__file__ = str(code[2])
+  monkeypatch.setitem(sys.modules, 'own', own)
+  name = model.config.model.name
+  monkeypatch.setitem(
+    models.MODELS, name, type('Net', (), {'__module__': 'own'})
+  )
   for path in code:
     path.write_text('1')
   keys = [backends._cache_key(model)]
   for path in code:
     path.write_text('2')
     keys.append(backends._cache_key(model))
-  assert len(set(keys)) == 3
+  assert len(set(keys)) == 4
 
 
 def test_a_damaged_file_is_written_anew(model, cache):

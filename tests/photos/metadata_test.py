@@ -129,9 +129,16 @@ def panorama_xmp(width, height, left, top, full_width, full_height):
 )
 def test_a_panorama_keeps_its_place(margins, numbers):
   xmp = panorama_xmp(600, 200, 0, 50, 600, 300)
-  assert metadata.expand_panorama(xmp, margins) == panorama_xmp(*numbers)
+  made = metadata.expand_panorama(xmp, margins, (200, 600))
+  assert made == panorama_xmp(*numbers)
   for other in (b'', b'<a GPano:CroppedAreaTopPixels="5"/>'):
-    assert metadata.expand_panorama(other, margins) == other
+    assert metadata.expand_panorama(other, margins, (200, 600)) == other
+
+
+def test_a_panorama_that_was_resized_keeps_its_place():
+  xmp = panorama_xmp(600, 200, 0, 50, 600, 300)
+  made = metadata.expand_panorama(xmp, [(15, 10), (0, 0)], (100, 300))
+  assert made == panorama_xmp(600, 250, 0, 20, 600, 300)
 
 
 def test_a_place_on_a_map_that_is_lost_is_a_line():

@@ -129,12 +129,20 @@ def test_ppm_and_jpeg_2000_of_more_than_8_bits_are_a_line():
     notes = picture_files.read(f'P3 1 1 {most} 99 200 7'.encode()).notes
     assert notes == ((f'its {bits} bits were brought to 8',) * (bits > 8))
   image = Image.fromarray(samples.noise(48, 64, 3))
-  for options in ({}, {'no_jp2': True}):
-    data = bytearray(samples.pillow_bytes(image, 'JPEG2000', **options))
+  for kind, options in (
+    (image, {}),
+    (image, {'no_jp2': True}),
+    (image.convert('LA'), {}),
+  ):
+    data = bytearray(samples.pillow_bytes(kind, 'JPEG2000', **options))
     assert picture_files.read(bytes(data)).notes == ()
     # Says that the numbers, which stay as they are, have 12 bits.
-    sizes = data.index(b'\xff\x51') + 40
-    data[sizes : sizes + 9 : 3] = bytes([11] * 3)
+    sizes, count = data.index(b'\xff\x51') + 40, len(kind.mode)
+    data[sizes : sizes + 3 * count : 3] = bytes([11] * count)
+    if not options:
+      # Behind a box of other data.
+      start = data.index(b'jp2c') - 4
+      data[start:start] = struct.pack('>I4s', 2**15, b'xml ') + bytes(2**15 - 8)
     lines = picture_files.read(bytes(data)).notes
     assert lines == ('its 12 bits were brought to 8',)
 

@@ -113,8 +113,14 @@ def test_a_wrong_flag_is_one_line_and_exit_code_2(flag, message):
   [
     ('return missing', "NameError: name 'missing' is not defined", 1),
     ('return len(3)', "TypeError: object of type 'int' has no len()", 1),
+    (
+      'return int("x")',
+      "ValueError: invalid literal for int() with base 10: 'x'",
+      1,
+    ),
     ('raise ValueError("no")', 'error: no', 2),
     ('pass', 'its get_config returns no ConfigDict; return one', 2),
+    ('return {}', 'its get_config returns no ConfigDict; return one', 2),
   ],
 )
 def test_a_mistake_in_a_config_file_is_shown_with_its_line(
