@@ -18,7 +18,9 @@ install -e '.[metrics]'):
 
   --config.discriminator.name=projected \
     --config.discriminator.features='(64,64)' \
-    --config.objectives.feature_matching=0 --config.objectives.adversarial=0.02
+    --config.objectives.feature_matching=0 --config.objectives.adversarial=0.05
+
+The card of gan-landscapes has all of such a recipe.
 """
 
 import ml_collections

@@ -44,6 +44,7 @@ def test_the_models_that_readme_names_come_along():
   assert zoo.list_models() == [
     'attention-unet-landscapes',
     'encoder-decoder-landscapes',
+    'gan-landscapes',
     'unet-landscapes',
   ]
 
@@ -62,7 +63,7 @@ def test_a_model_of_the_package_is_whole_and_has_its_card(name):
 
 def test_the_models_of_the_package_are_small():
   files = [path for path in zoo.FOLDER.iterdir() if path.is_file()]
-  assert sum(path.stat().st_size for path in files) < 14_000_000
+  assert sum(path.stat().st_size for path in files) < 19_000_000
   stems = {path.stem for path in files if path.name != released_file.CHECKSUMS}
   assert stems == set(zoo.list_models())
 
