@@ -20,9 +20,9 @@ from inpaint_jax.inpainting import kinds
 from inpaint_jax.photos import (
   formats,
   mask_files,
-  metadata as metadata_lib,
   picture_files,
   reading,
+  xmp as xmp_lib,
 )
 from inpaint_jax.photos.photo_jobs import Job
 from inpaint_jax.photos.picture import Picture
@@ -226,7 +226,7 @@ def expand_picture(
       f'{reading.MAX_PIXELS // 10**6} megapixels: extend it by less'
     )
   alpha, metadata = picture.alpha, picture.metadata
-  xmp = metadata_lib.expand_panorama(metadata.xmp, margins, hole.shape)
+  xmp = xmp_lib.expand_panorama(metadata.xmp, margins, hole.shape)
   stays = all(before % 16 == 0 for before, _ in margins)
   expanded = dataclasses.replace(
     picture,

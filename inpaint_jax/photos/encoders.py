@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 from PIL import Image, PngImagePlugin, TiffImagePlugin, TiffTags
 
-from inpaint_jax.photos import metadata as metadata_lib
+from inpaint_jax.photos import metadata as metadata_lib, png_chunks
 from inpaint_jax.photos.metadata import Metadata
 from inpaint_jax.photos.picture import luma, Picture, row_bands
 
@@ -81,7 +81,7 @@ def encode_png(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
   if is_deep:
     header, *pixels = _deep_png_chunks(picture)
     file.write(buffer.getvalue()[:8])
-    for chunk in metadata_lib.png_chunks(buffer):
+    for chunk in png_chunks.read(buffer):
       for own in {b'IHDR': [header], b'IDAT': pixels}.get(chunk[0], [chunk]):
         PngImagePlugin.putchunk(file, *own)
 
@@ -98,7 +98,7 @@ def _deep_png_chunks(picture: Picture) -> list[tuple[bytes, bytes]]:
   data = image.pngsave_buffer(
     compression=_COMPRESS_LEVEL, filter='sub', keep='none'
   )
-  chunks = metadata_lib.png_chunks(io.BytesIO(data))
+  chunks = png_chunks.read(io.BytesIO(data))
   return [chunk for chunk in chunks if chunk[0] in (b'IHDR', b'IDAT')]
 
 

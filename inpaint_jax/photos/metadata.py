@@ -4,17 +4,13 @@ Metadata that describe the file rather than the photo are left out, and so is
 every preview, which would still show what was painted over.
 """
 
-from collections.abc import Iterator, Sequence
 import dataclasses
-import os
-import re
 import struct
 from typing import Any, cast, IO
-import zlib
 
 from PIL import ExifTags, Image, ImageFile
 
-from inpaint_jax.photos import previews
+from inpaint_jax.photos import png_chunks, previews, xmp as xmp_lib
 
 # Tags of TIFF that describe the photo; others describe the file, or have a
 # field of their own in Metadata.
@@ -46,11 +42,8 @@ _SRGB_CODES = frozenset((p, t) for p in (1, 2) for t in (1, 2, 6, 13))
 # ImageMagick writes it; Pillow reads that of EXIF.
 _RAW_PROFILE = 'Raw profile type '
 _PROFILES = ('exif', 'xmp', 'iptc', '8bim')
-_PNG_TEXT = (b'iTXt', b'tEXt', b'zTXt')
 # Other chunks that are read.
-_PNG_READ = (b'eXIf', b'iCCP', *_PNG_TEXT)
-# Text of which Pillow takes the key for that of a fact of its own.
-_LIKE_FACT = re.compile(rb'[a-z][a-z_]*(\0|\Z)')
+_PNG_READ = (b'eXIf', b'iCCP', *png_chunks.TEXT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +78,9 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
   notes, found = [], _previews(image)
   png_colour: list[tuple[bytes, bytes]] = []
   if image.format == 'PNG':
-    for name, content in png_chunks(cast(IO[bytes], image.fp), until=b'IDAT'):
+    for name, content in png_chunks.read(
+      cast(IO[bytes], image.fp), until=b'IDAT'
+    ):
       if name in _PNG_COLOUR and len(content) <= 32:
         png_colour.append((name, content))
       elif name not in _PNG_READ and previews.shows_picture(content):
@@ -106,7 +101,7 @@ def read(image: ImageFile.ImageFile) -> tuple[Metadata, list[str]]:
   text, profiles = _read_text(image, found, notes)
   try:
     xmp = info.get('xmp') or profiles.get('xmp', b'')
-    xmp, promises = previews.clean_xmp(_upright(xmp))
+    xmp, promises = previews.clean_xmp(xmp_lib.upright(_bytes(xmp)))
     found |= promises
   except ValueError:
     xmp = b''
@@ -161,7 +156,7 @@ def _read_text(
       if name not in _PROFILES or not profiles[name]:
         notes.append(f'its text {key!r} cannot be read and was left out')
     elif key != 'XML:com.adobe.xmp':
-      if key and key[0] < ' ':  # See `shield_facts`.
+      if key and key[0] < ' ':  # See `png_chunks.shield_facts`.
         key = chr(ord(key[0]) | 0x60) + key[1:]
       if previews.shows_picture(_raw(str(value))):
         found.add(f'image in the text {key!r}')
@@ -325,48 +320,6 @@ def _copy(
   return exif
 
 
-def _upright(xmp: bytes | str) -> bytes:
-  """Returns XMP with orientation 1 if it names an orientation."""
-  pattern = rb'(tiff:Orientation=["\']|<tiff:Orientation>\s*)\d'
-  return re.sub(pattern, rb'\g<1>1', _bytes(xmp))
-
-
-def expand_panorama(
-  xmp: bytes, margins: Sequence[tuple[int, int]], shape: tuple[int, int]
-) -> bytes:
-  """Returns XMP whose numbers on a panorama fit pixels added around it.
-
-  Viewers place a panorama on its sphere by them.
-
-  Source: Google's Photo Sphere XMP.
-
-  Args:
-    margins: pixels added before and behind, of rows and of columns.
-    shape: rows and columns before. The numbers of a photo that was resized are
-      those of its former size.
-  """
-  sides = ((b'Height', b'Top'), (b'Width', b'Left'))
-  for added, (side, start), length in zip(margins, sides, shape, strict=True):
-    patterns = [
-      rb'(GPano:%bPixels(?:=["\']|>)\s*)(\d+)' % name
-      for name in (
-        b'CroppedAreaImage' + side,
-        b'CroppedArea' + start,
-        b'FullPano' + side,
-      )
-    ]
-    found = [re.findall(pattern, xmp) for pattern in patterns]
-    if not all(found):
-      continue
-    size, first, full = (int(pairs[0][1]) for pairs in found)
-    before, behind = (round(count * size / length) for count in added)
-    size, first = size + before + behind, max(first - before, 0)
-    numbers = size, first, max(full, first + size)
-    for pattern, number in zip(patterns, numbers, strict=True):
-      xmp = re.sub(pattern, rb'\g<1>%d' % number, xmp)
-  return xmp
-
-
 def _iptc(image: Image.Image, profiles: dict[str, bytes]) -> bytes:
   if image.format in ('JPEG', 'MPO'):
     value = image.info.get('photoshop', {}).get(_IPTC_RESOURCE, b'')
@@ -400,54 +353,8 @@ def _raw(value: bytes | str) -> bytes:
   return value.encode('latin-1', errors='replace')
 
 
-def shield_facts(file: IO[bytes]) -> bytes:
-  """Returns a PNG file as Pillow reads it right; b'' = as it is.
-
-  Pillow mixes text with its own facts, such as 'transparency', which all have
-  names of small letters. Keys like these get a control character in place of
-  their first letter, since such characters do not occur in keys.
-  """
-  file.seek(0)
-  if file.read(8) != b'\x89PNG\r\n\x1a\n':
-    return b''
-  places = [
-    (file.tell() - len(content), file.tell())
-    for name, content in png_chunks(file, only=_PNG_TEXT)
-    if _LIKE_FACT.match(content)
-  ]
-  if not places:
-    return b''
-  file.seek(0)
-  data = bytearray(file.read())
-  for start, end in places:
-    data[start] &= 0x1F
-    # The checksum covers the name, too.
-    data[end : end + 4] = struct.pack('>I', zlib.crc32(data[start - 4 : end]))
-  return bytes(data)
-
-
 def bytes_behind(image: ImageFile.ImageFile, mark: bytes) -> bytes:
   """Returns what follows a mark in the first megabyte of an opened file."""
   file = cast(IO[bytes], image.fp)
   file.seek(0)
   return file.read(2**20).partition(mark)[2]
-
-
-def png_chunks(
-  file: IO[bytes], until: bytes = b'', only: Sequence[bytes] = ()
-) -> Iterator[tuple[bytes, bytes]]:
-  """Yields names and contents of a PNG file's chunks that precede `until`.
-
-  Args:
-    only: names of the chunks to yield; () = all.
-  """
-  file.seek(8)
-  while len(head := file.read(8)) == 8:
-    length, name = struct.unpack('>I4s', head)
-    if name == until:
-      return
-    if only and name not in only:
-      file.seek(length + 4, os.SEEK_CUR)
-      continue
-    yield name, file.read(length)
-    file.read(4)

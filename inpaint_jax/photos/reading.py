@@ -11,7 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from inpaint_jax.photos import metadata, unread_files
+from inpaint_jax.photos import png_chunks, unread_files
 from inpaint_jax.system import errors
 
 # Larger images are not decoded: each would take more than half a gigabyte. The
@@ -196,7 +196,7 @@ def opened(
         raise UnreadableError(f'more than {max_bytes / 1e6:g} megabytes')
       if fault := unread_files.find_fault(file):
         raise UnreadableError(fault)
-      shielded = metadata.shield_facts(file)
+      shielded = png_chunks.shield_facts(file)
       file.seek(0)
       head = file.read(512)
       # By its path, Pillow maps an uncompressed file instead of copying it.

@@ -176,7 +176,7 @@ def _parse_flags(argv: Sequence[str], default_config: str | None) -> list[str]:
     if 'config' in flags.FLAGS:
       config = flags.FLAGS.config
       # A config file that cannot be read raises when its value is used.
-      if not hasattr(config, 'keys') or isinstance(config, dict):
+      if not _is_section(config) or isinstance(config, dict):
         raise errors.UserError(
           f'--config={file}: its get_config returns no ConfigDict; return one'
         )

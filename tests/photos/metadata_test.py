@@ -10,7 +10,7 @@ from photos import samples
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 import pytest
 
-from inpaint_jax.photos import metadata, picture_files, reading
+from inpaint_jax.photos import picture_files, reading
 from inpaint_jax.photos.metadata import Metadata
 from inpaint_jax.photos.picture import Picture
 
@@ -104,41 +104,6 @@ def test_xmp_is_upright_too():
     samples.pillow_bytes(image, 'JPEG', xmp=xmp)
   ).metadata
   assert said.xmp == xmp.replace(b'6', b'1').replace(b'8', b'1')
-
-
-def panorama_xmp(width, height, left, top, full_width, full_height):
-  """Numbers as attributes and as elements."""
-  return (
-    f"<d GPano:CroppedAreaImageWidthPixels='{width}' "
-    f'GPano:CroppedAreaImageHeightPixels="{height}" '
-    f'GPano:CroppedAreaLeftPixels="{left}"> '
-    f'<GPano:CroppedAreaTopPixels>{top}</GPano:CroppedAreaTopPixels> '
-    f'<GPano:FullPanoWidthPixels> {full_width}</GPano:FullPanoWidthPixels> '
-    f'<GPano:FullPanoHeightPixels>{full_height}</GPano:FullPanoHeightPixels>'
-  ).encode()
-
-
-@pytest.mark.parametrize(
-  ('margins', 'numbers'),
-  [
-    ([(0, 0), (0, 0)], (600, 200, 0, 50, 600, 300)),
-    ([(30, 20), (0, 0)], (600, 250, 0, 20, 600, 300)),
-    # More than the sphere has.
-    ([(60, 70), (5, 6)], (611, 330, 0, 0, 611, 330)),
-  ],
-)
-def test_a_panorama_keeps_its_place(margins, numbers):
-  xmp = panorama_xmp(600, 200, 0, 50, 600, 300)
-  made = metadata.expand_panorama(xmp, margins, (200, 600))
-  assert made == panorama_xmp(*numbers)
-  for other in (b'', b'<a GPano:CroppedAreaTopPixels="5"/>'):
-    assert metadata.expand_panorama(other, margins, (200, 600)) == other
-
-
-def test_a_panorama_that_was_resized_keeps_its_place():
-  xmp = panorama_xmp(600, 200, 0, 50, 600, 300)
-  made = metadata.expand_panorama(xmp, [(15, 10), (0, 0)], (100, 300))
-  assert made == panorama_xmp(600, 250, 0, 20, 600, 300)
 
 
 def test_a_place_on_a_map_that_is_lost_is_a_line():
