@@ -98,6 +98,12 @@ _TEXTURE = flags.DEFINE_bool(
   True,
   'Whether pixels are copied; if not, the hole gets the smooth guess.',
 )
+_REFINE = flags.DEFINE_bool(
+  'refine',
+  True,
+  'Whether a small net corrects the tones of what is copied and mends its '
+  'seams.',
+)
 _WRAP = flags.DEFINE_bool(
   'wrap',
   False,
@@ -371,6 +377,7 @@ def fill(
     **limits,
     'feather': _FEATHER.value,
     'texture': _TEXTURE.value,
+    'refine': _REFINE.value,
     'wrap': _WRAP.value,
   }
   with progress_bar(name) as show:

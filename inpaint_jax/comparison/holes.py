@@ -23,7 +23,7 @@ def things(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
   """Draws one to three smooth blobs, each of 1 to 5% of the photo."""
   hole = np.zeros((height, width), bool)
   for _ in range(rng.integers(1, 4)):
-    hole |= _blob(rng, height, width, rng.uniform(0.01, 0.05))
+    hole |= blob(rng, height, width, rng.uniform(0.01, 0.05))
   return hole
 
 
@@ -112,7 +112,7 @@ def draw(
   return hole
 
 
-def _blob(
+def blob(
   rng: np.random.Generator, height: int, width: int, share: float
 ) -> np.ndarray:
   """Draws a smooth blob of a share of the photo's area, cut at its borders."""

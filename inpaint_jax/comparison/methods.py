@@ -20,6 +20,7 @@ from inpaint_jax.system import errors
 
 ENGINE: dict[str, dict[str, Any]] = {
   'engine': {},
+  'engine-without-refining': {'refine': False},
   'engine-without-texture': {'texture': False},
 }
 

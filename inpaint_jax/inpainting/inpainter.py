@@ -110,6 +110,7 @@ class Inpainter:
     seed: int = 0,
     feather: int = 0,
     texture: bool = True,
+    refine: bool = True,
     wrap: bool = False,
     progress: window_filling.Progress | None = None,
   ) -> Any:
@@ -131,6 +132,9 @@ class Inpainter:
         and blended with the known pixels. All others come back bit for bit.
       texture: whether known pixels are copied; if not, the hole gets the
         model's guess or, without a model, the smoothest surface.
+      refine: whether a small net corrects the tones of the copies and mends
+        their seams, see `refining`; if not, they are only moved to meet the
+        boundary of the hole.
       wrap: whether the left border meets the right one, as in a panorama of 360
         degrees.
       progress: called with the share of all the work that is done, 0 to 1.
@@ -144,7 +148,7 @@ class Inpainter:
       errors.UserError: a type, a shape or a number is wrong, there is no hole,
         no pixel is known, or `source` and `avoid` leave nothing to copy.
     """
-    options = self._make_options(seed, feather, texture, wrap, progress)
+    options = self._make_options(seed, feather, texture, refine, wrap, progress)
     if kinds.is_one(image, mask):
       return self._fill_one(image, mask, source, avoid, options)[0]
     if source is not None or avoid is not None:
@@ -183,6 +187,7 @@ class Inpainter:
     seed: int = 0,
     feather: int = 0,
     texture: bool = True,
+    refine: bool = True,
     wrap: bool = False,
     progress: window_filling.Progress | None = None,
   ) -> Filling:
@@ -190,7 +195,7 @@ class Inpainter:
 
     The arguments and errors are those of `__call__`.
     """
-    options = self._make_options(seed, feather, texture, wrap, progress)
+    options = self._make_options(seed, feather, texture, refine, wrap, progress)
     options = options._replace(explain=True)
     pixels, origins = self._fill_one(image, mask, source, avoid, options)
     assert origins is not None
@@ -201,6 +206,7 @@ class Inpainter:
     seed: Any,
     feather: Any,
     texture: bool,
+    refine: bool,
     wrap: bool,
     progress: window_filling.Progress | None,
   ) -> window_filling.Options:
@@ -217,6 +223,7 @@ class Inpainter:
       seed=int(seed),
       feather=int(feather),
       texture=texture,
+      refine=refine,
       wrap=wrap,
       progress=progress or (lambda share: None),
     )

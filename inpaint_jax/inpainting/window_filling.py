@@ -13,12 +13,14 @@ from inpaint_jax.inpainting import (
   kernels,
   patches,
   pyramid,
+  refining,
   synthesis,
   windows,
 )
 
-# The search's share of the time that a window takes.
-_SEARCH = 0.6
+# The search's share of the time that a window takes, and the windows' share of
+# the time that a refined image takes.
+_SEARCH, _WINDOWS = 0.6, 0.3
 
 Progress = Callable[[float], None]
 
@@ -33,6 +35,7 @@ class Options(NamedTuple):
   seed: int
   feather: int
   texture: bool
+  refine: bool
   wrap: bool
   progress: Progress
   # Whether the origins are wanted, which take more memory than the image.
@@ -72,13 +75,16 @@ def fill_by_windows(
   count = sum(len(turn) for turn in turns)
   earlier: list[windows.Window] = []
   done: list[windows.Window] = []
+  parts: list[refining.Part] = []
+  refine = options.refine and options.texture
+  share_of_windows = _WINDOWS if refine else 1.0
   caller = threading.get_ident()
 
   def report(share: float) -> None:
     # The caller's function may not expect other threads, and may raise an error
     # to end the work.
     if threading.get_ident() == caller:
-      options.progress((len(done) + share) / count)
+      options.progress(share_of_windows * (len(done) + share) / count)
 
   def fill(window: windows.Window) -> None:
     place = window.rows, window.columns
@@ -97,11 +103,23 @@ def fill_by_windows(
       corner = np.array([window.rows.start, window.columns.start], np.int32)
       new, copied = part_origins[local], part_hole[local]
       origins[window.inner][copied] = new[copied] + corner
+    if refine and part_origins is not None:
+      parts.append(
+        refining.create_part(window.inner, local, part, part_hole, part_origins)
+      )
     done.append(window)
 
   for turn in turns:
     kernels.for_each(turn, fill)
     earlier += turn
+  if parts:
+    rest = 1 - share_of_windows
+    refining.refine(
+      result,
+      wide,
+      parts,
+      lambda share: options.progress(share_of_windows + rest * share),
+    )
   options.progress(1.0)
   return _blend(result, image, hole, wide, feather), origins
 

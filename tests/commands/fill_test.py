@@ -55,9 +55,11 @@ def test_a_run_that_is_none(files, tmp_path):
 
 def test_flags_reach_the_model_if_they_are_given(run, model, files):
   run(*files)
-  run('--feather=7', '--notexture', '--seed=-3', '--wrap', *files)
+  run('--feather=7', '--notexture', '--norefine', '--seed=-3', '--wrap', *files)
   usual = {'feather': 0, 'texture': True, 'seed': 0, 'wrap': False}
+  usual |= {'refine': True}
   given = {'feather': 7, 'texture': False, 'seed': -3, 'wrap': True}
+  given |= {'refine': False}
   assert model.calls == [usual, given]
   run('--guide=encoder-decoder-landscapes', '--backend=onnx', *files)
   run('--workdir=runs/a', *files)

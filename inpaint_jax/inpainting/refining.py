@@ -1,0 +1,435 @@
+"""Refines a filled hole: a small net corrects tones and mends what broke.
+
+Copies bring the tones of other places, and their edges seldom meet. The net
+sees the filled hole, where the hole is, and where neighbours were copied from
+different places, and returns what to add. It was trained to bring fillings
+nearer to the truth, while a discriminator compared them with photos; see
+scripts/train_refiner.py.
+
+Shapes of a pixel or two stay those of the copies: there the net would blur.
+
+The net is computed with NumPy. JAX would take a second to import, and more to
+compile the net for each size of a hole.
+"""
+
+from collections.abc import Callable, Sequence
+import functools
+import os
+import pathlib
+import threading
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib import stride_tricks
+import PIL.Image
+import safetensors.numpy
+from scipy import ndimage
+import threadpoolctl
+
+from inpaint_jax.inpainting import kernels, windows
+from inpaint_jax.system import errors
+
+# The weights, {'d00.kernel': float16 [3, 3, C, n], 'd00.bias': [n], ...}.
+WEIGHTS = pathlib.Path(__file__).with_name('refiner.safetensors')
+# How many pixels the net may see for each pixel of the hole: specks need more,
+# and hardly change. And how many at all, or it sees the photo at half the size:
+# a second's work on two cores.
+_MOST, _MOST_AT_ALL = 64, 800_000
+# Pixels around a box that the net sees. Where a hole is cut into boxes, pixels
+# change by 0.2 levels of 256 on average, at most by 6; by none with 56. Scores
+# are the same with 16, 24 and 32.
+_MARGIN = 24
+# Pixels around a box for which the last layers are computed, as many as these
+# and the blur after them reach.
+_NEAR = 8
+# A box with more pixels than this is cut, which bounds the memory, and so is
+# one that is longer than _SIDE, if that saves work.
+LARGEST, _SIDE = 400**2, 64
+# The net sees a photo reduced to a shorter side of this, up to twice this, in
+# pixels, like those that it was trained on.
+_SHORTER = 768
+# The net's resolutions, each half of the one before. Heights and widths are
+# multiples of _STRIDE.
+_LEVELS = 3
+_STRIDE = 2 ** (_LEVELS - 1)
+# How many numbers a convolution collects at a time; a core's cache holds them.
+_COLLECTED = 2**19
+# The least input of an activation.
+_LOWEST = -30
+# Standard deviation in pixels of the blur that leaves fine shapes out.
+_BLUR = 1.0
+# Side of the square in which the copies' contrast is measured, in pixels.
+_CONTRAST = 5
+
+# A kernel [9 C, n] and a bias [n].
+Layer = tuple[np.ndarray, np.ndarray]
+# First row, first column, last row + 1, last column + 1.
+_Box = tuple[int, int, int, int]
+
+
+class Part(NamedTuple):
+  """What one window filled.
+
+  Attributes:
+    place: its rows and columns of the image, [h, w].
+    hole: bool [h, w], the pixels that it filled.
+    seams: bool [h, w], pixels with a neighbour copied from elsewhere.
+    changed: bool [h, w], pixels that differ from what they copy.
+  """
+
+  place: tuple[slice, slice]
+  hole: np.ndarray
+  seams: np.ndarray
+  changed: np.ndarray
+
+
+def create_part(
+  place: tuple[slice, slice],
+  inner: tuple[slice, slice],
+  filled: np.ndarray,
+  hole: np.ndarray,
+  origins: np.ndarray,
+) -> Part:
+  """Returns what a window filled.
+
+  Args:
+    place: rows and columns of the image that the part has.
+    inner: the same rows and columns, of the window.
+    filled: uint8 or uint16 [h, w, 3], the window with its hole filled.
+    hole: bool [h, w].
+    origins: int32 [h, w, 2], row and column of what each pixel copies.
+  """
+  hole_inside = hole[inner]
+  rows, columns = np.nonzero(hole_inside)
+  at = origins[inner][rows, columns]
+  changed = np.zeros_like(hole_inside)
+  changed[rows, columns] = np.any(
+    filled[inner][rows, columns] != filled[at[:, 0], at[:, 1]], axis=1
+  )
+  seams = find_seams(origins[inner], hole_inside)
+  return Part(place, hole_inside, seams, changed)
+
+
+def find_seams(origins: np.ndarray, hole: np.ndarray) -> np.ndarray:
+  """Returns pixels of a hole with a neighbour that is copied from elsewhere."""
+  seams = np.zeros_like(hole)
+  for axis in range(2):
+    apart = np.diff(origins, axis=axis)
+    apart[..., axis] -= 1
+    different = apart.any(axis=2)
+    first, second = [slice(None)] * 2, [slice(None)] * 2
+    first[axis], second[axis] = slice(-1), slice(1, None)
+    seams[tuple(first)] |= different
+    seams[tuple(second)] |= different
+  return seams & hole
+
+
+def refine(
+  image: np.ndarray,
+  hole: np.ndarray,
+  parts: Sequence[Part],
+  progress: Callable[[float], None] = lambda share: None,
+) -> None:
+  """Refines the holes of an image, in place.
+
+  Specks stay as they are, and so do copies that fit exactly.
+
+  Args:
+    image: uint8 or uint16 [H, W, 3], filled.
+    hole: bool [H, W].
+    parts: those of the hole.
+    progress: called with the share of the work that is done.
+  """
+  scale = 2 ** max(0, (min(hole.shape) // _SHORTER).bit_length() - 1)
+  boxes = [(part, box) for part in parts for box in _find_boxes(part, scale)]
+  while sum(_work(box, scale) for _, box in boxes) > _MOST_AT_ALL * scale**2:
+    scale *= 2
+    boxes = [(part, box) for part in parts for box in _find_boxes(part, scale)]
+  # The largest first, so that no thread is left with it at the end.
+  boxes.sort(key=lambda item: -_work(item[1], scale))
+  done: list[tuple[Part, _Box, np.ndarray]] = []
+  caller = threading.get_ident()
+
+  def work(item: tuple[Part, _Box]) -> None:
+    done.append((*item, _refine_box(image, hole, *item, scale)))
+    if threading.get_ident() == caller:
+      progress(len(done) / len(boxes))
+
+  # Threads work on boxes or on rows. More, of each matrix product, would wait
+  # for each other: 256x256 pixels took 0.41 s instead of 0.15. And the result
+  # would depend on their number. The limit is one of the whole process.
+  with _lock(os.getpid()), threadpoolctl.threadpool_limits(1, 'blas'):
+    kernels.for_each(boxes, work)
+  # Only now, since boxes see each other's pixels.
+  for part, box, new in done:
+    place = part.place[0].start, part.place[1].start
+    inside = _slices(box, place)
+    image[inside][part.hole[_slices(box)]] = new
+
+
+def _find_boxes(part: Part, scale: int) -> list[_Box]:
+  """Returns boxes of a part that together hold what is to be refined."""
+  boxes = _cut(part.hole, (0, 0, *part.hole.shape), scale)
+  return [
+    box
+    for box in boxes
+    if _work(box, scale)
+    <= _MOST * scale**2 * np.count_nonzero(part.hole[_slices(box)])
+    and part.changed[_slices(box)].any()
+  ]
+
+
+def _cut(hole: np.ndarray, box: _Box, scale: int) -> list[_Box]:
+  """Returns boxes that hold the hole within a box, with little around it."""
+  place = _slices(box)
+  if not hole[place].any():
+    return []
+  rows, columns = windows.find_box(hole[place], 0)
+  top, left = box[0] + rows.start, box[1] + columns.start
+  bottom, right = box[0] + rows.stop, box[1] + columns.stop
+  box = top, left, bottom, right
+  height, width = bottom - top, right - left
+  if max(height, width) <= _SIDE * scale:
+    return [box]
+  if height >= width:
+    middle = (top + bottom) // 2
+    halves = (top, left, middle, right), (middle, left, bottom, right)
+  else:
+    middle = (left + right) // 2
+    halves = (top, left, bottom, middle), (top, middle, bottom, right)
+  parts = [x for half in halves for x in _cut(hole, half, scale)]
+  is_large = height * width > LARGEST * scale**2
+  work = sum(_work(part, scale) for part in parts)
+  return parts if is_large or work < _work(box, scale) else [box]
+
+
+def _work(box: _Box, scale: int) -> int:
+  """Returns a measure of the work for a box."""
+  margin = 2 * _MARGIN * scale
+  return (box[2] - box[0] + margin) * (box[3] - box[1] + margin)
+
+
+def _slices(box: _Box, corner: tuple[int, int] = (0, 0)) -> tuple[slice, slice]:
+  """Returns the rows and columns of a box, moved to a corner."""
+  return (
+    slice(corner[0] + box[0], corner[0] + box[2]),
+    slice(corner[1] + box[1], corner[1] + box[3]),
+  )
+
+
+def _refine_box(
+  image: np.ndarray, hole: np.ndarray, part: Part, box: _Box, scale: int
+) -> np.ndarray:
+  """Returns the refined pixels of a part's hole in a box, [n, 3]."""
+  inner = _slices(box, (part.place[0].start, part.place[1].start))
+  margin, step = _MARGIN * scale, _STRIDE * scale
+  outer = tuple(
+    slice(
+      max(own.start - margin, 0) // step * step,
+      min(-(-(own.stop + margin) // step) * step, length),
+    )
+    for own, length in zip(inner, hole.shape, strict=True)
+  )
+  largest = np.float32(np.iinfo(image.dtype).max)
+  filled = image[outer] / largest
+  height, width = hole[outer].shape
+  seen = np.empty((height, width, 5), np.float32)
+  seen[..., :3] = 2 * filled - 1
+  seen[..., 3], seen[..., 4] = hole[outer], _seams_in(part, outer)
+  margins = [(0, -height % step), (0, -width % step), (0, 0)]
+  seen = _reduce(np.pad(seen, margins, 'symmetric'), scale)
+  # From here on, only what is near the box.
+  near, local = _locate(inner, outer, _NEAR * scale, step)
+  reduced = tuple(slice(x.start // scale, x.stop // scale) for x in near)
+  added = run(load(), seen, reduced)
+  added = _without_details(added, seen[reduced][..., 3])
+  filled = filled[near]
+  added = _enlarge(added, scale)[: len(filled), : filled.shape[1]]
+  limit = _contrast(filled)
+  np.clip(added, -limit, limit, out=added)
+  added += filled
+  new = np.clip(added[local][part.hole[_slices(box)]], 0, 1)
+  return np.rint(new * largest).astype(image.dtype)
+
+
+def _locate(
+  inner: tuple[slice, slice],
+  outer: tuple[slice, ...],
+  margin: int,
+  step: int,
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+  """Returns where a box with a margin is in `outer`, and the box in that.
+
+  The first starts and ends at multiples of `step`, beyond the end of `outer` if
+  need be.
+  """
+  near, local = [], []
+  for own, around in zip(inner, outer, strict=True):
+    first, last = own.start - around.start, own.stop - around.start
+    start = max(first - margin, 0) // step * step
+    end = min(last + margin, around.stop - around.start)
+    near.append(slice(start, -(-end // step) * step))
+    local.append(slice(first - start, last - start))
+  return tuple(near), tuple(local)
+
+
+def _reduce(seen: np.ndarray, scale: int) -> np.ndarray:
+  """Reduces colours to means of squares; hole and seams to their largest."""
+  if scale == 1:
+    return seen
+  height, width, channels = seen.shape
+  squares = seen.reshape(
+    height // scale, scale, width // scale, scale, channels
+  )
+  reduced = squares.mean(axis=(1, 3))
+  reduced[..., 3:] = reduced[..., 3:] > 0
+  return reduced
+
+
+def _enlarge(image: np.ndarray, scale: int) -> np.ndarray:
+  """Returns [h * scale, w * scale, C], linear between centres of pixels."""
+  if scale == 1:
+    return image
+  size = image.shape[1] * scale, image.shape[0] * scale
+  channels = [
+    PIL.Image.fromarray(np.ascontiguousarray(channel)).resize(
+      size, PIL.Image.Resampling.BILINEAR
+    )
+    for channel in np.moveaxis(image, -1, 0)
+  ]
+  return np.stack([np.asarray(x) for x in channels], axis=-1)
+
+
+def _seams_in(part: Part, place: tuple[slice, ...]) -> np.ndarray:
+  """Returns the seams of a part in rows and columns of the image."""
+  theirs, ours = [], []
+  for own, wanted in zip(part.place, place, strict=True):
+    first, last = max(own.start, wanted.start), min(own.stop, wanted.stop)
+    theirs.append(slice(first - own.start, last - own.start))
+    ours.append(slice(first - wanted.start, last - wanted.start))
+  seams = np.zeros([x.stop - x.start for x in place], bool)
+  seams[tuple(ours)] = part.seams[tuple(theirs)]
+  return seams
+
+
+def _without_details(added: np.ndarray, hole: np.ndarray) -> np.ndarray:
+  """Returns what is to be added [h, w, 3], blurred within the hole [h, w]."""
+  weight = ndimage.gaussian_filter(hole, _BLUR)
+  sigmas = _BLUR, _BLUR, 0
+  blurred = ndimage.gaussian_filter(added * hole[..., None], sigmas)
+  return blurred / np.maximum(weight, 1e-3)[..., None]
+
+
+def _contrast(image: np.ndarray) -> np.ndarray:
+  """Returns how much an image varies around each pixel, [h, w, 1].
+
+  Nothing larger is added: an even sky stays even, and an even slope, too.
+  """
+  light = image.mean(axis=2)
+  apart = np.abs(light - ndimage.uniform_filter(light, _CONTRAST))
+  return 2 * ndimage.maximum_filter(apart, _CONTRAST)[..., None]
+
+
+@functools.cache
+def _lock(process: int) -> threading.Lock:
+  """Returns a lock of a process: a fork may begin while another one is held."""
+  return threading.Lock()
+
+
+@functools.cache
+def load() -> dict[str, Layer]:
+  """Returns the layers of the net by name.
+
+  Raises:
+    errors.UserError: the weights are not there, as in a program that was packed
+      without them.
+  """
+  with errors.error_as(
+    'the weights that refine fillings cannot be read',
+    '; install inpaint_jax with its data files, or fill with refine=False',
+  ):
+    arrays = safetensors.numpy.load_file(WEIGHTS)
+  layers = {}
+  for name, kernel in arrays.items():
+    if name.endswith('.kernel'):
+      layer = name.removesuffix('.kernel')
+      bias = arrays[f'{layer}.bias'].astype(np.float32)
+      flat = kernel.reshape(-1, kernel.shape[-1]).astype(np.float32)
+      layers[layer] = flat, bias
+  return layers
+
+
+def run(
+  layers: dict[str, Layer],
+  x: np.ndarray,
+  near: tuple[slice, ...],
+) -> np.ndarray:
+  """Returns the net's output.
+
+  A UNet, see `models.refiner`: d are layers on the way down, m those of two
+  residual blocks between, u on the way up, and p in front of each doubling of
+  the resolution, where there are fewer pixels to convolve.
+
+  Args:
+    layers: see `load`.
+    x: float32 [h, w, 5], multiples of _STRIDE: colours in [-1, 1], hole, seams.
+    near: rows and columns of the output that are wanted, multiples of 2.
+
+  Returns:
+    float32 [rows, columns, 3], to be added to colours in [0, 1].
+  """
+
+  def convolve(name: str, x: np.ndarray, *, active: bool = True) -> np.ndarray:
+    return _convolve(x, *layers[name], active=active)
+
+  skips = []
+  for level in range(_LEVELS):
+    if level:
+      x = (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4
+    for number in range(2):
+      x = convolve(f'd{level}{number}', x)
+    skips.append(x)
+  for number in range(2):
+    inner = convolve(f'm{number}a', x)
+    x = x + convolve(f'm{number}b', inner, active=False)
+  for level in reversed(range(_LEVELS - 1)):
+    x, skip = convolve(f'p{level}', x, active=False), skips[level]
+    if level == 0:
+      half = (slice(part.start // 2, part.stop // 2) for part in near)
+      x, skip = x[tuple(half)], skip[near]
+    x = np.concatenate([x.repeat(2, 0).repeat(2, 1), skip], axis=-1)
+    for number in range(2):
+      x = convolve(f'u{level}{number}', x)
+  return convolve('out', x, active=False)
+
+
+def _convolve(
+  x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, *, active: bool
+) -> np.ndarray:
+  """Convolves [h, w, C] with 3x3, by rows; then SiLU if active."""
+  height, width, channels = x.shape
+  padded = np.pad(x, [(1, 1), (1, 1), (0, 0)])
+  down, across, one = padded.strides
+  # The three pixels of a row of the kernel lie side by side in memory.
+  squares = stride_tricks.as_strided(
+    padded,
+    (height, width, 3, 3 * channels),
+    (down, across, down, one),
+    writeable=False,
+  )
+  result = np.empty((height, width, len(bias)), np.float32)
+
+  def fill(first: int, last: int) -> None:
+    out = result[first:last].reshape(-1, len(bias))
+    np.matmul(squares[first:last].reshape(-1, len(kernel)), kernel, out=out)
+    out += bias
+    if active:
+      # Below, SiLU is 0 within rounding, and exp would be infinite.
+      np.maximum(out, _LOWEST, out=out)
+      divisor = np.exp(-out)
+      divisor += 1
+      out /= divisor
+
+  rows = max(1, _COLLECTED // (width * len(kernel)))
+  kernels.for_bands(height, fill, rows)
+  return result

