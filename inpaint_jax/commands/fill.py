@@ -197,6 +197,7 @@ def check_without_copies() -> None:
     'avoid': _AVOID.value,
     'explain': _EXPLAIN.value,
     'variants': _VARIANTS.value > 1,
+    'refine': _REFINE.present and _REFINE.value,
   }
   for name in filter(given.get, given):
     raise errors.UserError(

@@ -19,6 +19,7 @@ from inpaint_jax.inpainting import (
   kinds,
   panorama,
   patches,
+  refining,
   transparency,
   window_filling,
 )
@@ -217,6 +218,9 @@ class Inpainter:
       raise errors.UserError(
         f'feather={feather!r}; wanted a whole number of pixels, 0 or more'
       )
+    if refine and texture:
+      # Errors are found before the work begins.
+      refining.load()
     return window_filling.Options(
       guide=self._guide,
       surface=self._surface,

@@ -12,7 +12,8 @@ The net is computed with NumPy. JAX would take a second to import, and more to
 compile the net for each size of a hole.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
 import functools
 import os
 import pathlib
@@ -22,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib import stride_tricks
 import PIL.Image
+import safetensors
 import safetensors.numpy
 from scipy import ndimage
 import threadpoolctl
@@ -34,7 +36,7 @@ WEIGHTS = pathlib.Path(__file__).with_name('refiner.safetensors')
 # How many pixels the net may see for each pixel of the hole: specks need more,
 # and hardly change. And how many at all, or it sees the photo at half the size:
 # a second's work on two cores.
-_MOST, _MOST_AT_ALL = 64, 800_000
+_MOST_PER_PIXEL, _MOST_SEEN = 64, 800_000
 # Pixels around a box that the net sees. Where a hole is cut into boxes, pixels
 # change by 0.2 levels of 256 on average, at most by 6; by none with 56. Scores
 # are the same with 16, 24 and 32.
@@ -56,10 +58,19 @@ _STRIDE = 2 ** (_LEVELS - 1)
 _COLLECTED = 2**19
 # The least input of an activation.
 _LOWEST = -30
+# The share of known pixels that equal their neighbours, above which nothing is
+# refined.
+_DRAWN = 0.75
 # Standard deviation in pixels of the blur that leaves fine shapes out.
 _BLUR = 1.0
-# Side of the square in which the copies' contrast is measured, in pixels.
+# Side in pixels of the square in which contrast is measured, and changes of the
+# copies are looked for.
 _CONTRAST = 5
+
+# How many calls want one thread in matrix products, and what undoes that.
+_guard = threading.Lock()
+_users = 0
+_limit: threadpoolctl.threadpool_limits | None = None
 
 # A kernel [9 C, n] and a bias [n].
 Layer = tuple[np.ndarray, np.ndarray]
@@ -106,7 +117,7 @@ def create_part(
   changed[rows, columns] = np.any(
     filled[inner][rows, columns] != filled[at[:, 0], at[:, 1]], axis=1
   )
-  seams = find_seams(origins[inner], hole_inside)
+  seams = find_seams(origins, hole)[inner]
   return Part(place, hole_inside, seams, changed)
 
 
@@ -132,7 +143,7 @@ def refine(
 ) -> None:
   """Refines the holes of an image, in place.
 
-  Specks stay as they are, and so do copies that fit exactly.
+  Specks stay as they are, and so do drawings and copies that fit exactly.
 
   Args:
     image: uint8 or uint16 [H, W, 3], filled.
@@ -141,24 +152,30 @@ def refine(
     progress: called with the share of the work that is done.
   """
   scale = 2 ** max(0, (min(hole.shape) // _SHORTER).bit_length() - 1)
-  boxes = [(part, box) for part in parts for box in _find_boxes(part, scale)]
-  while sum(_work(box, scale) for _, box in boxes) > _MOST_AT_ALL * scale**2:
-    scale *= 2
-    boxes = [(part, box) for part in parts for box in _find_boxes(part, scale)]
+  boxes, seen = _find_all(parts, scale)
+  while seen > _MOST_SEEN:
+    fewer, seen_then = _find_all(parts, 2 * scale)
+    # Of many small boxes, the net would see mostly surroundings.
+    if seen_then > 0.7 * seen:
+      break
+    boxes, seen, scale = fewer, seen_then, 2 * scale
   # The largest first, so that no thread is left with it at the end.
-  boxes.sort(key=lambda item: -_work(item[1], scale))
+  boxes.sort(key=lambda item: -_count_seen(item[1], scale))
   done: list[tuple[Part, _Box, np.ndarray]] = []
-  caller = threading.get_ident()
+  total, caller = (
+    sum(_count_seen(x, scale) for _, x in boxes),
+    threading.get_ident(),
+  )
 
   def work(item: tuple[Part, _Box]) -> None:
     done.append((*item, _refine_box(image, hole, *item, scale)))
     if threading.get_ident() == caller:
-      progress(len(done) / len(boxes))
+      progress(sum(_count_seen(x, scale) for _, x, _ in done) / total)
 
   # Threads work on boxes or on rows. More, of each matrix product, would wait
   # for each other: 256x256 pixels took 0.41 s instead of 0.15. And the result
   # would depend on their number. The limit is one of the whole process.
-  with _lock(os.getpid()), threadpoolctl.threadpool_limits(1, 'blas'):
+  with _one_blas_thread():
     kernels.for_each(boxes, work)
   # Only now, since boxes see each other's pixels.
   for part, box, new in done:
@@ -167,14 +184,52 @@ def refine(
     image[inside][part.hole[_slices(box)]] = new
 
 
+@contextlib.contextmanager
+def _one_blas_thread() -> Iterator[None]:
+  """Limits matrix products to one thread; several threads may ask for it."""
+  global _users, _limit
+  with _guard:
+    if not _users:
+      _limit = threadpoolctl.threadpool_limits(1, 'blas')
+    _users += 1
+  try:
+    yield
+  finally:
+    with _guard:
+      _users -= 1
+      if not _users and _limit is not None:
+        _limit.restore_original_limits()
+
+
+def _begin_fork() -> None:
+  """Undoes in a fork what its parent's other threads had begun."""
+  global _guard, _users
+  _guard = threading.Lock()
+  if _users and _limit is not None:
+    _limit.restore_original_limits()
+  _users = 0
+
+
+if hasattr(os, 'register_at_fork'):
+  os.register_at_fork(after_in_child=_begin_fork)
+
+
+def _find_all(
+  parts: Sequence[Part], scale: int
+) -> tuple[list[tuple[Part, _Box]], float]:
+  """Returns boxes with their parts, and how many pixels the net sees."""
+  boxes = [(part, box) for part in parts for box in _find_boxes(part, scale)]
+  return boxes, sum(_count_seen(box, scale) for _, box in boxes)
+
+
 def _find_boxes(part: Part, scale: int) -> list[_Box]:
   """Returns boxes of a part that together hold what is to be refined."""
   boxes = _cut(part.hole, (0, 0, *part.hole.shape), scale)
   return [
     box
     for box in boxes
-    if _work(box, scale)
-    <= _MOST * scale**2 * np.count_nonzero(part.hole[_slices(box)])
+    if _count_seen(box, scale)
+    <= _MOST_PER_PIXEL * np.count_nonzero(part.hole[_slices(box)])
     and part.changed[_slices(box)].any()
   ]
 
@@ -185,8 +240,8 @@ def _cut(hole: np.ndarray, box: _Box, scale: int) -> list[_Box]:
   if not hole[place].any():
     return []
   rows, columns = windows.find_box(hole[place], 0)
-  top, left = box[0] + rows.start, box[1] + columns.start
-  bottom, right = box[0] + rows.stop, box[1] + columns.stop
+  top, bottom = box[0] + int(rows.start), box[0] + int(rows.stop)
+  left, right = box[1] + int(columns.start), box[1] + int(columns.stop)
   box = top, left, bottom, right
   height, width = bottom - top, right - left
   if max(height, width) <= _SIDE * scale:
@@ -199,14 +254,15 @@ def _cut(hole: np.ndarray, box: _Box, scale: int) -> list[_Box]:
     halves = (top, left, bottom, middle), (top, middle, bottom, right)
   parts = [x for half in halves for x in _cut(hole, half, scale)]
   is_large = height * width > LARGEST * scale**2
-  work = sum(_work(part, scale) for part in parts)
-  return parts if is_large or work < _work(box, scale) else [box]
+  work = sum(_count_seen(part, scale) for part in parts)
+  return parts if is_large or work < _count_seen(box, scale) else [box]
 
 
-def _work(box: _Box, scale: int) -> int:
-  """Returns a measure of the work for a box."""
+def _count_seen(box: _Box, scale: int) -> float:
+  """Returns how many pixels the net sees for a box."""
   margin = 2 * _MARGIN * scale
-  return (box[2] - box[0] + margin) * (box[3] - box[1] + margin)
+  pixels = (box[2] - box[0] + margin) * (box[3] - box[1] + margin)
+  return pixels / scale**2
 
 
 def _slices(box: _Box, corner: tuple[int, int] = (0, 0)) -> tuple[slice, slice]:
@@ -220,7 +276,12 @@ def _slices(box: _Box, corner: tuple[int, int] = (0, 0)) -> tuple[slice, slice]:
 def _refine_box(
   image: np.ndarray, hole: np.ndarray, part: Part, box: _Box, scale: int
 ) -> np.ndarray:
-  """Returns the refined pixels of a part's hole in a box, [n, 3]."""
+  """Returns the refined pixels of a part's hole in a box, [n, 3].
+
+  Args:
+    box: of the part. `inner` and `outer` are rows and columns of the image,
+      `near` of `outer`, and `local` of `near`.
+  """
   inner = _slices(box, (part.place[0].start, part.place[1].start))
   margin, step = _MARGIN * scale, _STRIDE * scale
   outer = tuple(
@@ -230,6 +291,8 @@ def _refine_box(
     )
     for own, length in zip(inner, hole.shape, strict=True)
   )
+  if _is_drawn(image[outer], hole[outer]):
+    return image[inner][part.hole[_slices(box)]]
   largest = np.float32(np.iinfo(image.dtype).max)
   filled = image[outer] / largest
   height, width = hole[outer].shape
@@ -245,11 +308,24 @@ def _refine_box(
   added = _without_details(added, seen[reduced][..., 3])
   filled = filled[near]
   added = _enlarge(added, scale)[: len(filled), : filled.shape[1]]
+  if (filled == filled[..., :1]).all():
+    added = added.mean(axis=2, keepdims=True)
   limit = _contrast(filled)
-  np.clip(added, -limit, limit, out=added)
-  added += filled
-  new = np.clip(added[local][part.hole[_slices(box)]], 0, 1)
+  added = np.clip(added, -limit, limit)[local]
+  refined = filled[local] + added * _weigh(part.changed[_slices(box)])
+  new = np.clip(refined[part.hole[_slices(box)]], 0, 1)
   return np.rint(new * largest).astype(image.dtype)
+
+
+def _is_drawn(image: np.ndarray, hole: np.ndarray) -> bool:
+  """Returns whether an image looks like a drawing, or like text.
+
+  There most pixels equal their neighbours, which noise prevents in photos. The
+  net, which was trained on photos, would blur its edges.
+  """
+  known = ~(hole[:, 1:] | hole[:, :-1])
+  same = (image[:, 1:] == image[:, :-1]).all(axis=2)
+  return bool(np.mean(same[known]) > _DRAWN) if known.any() else False
 
 
 def _locate(
@@ -320,6 +396,15 @@ def _without_details(added: np.ndarray, hole: np.ndarray) -> np.ndarray:
   return blurred / np.maximum(weight, 1e-3)[..., None]
 
 
+def _weigh(changed: np.ndarray) -> np.ndarray:
+  """Returns the weight of what is added, float32 [h, w, 1].
+
+  It is 0 where all copies around fit exactly.
+  """
+  near = ndimage.maximum_filter(changed, _CONTRAST).astype(np.float32)
+  return ndimage.uniform_filter(near, _CONTRAST)[..., None]
+
+
 def _contrast(image: np.ndarray) -> np.ndarray:
   """Returns how much an image varies around each pixel, [h, w, 1].
 
@@ -328,12 +413,6 @@ def _contrast(image: np.ndarray) -> np.ndarray:
   light = image.mean(axis=2)
   apart = np.abs(light - ndimage.uniform_filter(light, _CONTRAST))
   return 2 * ndimage.maximum_filter(apart, _CONTRAST)[..., None]
-
-
-@functools.cache
-def _lock(process: int) -> threading.Lock:
-  """Returns a lock of a process: a fork may begin while another one is held."""
-  return threading.Lock()
 
 
 @functools.cache
@@ -347,6 +426,7 @@ def load() -> dict[str, Layer]:
   with errors.error_as(
     'the weights that refine fillings cannot be read',
     '; install inpaint_jax with its data files, or fill with refine=False',
+    kind=(OSError, safetensors.SafetensorError),
   ):
     arrays = safetensors.numpy.load_file(WEIGHTS)
   layers = {}

@@ -90,8 +90,8 @@ def _wrong_arguments(kind, photo, mask, out):
     out = folder / f'{"a" * 300}.png'
   elif kind == 'opaque':
     return [photo, out]
-  elif kind in ('avoid', 'source', 'explain', 'variants'):
-    value = '2' if kind == 'variants' else folder / 'x.png'
+  elif kind in ('avoid', 'source', 'explain', 'variants', 'refine'):
+    value = {'variants': '2', 'refine': 'true'}.get(kind, folder / 'x.png')
     return ['--notexture', f'--{kind}={value}', photo, mask, out]
   elif kind.startswith('--'):
     return [kind, photo, mask, out]
@@ -185,6 +185,7 @@ def _wrong_arguments(kind, photo, mask, out):
     ('avoid', 'found --avoid and --notexture'),
     ('explain', 'found --explain and --notexture'),
     ('variants', 'found --variants and --notexture'),
+    ('refine', 'found --refine and --notexture'),
     ('inverted nothing', 'found --invert_mask without a mask'),
     ('two guides', 'found --guide and --workdir'),
     ('source of another size', 'photo is 50x40 pixels, the mask .*source.png'),

@@ -11,6 +11,7 @@ from inpaint_jax import inference
 from inpaint_jax.datasets import landscape
 from inpaint_jax.inpainting import kernels, refining
 from inpaint_jax.models import refiner
+from inpaint_jax.system import errors
 
 
 def _photo(height, width, seed=0):
@@ -189,3 +190,77 @@ def test_a_large_photo_is_refined_at_a_reduced_size():
   one, two = change(1), change(2)
   assert np.abs(one).mean() > 1
   assert np.corrcoef(one.ravel(), two.ravel())[0, 1] > 0.8
+
+
+def test_copies_that_fit_stay_beside_others_that_do_not():
+  rng = np.random.default_rng(0)
+  tile = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+  image = np.concatenate([np.tile(tile, (15, 25, 1)), _photo(100, 200)])
+  exact = _box((220, 200), (60, 90), (70, 120))
+  hole = exact | _box((220, 200), (140, 180), (70, 120))
+  before, after = _both(image, hole)
+  np.testing.assert_array_equal(after[exact], image[exact])
+  assert (before != after).any()
+
+
+def test_drawings_stay_as_they_are():
+  image = np.full((160, 200, 3), 255, np.uint8)
+  rng = np.random.default_rng(0)
+  for row in range(8, 150, 16):
+    for column in range(8, 190, 12):
+      height, width = rng.integers(3, 9, 2)
+      image[row : row + height, column : column + width] = (20, 60, 90)
+  before, after = _both(image, _box((160, 200), (40, 90), (60, 120)))
+  np.testing.assert_array_equal(before, after)
+
+
+def test_grey_photos_in_colour_files_stay_grey():
+  image = np.repeat(_photo(150, 200)[..., :1], 3, axis=2)
+  before, after = _both(image, _box((150, 200), (40, 90), (60, 120)))
+  assert (before != after).any()
+  assert (after == after[..., :1]).all()
+
+
+def test_progress_may_fill_other_images():
+  image, hole = _photo(120, 150), _box((120, 150), (40, 80), (50, 100))
+  engine, shares = inference.Inpainter(), []
+
+  def progress(share):
+    if not shares:
+      engine(image, hole)
+    shares.append(share)
+
+  result = engine(image, hole, progress=progress)
+  np.testing.assert_array_equal(result, engine(image, hole))
+  assert shares[-1] == 1
+
+
+def test_many_small_parts_are_refined_at_full_size():
+  """At a reduced size the net would see more for each of them, not less."""
+  image, hole = _photo(900, 900), np.zeros((900, 900), bool)
+  place = slice(0, 900), slice(0, 900)
+  parts = []
+  for row in range(20, 880, 40):
+    for column in range(20, 880, 40):
+      own = np.zeros_like(hole)
+      own[row : row + 12, column : column + 12] = True
+      origins = np.full((900, 900, 2), 3, np.int32)
+      parts.append(refining.create_part(place, place, image, own, origins))
+      hole |= own
+  after = image.copy()
+  refining.refine(after, hole, parts)
+  assert (after[~hole] == image[~hole]).all()
+  assert np.mean(after[hole] != image[hole]) > 0.5
+
+
+def test_weights_that_are_damaged_or_missing(monkeypatch, tmp_path):
+  image, hole = _photo(60, 60), _box((60, 60), (20, 40), (20, 40))
+  damaged = tmp_path / 'weights'
+  damaged.write_bytes(refining.WEIGHTS.read_bytes()[:1000])
+  for path in (damaged, tmp_path / 'missing'):
+    monkeypatch.setattr(refining, 'WEIGHTS', path)
+    refining.load.cache_clear()
+    with pytest.raises(errors.UserError, match=r'weights .* refine=False'):
+      inference.Inpainter()(image, hole)
+    inference.Inpainter()(image, hole, refine=False)
+  refining.load.cache_clear()
