@@ -7,7 +7,7 @@ Other processes cut squares of the photos of the training split, and fill holes
 in them with the engine; the net learns from what there is so far. It lowers
 LPIPS by AlexNet and VGG16 and the error in the hole, while a discriminator on
 VGG16's features tells holes from photos. --out holds a moving average of the
-weights; `inpainting.refining` reads it from its own folder. Which fillings a
+weights; `inpainting.refiner` reads it from its own folder. Which fillings a
 step sees depends on the speed of the machine, so that no two runs are equal.
 
 The weights that ship were made in this way on an H100, in 6 minutes: 1,956
@@ -361,7 +361,7 @@ def find_photos(folder: pathlib.Path) -> dict[str, list[str]]:
 
 
 def save(params: Any, path: pathlib.Path) -> None:
-  """Writes weights as `inpainting.refining` reads them."""
+  """Writes weights as `inpainting.refiner` reads them."""
   flat = flax.traverse_util.flatten_dict(params['params'], sep='.')
   arrays = {k: np.asarray(x, np.float16) for k, x in flat.items()}
   atomic_files.write(path, safetensors.numpy.save(arrays))

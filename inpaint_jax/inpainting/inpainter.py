@@ -19,7 +19,7 @@ from inpaint_jax.inpainting import (
   kinds,
   panorama,
   patches,
-  refining,
+  refiner,
   transparency,
   window_filling,
 )
@@ -220,7 +220,7 @@ class Inpainter:
       )
     if refine and texture:
       # Errors are found before the work begins.
-      refining.load()
+      refiner.load()
     return window_filling.Options(
       guide=self._guide,
       surface=self._surface,

@@ -7,32 +7,19 @@ nearer to the truth, while a discriminator compared them with photos; see
 scripts/train_refiner.py.
 
 Shapes of a pixel or two stay those of the copies: there the net would blur.
-
-The net is computed with NumPy. JAX would take a second to import, and more to
-compile the net for each size of a hole.
+`refiner` computes it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-import contextlib
-import functools
-import os
-import pathlib
+from collections.abc import Callable, Sequence
 import threading
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib import stride_tricks
 import PIL.Image
-import safetensors
-import safetensors.numpy
 from scipy import ndimage
-import threadpoolctl
 
-from inpaint_jax.inpainting import kernels, windows
-from inpaint_jax.system import errors
+from inpaint_jax.inpainting import kernels, refiner, windows
 
-# The weights, {'d00.kernel': float16 [3, 3, C, n], 'd00.bias': [n], ...}.
-WEIGHTS = pathlib.Path(__file__).with_name('refiner.safetensors')
 # How many pixels the net may see for each pixel of the hole: specks need more,
 # and hardly change. And how many at all, or it sees the photo at half the size:
 # a second's work on two cores.
@@ -50,14 +37,6 @@ LARGEST, _SIDE = 400**2, 64
 # The net sees a photo reduced to a shorter side of this, up to twice this, in
 # pixels, like those that it was trained on.
 _SHORTER = 768
-# The net's resolutions, each half of the one before. Heights and widths are
-# multiples of _STRIDE.
-_LEVELS = 3
-_STRIDE = 2 ** (_LEVELS - 1)
-# How many numbers a convolution collects at a time; a core's cache holds them.
-_COLLECTED = 2**19
-# The least input of an activation.
-_LOWEST = -30
 # The share of known pixels that equal their neighbours, above which nothing is
 # refined.
 _DRAWN = 0.75
@@ -67,13 +46,6 @@ _BLUR = 1.0
 # copies are looked for.
 _CONTRAST = 5
 
-# How many calls want one thread in matrix products, and what undoes that.
-_guard = threading.Lock()
-_users = 0
-_limit: threadpoolctl.threadpool_limits | None = None
-
-# A kernel [9 C, n] and a bias [n].
-Layer = tuple[np.ndarray, np.ndarray]
 # First row, first column, last row + 1, last column + 1.
 _Box = tuple[int, int, int, int]
 
@@ -175,43 +147,13 @@ def refine(
   # Threads work on boxes or on rows. More, of each matrix product, would wait
   # for each other: 256x256 pixels took 0.41 s instead of 0.15. And the result
   # would depend on their number. The limit is one of the whole process.
-  with _one_blas_thread():
+  with refiner.one_thread():
     kernels.for_each(boxes, work)
   # Only now, since boxes see each other's pixels.
   for part, box, new in done:
     place = part.place[0].start, part.place[1].start
     inside = _slices(box, place)
     image[inside][part.hole[_slices(box)]] = new
-
-
-@contextlib.contextmanager
-def _one_blas_thread() -> Iterator[None]:
-  """Limits matrix products to one thread; several threads may ask for it."""
-  global _users, _limit
-  with _guard:
-    if not _users:
-      _limit = threadpoolctl.threadpool_limits(1, 'blas')
-    _users += 1
-  try:
-    yield
-  finally:
-    with _guard:
-      _users -= 1
-      if not _users and _limit is not None:
-        _limit.restore_original_limits()
-
-
-def _begin_fork() -> None:
-  """Undoes in a fork what its parent's other threads had begun."""
-  global _guard, _users
-  _guard = threading.Lock()
-  if _users and _limit is not None:
-    _limit.restore_original_limits()
-  _users = 0
-
-
-if hasattr(os, 'register_at_fork'):
-  os.register_at_fork(after_in_child=_begin_fork)
 
 
 def _find_all(
@@ -283,7 +225,7 @@ def _refine_box(
       `near` of `outer`, and `local` of `near`.
   """
   inner = _slices(box, (part.place[0].start, part.place[1].start))
-  margin, step = _MARGIN * scale, _STRIDE * scale
+  margin, step = _MARGIN * scale, refiner.STRIDE * scale
   outer = tuple(
     slice(
       max(own.start - margin, 0) // step * step,
@@ -304,7 +246,7 @@ def _refine_box(
   # From here on, only what is near the box.
   near, local = _locate(inner, outer, _NEAR * scale, step)
   reduced = tuple(slice(x.start // scale, x.stop // scale) for x in near)
-  added = run(load(), seen, reduced)
+  added = refiner.run(refiner.load(), seen, reduced)
   added = _without_details(added, seen[reduced][..., 3])
   filled = filled[near]
   added = _enlarge(added, scale)[: len(filled), : filled.shape[1]]
@@ -413,103 +355,3 @@ def _contrast(image: np.ndarray) -> np.ndarray:
   light = image.mean(axis=2)
   apart = np.abs(light - ndimage.uniform_filter(light, _CONTRAST))
   return 2 * ndimage.maximum_filter(apart, _CONTRAST)[..., None]
-
-
-@functools.cache
-def load() -> dict[str, Layer]:
-  """Returns the layers of the net by name.
-
-  Raises:
-    errors.UserError: the weights are not there, as in a program that was packed
-      without them.
-  """
-  with errors.error_as(
-    'the weights that refine fillings cannot be read',
-    '; install inpaint_jax with its data files, or fill with refine=False',
-    kind=(OSError, safetensors.SafetensorError),
-  ):
-    arrays = safetensors.numpy.load_file(WEIGHTS)
-  layers = {}
-  for name, kernel in arrays.items():
-    if name.endswith('.kernel'):
-      layer = name.removesuffix('.kernel')
-      bias = arrays[f'{layer}.bias'].astype(np.float32)
-      flat = kernel.reshape(-1, kernel.shape[-1]).astype(np.float32)
-      layers[layer] = flat, bias
-  return layers
-
-
-def run(
-  layers: dict[str, Layer],
-  x: np.ndarray,
-  near: tuple[slice, ...],
-) -> np.ndarray:
-  """Returns the net's output.
-
-  A UNet, see `models.refiner`: d are layers on the way down, m those of two
-  residual blocks between, u on the way up, and p in front of each doubling of
-  the resolution, where there are fewer pixels to convolve.
-
-  Args:
-    layers: see `load`.
-    x: float32 [h, w, 5], multiples of _STRIDE: colours in [-1, 1], hole, seams.
-    near: rows and columns of the output that are wanted, multiples of 2.
-
-  Returns:
-    float32 [rows, columns, 3], to be added to colours in [0, 1].
-  """
-
-  def convolve(name: str, x: np.ndarray, *, active: bool = True) -> np.ndarray:
-    return _convolve(x, *layers[name], active=active)
-
-  skips = []
-  for level in range(_LEVELS):
-    if level:
-      x = (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4
-    for number in range(2):
-      x = convolve(f'd{level}{number}', x)
-    skips.append(x)
-  for number in range(2):
-    inner = convolve(f'm{number}a', x)
-    x = x + convolve(f'm{number}b', inner, active=False)
-  for level in reversed(range(_LEVELS - 1)):
-    x, skip = convolve(f'p{level}', x, active=False), skips[level]
-    if level == 0:
-      half = (slice(part.start // 2, part.stop // 2) for part in near)
-      x, skip = x[tuple(half)], skip[near]
-    x = np.concatenate([x.repeat(2, 0).repeat(2, 1), skip], axis=-1)
-    for number in range(2):
-      x = convolve(f'u{level}{number}', x)
-  return convolve('out', x, active=False)
-
-
-def _convolve(
-  x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, *, active: bool
-) -> np.ndarray:
-  """Convolves [h, w, C] with 3x3, by rows; then SiLU if active."""
-  height, width, channels = x.shape
-  padded = np.pad(x, [(1, 1), (1, 1), (0, 0)])
-  down, across, one = padded.strides
-  # The three pixels of a row of the kernel lie side by side in memory.
-  squares = stride_tricks.as_strided(
-    padded,
-    (height, width, 3, 3 * channels),
-    (down, across, down, one),
-    writeable=False,
-  )
-  result = np.empty((height, width, len(bias)), np.float32)
-
-  def fill(first: int, last: int) -> None:
-    out = result[first:last].reshape(-1, len(bias))
-    np.matmul(squares[first:last].reshape(-1, len(kernel)), kernel, out=out)
-    out += bias
-    if active:
-      # Below, SiLU is 0 within rounding, and exp would be infinite.
-      np.maximum(out, _LOWEST, out=out)
-      divisor = np.exp(-out)
-      divisor += 1
-      out /= divisor
-
-  rows = max(1, _COLLECTED // (width * len(kernel)))
-  kernels.for_bands(height, fill, rows)
-  return result

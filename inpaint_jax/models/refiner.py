@@ -1,4 +1,4 @@
-"""The net that refines fillings, to train it; `inpainting.refining` runs it."""
+"""The net that refines fillings, to train it; `inpainting.refiner` runs it."""
 
 from collections.abc import Sequence
 import functools

@@ -9,8 +9,8 @@ import threadpoolctl
 
 from inpaint_jax import inference
 from inpaint_jax.datasets import landscape
-from inpaint_jax.inpainting import kernels, refining
-from inpaint_jax.models import refiner
+from inpaint_jax.inpainting import kernels, refiner, refining
+from inpaint_jax.models import refiner as flax_refiner
 from inpaint_jax.system import errors
 
 
@@ -48,7 +48,7 @@ def _both(image, hole, **options):
 def test_it_computes_what_was_trained(monkeypatch, tmp_path, size):
   """The same weights give the same numbers in Flax."""
   rng = np.random.default_rng(0)
-  net = refiner.Refiner()
+  net = flax_refiner.Refiner()
   seen = [
     rng.uniform(size=(1, *size, channels)).astype(np.float32)
     for channels in (3, 1, 1)
@@ -64,14 +64,14 @@ def test_it_computes_what_was_trained(monkeypatch, tmp_path, size):
   }
   assert sum(x.size for x in arrays.values()) == 1_109_475
   safetensors.numpy.save_file(arrays, tmp_path / 'weights')
-  monkeypatch.setattr(refining, 'WEIGHTS', tmp_path / 'weights')
-  layers = refining.load.__wrapped__()
+  monkeypatch.setattr(refiner, 'WEIGHTS', tmp_path / 'weights')
+  layers = refiner.load.__wrapped__()
   wanted = net.apply(
     {'params': jax.tree.map(lambda x: x.astype(np.float32), params)}, *seen
   )
   seen[0] = 2 * seen[0] - 1
   near = tuple(slice(0, side) for side in size)
-  found = refining.run(layers, np.concatenate(seen, axis=-1)[0], near)
+  found = refiner.run(layers, np.concatenate(seen, axis=-1)[0], near)
   largest = np.abs(wanted).max()
   np.testing.assert_allclose(found, wanted[0], atol=1e-5 * largest)
 
@@ -256,11 +256,11 @@ def test_many_small_parts_are_refined_at_full_size():
 def test_weights_that_are_damaged_or_missing(monkeypatch, tmp_path):
   image, hole = _photo(60, 60), _box((60, 60), (20, 40), (20, 40))
   damaged = tmp_path / 'weights'
-  damaged.write_bytes(refining.WEIGHTS.read_bytes()[:1000])
+  damaged.write_bytes(refiner.WEIGHTS.read_bytes()[:1000])
   for path in (damaged, tmp_path / 'missing'):
-    monkeypatch.setattr(refining, 'WEIGHTS', path)
-    refining.load.cache_clear()
+    monkeypatch.setattr(refiner, 'WEIGHTS', path)
+    refiner.load.cache_clear()
     with pytest.raises(errors.UserError, match=r'weights .* refine=False'):
       inference.Inpainter()(image, hole)
     inference.Inpainter()(image, hole, refine=False)
-  refining.load.cache_clear()
+  refiner.load.cache_clear()

@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 
 from inpaint_jax.datasets import landscape
-from inpaint_jax.inpainting import refining
+from inpaint_jax.inpainting import refiner
 
 SCRIPT = pathlib.Path(__file__).parents[2] / 'scripts' / 'train_refiner.py'
 
@@ -24,7 +24,7 @@ def test_it_trains_and_reports(tmp_path):
     Image.fromarray(image).save(tmp_path / f'{index}.png')
   out = tmp_path / 'out.safetensors'
   command = [sys.executable, str(SCRIPT), f'--photos={tmp_path}']
-  command += [f'--out={out}', f'--start={refining.WEIGHTS}', '--steps=2']
+  command += [f'--out={out}', f'--start={refiner.WEIGHTS}', '--steps=2']
   command += ['--batch=2', '--every=2', '--num_val=2', '--workers=1']
   command += ['--rate=0.01']
   text = subprocess.run(
@@ -32,7 +32,7 @@ def test_it_trains_and_reports(tmp_path):
   ).stdout
   assert re.search(r'step 2: .*refined over filled: alexnet \d\.\d+', text)
   before, after = (
-    safetensors.numpy.load_file(path) for path in (refining.WEIGHTS, out)
+    safetensors.numpy.load_file(path) for path in (refiner.WEIGHTS, out)
   )
   assert {k: x.shape for k, x in before.items()} == {
     k: x.shape for k, x in after.items()
