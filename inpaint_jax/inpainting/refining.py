@@ -134,15 +134,12 @@ def refine(
   # The largest first, so that no thread is left with it at the end.
   boxes.sort(key=lambda item: -_count_seen(item[1], scale))
   done: list[tuple[Part, _Box, np.ndarray]] = []
-  total, caller = (
-    sum(_count_seen(x, scale) for _, x in boxes),
-    threading.get_ident(),
-  )
+  caller = threading.get_ident()
 
   def work(item: tuple[Part, _Box]) -> None:
     done.append((*item, _refine_box(image, hole, *item, scale)))
     if threading.get_ident() == caller:
-      progress(sum(_count_seen(x, scale) for _, x, _ in done) / total)
+      progress(sum(_count_seen(x, scale) for _, x, _ in done) / seen)
 
   # Threads work on boxes or on rows. More, of each matrix product, would wait
   # for each other: 256x256 pixels took 0.41 s instead of 0.15. And the result
