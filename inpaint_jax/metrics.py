@@ -180,10 +180,22 @@ def texture_ratio(
   image does not have. 1 without a hole.
   """
   energy, true_energy = (
-    _hole_mean(_high_pass(x) ** 2, mask) for x in (composite, image)
+    _hole_mean(high_pass(x) ** 2, mask) for x in (composite, image)
   )
   floor = 1 / _LEVELS**2
   return (energy + floor) / (true_energy + floor)
+
+
+def high_pass(x: jax.Array) -> jax.Array:
+  """Returns images [B, H, W, C] without their blur; see `texture_ratio`."""
+  height, width = x.shape[1:3]
+  blur = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), mode='edge')
+  rows = [w / 16 * blur[:, i : i + height] for i, w in enumerate(_BINOMIAL)]
+  blur = jnp.sum(jnp.stack(rows), axis=0)
+  columns = [
+    w / 16 * blur[:, :, i : i + width] for i, w in enumerate(_BINOMIAL)
+  ]
+  return x - jnp.sum(jnp.stack(columns), axis=0)
 
 
 OUTPUT_METRICS: dict[str, Metric] = {
@@ -297,17 +309,6 @@ def _hole_mean(error: jax.Array, mask: jax.Array) -> jax.Array:
   total = jnp.sum(error * mask, axis=_PIXEL_AXES)
   count = error.shape[-1] * jnp.sum(mask, axis=_PIXEL_AXES)
   return total / jnp.maximum(count, 1)
-
-
-def _high_pass(x: jax.Array) -> jax.Array:
-  height, width = x.shape[1:3]
-  blur = jnp.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)), mode='edge')
-  rows = [w / 16 * blur[:, i : i + height] for i, w in enumerate(_BINOMIAL)]
-  blur = jnp.sum(jnp.stack(rows), axis=0)
-  columns = [
-    w / 16 * blur[:, :, i : i + width] for i, w in enumerate(_BINOMIAL)
-  ]
-  return x - jnp.sum(jnp.stack(columns), axis=0)
 
 
 def _decibels(mse: jax.Array) -> jax.Array:

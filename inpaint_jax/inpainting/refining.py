@@ -41,7 +41,7 @@ _SHORTER = 768
 # refined.
 _DRAWN = 0.75
 # Standard deviation in pixels of the blur that leaves fine shapes out.
-_BLUR = 1.0
+BLUR = 1.0
 # Side in pixels of the square in which contrast is measured, and changes of the
 # copies are looked for.
 _CONTRAST = 5
@@ -312,8 +312,8 @@ def _seams_in(part: Part, place: tuple[slice, ...]) -> np.ndarray:
 
 def _without_details(added: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """Returns what is to be added [h, w, 3], blurred within the hole [h, w]."""
-  weight = ndimage.gaussian_filter(hole, _BLUR)
-  sigmas = _BLUR, _BLUR, 0
+  weight = ndimage.gaussian_filter(hole, BLUR)
+  sigmas = BLUR, BLUR, 0
   blurred = ndimage.gaussian_filter(added * hole[..., None], sigmas)
   return blurred / np.maximum(weight, 1e-3)[..., None]
 

