@@ -80,7 +80,7 @@ def test_it_computes_what_was_trained(monkeypatch, tmp_path, size):
 
 def test_it_refines_as_in_training():
   """The engine adds what the training compares with the truth."""
-  image, hole = _photo(96, 104), _box((96, 104), (30, 70), (24, 80))
+  image, hole = _photo(80, 96), _box((80, 96), (20, 60), (20, 76))
   before, after = _both(image, hole)
   marred = np.where(hole[..., None], 0, image).astype(np.uint8)
   origins = inference.Inpainter().explain(marred, hole, refine=False).origins
