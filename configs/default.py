@@ -94,8 +94,8 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   config.masks = ml_collections.ConfigDict()
   # A name in masks.MASKS: stamps, strokes, box, border, mixture; or files.
   config.masks.kind = 'stamps'
-  # files only: the folder of mask files, white where the hole is; and a digest
-  # of them, which each start computes.
+  # files only: the folder of mask files, square, white where the hole is; and a
+  # digest of them, which each start computes.
   config.masks.source = ''
   config.masks.digest = ''
   # For strokes and mixture only: width and length of the strokes: thin, medium,

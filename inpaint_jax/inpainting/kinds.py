@@ -89,6 +89,8 @@ def unpack(image: Any, mask: Any) -> Unpacked:
       f'the image is {array.dtype} {list(array.shape)}; wanted uint8 or uint16 '
       f'[height, width] or [height, width, 1 to 4]{hint}'
     )
+  if not array.size:
+    raise errors.UserError(f'the image has no pixels: {list(array.shape)}')
   values = array if array.ndim == 3 else array[..., None]
   is_grey, has_alpha = channels < 3, channels in (2, 4)
   pixels = values[..., :1].repeat(3, axis=2) if is_grey else values[..., :3]

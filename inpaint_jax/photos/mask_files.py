@@ -59,7 +59,10 @@ def read(
     count = getattr(image, 'n_frames', 1)
     image.load()
     grey: Image.Image = image
-    if image.mode not in ('1', 'L') or image.has_transparency_data:
+    transparent = ''
+    if image.has_transparency_data:
+      transparent = ', and transparent pixels are black'
+    if image.mode not in ('1', 'L') or transparent:
       grey = reading.to_rgb(image, background='black')
     orientation = metadata.orientation(image)
     values = turn_upright(np.asarray(grey.convert('L')), orientation)
@@ -72,7 +75,7 @@ def read(
     found = f'smallest brightness is {values.min()}'
     if not invert:
       found = f'largest brightness is {values.max()}'
-    notes.append(f'{name} has no hole: its {found} of 255')
+    notes.append(f'{name} has no hole: its {found} of 255{transparent}')
   if hole.shape != (height, width):
     hole = resize(hole, height, width)
   return hole, notes

@@ -36,6 +36,8 @@ def publish(
       f'name={name} must consist of small letters and digits, with single - '
       'in between, as unet-landscapes'
     )
+  if name == 'none':
+    raise errors.UserError('name=none means no model; choose another name')
   model = trained_model.load_run(workdir)
   report = read_report(model)
   grid = grid_as_jpeg(model)

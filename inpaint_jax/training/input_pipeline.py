@@ -75,7 +75,9 @@ def check(config: ml_collections.ConfigDict) -> None:
   There may still be fewer images than wanted.
   """
   datasets.check(config.data)
-  steps_per_epoch(config.data.num_train, config.batch_size)
+  # The check of the run's other fields refuses what is not positive.
+  if config.batch_size > 0:
+    steps_per_epoch(config.data.num_train, config.batch_size)
 
 
 def _load_recorded(

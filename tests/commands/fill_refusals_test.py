@@ -55,6 +55,10 @@ def _wrong_arguments(kind, photo, mask, out):
   elif kind == 'red':
     red = np.uint8(hole_of())[..., None] * np.uint8([255, 0, 0])
     png(red).save(mask)
+  elif kind == 'clear layer':
+    layer = np.uint8(hole_of())[..., None] * np.uint8([0, 0, 0, 255])
+    layer[..., 0] = 255
+    png(layer).save(mask)
   elif kind == 'inverted white':
     png(np.full((40, 50), 255, np.uint8)).save(mask)
     return ['--invert-mask', photo, mask, out]
@@ -157,6 +161,7 @@ def _wrong_arguments(kind, photo, mask, out):
   [
     ('size', 'the photo is 50x40 pixels, the mask .* 60x40; bring'),
     ('no hole', r'mask\.png has no hole: its largest brightness is 0 of 255'),
+    ('clear layer', '76 of 255, and transparent pixels are black; paint it wh'),
     ('red', 'its largest brightness is 76 of 255; paint it white'),
     ('inverted white', 'its smallest brightness is 255 of 255; paint it black'),
     ('all hole', 'the mask marks the whole image as the hole'),

@@ -203,6 +203,13 @@ def test_no_images(quick, images):
     quick(images, [])
 
 
+@pytest.mark.parametrize('shape', [(0, 9, 3), (8, 0, 3), (0, 9)])
+def test_an_image_without_pixels(quick, shape):
+  image, mask = np.zeros(shape, np.uint8), np.zeros(shape[:2], bool)
+  with pytest.raises(errors.UserError, match=r'image has no pixels: \['):
+    quick(image, mask)
+
+
 def test_a_guide_that_is_no_name():
   with pytest.raises(errors.UserError, match="guide=None; wanted 'none'"):
     inference.load(None)

@@ -146,6 +146,12 @@ def test_a_folder_without_a_run(tmp_path):
     publish(tmp_path, 'x', tmp_path)
 
 
+def test_none_is_no_name(trained, tmp_path):
+  """--guide=none means no model."""
+  with pytest.raises(errors.UserError, match='name=none means no model'):
+    publish(trained, 'none', tmp_path)
+
+
 @pytest.mark.parametrize('name', ['A', 'a/b', '../a', 'a b', 'a-', '', 'a.b'])
 def test_a_name_that_cannot_be(trained, tmp_path, name):
   with pytest.raises(errors.UserError, match='small letters and digits'):

@@ -79,6 +79,7 @@ def test_a_model_cannot_have_the_name_of_a_baseline(config, monkeypatch):
     ('data.image_size', 0, 'data.image_size=0 is not one of'),
     ('data.num_val', 0, 'data.num_val=0 leaves a split empty'),
     ('data.num_train', 3, 'batch_size=4 is more than the 3 training images'),
+    ('batch_size', 0, 'batch_size=0 must be at least 1'),
   ],
 )
 def test_a_wrong_field_of_the_data_stops_before_anything_is_written(
