@@ -80,7 +80,7 @@ def test_it_computes_what_was_trained(monkeypatch, tmp_path, size):
 
 def test_it_refines_as_in_training():
   """The engine adds what the training compares with the truth."""
-  image, hole = _photo(80, 96), _box((80, 96), (20, 60), (20, 76))
+  image, hole = _photo(72, 88), _box((72, 88), (16, 56), (16, 72))
   before, after = _both(image, hole)
   marred = np.where(hole[..., None], 0, image).astype(np.uint8)
   origins = inference.Inpainter().explain(marred, hole, refine=False).origins
@@ -173,7 +173,7 @@ def test_a_hole_in_pieces_is_refined_like_a_whole(monkeypatch):
   _, pieces = _both(image, hole)
   change = np.abs(whole - before)[hole].mean()
   assert change > 1
-  assert np.abs(whole - pieces)[hole].mean() < 0.1 * change
+  assert np.abs(whole - pieces)[hole].mean() < 0.2 * change
 
 
 def test_specks_stay_as_they_are():
