@@ -129,7 +129,7 @@ def _augment(key: jax.Array, batch: Batch) -> Batch:
 
 def refine(net: refiner.Refiner, params: Any, batch: Batch) -> jax.Array:
   """Returns refined fillings, [B, H, W, 3]."""
-  return refiner.refine(net, params, *batch[1:], _BLUR.value)
+  return refiner.refine(net, params, *batch[1:], _BLUR.value, refining.THIN)
 
 
 def texture_distance(

@@ -6,7 +6,8 @@ different places, and returns what to add. It was trained to bring fillings
 nearer to the truth, while a discriminator compared them with photos; see
 scripts/train_refiner.py.
 
-Shapes of a pixel or two stay those of the copies: there the net would blur.
+In wide holes, shapes of a pixel or two stay those of the copies: there the net
+would blur.
 `refiner` computes it.
 """
 
@@ -41,8 +42,10 @@ _SHORTER = 768
 # The share of known pixels that equal their neighbours, above which nothing is
 # refined.
 _DRAWN = 0.75
-# Standard deviation in pixels of the blur that leaves fine shapes out.
-BLUR = 1.0
+# Standard deviation in pixels of the blur that leaves fine shapes out, and the
+# depth of a hole in pixels up to which they are left in. From twice that depth
+# on they are left out.
+BLUR, THIN = 1.0, 4
 # Side in pixels of the square in which contrast is measured, and changes of the
 # copies are looked for.
 _CONTRAST = 5
@@ -312,11 +315,20 @@ def _seams_in(part: Part, place: tuple[slice, ...]) -> np.ndarray:
 
 
 def _without_details(added: np.ndarray, hole: np.ndarray) -> np.ndarray:
-  """Returns what is to be added [h, w, 3], blurred within the hole [h, w]."""
+  """Returns what is to be added [h, w, 3], blurred where the hole is wide.
+
+  Args:
+    added: what the net says.
+    hole: float32 [h, w], 1 = hole.
+  """
   weight = ndimage.gaussian_filter(hole, BLUR)
   sigmas = BLUR, BLUR, 0
   blurred = ndimage.gaussian_filter(added * hole[..., None], sigmas)
-  return blurred / np.maximum(weight, 1e-3)[..., None]
+  blurred /= np.maximum(weight, 1e-3)[..., None]
+  depth = ndimage.distance_transform_cdt(hole > 0, 'chessboard')
+  depth = ndimage.maximum_filter(depth, 4 * THIN - 1)
+  kept = np.clip(2 - depth / THIN, 0, 1).astype(np.float32)[..., None]
+  return blurred + kept * (added - blurred)
 
 
 def _weigh(changed: np.ndarray) -> np.ndarray:

@@ -70,6 +70,7 @@ def refine(
   hole: jax.Array,
   seams: jax.Array,
   blur: float,
+  thin: int,
 ) -> jax.Array:
   """Returns refined fillings, [B, H, W, 3], as `inpainting.refining` does.
 
@@ -77,18 +78,30 @@ def refine(
 
   Args:
     net, params, filled, hole, seams: see `Refiner`.
-    blur: standard deviation in pixels of the blur of what is added; 0 = none.
+    blur: standard deviation in pixels of the blur of what is added where the
+      hole is wide; 0 = none.
+    thin: depth of a hole in pixels up to which nothing is blurred.
   """
   added: Any = net.apply(params, filled, hole, seams)
   if blur:
-    added = _without_details(added, hole, blur)
+    kept = jnp.clip(2 - _find_depth(hole, 2 * thin) / thin, 0, 1)
+    blurred = _blur_within(added, hole, blur)
+    added = blurred + kept * (added - blurred)
   limit = _contrast(filled)
   return filled + hole * jnp.clip(added, -limit, limit)
 
 
-def _without_details(
-  added: jax.Array, hole: jax.Array, sigma: float
-) -> jax.Array:
+def _find_depth(hole: jax.Array, most: int) -> jax.Array:
+  """Returns the largest depth of holes near each pixel, up to `most`."""
+  depth = inner = hole
+  for _ in range(most - 1):
+    inner = -nn.max_pool(-inner, (3, 3), padding='SAME')
+    depth += inner
+  side = 2 * most - 1
+  return nn.max_pool(depth, (side, side), padding='SAME')
+
+
+def _blur_within(added: jax.Array, hole: jax.Array, sigma: float) -> jax.Array:
   """Blurs [B, H, W, 3] within the hole [B, H, W, 1]."""
   reach = int(4 * sigma + 0.5)
   line = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)

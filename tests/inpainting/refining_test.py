@@ -78,9 +78,11 @@ def test_it_computes_what_was_trained(monkeypatch, tmp_path, size):
   np.testing.assert_allclose(found, wanted[0], atol=1e-5 * largest)
 
 
-def test_it_refines_as_in_training():
+@pytest.mark.parametrize('width', [4, 12, 40])
+def test_it_refines_as_in_training(width):
   """The engine adds what the training compares with the truth."""
-  image, hole = _photo(72, 88), _box((72, 88), (16, 56), (16, 72))
+  shape = 32 + width, 88
+  image, hole = _photo(*shape), _box(shape, (16, 16 + width), (16, 72))
   before, after = _both(image, hole)
   marred = np.where(hole[..., None], 0, image).astype(np.uint8)
   origins = inference.Inpainter().explain(marred, hole, refine=False).origins
@@ -96,6 +98,7 @@ def test_it_refines_as_in_training():
     hole[None, ..., None].astype(np.float32),
     seams[None, ..., None].astype(np.float32),
     refining.BLUR,
+    refining.THIN,
   )
   assert (before != after).any()
   wanted = 255 * np.clip(trained[0], 0, 1)
