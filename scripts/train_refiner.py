@@ -17,7 +17,7 @@ squares were mirrored only from left to right. The script as it is was only run
 for a few steps.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import concurrent.futures
 import os
 import pathlib
@@ -109,19 +109,14 @@ def _augment(key: jax.Array, batch: Batch) -> Batch:
   """Mirrors and transposes some squares, and makes all darker by channel."""
   keys = jax.random.split(key, 5)
   count = len(batch.truth)
-  for number, share in enumerate((0.5, 0.2, 0.2)):
+  turns: tuple[tuple[float, Callable[[jax.Array], jax.Array]], ...] = (
+    (0.5, lambda x: x[:, :, ::-1]),
+    (0.2, lambda x: x[:, ::-1]),
+    (0.2, lambda x: x.swapaxes(1, 2)),
+  )
+  for number, (share, turn) in enumerate(turns):
     chosen = jax.random.bernoulli(keys[number], share, (count, 1, 1, 1))
-    turned = jax.tree.map(
-      (
-        lambda x: x[:, :, ::-1],
-        lambda x: x[:, ::-1],
-        lambda x: x.swapaxes(1, 2),
-      )[number],
-      batch,
-    )
-    batch = jax.tree.map(
-      lambda x, y, chosen=chosen: jnp.where(chosen, y, x), batch, turned
-    )
+    batch = Batch(*(jnp.where(chosen, turn(x), x) for x in batch))
   gain = jax.random.uniform(keys[3], (count, 1, 1, 3), minval=0.7)
   gain *= jax.random.uniform(keys[4], (count, 1, 1, 1), minval=0.8)
   return batch._replace(truth=batch.truth * gain, filled=batch.filled * gain)
