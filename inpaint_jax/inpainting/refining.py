@@ -25,7 +25,7 @@ from inpaint_jax.inpainting import kernels, refiner, windows
 # and hardly change. And how many it may see and refine at all, or it sees the
 # photo at half the size: a second's work on two cores for wide holes, which lose
 # least by it, and two for thin ones.
-_MOST_PER_PIXEL, _MOST_SEEN, _MOST_REFINED = 64, 800_000, 350_000
+_MOST_PER_PIXEL, _MOST_SEEN, _MOST_REFINED = 64, 800_000, 270_000
 # Pixels around a box that the net sees. Where a hole is cut into boxes, pixels
 # of borders change by 0.2 levels of 256 on average, one in a thousand by 4 or
 # more; by none with 56. The error is the same with 16, 20, 24 and 32, and so
@@ -34,9 +34,9 @@ _MARGIN = 16
 # Pixels around a box for which the last layers are computed, as many as these
 # and the blur after them reach.
 _NEAR = 8
-# A box with more pixels than this is cut, which bounds the memory, and so is
-# one that is longer than _SIDE, if that saves work.
-LARGEST, _SIDE = 400**2, 64
+# A box of which the net sees more pixels than this is cut, which bounds the
+# memory, and so is one that is longer than _SIDE, if that saves work.
+LARGEST, _SIDE = 450**2, 64
 # The net sees a photo reduced to a shorter side of this, up to twice this, in
 # pixels, like those that it was trained on.
 _SHORTER = 768
@@ -185,13 +185,13 @@ def _cut(hole: np.ndarray, box: windows.Box, scale: int) -> list[windows.Box]:
   top, bottom = box[0] + int(rows.start), box[0] + int(rows.stop)
   left, right = box[1] + int(columns.start), box[1] + int(columns.stop)
   box = top, left, bottom, right
-  height, width = bottom - top, right - left
-  if max(height, width) <= _SIDE * scale:
+  if max(bottom - top, right - left) <= _SIDE * scale:
     return [box]
   parts = [x for half in windows.halve(box) for x in _cut(hole, half, scale)]
-  is_large = height * width > LARGEST * scale**2
-  work = sum(_count_seen(part, scale) for part in parts)
-  return parts if is_large or work < _count_seen(box, scale) else [box]
+  work, seen = (
+    sum(_count_seen(x, scale) for x in boxes) for boxes in (parts, [box])
+  )
+  return parts if seen > LARGEST or work < seen else [box]
 
 
 def _count_seen(box: windows.Box, scale: int) -> float:

@@ -172,7 +172,7 @@ def test_a_hole_in_pieces_is_refined_like_a_whole(monkeypatch):
   """What the net does not see, beyond its margin, hardly matters."""
   image, hole = _photo(300, 300), _box((300, 300), (60, 240), (70, 230))
   before, whole = (x.astype(int) for x in _both(image, hole))
-  monkeypatch.setattr(refining, 'LARGEST', 80**2)
+  monkeypatch.setattr(refining, 'LARGEST', 112**2)
   _, pieces = _both(image, hole)
   change = np.abs(whole - before)[hole].mean()
   assert change > 1
