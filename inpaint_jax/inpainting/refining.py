@@ -23,8 +23,8 @@ from inpaint_jax.inpainting import kernels, refiner, windows
 
 # How many pixels the net may see for each pixel of the hole: specks need more,
 # and hardly change. And how many it may see and refine at all, or it sees the
-# photo at half the size: a second's work on two cores for wide holes, which lose
-# least by it, and two for thin ones.
+# photo at half the size: a second's work on two cores for wide holes, which
+# lose least by it, and two for thin ones.
 _MOST_PER_PIXEL, _MOST_SEEN, _MOST_REFINED = 64, 800_000, 270_000
 # Pixels around a box that the net sees. Where a hole is cut into boxes, pixels
 # of borders change by 0.2 levels of 256 on average, one in a thousand by 4 or
