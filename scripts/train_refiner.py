@@ -257,7 +257,7 @@ def validate(
   net: refiner.Refiner, params: Any, squares: np.ndarray
 ) -> dict[str, float]:
   """Returns sums of scores of refined squares over those of fillings."""
-  nets = {name: lpips.load(net=name) for name in ('alexnet', 'vgg16')}
+  nets = {name: lpips.load(net=name) for name in deep_features.NETS}
   sums: dict[str, np.ndarray] = {}
   for part in np.array_split(squares, -(-len(squares) // 20)):
     batch = _unpack(part)

@@ -7,8 +7,7 @@ nearer to the truth, while a discriminator compared them with photos; see
 scripts/train_refiner.py.
 
 In wide holes, shapes of a pixel or two stay those of the copies: there the net
-would blur.
-`refiner` computes it.
+would blur. `refiner` computes it.
 """
 
 from collections.abc import Callable, Sequence
