@@ -272,6 +272,8 @@ def _describe(error: Exception, file: str | None, argv: Sequence[str]) -> str:
     text = text.strip().splitlines()[-1].partition(': ')[2]
   if isinstance(error, OSError):
     text = '--config: ' + text[max(text.find('[Errno'), 0) :]
+  if isinstance(error, flags.UnrecognizedFlagError):
+    text += '; --help shows the flags, and how the command is called'
   for arg in argv[1:]:
     if arg.startswith('-') and os.path.isfile(arg):
       text += f'; the file of that name is ./{arg}'

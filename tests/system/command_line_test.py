@@ -97,7 +97,7 @@ def test_configs_are_found_in_any_folder(tmp_path, flags, printed):
     ('--config=configs/unet.py:no', "preset 'no' is unknown; choose"),
     ('--config', 'empty string'),
     ('--flagfile=no', 'Unable to open flagfile: [Errno 2] No such file'),
-    ('--nothing=1', "Unknown command line flag 'nothing'"),
+    ('--nothing=1', "Unknown command line flag 'nothing'; --help shows the"),
   ],
 )
 def test_a_wrong_flag_is_one_line_and_exit_code_2(flag, message):
