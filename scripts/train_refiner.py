@@ -19,6 +19,7 @@ for a few steps.
 
 from collections.abc import Callable, Iterator, Sequence
 import concurrent.futures
+import functools
 import os
 import pathlib
 import time
@@ -97,6 +98,16 @@ class State(NamedTuple):
   judge_optimizer: Any
 
 
+class Nets(NamedTuple):
+  """The net, the discriminator, features by net, and both optimizers."""
+
+  net: refiner.Refiner
+  judge: discriminators.Projected
+  deep: dict[str, deep_features.DeepFeatures]
+  net_tx: optax.GradientTransformation
+  judge_tx: optax.GradientTransformation
+
+
 def _unpack(squares: jax.typing.ArrayLike) -> Batch:
   """Returns uint8 [B, H, W, 7] as floats, colours in [0, 1]."""
   x = jnp.asarray(squares)
@@ -151,106 +162,149 @@ def texture_distance(
   return jnp.mean(share * jnp.abs(strength(image) - strength(truth)), (1, 2, 3))
 
 
-def make_step(net: refiner.Refiner) -> tuple[Any, Any]:
-  """Returns functions: key -> State, and (State, squares, key, rate, weight).
-
-  The second returns the new state and the means of the objectives' values. The
-  weight is that of the discriminator in what the net learns.
-  """
-  judge = discriminators.Projected((64, 64, 64))
-  loss = objectives.ADVERSARIAL_LOSSES['hinge']
-  deep = {net: deep_features.load(net) for net in deep_features.NETS}
-  net_tx = optax.chain(
-    optax.clip_by_global_norm(1.0), optax.scale_by_adam(b1=0.8, b2=0.99)
+def create_nets() -> Nets:
+  """Returns the nets and optimizers of a training."""
+  return Nets(
+    refiner.Refiner(dtype=jnp.dtype(_DTYPE.value)),
+    discriminators.Projected((64, 64, 64)),
+    {name: deep_features.load(name) for name in deep_features.NETS},
+    optax.chain(
+      optax.clip_by_global_norm(1.0), optax.scale_by_adam(b1=0.8, b2=0.99)
+    ),
+    optax.adam(_JUDGE_RATE, b1=0.5, b2=0.99),
   )
-  judge_tx = optax.adam(_JUDGE_RATE, b1=0.5, b2=0.99)
 
-  def create(key: jax.Array) -> State:
-    zeros = _unpack(jnp.zeros((1, SIDE, SIDE, 7), jnp.uint8))
-    params = net.init(key, *zeros[1:])
-    judged = judge.init(key, zeros.truth, zeros.hole, train=True)
-    return State(
-      params,
-      jax.tree.map(jnp.copy, params),
-      net_tx.init(params),
-      judged['params'],
-      judged['batch_stats'],
-      judge_tx.init(judged['params']),
-    )
 
-  def step(
-    state: State,
-    squares: jax.Array,
-    key: jax.Array,
-    rate: jax.Array,
-    weight: jax.Array,
-  ) -> tuple[State, dict[str, jax.Array]]:
-    batch = _augment(key, _unpack(squares))
-    true_maps = {k: x.maps(batch.truth) for k, x in deep.items()}
-    shares = jnp.mean(batch.hole, axis=(1, 2, 3))
-    # Values of images are about proportional to the hole's share. So thin holes
-    # count, too, but not as much as the rest.
-    weights = 1 / (0.1 + shares)
-    weights /= jnp.sum(weights * shares)
+def create_state(nets: Nets, key: jax.Array) -> State:
+  """Returns new weights, and the state of their optimizers."""
+  zeros = _unpack(jnp.zeros((1, SIDE, SIDE, 7), jnp.uint8))
+  params = nets.net.init(key, *zeros[1:])
+  judged = nets.judge.init(key, zeros.truth, zeros.hole, train=True)
+  return State(
+    params,
+    jax.tree.map(jnp.copy, params),
+    nets.net_tx.init(params),
+    judged['params'],
+    judged['batch_stats'],
+    nets.judge_tx.init(judged['params']),
+  )
 
-    def judgement(params: Any, maps: lpips.Maps) -> Any:
-      variables = {'params': params, 'batch_stats': state.judge_stats}
-      return judge.apply(
-        variables,
-        maps,
-        batch.hole,
-        train=True,
-        mutable=['batch_stats'],
-        method='judge',
-      )
 
-    def net_loss(params: Any) -> Any:
-      image = refine(net, params, batch)
-      maps = {k: x.maps(image) for k, x in deep.items()}
-      seen = judgement(state.judge, maps['vgg16'])[0]
-      values = {
-        k: lpips.distance(x.weights, true_maps[k], maps[k])
-        for k, x in deep.items()
-      }
-      apart = jnp.abs(image - batch.truth)
-      values['l1'] = jnp.mean(apart, axis=(1, 2, 3))
-      values['texture'] = texture_distance(image, batch.truth, batch.hole)
-      values = {k: jnp.sum(weights * x) for k, x in values.items()}
-      values['adversarial'] = -jnp.sum(seen.scores * seen.holes) / jnp.sum(
-        seen.holes
-      )
-      total = values['alexnet'] + values['vgg16'] + _L1.value * values['l1']
-      total += _TEXTURE.value * values['texture']
-      return total + weight * values['adversarial'], (values, maps['vgg16'])
+def judge(
+  nets: Nets, params: Any, stats: Any, maps: lpips.Maps, hole: jax.Array
+) -> Any:
+  """Returns the discriminator's judgement of VGG16's maps, and its stats."""
+  return nets.judge.apply(
+    {'params': params, 'batch_stats': stats},
+    maps,
+    hole,
+    train=True,
+    mutable=['batch_stats'],
+    method='judge',
+  )
 
-    (_, (values, maps)), slope = jax.value_and_grad(net_loss, has_aux=True)(
-      state.net
-    )
 
-    def judge_loss(params: Any) -> Any:
-      real = judgement(params, true_maps['vgg16'])[0]
-      filled, mutated = judgement(params, maps)
-      value = objectives.discriminator_loss(real, filled, loss)
-      return jnp.mean(value), mutated['batch_stats']
+def net_loss(
+  params: Any,
+  nets: Nets,
+  state: State,
+  batch: Batch,
+  true_maps: dict[str, lpips.Maps],
+  weight: jax.Array,
+) -> tuple[jax.Array, tuple[dict[str, jax.Array], lpips.Maps]]:
+  """Returns what the net lowers, its terms, and VGG16's maps of what it made.
 
-    (values['discriminator'], stats), judge_slope = jax.value_and_grad(
-      judge_loss, has_aux=True
-    )(state.judge)
-    change, net_optimizer = net_tx.update(slope, state.net_optimizer, state.net)
-    params = jax.tree.map(lambda x, y: x - rate * y, state.net, change)
-    change, judge_optimizer = judge_tx.update(
-      judge_slope, state.judge_optimizer, state.judge
-    )
-    judged = optax.apply_updates(state.judge, change)
-    # Of the last tenth of the steps, while there are few.
-    number = judge_optimizer[0].count
-    decay = jnp.minimum(_DECAY, (1 + number) / (10 + number))
-    average = optax.incremental_update(params, state.average, 1 - decay)
-    return State(
-      params, average, net_optimizer, judged, stats, judge_optimizer
-    ), values
+  Args:
+    params: of the net.
+    nets, state, batch: of the step.
+    true_maps: maps of the truths.
+    weight: that of the discriminator.
+  """
+  image = refine(nets.net, params, batch)
+  maps = {name: deep.maps(image) for name, deep in nets.deep.items()}
+  args = state.judge, state.judge_stats, maps['vgg16'], batch.hole
+  seen, _ = judge(nets, *args)
+  values = {
+    name: lpips.distance(deep.weights, true_maps[name], maps[name])
+    for name, deep in nets.deep.items()
+  }
+  values['l1'] = jnp.mean(jnp.abs(image - batch.truth), axis=(1, 2, 3))
+  values['texture'] = texture_distance(image, batch.truth, batch.hole)
+  # Values of images are about proportional to the hole's share. So thin holes
+  # count, too, but not as much as the rest.
+  shares = jnp.mean(batch.hole, axis=(1, 2, 3))
+  weights = 1 / (0.1 + shares)
+  weights /= jnp.sum(weights * shares)
+  values = {name: jnp.sum(weights * x) for name, x in values.items()}
+  scores = jnp.sum(seen.scores * seen.holes)
+  values['adversarial'] = -scores / jnp.sum(seen.holes)
+  total = values['alexnet'] + values['vgg16'] + _L1.value * values['l1']
+  total += _TEXTURE.value * values['texture']
+  return total + weight * values['adversarial'], (values, maps['vgg16'])
 
-  return jax.jit(create), jax.jit(step, donate_argnums=0)
+
+def judge_loss(
+  params: Any,
+  nets: Nets,
+  state: State,
+  batch: Batch,
+  true_maps: lpips.Maps,
+  maps: lpips.Maps,
+) -> tuple[jax.Array, Any]:
+  """Returns what the discriminator lowers, and its new stats.
+
+  Args:
+    params: of the discriminator.
+    nets, state, batch: of the step.
+    true_maps, maps: VGG16's, of truths and of what the net made.
+  """
+  real, _ = judge(nets, params, state.judge_stats, true_maps, batch.hole)
+  filled, mutated = judge(nets, params, state.judge_stats, maps, batch.hole)
+  hinge = objectives.ADVERSARIAL_LOSSES['hinge']
+  value = objectives.discriminator_loss(real, filled, hinge)
+  return jnp.mean(value), mutated['batch_stats']
+
+
+def step(
+  nets: Nets,
+  state: State,
+  squares: jax.Array,
+  key: jax.Array,
+  rate: jax.Array,
+  weight: jax.Array,
+) -> tuple[State, dict[str, jax.Array]]:
+  """Returns the new state, and the terms of both losses.
+
+  Args:
+    nets: those of `create_nets`.
+    state: the last step's.
+    squares: uint8 [B, SIDE, SIDE, 7].
+    key: of the augmentation.
+    rate: the learning rate of the net.
+    weight: of the discriminator in what the net lowers.
+  """
+  batch = _augment(key, _unpack(squares))
+  true_maps = {name: deep.maps(batch.truth) for name, deep in nets.deep.items()}
+  (_, (values, maps)), slope = jax.value_and_grad(net_loss, has_aux=True)(
+    state.net, nets, state, batch, true_maps, weight
+  )
+  (values['discriminator'], stats), judge_slope = jax.value_and_grad(
+    judge_loss, has_aux=True
+  )(state.judge, nets, state, batch, true_maps['vgg16'], maps)
+  change, net_optimizer = nets.net_tx.update(
+    slope, state.net_optimizer, state.net
+  )
+  params = jax.tree.map(lambda x, y: x - rate * y, state.net, change)
+  change, judge_optimizer = nets.judge_tx.update(
+    judge_slope, state.judge_optimizer, state.judge
+  )
+  judged = optax.apply_updates(state.judge, change)
+  # Of the last tenth of the steps, while there are few.
+  number = judge_optimizer[0].count
+  decay = jnp.minimum(_DECAY, (1 + number) / (10 + number))
+  average = optax.incremental_update(params, state.average, 1 - decay)
+  new = State(params, average, net_optimizer, judged, stats, judge_optimizer)
+  return new, values
 
 
 def validate(
@@ -348,8 +402,9 @@ def main(argv: Sequence[str]) -> None:
       )
   rng = np.random.default_rng(0)
   val = np.stack([draw_square(rng, path) for path in fillings['val']])
-  net = refiner.Refiner(dtype=jnp.dtype(_DTYPE.value))
-  create, step = make_step(net)
+  nets = create_nets()
+  create = jax.jit(functools.partial(create_state, nets))
+  take = jax.jit(functools.partial(step, nets), donate_argnums=0)
   state = create(jax.random.key(0))
   if _START.value:
     params = load(_START.value)
@@ -367,7 +422,7 @@ def main(argv: Sequence[str]) -> None:
     squares = next(batches)
     # At most two steps wait for the device.
     jax.block_until_ready(values)
-    state, values = step(
+    state, values = take(
       state, squares, key, np.float32(rate), np.float32(weight)
     )
     number += 1
@@ -375,7 +430,7 @@ def main(argv: Sequence[str]) -> None:
     share = max(number / _STEPS.value, minutes / _MINUTES.value)
     if number % _EVERY.value == 0 or share >= 1:
       means = ', '.join(f'{k} {float(x):.4f}' for k, x in values.items())
-      scores = validate(net, state.average, val)
+      scores = validate(nets.net, state.average, val)
       over = ', '.join(f'{k} {x:.4f}' for k, x in scores.items())
       count = len(list_fillings(folder / 'train'))
       print(

@@ -12,7 +12,7 @@ would blur. `refiner` computes it.
 
 from collections.abc import Callable, Sequence
 import threading
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -221,25 +221,23 @@ def _refine_box(
   if _is_drawn(image[outer], hole[outer]):
     return image[inner][part.hole[windows.to_slices(box)]]
   largest = np.float32(np.iinfo(image.dtype).max)
-  filled = image[outer] / largest
-  height, width = hole[outer].shape
-  seen = np.empty((height, width, 5), np.float32)
-  seen[..., :3] = 2 * filled - 1
-  seen[..., 3], seen[..., 4] = hole[outer], _seams_in(part, outer)
-  margins = [(0, -height % step), (0, -width % step), (0, 0)]
-  seen = _reduce(np.pad(seen, margins, 'symmetric'), scale)
-  # From here on, only what is near the box.
+  colours = 2 * _reduce(image[outer], scale) / largest - 1
+  seen_hole = _reduce(hole[outer], scale)
+  seams = _reduce(_seams_in(part, outer), scale)
+  # What changes is near the box.
   near, local = _locate(inner, outer, _NEAR * scale, step)
   reduced = tuple(slice(x.start // scale, x.stop // scale) for x in near)
+  seen = np.dstack([colours, seen_hole, seams])
   added = refiner.run(refiner.load(), seen, reduced)
-  added = _without_details(added, seen[reduced][..., 3])
-  filled = filled[near]
-  added = _enlarge(added, scale)[: len(filled), : filled.shape[1]]
-  if (filled == filled[..., :1]).all():
+  added = _without_details(added, seen_hole[reduced])
+  added = _enlarge(added, scale)[local]
+  near_box = image[outer][near]
+  if (near_box == near_box[..., :1]).all():
     added = added.mean(axis=2, keepdims=True)
-  limit = _contrast(filled)
-  added = np.clip(added, -limit, limit)[local]
-  refined = filled[local] + added * _weigh(part.changed[windows.to_slices(box)])
+  limit = _contrast(image, inner) / largest
+  added = np.clip(added, -limit, limit)
+  filled = image[inner] / largest
+  refined = filled + added * _weigh(part.changed[windows.to_slices(box)])
   new = np.clip(refined[part.hole[windows.to_slices(box)]], 0, 1)
   return np.rint(new * largest).astype(image.dtype)
 
@@ -276,17 +274,28 @@ def _locate(
   return tuple(near), tuple(local)
 
 
-def _reduce(seen: np.ndarray, scale: int) -> np.ndarray:
-  """Reduces colours to means of squares; hole and seams to their largest."""
-  if scale == 1:
-    return seen
-  height, width, channels = seen.shape
-  squares = seen.reshape(
-    height // scale, scale, width // scale, scale, channels
-  )
-  reduced = squares.mean(axis=(1, 3))
-  reduced[..., 3:] = reduced[..., 3:] > 0
-  return reduced
+def _reduce(values: np.ndarray, scale: int) -> np.ndarray:
+  """Reduces [H, W, ...] to multiples of STRIDE, float32.
+
+  A number becomes the mean of a square, a bool the largest of it.
+  """
+  step = refiner.STRIDE * scale
+  margins = [(0, -length % step) for length in values.shape[:2]]
+  margins += [(0, 0)] * (values.ndim - 2)
+  values = np.pad(values, margins, 'symmetric')
+  if scale > 1:
+    height, width, *rest = values.shape
+    is_bool = values.dtype == bool
+    add: Any = np.logical_or if is_bool else np.add
+    kind = bool if is_bool else np.float32
+    # Rows first: they lie side by side in memory.
+    rows = values.reshape(height // scale, scale, width, *rest)
+    values = add.reduce(rows, axis=1, dtype=kind)
+    squares = values.reshape(height // scale, width // scale, scale, *rest)
+    values = add.reduce(squares, axis=2, dtype=kind)
+    if not is_bool:
+      values /= np.float32(scale**2)
+  return values.astype(np.float32)
 
 
 def _enlarge(image: np.ndarray, scale: int) -> np.ndarray:
@@ -341,11 +350,18 @@ def _weigh(changed: np.ndarray) -> np.ndarray:
   return ndimage.uniform_filter(near, _CONTRAST)[..., None]
 
 
-def _contrast(image: np.ndarray) -> np.ndarray:
-  """Returns how much an image varies around each pixel, [h, w, 1].
+def _contrast(image: np.ndarray, place: tuple[slice, slice]) -> np.ndarray:
+  """Returns how much an image varies around each pixel of a place, [h, w, 1].
 
   Nothing larger is added: an even sky stays even, and an even slope, too.
   """
-  light = image.mean(axis=2)
+  around = tuple(
+    slice(max(x.start - _CONTRAST, 0), x.stop + _CONTRAST) for x in place
+  )
+  inside = tuple(
+    slice(x.start - y.start, x.stop - y.start)
+    for x, y in zip(place, around, strict=True)
+  )
+  light = image[around].mean(axis=2, dtype=np.float32)
   apart = np.abs(light - ndimage.uniform_filter(light, _CONTRAST))
-  return 2 * ndimage.maximum_filter(apart, _CONTRAST)[..., None]
+  return 2 * ndimage.maximum_filter(apart, _CONTRAST)[inside][..., None]
