@@ -222,8 +222,9 @@ def net_loss(
   """
   image = refine(nets.net, params, batch)
   maps = {name: deep.maps(image) for name, deep in nets.deep.items()}
-  args = state.judge, state.judge_stats, maps['vgg16'], batch.hole
-  seen, _ = judge(nets, *args)
+  seen, _ = judge(
+    nets, state.judge, state.judge_stats, maps['vgg16'], batch.hole
+  )
   values = {
     name: lpips.distance(deep.weights, true_maps[name], maps[name])
     for name, deep in nets.deep.items()

@@ -12,7 +12,7 @@ would blur. `refiner` computes it.
 
 from collections.abc import Callable, Sequence
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -283,19 +283,13 @@ def _reduce(values: np.ndarray, scale: int) -> np.ndarray:
   margins = [(0, -length % step) for length in values.shape[:2]]
   margins += [(0, 0)] * (values.ndim - 2)
   values = np.pad(values, margins, 'symmetric')
-  if scale > 1:
-    height, width, *rest = values.shape
-    is_bool = values.dtype == bool
-    add: Any = np.logical_or if is_bool else np.add
-    kind = bool if is_bool else np.float32
-    # Rows first: they lie side by side in memory.
-    rows = values.reshape(height // scale, scale, width, *rest)
-    values = add.reduce(rows, axis=1, dtype=kind)
-    squares = values.reshape(height // scale, width // scale, scale, *rest)
-    values = add.reduce(squares, axis=2, dtype=kind)
-    if not is_bool:
-      values /= np.float32(scale**2)
-  return values.astype(np.float32)
+  height, width, *rest = values.shape
+  squares = values.reshape(height // scale, scale, width // scale, scale, *rest)
+  if values.dtype == bool:
+    return np.any(squares, axis=(1, 3)).astype(np.float32)
+  # Rows first: they lie side by side in memory.
+  sums = np.sum(squares, axis=1, dtype=np.float32)
+  return np.asarray(sums.sum(axis=2) / np.float32(scale**2))
 
 
 def _enlarge(image: np.ndarray, scale: int) -> np.ndarray:

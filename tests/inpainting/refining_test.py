@@ -282,6 +282,26 @@ def test_many_small_parts_are_refined_at_full_size():
   assert np.mean(after[hole] != image[hole]) > 0.5
 
 
+@pytest.mark.parametrize(('side', 'share'), [(500, 1), (560, 4)])
+def test_a_hole_of_much_of_a_photo_is_seen_at_half_the_size(
+  monkeypatch, side, share
+):
+  """So that it takes no longer; the net sees a fourth of the pixels."""
+  image, hole = _photo(640, 640), _box((640, 640), (40, 40 + side), (0, side))
+  seen = []
+
+  def run(layers, x, near):
+    del layers
+    seen.append(x.shape[0] * x.shape[1])
+    return np.zeros([part.stop - part.start for part in near] + [3], np.float32)
+
+  monkeypatch.setattr(refiner, 'run', run)
+  place = slice(0, 640), slice(0, 640)
+  part = refining.Part(place, hole, np.zeros_like(hole), hole)
+  refining.refine(image, hole, [part])
+  assert 1 < sum(seen) * share / np.count_nonzero(hole) < 1.7
+
+
 def test_weights_that_are_damaged_or_missing(monkeypatch, tmp_path):
   image, hole = _photo(60, 60), _box((60, 60), (20, 40), (20, 40))
   damaged = tmp_path / 'weights'
