@@ -23,36 +23,42 @@ def copy(
   origins: np.ndarray,
   guess: np.ndarray,
   scale: int,
+  source: np.ndarray | None = None,
 ) -> np.ndarray:
   """Returns an image with copies in its hole.
 
   Args:
     image: uint8 or uint16 [h, w, 3].
     hole: bool [h, w].
-    allowed: bool [h, w], known pixels whose differences may be taken.
-    origins: int32 [h, w, 2], the known pixel that a pixel of the hole copies.
+    allowed: bool, like the rows and columns of `source`, known pixels whose
+      differences may be taken.
+    origins: int32 [h, w, 2], the known pixel of `source` that a pixel of the
+      hole copies.
     guess: uint8 [ceil(h / scale), ceil(w / scale), 3], the guess at the hole.
     scale: side of a pixel of the guess, in pixels of the image.
+    source: the pixels that are copied, like the image but of any size; None =
+      the image.
 
   Returns:
     [h, w, 3], of the type of `image`; known pixels keep their values.
   """
+  source = image if source is None else source
   box = windows.find_box(hole)
   part_hole, result = np.ascontiguousarray(hole[box]), image.copy()
   grids = harmonic.connect(part_hole)
   rows, columns = grids[0].rows, grids[0].columns
   at = origins[box][rows, columns]
-  copies = image[at[:, 0], at[:, 1]].astype(np.float32)
+  copies = source[at[:, 0], at[:, 1]].astype(np.float32)
   largest = np.iinfo(image.dtype).max
   flow = np.zeros((len(rows) + 1, 3), np.float32)
   # Two sides of the four: each pair of neighbours once.
   for side in range(2):
-    _add_between(image, allowed, at, copies, grids[0].neighbours, side, flow)
+    _add_between(source, allowed, at, copies, grids[0].neighbours, side, flow)
   for side, (dy, dx) in enumerate(harmonic.SIDES):
     p, v, u = harmonic.find_known(part_hole, *grids[0][:3], side)
     known = image[box][v, u]
     # The known pixel less the one on that side of the origin.
-    there, may = _look(image, allowed, at[p] + [dy, dx])
+    there, may = _look(source, allowed, at[p] + [dy, dx])
     flow[p] += np.where(may, known - there, 0)
   del at
   flow /= largest
@@ -79,7 +85,7 @@ def copy(
 
 
 def _add_between(
-  image: np.ndarray,
+  source: np.ndarray,
   allowed: np.ndarray,
   at: np.ndarray,
   copies: np.ndarray,
@@ -90,9 +96,9 @@ def _add_between(
   """Adds the wanted changes of the differences between neighbours in the hole.
 
   Args:
-    image, allowed: as in `copy`.
+    source, allowed: as in `copy`.
     at: [n, 2], origins of the n pixels of the hole.
-    copies: float32 [n, 3], the image at the origins.
+    copies: float32 [n, 3], the source at the origins.
     neighbours: [n, 4], see `harmonic.Grid`.
     side: index of SIDES, where the other pixel of each pair is.
     flow: float32 [n + 1, 3], the array to add to.
@@ -109,9 +115,9 @@ def _add_between(
     apart = (moved[:, 0] != step[0]) | (moved[:, 1] != step[1])
     p, q = p[apart], q[apart]
     now = copies[q] - copies[p]
-    there, may = _look(image, allowed, at[p] + step)
+    there, may = _look(source, allowed, at[p] + step)
     wanted = np.where(may, there - copies[p], now)
-    there, may_other = _look(image, allowed, at[q] - step)
+    there, may_other = _look(source, allowed, at[q] - step)
     other = copies[q] - there
     is_larger = ~may | (np.abs(other) > np.abs(wanted))
     change = np.where(may_other & is_larger, other, wanted) - now
@@ -125,16 +131,16 @@ def _add_between(
 
 
 def _look(
-  image: np.ndarray, allowed: np.ndarray, at: np.ndarray
+  source: np.ndarray, allowed: np.ndarray, at: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
   """Returns pixels, float32 [n, 3], and whether they may be taken, [n, 1].
 
   Args:
-    image, allowed: as in `copy`.
-    at: [n, 2], rows and columns, at most one pixel beyond the image's edge.
+    source, allowed: as in `copy`.
+    at: [n, 2], rows and columns, at most one pixel beyond the source's edge.
   """
   y, x = at[:, 0], at[:, 1]
   height, width = allowed.shape
   inside = (y >= 0) & (x >= 0) & (y < height) & (x < width)
   y, x = np.where(inside, y, 0), np.where(inside, x, 0)
-  return image[y, x].astype(np.float32), (inside & allowed[y, x])[:, None]
+  return source[y, x].astype(np.float32), (inside & allowed[y, x])[:, None]

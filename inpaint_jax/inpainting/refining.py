@@ -73,6 +73,7 @@ def create_part(
   filled: np.ndarray,
   hole: np.ndarray,
   origins: np.ndarray,
+  source: np.ndarray,
 ) -> Part:
   """Returns what a window filled.
 
@@ -82,13 +83,14 @@ def create_part(
     filled: uint8 or uint16 [h, w, 3], the window with its hole filled.
     hole: bool [h, w].
     origins: int32 [h, w, 2], row and column of what each pixel copies.
+    source: what was copied, like `filled` but of any size.
   """
   hole_inside = hole[inner]
   rows, columns = np.nonzero(hole_inside)
   at = origins[inner][rows, columns]
   changed = np.zeros_like(hole_inside)
   changed[rows, columns] = np.any(
-    filled[inner][rows, columns] != filled[at[:, 0], at[:, 1]], axis=1
+    filled[inner][rows, columns] != source[at[:, 0], at[:, 1]], axis=1
   )
   seams = find_seams(origins, hole)[inner]
   return Part(place, hole_inside, seams, changed)

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from inpaint_jax.inpainting import (
   copying,
+  drafts,
   guides,
   kernels,
   patches,
@@ -71,6 +72,11 @@ def fill_by_windows(
   origins = None
   if options.explain:
     origins = np.full((*hole.shape, 2), -1, np.int32)
+  draft = None
+  scale = windows.find_scale(wide)
+  if options.texture and scale > 1:
+    draft = _create_draft(image, wide, barred, scale, options.part(0, 2))
+    options = options.part(1, 2)
   turns = windows.find_windows(wide, barred)
   count = sum(len(turn) for turn in turns)
   earlier: list[windows.Window] = []
@@ -87,6 +93,8 @@ def fill_by_windows(
       options.progress(share_of_windows * (len(done) + share) / count)
 
   def fill(window: windows.Window) -> None:
+    if draft and window.is_cut:
+      window = windows.align(window, draft.scale)
     place = window.rows, window.columns
     part_hole = wide[place].copy()
     for other in earlier:
@@ -94,19 +102,30 @@ def fill_by_windows(
     part = result[place].copy()
     # Nothing may see the pixels that are to be filled.
     part[part_hole] = 0
-    part, part_origins = _fill_window(
-      part, part_hole, ~barred[place], options, report
-    )
+    if draft and window.is_cut:
+      corner, source = (0, 0), result
+      part_origins = draft.locate(place, part_hole)
+      guess = draft.crop(place)
+      part = copying.copy(
+        part, part_hole, ~barred, part_origins, guess, draft.scale, source
+      )
+    else:
+      corner = window.rows.start, window.columns.start
+      part, part_origins = _fill_window(
+        part, part_hole, ~barred[place], options, report
+      )
+      source = part
     local = window.locate(window.inner)
-    result[window.inner] = part[local]
-    if origins is not None and part_origins is not None:
-      corner = np.array([window.rows.start, window.columns.start], np.int32)
-      new, copied = part_origins[local], part_hole[local]
-      origins[window.inner][copied] = new[copied] + corner
     if refine and part_origins is not None:
       parts.append(
-        refining.create_part(window.inner, local, part, part_hole, part_origins)
+        refining.create_part(
+          window.inner, local, part, part_hole, part_origins, source
+        )
       )
+    result[window.inner] = part[local]
+    if origins is not None and part_origins is not None:
+      new, copied = part_origins[local], part_hole[local]
+      origins[window.inner][copied] = new[copied] + np.array(corner, np.int32)
     done.append(window)
 
   for turn in turns:
@@ -122,6 +141,24 @@ def fill_by_windows(
     )
   options.progress(1.0)
   return _blend(result, image, hole, wide, feather), origins
+
+
+def _create_draft(
+  image: np.ndarray,
+  hole: np.ndarray,
+  barred: np.ndarray,
+  scale: int,
+  options: Options,
+) -> drafts.Draft | None:
+  """Returns a filled draft of an image; see `drafts`."""
+  options = options._replace(feather=0, refine=False, explain=True)
+  return drafts.create(
+    image,
+    hole,
+    barred,
+    scale,
+    lambda *arrays: fill_by_windows(*arrays, options=options),
+  )
 
 
 def _fill_window(

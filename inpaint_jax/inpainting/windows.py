@@ -8,6 +8,7 @@ near each other apart.
 """
 
 import itertools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,8 @@ from scipy import ndimage
 _WHOLE = 2 * 10**6
 # A hole whose box has more pixels than this is cut, which bounds the memory.
 _LARGEST = 6 * 10**6
+# A hole is deep if a pixel of it is further than this from all known ones.
+_DEEP = 128
 # Side in pixels of the cells of a grid on which separate holes are found.
 _CELL = 8
 # Holes of at most _SMALL pixels a side share a window with those of the same
@@ -40,11 +43,14 @@ class Window(NamedTuple):
     rows, columns: the rows and columns of the image that it shows.
     inner: rows and columns of the image whose holes this window fills; other
       holes in it belong to other windows.
+    is_cut: whether it fills a part of a deep hole that is too large for one
+      window.
   """
 
   rows: slice
   columns: slice
   inner: tuple[slice, slice]
+  is_cut: bool = False
 
   def locate(self, box: tuple[slice, slice]) -> tuple[slice, slice]:
     """Returns where rows and columns of the image lie in the window."""
@@ -82,12 +88,14 @@ def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[list[Window]]:
   if height * width <= _WHOLE:
     everything = slice(0, height), slice(0, width)
     return [[Window(*everything, everything)]]
-  large: list[tuple[Box, int]] = []
+  large: list[tuple[Box, int, bool]] = []
   tiles: dict[tuple[int, int], tuple[Box, int]] = {}
   for box in _find_boxes(hole):
     extent = max(box[2] - box[0], box[3] - box[1])
     if extent > _SMALL:
-      large += [(part, extent) for part in _cut(box)]
+      parts = _cut(box)
+      is_cut = len(parts) > 1 and _is_deep(hole, box)
+      large += [(part, extent, is_cut) for part in parts]
     else:
       key = box[0] // _TILE, box[1] // _TILE
       joined, most = tiles.get(key, (box, 0))
@@ -95,13 +103,48 @@ def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[list[Window]]:
   turns = [[part] for part in large]
   for odd in itertools.product((0, 1), repeat=2):
     turns.append(
-      [x for at, x in tiles.items() if (at[0] % 2, at[1] % 2) == odd]
+      [
+        (*x, False)
+        for at, x in tiles.items()
+        if (at[0] % 2, at[1] % 2) == odd
+      ]
     )
   return [
-    [_surround(box, extent, hole, barred) for box, extent in turn]
+    [
+      _surround(box, extent, hole, barred)._replace(is_cut=is_cut)
+      for box, extent, is_cut in turn
+    ]
     for turn in turns
     if turn
   ]
+
+
+def find_scale(hole: np.ndarray) -> int:
+  """Returns by how much an image must be reduced so that no deep hole is cut.
+
+  A power of two. The parts of a thin hole fit together without this, since each
+  is near known pixels.
+
+  Args:
+    hole: bool [H, W].
+  """
+  scale = 1
+  if hole.size > _LARGEST:
+    for box in _find_boxes(hole):
+      size = _count(box)
+      if size > scale**2 * _LARGEST and _is_deep(hole, box):
+        scale = 2 ** math.ceil(math.log2(size / _LARGEST) / 2)
+  return scale
+
+
+def _is_deep(hole: np.ndarray, box: Box) -> bool:
+  """Returns whether a box has a pixel of the hole far from known ones."""
+  cells = hole[to_slices(_grow(box, _CELL, hole.shape))]
+  for axis, length in enumerate(cells.shape):
+    starts = np.arange(0, length, _CELL)
+    cells = np.logical_and.reduceat(cells, starts, axis=axis)
+  depth = ndimage.distance_transform_cdt(cells, 'chessboard')
+  return bool(depth.max() * _CELL > _DEEP)
 
 
 def _find_boxes(hole: np.ndarray) -> list[Box]:
@@ -145,14 +188,25 @@ def halve(box: Box) -> tuple[Box, Box]:
   return (top, left, bottom, middle), (top, middle, bottom, right)
 
 
+def align(window: Window, step: int) -> Window:
+  """Returns a window whose first row and column are multiples of a step."""
+  rows, columns = (
+    slice(x.start // step * step, x.stop) for x in (window.rows, window.columns)
+  )
+  return window._replace(rows=rows, columns=columns)
+
+
+def _count(box: Box) -> int:
+  return (box[2] - box[0]) * (box[3] - box[1])
+
+
 def _join(a: Box, b: Box) -> Box:
   return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
 def _cut(box: Box) -> list[Box]:
   """Halves a box across its longer side until no part is too large."""
-  top, left, bottom, right = box
-  if (bottom - top) * (right - left) <= _LARGEST:
+  if _count(box) <= _LARGEST:
     return [box]
   return [part for half in halve(box) for part in _cut(half)]
 

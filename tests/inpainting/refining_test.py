@@ -211,7 +211,7 @@ def test_a_large_photo_is_refined_at_a_reduced_size():
     steps = np.moveaxis(np.indices(wide.shape, np.int32), 0, -1) % factor
     origins = np.where(wide[..., None], origins + steps, -1)
     place = slice(0, len(wide)), slice(0, wide.shape[1])
-    part = refining.create_part(place, place, large, wide, origins)
+    part = refining.create_part(place, place, large, wide, origins, large)
     after = large.copy()
     refining.refine(after, wide, [part])
     return (after.astype(int) - large)[::factor, ::factor][hole]
@@ -274,7 +274,7 @@ def test_many_small_parts_are_refined_at_full_size():
       own = np.zeros_like(hole)
       own[row : row + 12, column : column + 12] = True
       origins = np.full((900, 900, 2), 3, np.int32)
-      parts.append(refining.create_part(place, place, image, own, origins))
+      parts.append(refining.create_part(place, place, image, own, origins, image))
       hole |= own
   after = image.copy()
   refining.refine(after, hole, parts)
@@ -335,7 +335,7 @@ def test_holes_of_several_windows_have_seams_at_their_boundary():
   inner = slice(500, 540), slice(700, 760)
   origins = np.full((*hole.shape, 2), -1, np.int32)
   origins[hole] = np.argwhere(hole) - (100, 50)
-  part = refining.create_part(inner, inner, image, hole, origins)
+  part = refining.create_part(inner, inner, image, hole, origins, image)
   assert part.seams[[0, -1]].all()
   assert part.seams[:, [0, -1]].all()
   assert not part.seams[1:-1, 1:-1].any()

@@ -42,7 +42,7 @@ LARGE = {
 def test_all_holes_are_in_a_window_of_bounded_size(name):
   hole = LARGE[name]
   found, covered = _find(hole, hole), np.zeros_like(hole)
-  for rows, columns, inner in found:
+  for rows, columns, inner, _ in found:
     covered[inner] = True
     for outer, part, length in zip(
       (rows, columns), inner, hole.shape, strict=True
@@ -58,7 +58,7 @@ def test_all_holes_are_in_a_window_of_bounded_size(name):
 def test_a_small_image_is_one_window():
   hole = _holes(1200, 1600, [(5, 5, 6, 6), (900, 900, 950, 950)])
   everything = slice(0, 1200), slice(0, 1600)
-  assert _find(hole, hole) == [(*everything, everything)]
+  assert _find(hole, hole) == [(*everything, everything, False)]
 
 
 def test_thousands_of_specks_are_few_windows():
@@ -70,7 +70,7 @@ def test_large_holes_far_apart_have_windows_of_their_own():
   hole = _holes(4000, 6000, [(10, 10, 400, 500), (3000, 5000, 3400, 5500)])
   found = _find(hole, hole)
   assert len(found) == 2
-  for rows, columns, _ in found:
+  for rows, columns, *_ in found:
     assert rows.stop - rows.start <= 400 + 2 * 512
     assert columns.stop - columns.start <= 500 + 2 * 512
 
@@ -93,9 +93,36 @@ def test_windows_of_a_turn_see_no_pixel_that_another_fills(name):
   hole = LARGE[name]
   for turn in windows.find_windows(hole, hole):
     seen = np.zeros(hole.shape, np.int32)
-    for rows, columns, _ in turn:
+    for rows, columns, *_ in turn:
       seen[rows, columns] += 1
-    for _, _, inner in turn:
+    for _, _, inner, _ in turn:
       assert seen[inner].max() == 1
   if name == 'specks':
     assert len(windows.find_windows(hole, hole)) == 4
+
+
+@pytest.mark.parametrize(
+  ('boxes', 'scale'),
+  [
+    ([(100, 100, 2400, 2600)], 1),
+    ([(100, 100, 2900, 2900)], 2),
+    ([(100, 0, 2900, 8000)], 2),
+    ([(0, 0, 2900, 8600)], 4),
+    # A thin hole of which the box is large.
+    ([(100, 100, 2900, 200), (100, 100, 200, 2900)], 1),
+    # Deep at the image's edge, where no known pixel is.
+    ([(0, 0, 3000, 150), (0, 0, 150, 3000)], 2),
+  ],
+)
+def test_an_image_is_reduced_until_its_deep_holes_fit(boxes, scale):
+  hole = _holes(3000, 9000, boxes)
+  assert windows.find_scale(hole) == scale
+  found = _find(hole, hole)
+  assert [x.is_cut for x in found] == [scale > 1] * len(found)
+  assert len(found) > 1 or boxes[0][2] == 2400
+
+
+def test_a_window_is_aligned():
+  window = windows.Window(slice(13, 30), slice(8, 21), (slice(15, 30),) * 2)
+  aligned = windows.align(window, 4)
+  assert aligned == (slice(12, 30), slice(8, 21), window.inner, False)
