@@ -26,9 +26,7 @@ class Draft(NamedTuple):
   origins: np.ndarray
   scale: int
 
-  def locate(
-    self, place: tuple[slice, slice], hole: np.ndarray
-  ) -> np.ndarray:
+  def locate(self, place: tuple[slice, slice], hole: np.ndarray) -> np.ndarray:
     """Returns which pixels of the image the hole in a place copies.
 
     Args:

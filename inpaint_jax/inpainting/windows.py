@@ -103,11 +103,7 @@ def find_windows(hole: np.ndarray, barred: np.ndarray) -> list[list[Window]]:
   turns = [[part] for part in large]
   for odd in itertools.product((0, 1), repeat=2):
     turns.append(
-      [
-        (*x, False)
-        for at, x in tiles.items()
-        if (at[0] % 2, at[1] % 2) == odd
-      ]
+      [(*x, False) for at, x in tiles.items() if (at[0] % 2, at[1] % 2) == odd]
     )
   return [
     [

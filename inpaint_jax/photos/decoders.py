@@ -38,7 +38,9 @@ def decode(
   """
   is_deep_grey = image.mode.startswith('I;16')
   is_deep = is_deep_grey or (
-    bool(modes) and all(mode.startswith(_DEEP_LAYOUTS) for mode in modes)
+    bool(modes)
+    # A number with a sign is scaled like one of 32 bits.
+    and all(x.startswith(_DEEP_LAYOUTS) and x[:5] != 'I;16S' for x in modes)
   )
   if is_deep and image.format in _DEEP_FORMATS:
     return *_decode_deep(image, source), []

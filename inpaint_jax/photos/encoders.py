@@ -23,17 +23,21 @@ _ADOBE_DEFLATE, _HORIZONTAL_DIFFERENCES, _UNASSOCIATED_ALPHA = 8, 2, 2
 def encode_jpeg(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
   """Writes a JPEG file, with the compression settings of its source, if any."""
   settings = picture.jpeg or {'quality': _QUALITY, 'subsampling': 0}
+  # Pillow writes to a file itself, and does not notice that the disk is full.
+  buffer = io.BytesIO()
   _to_pillow(picture, grey=picture.grey, alpha=False).save(
-    file,
+    buffer,
     'JPEG',
     exif=metadata.exif,
     icc_profile=metadata.icc,
     xmp=metadata.xmp,
     dpi=metadata.dpi or (0, 0),
-    comment=metadata.comment,
-    extra=metadata_lib.iptc_segment(metadata.iptc),
+    # The comment is among them, since Pillow leaves no room for its own.
+    extra=metadata_lib.iptc_segment(metadata.iptc)
+    + metadata_lib.comment_segment(metadata.comment),
     **settings,
   )
+  file.write(buffer.getbuffer())
 
 
 def encode_webp(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:

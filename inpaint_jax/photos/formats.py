@@ -40,7 +40,12 @@ FORMATS = {
     suffixes=('.jpeg', '.jpg'),
     encode=encoders.encode_jpeg,
     fields=('exif', 'icc', 'xmp', 'dpi', 'iptc', 'comment'),
-    max_bytes={'exif': 65533, 'xmp': 65533 - 29, 'iptc': 65533 - 28},
+    max_bytes={
+      'exif': 65533,
+      'xmp': 65533 - 29,
+      'iptc': 65533 - 28,
+      'comment': 65533,
+    },
     max_side=65500,
     has_alpha=False,
   ),

@@ -249,6 +249,13 @@ def iptc_segment(iptc: bytes) -> bytes:
   return b'\xff\xed' + struct.pack('>H', len(content) + 2) + content
 
 
+def comment_segment(comment: bytes) -> bytes:
+  """Returns a comment as a JPEG segment with its marker; b'' for none."""
+  if not comment:
+    return b''
+  return b'\xff\xfe' + struct.pack('>H', len(comment) + 2) + comment
+
+
 def iptc_text(iptc: bytes) -> tuple[str, str]:
   """Returns key and value of a PNG file's text that holds IPTC records."""
   resource = _iptc_resource(iptc)

@@ -115,7 +115,8 @@ def scale_numbers(image: Image.Image) -> tuple[np.ndarray, str]:
   Whole values that fit into 8 or 16 bits are divided by 255 or 65535; values in
   [0, 1] stay. Otherwise the smallest value becomes 0 and the largest 1. Values
   that are not finite, or stand for no data, do not count; of these, positive
-  ones become 1 and all others 0.
+  ones become 1 and all others 0. In a TIFF file in which white is 0, all this
+  is inverted.
 
   Args:
     image: an image of mode I or F.
@@ -155,7 +156,9 @@ def scale_numbers(image: Image.Image) -> tuple[np.ndarray, str]:
   if not counts.all():
     note += f', and {np.sum(~counts)} of them are no numbers'
   values = np.where(counts, values, np.where(values > 0, np.inf, -np.inf))
-  return np.clip((values - low) / top, 0, 1), note
+  values = np.clip((values - low) / top, 0, 1)
+  # If white is 0, Pillow inverts images of 8 bits only.
+  return 1 - values if tags.get(_PHOTOMETRIC) == 0 else values, note
 
 
 def square(image: Image.Image, side: int) -> Image.Image:
@@ -206,6 +209,7 @@ def opened(
           raise UnreadableError(too_large)
         if fault := _find_misread(image):
           raise UnreadableError(fault)
+        _scale_key(image)
         yield image
   except UnreadableError:
     raise
@@ -222,6 +226,17 @@ def opened(
     # the operating system have the path in their text, but not in strerror.
     reason = getattr(error, 'strerror', None) or error
     raise UnreadableError(errors.one_line(reason, 120)) from error
+
+
+def _scale_key(image: ImageFile.ImageFile) -> None:
+  """Makes the transparent value of a grey PNG image one of 8 bits.
+
+  Pillow scales the pixels of 2 and 4 bits, but not this value.
+  """
+  key = image.info.get('transparency')
+  if image.format == 'PNG' and isinstance(key, int):
+    factors = {'L;2': 85, 'L;4': 17}
+    image.info['transparency'] = key * factors.get(image.tile[0].args, 1)
 
 
 def unreadable_as_user_error(

@@ -274,7 +274,9 @@ def test_many_small_parts_are_refined_at_full_size():
       own = np.zeros_like(hole)
       own[row : row + 12, column : column + 12] = True
       origins = np.full((900, 900, 2), 3, np.int32)
-      parts.append(refining.create_part(place, place, image, own, origins, image))
+      parts.append(
+        refining.create_part(place, place, image, own, origins, image)
+      )
       hole |= own
   after = image.copy()
   refining.refine(after, hole, parts)

@@ -208,6 +208,40 @@ def test_whole_numbers_without_a_sign():
   assert picture_files.read(data).pixels[0, :, 0].tolist() == [0, 32768, 65535]
 
 
+def test_16_bits_with_a_sign_are_scaled():
+  values = np.array([[[-5], [0], [5]]], np.int16).view(np.uint16)
+  data = samples.bare_tiff(values, b'II', photometric=1, others={339: 2})
+  picture = picture_files.read(data)
+  assert picture.pixels[0, :, 0].tolist() == [0, 32768, 65535]
+  assert '-5 to 5, were scaled' in picture.notes[0]
+
+
+def test_float_values_where_white_is_zero():
+  values = Image.fromarray(np.float32([[0, 0.25, 1]]))
+  data = samples.pillow_bytes(values, 'TIFF', tiffinfo={262: 0})
+  assert picture_files.read(data).pixels[0, :, 0].tolist() == [65535, 49151, 0]
+  assert reading.to_rgb(Image.open(io.BytesIO(data))).getpixel((2, 0))[0] == 0
+
+
+@pytest.mark.parametrize('bits', [1, 2, 4, 8])
+def test_a_transparent_grey_of_few_bits(bits):
+  top, each = 2**bits - 1, 8 // bits
+  values = np.arange(2 * each) % (top + 1)
+  key = max(top - 1, 1)
+  spread = np.unpackbits(values.astype(np.uint8)[:, None], axis=1)[:, -bits:]
+  data = samples.png_of(
+    (b'IHDR', struct.pack('>IIBBBBB', 2 * each, 1, bits, 0, 0, 0, 0)),
+    (b'tRNS', struct.pack('>H', key)),
+    (b'IDAT', zlib.compress(b'\0' + np.packbits(spread).tobytes())),
+    (b'IEND', b''),
+  )
+  picture = picture_files.read(data)
+  grey = np.rint(values * 255 / top)
+  np.testing.assert_array_equal(picture.pixels[0, :, 0], grey)
+  alpha = np.where(values == key, 0, 255)
+  np.testing.assert_array_equal(picture.alpha[0], alpha)
+
+
 def test_colours_in_float_are_refused_with_what_to_do():
   values = samples.bare_tiff(
     samples.noise(8, 8, 3, np.uint16), b'II', others={339: (3, 3, 3)}

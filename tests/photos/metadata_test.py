@@ -253,3 +253,21 @@ def test_comments_are_kept(kind):
     **(options if kind == 'MPO' else {}),
   )
   assert picture_files.read(data).metadata.comment == b'a comment'
+
+
+@pytest.mark.parametrize('progressive', [False, True])
+def test_a_jpeg_holds_a_long_comment_beside_other_metadata(progressive):
+  metadata = Metadata(
+    comment=b'c' * 65533, xmp=b'<x/>' + b' ' * 60_000, iptc=b'i' * 50_000
+  )
+  jpeg = {'quality': 90, 'progressive': progressive}
+  picture = Picture(samples.smooth(), metadata=metadata, jpeg=jpeg)
+  data, lines = samples.saved(picture, 'JPEG')
+  assert not lines
+  again = Image.open(io.BytesIO(data))
+  assert again.info['comment'] == metadata.comment
+  assert again.info['xmp'] == metadata.xmp
+  assert metadata.iptc in data
+  longer = dataclasses.replace(metadata, comment=b'c' * 65534)
+  _, lines = samples.saved(dataclasses.replace(picture, metadata=longer), 'JPEG')
+  assert lines == ['JPEG has no room for the comment of more than 64 KB']

@@ -1,7 +1,10 @@
 """Photos read and written: names, frames, errors, and inputs kept."""
 
 import io
+import pathlib
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 
@@ -259,3 +262,37 @@ def test_an_output_that_is_an_input(tmp_path):
       picture_files.check_output(tmp_path / name, [photo])
   picture_files.check_output(tmp_path / 'dangling.png', [photo])
   picture_files.check_output(tmp_path / 'b.png', [photo])
+
+
+_FULL_DISK = """
+import resource, sys
+import numpy as np
+from inpaint_jax.photos import picture_files
+from inpaint_jax.photos.picture import Picture
+from inpaint_jax.system import errors
+
+pixels = np.random.RandomState(0).randint(0, 256, (200, 200, 3), np.uint8)
+jpeg = {'quality': 95, 'progressive': True}
+# A file size limit stands for a full disk: both make writes fail.
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+  picture_files.write(sys.argv[1], Picture(pixels, jpeg=jpeg))
+except errors.UserError as error:
+  print(error)
+"""
+
+
+@pytest.mark.parametrize('ending', ['jpg', 'png', 'tif', 'webp'])
+def test_a_full_disk_leaves_the_earlier_file(tmp_path, ending):
+  path = tmp_path / f'result.{ending}'
+  path.write_bytes(b'earlier')
+  result = subprocess.run(
+    [sys.executable, '-c', _FULL_DISK, path],
+    cwd=pathlib.Path(__file__).parents[2],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert 'cannot be written: File too large' in result.stdout, result.stderr
+  assert path.read_bytes() == b'earlier'
+  assert [x.name for x in tmp_path.iterdir()] == [path.name]
