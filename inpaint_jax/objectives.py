@@ -274,6 +274,14 @@ def needs(config: ml_collections.ConfigDict, what: str) -> bool:
 def check(config: ml_collections.ConfigDict) -> None:
   """Raises a UserError if the `objectives` section has an invalid field."""
   others = ('r1', 'adversarial_loss', 'features', 'image')
+  # Fields of the section, and other columns of metrics.csv.
+  taken = (*others, 'loss', 'pixel', 'learning_rate', 'grad_norm')
+  for name in OBJECTIVES:
+    if name in taken or name.startswith('discriminator'):
+      raise errors.UserError(
+        f'the objective {name} has the name of something else; register it '
+        'under another one'
+      )
   for name in config:
     # The weight of an objective that is not registered would have no effect.
     errors.check_name([*OBJECTIVES, *others], name, 'objectives')

@@ -218,6 +218,16 @@ def test_wrong_fields_are_named(fields, message):
     objectives.check(_config(**fields))
 
 
+@pytest.mark.parametrize(
+  'name', ['loss', 'pixel', 'learning_rate', 'grad_norm', 'image', 'features']
+)
+def test_an_objective_needs_a_name_of_its_own(monkeypatch, name):
+  own = objectives.OBJECTIVES['style']
+  monkeypatch.setitem(objectives.OBJECTIVES, name, own)
+  with pytest.raises(errors.UserError, match=f'{name} has the name of someth'):
+    objectives.check(_config())
+
+
 def test_feature_matching_needs_the_layers_of_the_discriminator():
   nothing = Judgement(jnp.ones((2, 1)), jnp.ones((2, 1)), ())
   inputs = _inputs()._replace(judgement=nothing, true_judgement=nothing)

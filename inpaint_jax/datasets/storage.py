@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import sys
+import threading
 from typing import Any
 from unittest import mock
 
@@ -27,6 +28,8 @@ from inpaint_jax.system import cache, errors, user_paths
 # Every dataset is read as these splits.
 SPLITS = ('train', 'val', 'test')
 _WRITE_ERRORS = {'EACCES', 'EDQUOT', 'EIO', 'ENOSPC', 'EPERM', 'EROFS'}
+# Held while messages are kept off the terminal.
+_quieting = threading.RLock()
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -210,13 +213,16 @@ def _take_lock(
 @contextlib.contextmanager
 def _quiet_tfds(bars: bool = False) -> Iterator[None]:
   """Keeps the messages of tensorflow-datasets off the terminal."""
-  if not bars:
-    tfds.disable_progress_bar()
-  try:
-    with contextlib.redirect_stdout(io.StringIO()):
-      yield
-  finally:
-    tfds.enable_progress_bar()
+  # What is changed belongs to the process: of two threads, the one that ends
+  # last would put back what the other one had put there.
+  with _quieting:
+    if not bars:
+      tfds.disable_progress_bar()
+    try:
+      with contextlib.redirect_stdout(io.StringIO()):
+        yield
+    finally:
+      tfds.enable_progress_bar()
 
 
 @contextlib.contextmanager

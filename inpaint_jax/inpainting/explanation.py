@@ -1,6 +1,7 @@
 """Draws where each part of a filled hole was copied from."""
 
 import math
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -31,7 +32,7 @@ _REACH, _LEAST = 0.02, 0.02
 _DIM, _TINT = 0.4, 0.4
 
 
-def draw_origins(image: np.ndarray, origins: np.ndarray) -> np.ndarray:
+def draw_origins(image: Any, origins: np.ndarray) -> np.ndarray:
   """Draws which parts of an image were copied, and from where.
 
   Each part of the hole has a colour. The place that it was copied from has an
@@ -40,14 +41,14 @@ def draw_origins(image: np.ndarray, origins: np.ndarray) -> np.ndarray:
   one.
 
   Args:
-    image: the filled image, uint8 or uint16 [H, W, 3].
+    image: the filled image, of any kind that inpainter.Inpainter returns.
     origins: int32 [H, W, 2], see inpainter.Filling.
 
   Returns:
     uint8 [h, w, 3], the image or, of a larger one, a copy with at most SIDE
     pixels a side.
   """
-  image, origins = _reduce(image, origins)
+  image, origins = _reduce(_to_rgb(image), origins)
   copied = origins[..., 0] >= 0
   cores = _find_parts(origins)
   places, middles = _find_places(origins, cores)
@@ -69,6 +70,15 @@ def draw_origins(image: np.ndarray, origins: np.ndarray) -> np.ndarray:
     end = _find_middle(cores == number + 1)
     _draw_arrow(pen, middle, end, _COLOURS[number], thick)
   return np.asarray(drawing)
+
+
+def _to_rgb(image: Any) -> np.ndarray:
+  """Returns an image as uint8 or uint16 [H, W, 3], without its alpha."""
+  pixels = np.asarray(image)
+  pixels = pixels if pixels.ndim == 3 else pixels[..., None]
+  if pixels.shape[2] < 3:
+    return np.repeat(pixels[..., :1], 3, axis=2)
+  return pixels[..., :3]
 
 
 def _reduce(

@@ -14,6 +14,7 @@ Attributes:
 """
 
 from collections.abc import Callable
+import dataclasses
 import inspect
 from typing import Any
 
@@ -97,13 +98,16 @@ def with_fields(model: nn.Module, **fields: Any) -> nn.Module:
   """Returns a model with other values of those fields that it has."""
   if isinstance(model, HarmonicBase):
     return model.clone(net=with_fields(model.net, **fields))
-  return model.clone(**{k: x for k, x in fields.items() if hasattr(model, k)})
+  # Not any attribute: a method may have the name of a field, too.
+  known = {field.name for field in dataclasses.fields(model)}
+  return model.clone(**{k: x for k, x in fields.items() if k in known})
 
 
 def get_field(model: nn.Module, name: str) -> Any:
   """Returns a field of a model, None if the model lacks it."""
   net = model.net if isinstance(model, HarmonicBase) else model
-  return getattr(net, name, None)
+  known = {field.name for field in dataclasses.fields(net)}
+  return getattr(net, name) if name in known else None
 
 
 def init_variables(

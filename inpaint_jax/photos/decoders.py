@@ -37,10 +37,13 @@ def decode(
     whether the photo is grey; lines on what was changed.
   """
   is_deep_grey = image.mode.startswith('I;16')
-  is_deep = is_deep_grey or (
-    bool(modes)
-    # A number with a sign is scaled like one of 32 bits.
-    and all(x.startswith(_DEEP_LAYOUTS) and x[:5] != 'I;16S' for x in modes)
+  is_deep = (
+    is_deep_grey
+    or (
+      bool(modes)
+      # A number with a sign is scaled like one of 32 bits.
+      and all(x.startswith(_DEEP_LAYOUTS) and x[:5] != 'I;16S' for x in modes)
+    )
   )
   if is_deep and image.format in _DEEP_FORMATS:
     return *_decode_deep(image, source), []

@@ -11,7 +11,7 @@ SAVE_AS = 'save it as JPEG, PNG or TIFF'
 _RAW = f'a camera raw file, which has to be developed first; {SAVE_AS}'
 _HEIC = (
   "a HEIC photo that cannot be read; pip install 'inpaint_jax[heic]' lets most "
-  f'be read, or {SAVE_AS}'
+  f'be read, if they are not damaged, or {SAVE_AS}'
 )
 # Patterns of a file's first bytes, and what the file then is.
 _KINDS = (
@@ -29,8 +29,8 @@ _KINDS = (
   ),
   (
     rb'II[*+]\0|MM\0[*+]',
-    'a TIFF file of numbers that are not read, or damaged; save it with whole '
-    'numbers of 8 or 16 bits',
+    'a TIFF file of numbers or channels that are not read, or damaged; save it '
+    'as RGB, with whole numbers of 8 or 16 bits',
   ),
   (rb'%PDF', f'a PDF file; {SAVE_AS}'),
   (rb'%!PS|\xc5\xd0\xd3\xc6', f'a PostScript file; {SAVE_AS}'),

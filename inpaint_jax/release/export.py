@@ -14,6 +14,7 @@ of it, are stored in half precision; everything is computed in float32.
 """
 
 from collections.abc import Callable, Sequence
+import contextlib
 import functools
 import pathlib
 from typing import Any, NamedTuple
@@ -89,6 +90,15 @@ def _shapes() -> list[jax.ShapeDtypeStruct]:
   ]
 
 
+def _any_size() -> contextlib.AbstractContextManager[None]:
+  """Turns the error of a model that compares sizes into a UserError."""
+  return errors.error_as(
+    'this model cannot be exported, since it decides by the size of its images',
+    '; use it with backend=jax',
+    kind=jax.errors.InconclusiveDimensionOperation,
+  )
+
+
 def to_onnx(model: TrainedModel, dtype: np.dtype) -> bytes:
   """Returns a model as an ONNX file.
 
@@ -108,17 +118,24 @@ def to_onnx(model: TrainedModel, dtype: np.dtype) -> bytes:
     'size': str(model.config.data.image_size),
     'multiple': str(MULTIPLE),
   }
-  with errors.error_as(
-    'this model cannot be exported to ONNX',
-    '; add a rule to onnx_graph.py, or export with format=stablehlo',
-    kind=NotImplementedError,
+  with (
+    errors.error_as(
+      'this model cannot be exported to ONNX',
+      '; add a rule to onnx_graph.py, or export with format=stablehlo',
+      kind=NotImplementedError,
+    ),
+    _any_size(),
   ):
     traced = jax.make_jaxpr(functools.partial(fn, model.variables))(*_shapes())
     return onnx_graph.build(traced, INPUTS, OUTPUTS, dtype, metadata)
 
 
 def to_stablehlo(model: TrainedModel, dtype: np.dtype) -> bytes:
-  """Returns a model as bytes for `jax.export.deserialize`; see to_onnx."""
+  """Returns a model as bytes for `jax.export.deserialize`; see to_onnx.
+
+  Raises:
+    errors.UserError: the model depends on the size of its images.
+  """
   function = create_function(model)
   stored = _store(model, dtype)
 
@@ -134,9 +151,10 @@ def to_stablehlo(model: TrainedModel, dtype: np.dtype) -> bytes:
   frames = jax.config.values[name]
   jax.config.update(name, 0)
   try:
-    exported = jax.export.export(
-      jax.jit(fn), platforms=('cpu', 'cuda', 'rocm', 'tpu')
-    )(*_shapes())
+    with _any_size():
+      exported = jax.export.export(
+        jax.jit(fn), platforms=('cpu', 'cuda', 'rocm', 'tpu')
+      )(*_shapes())
   finally:
     jax.config.update(name, frames)
   return bytes(exported.serialize())

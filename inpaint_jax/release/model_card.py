@@ -145,6 +145,8 @@ def _recipe(model: TrainedModel, commands: Sequence[str], notes: str) -> str:
   last = f'An epoch was {images:,} images.'
   if any('=DIR' in command for command in commands):
     last += ' `DIR` is the folder of photographs.'
+  if any('=CONFIG' in command for command in commands):
+    last += " `CONFIG` is the model's own config file."
   if any('=MASKS' in command for command in commands):
     last += ' `MASKS` is the folder of mask files.'
   lines = ['## Recipe', '', '```', *commands, '```', '', last]

@@ -162,6 +162,8 @@ def _equation(graph: Graph, eqn: Eqn, inputs: Sequence[Value]) -> list[Value]:
     return _walk(graph, inner, inputs)
   known = all(isinstance(x, np.ndarray) for x in inputs)
   sizes = [n for x in eqn.outvars for n in x.aval.shape]
+  # Without inputs, too, a size is known only when the graph runs.
+  known &= eqn.primitive.name != 'dim_as_value'
   if known and all(isinstance(n, int) for n in sizes):
     # It depends on the weights only, so it is computed now.
     found = eqn.primitive.bind(*inputs, **eqn.params)

@@ -55,6 +55,9 @@ def _training_command(
   if fields.pop('masks.digest', ''):
     fields['masks.source'] = 'MASKS'
   file = 'configs/default.py' + (preset and f':{preset}')
+  if fields.keys() - base.keys():
+    # Only the user's own config file has them all.
+    file = 'CONFIG'
   words = [f'python main.py --config={file} --workdir={workdir}']
   words += [
     shlex.quote(f'--config.{field}={value}')

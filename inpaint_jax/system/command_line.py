@@ -180,7 +180,7 @@ def _parse_flags(argv: Sequence[str], default_config: str | None) -> list[str]:
         raise errors.UserError(
           f'--config={file}: its get_config returns no ConfigDict; return one'
         )
-      _check_given_once(argv)
+      _check_overrides(argv)
     return rest
   # ml_collections does not catch what a config file raises.
   except Exception as error:
@@ -213,11 +213,17 @@ def _find_mistake(
   return None
 
 
-def _check_given_once(argv: Sequence[str]) -> None:
-  """Raises if a tuple is given twice: ml_collections would join both."""
+def _check_overrides(argv: Sequence[str]) -> None:
+  """Raises if a section is replaced, or a tuple given twice.
+
+  ml_collections would join both tuples.
+  """
   overrides = config_flags.get_override_values(flags.FLAGS['config'])
   names = [arg.lstrip('-').partition('=')[0] for arg in argv]
   for field, value in overrides.items():
+    if _is_section(value):
+      # `_describe` names its fields.
+      raise errors.UserError(f'--config.{field} is a section')
     count = names.count(f'config.{field}')
     if isinstance(value, tuple) and count > 1:
       raise errors.UserError(

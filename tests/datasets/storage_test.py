@@ -5,6 +5,7 @@ import errno
 import itertools
 import os
 import signal
+import sys
 import time
 
 from datasets import samples
@@ -52,6 +53,15 @@ def test_two_processes_build_once(programs, tmp_path):
   results = [process.communicate() for process in processes]
   assert [out.strip() for out, _ in results] == ['300', '300'], results
   assert sum('Building' in err for _, err in results) == 1
+
+
+def test_threads_that_load_at_once_leave_the_terminal_as_it_was(tmp_path):
+  config = samples.data_config(tmp_path, num_train=4, num_val=2, num_test=2)
+  before = sys.stdout
+  for _ in range(3):
+    with futures.ThreadPoolExecutor(4) as pool:
+      list(pool.map(datasets.load, [config] * 4))
+    assert sys.stdout is before
 
 
 @pytest.mark.parametrize(

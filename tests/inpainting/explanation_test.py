@@ -1,6 +1,7 @@
 """The picture of where each part of a hole was copied from."""
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from inpaint_jax.inpainting import explanation
@@ -80,3 +81,16 @@ def test_a_large_image_is_drawn_small(dtype):
   assert drawn.shape == (30, 1667, 3)
   assert hue_of(drawn[28, 660]) == hue_of(drawn[28, 960])
   assert np.ptp(drawn[28, 400]) == 0
+
+
+@pytest.mark.parametrize('mode', ['L', 'LA', 'RGBA', 'I;16'])
+def test_any_kind_of_image_is_drawn(mode):
+  origins = no_origins()
+  copy_box(origins, slice(10, 30), slice(10, 30), (0, 40))
+  rgb = PIL.Image.fromarray(np.full((60, 80, 3), 128, np.uint8))
+  drawn = explanation.draw_origins(rgb, origins)
+  image = rgb.convert('L').convert(mode)
+  if mode == 'I;16':
+    image = PIL.Image.fromarray(np.full((60, 80), 128 * 256, np.uint16))
+  for one in (image, np.asarray(image)):
+    np.testing.assert_array_equal(explanation.draw_origins(one, origins), drawn)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from configs import default
@@ -116,6 +117,28 @@ def test_variables_are_those_of_the_model_itself(name):
   np.testing.assert_array_equal(
     *(jax.tree.leaves(x['params'])[0] for x in (variables, expected))
   )
+
+
+@pytest.mark.parametrize('train', [False, True])
+def test_rounding_at_known_pixels_has_no_slope(train):
+  """Of |x| it would have a slope of 1, whatever the size of the error."""
+  image, mask = _images(32), _masks('box', 32)
+  model, variables = _create('encoder_decoder', 'l1')
+  loss = losses.LOSSES['l1']
+
+  @jax.jit
+  @jax.grad
+  def gradient(variables, weight):
+    outputs = model.apply(
+      variables, image * (1 - mask), mask, train=train, mutable=['batch_stats']
+    )[0]
+    return jnp.sum(weight * loss.fn(outputs, image))
+
+  def norm(weight):
+    return optax.tree.norm(gradient(variables, weight)['params'])
+
+  assert norm(mask) > 1
+  assert (norm(1 - mask) == 0) == train
 
 
 @pytest.mark.slow

@@ -314,6 +314,24 @@ def test_a_model_gets_the_fields_that_it_has(linear):
   assert models.with_fields(model, conv='xla', depth=2).depth == 2
 
 
+class _WithMethod(nn.Module):
+  """A model with a method that has the name of a field of others."""
+
+  def conv(self, x):
+    return nn.Dense(3)(x)
+
+  @nn.compact
+  def __call__(self, masked_image, mask, *, train):
+    del mask, train
+    return self.conv(masked_image)
+
+
+def test_a_method_is_no_field():
+  model = _WithMethod()
+  assert models.with_fields(model, conv='xla') == model
+  assert models.get_field(model, 'conv') is None
+
+
 def test_a_field_that_a_model_lacks_is_one_line(linear):
   linear.width = 3
   with pytest.raises(

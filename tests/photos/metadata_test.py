@@ -269,5 +269,7 @@ def test_a_jpeg_holds_a_long_comment_beside_other_metadata(progressive):
   assert again.info['xmp'] == metadata.xmp
   assert metadata.iptc in data
   longer = dataclasses.replace(metadata, comment=b'c' * 65534)
-  _, lines = samples.saved(dataclasses.replace(picture, metadata=longer), 'JPEG')
+  _, lines = samples.saved(
+    dataclasses.replace(picture, metadata=longer), 'JPEG'
+  )
   assert lines == ['JPEG has no room for the comment of more than 64 KB']

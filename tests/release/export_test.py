@@ -14,6 +14,7 @@ import pytest
 from random_models import create_model, expected_outputs
 
 from inpaint_jax import losses, models
+from inpaint_jax.inpainting import backends
 from inpaint_jax.release import export
 from inpaint_jax.system import errors
 
@@ -136,6 +137,36 @@ def test_an_operation_without_a_rule_is_named():
   model = model._replace(loss=losses.Loss(None, jnp.sin))
   with pytest.raises(errors.UserError, match='sin has no rule'):
     export.to_onnx(model, export.DTYPES['float32'])
+
+
+def test_a_size_that_a_model_computes_with_has_no_rule():
+  model = create_model('encoder_decoder')
+  mean = lambda x: x - jnp.mean(x, axis=(1, 2), keepdims=True)
+  model = model._replace(loss=losses.Loss(None, mean))
+  with pytest.raises(errors.UserError, match='dim_as_value has no rule'):
+    export.to_onnx(model, export.DTYPES['float32'])
+
+
+class _Circular(nn.Module):
+  """A model of which the padding compares sizes."""
+
+  @nn.compact
+  def __call__(self, masked_image, mask, *, train):
+    del mask, train
+    return nn.Conv(3, (3, 3), padding='CIRCULAR')(masked_image)
+
+
+@pytest.mark.parametrize('write', [export.to_onnx, export.to_stablehlo])
+def test_a_model_that_decides_by_size_is_one_line(write):
+  module = _Circular()
+  image, mask = export.example((2, 24, 16), 0)
+  variables = module.init(jax.random.key(0), image, mask, train=False)
+  model = create_model()._replace(model=module, variables=variables)
+  with pytest.raises(errors.UserError, match='by the size of its'):
+    write(model, export.DTYPES['float32'])
+  # Without being asked for ONNX Runtime, JAX takes its place.
+  fill = backends.choose_fill(model, 'auto')
+  assert np.asarray(fill(image, mask)).shape == image.shape
 
 
 # Imports jax and numpy only.

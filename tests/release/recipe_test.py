@@ -79,6 +79,14 @@ def test_a_model_without_a_config_file_has_a_command():
   ]
 
 
+def test_fields_of_ones_own_need_ones_own_config_file():
+  config = default.get_config()
+  config.model.name, config.model.depth = 'own', 2
+  (command,) = recipe.training_commands(config, 'x')
+  assert command.startswith('python main.py --config=CONFIG --workdir=runs/x ')
+  assert '--config.model.depth=2' in command
+
+
 def test_the_commands_of_a_run_that_started_from_another(tmp_path):
   first, second = _landscapes(), _landscapes()
   first.init_from = 'unet-landscapes'

@@ -89,6 +89,8 @@ def test_configs_are_found_in_any_folder(tmp_path, flags, printed):
   ('flag', 'message'),
   [
     ('--config.data=1', 'is a section; set one of its fields: cache'),
+    ("--config.masks={'kind': 'box'}", '--config.masks is a section; set one'),
+    ('--config.model={}', 'set one of its fields: base, conv, dtype'),
     ('--config.loss.x=1', '--config.loss is a value, without fields'),
     ('--config.seed=a', 'wanted int, as 0 is'),
     ('--config.ema_decay=a', 'wanted float, as 0.0 is'),
