@@ -46,6 +46,9 @@ _DRAWN = 0.75
 # depth of a hole in pixels up to which they are left in. From twice that depth
 # on they are left out.
 BLUR, THIN = 1.0, 4
+# Standard deviation of noise, by which hues may differ anywhere. Half or twice
+# as much changes LPIPS and the error by 0.3% or less.
+_NOISE = 2 / 255
 # Side in pixels of the square in which contrast is measured, and changes of the
 # copies are looked for.
 _CONTRAST = 5
@@ -233,15 +236,30 @@ def _refine_box(
   added = refiner.run(refiner.load(), seen, reduced)
   added = _without_details(added, seen_hole[reduced])
   added = _enlarge(added, scale)[local]
-  near_box = image[outer][near]
-  if (near_box == near_box[..., :1]).all():
-    added = added.mean(axis=2, keepdims=True)
+  added = added @ _find_hues(image[outer][near] / largest)
   limit = _contrast(image, inner) / largest
   added = np.clip(added, -limit, limit)
   filled = image[inner] / largest
   refined = filled + added * _weigh(part.changed[windows.to_slices(box)])
   new = np.clip(refined[part.hole[windows.to_slices(box)]], 0, 1)
   return np.rint(new * largest).astype(image.dtype)
+
+
+def _find_hues(pixels: np.ndarray) -> np.ndarray:
+  """Returns what keeps a change to the hues of some pixels, float32 [3, 3].
+
+  Along each principal axis of their colours, a change is multiplied by v / (v +
+  n), where v is the variance along it, and n that of noise. So a grey or toned
+  photo stays as it is.
+
+  Args:
+    pixels: [h, w, 3] in [0, 1].
+  """
+  variance, axes = np.linalg.eigh(np.cov(pixels.reshape(-1, 3), rowvar=False))
+  variance = np.maximum(variance, 0)
+  matrix = axes * (variance / (variance + _NOISE**2)) @ axes.T
+  # Of grey, all numbers are exactly equal.
+  return np.round(matrix, 6).astype(np.float32)
 
 
 def _is_drawn(image: np.ndarray, hole: np.ndarray) -> bool:

@@ -102,7 +102,8 @@ def test_it_refines_as_in_training(width):
   )
   assert (before != after).any()
   wanted = 255 * np.clip(trained[0], 0, 1)
-  np.testing.assert_allclose(after[hole], wanted[hole], atol=0.6)
+  # But for rounding, and hues that the photo does not have.
+  np.testing.assert_allclose(after[hole], wanted[hole], atol=0.8)
 
 
 def test_it_brings_fillings_nearer_to_the_truth():
@@ -248,6 +249,18 @@ def test_grey_photos_in_colour_files_stay_grey():
   before, after = _both(image, _box((150, 200), (40, 90), (60, 120)))
   assert (before != after).any()
   assert (after == after[..., :1]).all()
+
+
+def test_toned_photos_keep_their_tone():
+  grey = _photo(150, 200)[..., :1]
+  image = np.rint(grey * np.array([1, 0.85, 0.65])).astype(np.uint8)
+  hole = _box((150, 200), (40, 90), (60, 120))
+  before, after = _both(image, hole)
+  apart = [
+    np.abs(x[hole][:, 2] - 0.65 * x[hole][:, 0]).mean() for x in (before, after)
+  ]
+  assert (before != after).any()
+  assert apart[1] < apart[0] + 0.2
 
 
 def test_progress_may_fill_other_images():
