@@ -147,9 +147,11 @@ class Inpainter:
 
     Raises:
       errors.UserError: a type, a shape or a number is wrong, there is no hole,
-        no pixel is known, or `source` and `avoid` leave nothing to copy.
+        no pixel is known, or `source` and `avoid` leave nothing to copy or come
+        with texture=False.
     """
     options = self._make_options(seed, feather, texture, refine, wrap, progress)
+    _check_limits(texture, source=source, avoid=avoid)
     if kinds.is_one(image, mask):
       return self._fill_one(image, mask, source, avoid, options)[0]
     if source is not None or avoid is not None:
@@ -197,6 +199,7 @@ class Inpainter:
     The arguments and errors are those of `__call__`.
     """
     options = self._make_options(seed, feather, texture, refine, wrap, progress)
+    _check_limits(texture, source=source, avoid=avoid)
     options = options._replace(explain=True)
     pixels, origins = self._fill_one(image, mask, source, avoid, options)
     assert origins is not None
@@ -254,6 +257,16 @@ class Inpainter:
       fill, one.pixels, one.alpha, one.hole, barred, wrap=options.wrap
     )
     return one.pack(pixels, alpha), origins
+
+
+def _check_limits(texture: bool, **limits: Any) -> None:
+  """Raises a UserError if nothing is copied that a limit is about."""
+  for name, mask in limits.items():
+    if mask is not None and not texture:
+      raise errors.UserError(
+        f'{name} has no effect with texture=False, which copies nothing; leave '
+        'one of them out'
+      )
 
 
 def _find_barred(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Fills an array of pixels window by window, and puts the windows together."""
 
 from collections.abc import Callable
+import functools
 import threading
 from typing import NamedTuple
 
@@ -99,13 +100,17 @@ def fill_by_windows(
     part_hole = wide[place].copy()
     for other in earlier:
       part_hole[window.locate(other.inner)] = False
+    if not part_hole.any():
+      done.append(window)
+      return
     part = result[place].copy()
     # Nothing may see the pixels that are to be filled.
     part[part_hole] = 0
+    part_origins: np.ndarray | None
     if draft and window.is_cut:
+      # Origins are rows and columns of the image, not of the window.
       corner, source = (0, 0), result
-      part_origins = draft.locate(place, part_hole)
-      guess = draft.crop(place)
+      part_origins, guess = draft.locate(place, part_hole), draft.crop(place)
       part = copying.copy(
         part, part_hole, ~barred, part_origins, guess, draft.scale, source
       )
@@ -157,7 +162,7 @@ def _create_draft(
     hole,
     barred,
     scale,
-    lambda *arrays: fill_by_windows(*arrays, options=options),
+    functools.partial(fill_by_windows, options=options),
   )
 
 
@@ -169,8 +174,6 @@ def _fill_window(
   progress: Progress,
 ) -> tuple[np.ndarray, np.ndarray | None]:
   """Returns a window with all its holes filled, and the origins in it."""
-  if not hole.any():
-    return image, None
   if options.texture:
     eight = image
     if image.dtype == np.uint16:

@@ -236,7 +236,7 @@ def _scale_key(image: ImageFile.ImageFile) -> None:
   key = image.info.get('transparency')
   if image.format == 'PNG' and isinstance(key, int):
     factors = {'L;2': 85, 'L;4': 17}
-    image.info['transparency'] = key * factors.get(image.tile[0].args, 1)
+    image.info['transparency'] = key * factors.get(str(image.tile[0].args), 1)
 
 
 def unreadable_as_user_error(

@@ -1,5 +1,6 @@
 """Finds the configs, which lie next to the package, or in it if installed."""
 
+import os
 import pathlib
 import runpy
 import sys
@@ -16,12 +17,19 @@ def folder() -> pathlib.Path:
 
 
 def make_importable() -> None:
-  """Makes `from configs import default` work in any folder."""
+  """Makes `from configs import default` work in any folder.
+
+  The user's modules of the current folder can be imported, too.
+  """
   if 'configs' not in sys.modules:
     # An entry in sys.path would make the package's own folders importable, too.
     module = types.ModuleType('configs')
     module.__path__ = [str(folder())]
     sys.modules['configs'] = module
+  # A script has its own folder in sys.path instead. At the end, this hides no
+  # other module.
+  if not {'', os.getcwd()} & set(sys.path):
+    sys.path.append(os.getcwd())
 
 
 def default(preset: str = '') -> ml_collections.ConfigDict:

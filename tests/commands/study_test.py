@@ -6,6 +6,8 @@ import pathlib
 import shlex
 import shutil
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -164,3 +166,19 @@ def test_a_damaged_table_stops_the_study(start, tmp_path):
   assert f'results.csv is damaged in line {last}: it is cut short' in err
   assert [path.name for path in tmp_path.iterdir()] == ['results.csv']
   assert (tmp_path / 'results.csv').read_bytes() == content
+
+
+def test_a_config_imports_modules_of_the_current_folder(tmp_path):
+  (tmp_path / 'ours.py').write_text("MESSAGE = 'imported'\n")
+  (tmp_path / 'own.py').write_text(
+    'import ours\n\ndef get_config():\n  raise ValueError(ours.MESSAGE)\n'
+  )
+  result = subprocess.run(
+    [sys.executable, ROOT / 'scripts' / 'benchmark.py', '--config=own.py'],
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert result.returncode == 2
+  assert result.stderr == 'error: imported\n'

@@ -283,6 +283,8 @@ def test_nothing_to_copy_is_an_error_before_the_work(inpainter):
       inpainter(image, hole, **masks)
   with pytest.raises(errors.UserError, match=r'source: .*bring the mask'):
     inpainter(image, hole, source=few[:9])
+  with pytest.raises(errors.UserError, match=r'avoid has no effect with text'):
+    inpainter(image, hole, avoid=few, texture=False)
   with pytest.raises(errors.UserError, match='one by one'):
     inpainter([image], [hole], source=few)
 
