@@ -109,9 +109,9 @@ def test_windows_of_a_turn_see_no_pixel_that_another_fills(name):
     ([(100, 0, 2900, 8000)], 2),
     ([(0, 0, 2900, 8600)], 4),
     # A thin hole of which the box is large.
-    ([(100, 100, 2900, 200), (100, 100, 200, 2900)], 1),
+    ([(100, 100, 2900, 900), (100, 100, 900, 2900)], 1),
     # Deep at the image's edge, where no known pixel is.
-    ([(0, 0, 3000, 150), (0, 0, 150, 3000)], 2),
+    ([(0, 0, 3000, 600), (0, 0, 600, 3000)], 2),
   ],
 )
 def test_an_image_is_reduced_until_its_deep_holes_fit(boxes, scale):
