@@ -23,6 +23,7 @@ import numpy as np
 
 from inpaint_jax import metrics, models, optimizers
 from inpaint_jax.photos import mask_folder
+from inpaint_jax.release import zoo
 from inpaint_jax.runs import checkpoints, workdir as workdirs
 from inpaint_jax.system import (
   distributed,
@@ -153,6 +154,11 @@ class _Loop:
     config, mesh = setup.config, setup.mesh
     self._config, self._mesh = config, mesh
     self._workdir = workdir
+    self._latest = checkpoints.open_manager(workdir, 'latest')
+    self._best = checkpoints.open_manager(workdir, 'best')
+    if config.init_from and self._latest.latest_step() is None:
+      # It may take minutes to build the dataset; an error should come before.
+      zoo.load(config.init_from)
 
     with distributed.first_before_others('dataset'):
       dataset = input_pipeline.load(config.data, workdir / 'dataset.json')
@@ -172,8 +178,6 @@ class _Loop:
     # An array, so that runs of other seeds share the compiled programs.
     self._seed = np.uint32(config.seed)
 
-    self._latest = checkpoints.open_manager(workdir, 'latest')
-    self._best = checkpoints.open_manager(workdir, 'best')
     self._state, self._progress = self._restore_or_create()
     self._step = int(self._state.step)
 

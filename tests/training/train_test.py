@@ -384,10 +384,13 @@ def test_the_lines_in_docs(data_dir, tmp_path, monkeypatch, number, column):
 
 def test_training_goes_on_from_nothing(tiny, tmp_path):
   tiny.init_from = 'nothing'
+  # Not even what comes first is built.
+  tiny.data.data_dir = str(tmp_path / 'data')
   with pytest.raises(
     errors.UserError, match=r"'nothing' holds no run .*choose"
   ):
-    train.train(tiny, tmp_path)
+    train.train(tiny, tmp_path / 'run')
+  assert not (tmp_path / 'data').exists()
 
 
 @pytest.mark.parametrize('field', ['features', 'depth'])
