@@ -37,6 +37,11 @@ _LEAST = {
   'profile.skip_steps': 0,
   'profile.num_steps': 0,
 }
+# What else validations and tests measure, beside the metrics of registries.
+_MEASURED = (
+  *('loss', 'lpips', 'lpips_vgg', 'features'),
+  *('hole_area', 'detectability', 'fooled'),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +107,13 @@ def check_fields(config: ml_collections.ConfigDict) -> None:
       'model under another one'
     )
   measured = [*metrics.OUTPUT_METRICS, *metrics.COMPOSITE_METRICS]
+  taken = [*measured, *metrics.TEST_METRICS, *_MEASURED]
+  for name in taken:
+    if taken.count(name) > 1:
+      raise errors.UserError(
+        f'the metric {name} has the name of another one; register it under a '
+        'name of its own'
+      )
   names = [f'val/{name}' for name in ('loss', *measured, 'lpips')]
   errors.check_name(names, config.best_metric, 'best_metric')
   for name in ('source', 'data_dir'):

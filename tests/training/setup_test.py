@@ -3,7 +3,7 @@
 import pytest
 
 from configs import default
-from inpaint_jax import models
+from inpaint_jax import metrics, models
 from inpaint_jax.system import errors
 from inpaint_jax.training import setup, train
 
@@ -108,3 +108,10 @@ def test_a_discriminator_of_too_many_layers_is_named(name, features):
     setup.create_setup(config)
   config.discriminator.features = features[1:]
   setup.create_setup(config)
+
+
+@pytest.mark.parametrize('name', ['loss', 'psnr', 'texture_ratio', 'fooled'])
+def test_a_metric_needs_a_name_of_its_own(monkeypatch, name):
+  monkeypatch.setitem(metrics.OUTPUT_METRICS, name, metrics.l1)
+  with pytest.raises(errors.UserError, match=f'metric {name} has the name of'):
+    setup.create_setup(default.get_config())
