@@ -275,7 +275,9 @@ def check(config: ml_collections.ConfigDict) -> None:
   """Raises a UserError if the `objectives` section has an invalid field."""
   others = ('r1', 'adversarial_loss', 'features', 'image')
   # Fields of the section, and other columns of metrics.csv.
-  taken = (*others, 'loss', 'pixel', 'learning_rate', 'grad_norm')
+  columns = 'loss', 'pixel', 'learning_rate', 'grad_norm', 'param_norm'
+  logged = 'hole_accuracy', 'known_accuracy', 'images_per_second', 'input_wait'
+  taken = (*others, *columns, *logged, 'signal')
   for name in OBJECTIVES:
     if name in taken or name.startswith('discriminator'):
       raise errors.UserError(

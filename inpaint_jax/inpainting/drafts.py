@@ -36,12 +36,13 @@ class Draft(NamedTuple):
     Returns:
       int32 [h, w, 2], -1 outside the hole.
     """
-    rows, columns = np.nonzero(hole)
-    at = np.stack([rows + place[0].start, columns + place[1].start], axis=1)
-    draft_at = at // self.scale
-    own = self.origins[draft_at[:, 0], draft_at[:, 1]]
-    origins = np.full((*hole.shape, 2), -1, np.int32)
-    origins[rows, columns] = own * self.scale + at % self.scale
+    rows, columns = (np.arange(x.start, x.stop, dtype=np.int32) for x in place)
+    # In place, since the parts of a large hole have millions of pixels.
+    origins = self.origins[(rows // self.scale)[:, None], columns // self.scale]
+    origins *= self.scale
+    origins[..., 0] += (rows % self.scale)[:, None]
+    origins[..., 1] += columns % self.scale
+    origins[~hole] = -1
     return origins
 
   def crop(self, place: tuple[slice, slice]) -> np.ndarray:

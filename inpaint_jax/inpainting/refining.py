@@ -236,7 +236,9 @@ def _refine_box(
   added = refiner.run(refiner.load(), seen, reduced)
   added = _without_details(added, seen_hole[reduced])
   added = _enlarge(added, scale)[local]
-  added = added @ _find_hues(image[outer][near] / largest)
+  # Not means of pixels, which would have less noise.
+  some = image[outer][near][::scale, ::scale]
+  added = added @ _find_hues(some / largest)
   limit = _contrast(image, inner) / largest
   added = np.clip(added, -limit, limit)
   filled = image[inner] / largest

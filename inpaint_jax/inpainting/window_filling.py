@@ -94,7 +94,7 @@ def fill_by_windows(
       options.progress(share_of_windows * (len(done) + share) / count)
 
   def fill(window: windows.Window) -> None:
-    if draft and window.is_cut:
+    if draft is not None and window.is_cut:
       window = windows.align(window, draft.scale)
     place = window.rows, window.columns
     part_hole = wide[place].copy()
@@ -107,13 +107,15 @@ def fill_by_windows(
     # Nothing may see the pixels that are to be filled.
     part[part_hole] = 0
     part_origins: np.ndarray | None
-    if draft and window.is_cut:
-      # Origins are rows and columns of the image, not of the window.
+    if draft is not None and window.is_cut:
+      # Origins are rows and columns of the image, not of the window. Those of
+      # all holes are wanted: there is no seam where a hole is cut.
       corner, source = (0, 0), result
-      part_origins, guess = draft.locate(place, part_hole), draft.crop(place)
+      part_origins, guess = draft.locate(place, wide[place]), draft.crop(place)
       part = copying.copy(
         part, part_hole, ~barred, part_origins, guess, draft.scale, source
       )
+      report(1.0)
     else:
       corner = window.rows.start, window.columns.start
       part, part_origins = _fill_window(

@@ -37,14 +37,12 @@ def decode(
     whether the photo is grey; lines on what was changed.
   """
   is_deep_grey = image.mode.startswith('I;16')
-  is_deep = (
-    is_deep_grey
-    or (
-      bool(modes)
-      # A number with a sign is scaled like one of 32 bits.
-      and all(x.startswith(_DEEP_LAYOUTS) and x[:5] != 'I;16S' for x in modes)
-    )
+  # Numbers with a sign are scaled like those of 32 bits.
+  has_sign = any(mode.startswith('I;16S') for mode in modes)
+  has_deep_layout = bool(modes) and all(
+    mode.startswith(_DEEP_LAYOUTS) for mode in modes
   )
+  is_deep = is_deep_grey or (has_deep_layout and not has_sign)
   if is_deep and image.format in _DEEP_FORMATS:
     return *_decode_deep(image, source), []
   image.load()

@@ -85,7 +85,9 @@ def read(path: str, at_least: int = 0) -> Image.Image:
   with opened(path) as image:
     if at_least:
       image.draft('RGB', (at_least, at_least))
-    return to_rgb(ImageOps.exif_transpose(image))
+    # In place, since a copy would lack the tags that say what numbers mean.
+    ImageOps.exif_transpose(image, in_place=True)
+    return to_rgb(image)
 
 
 def to_rgb(image: Image.Image, background: str = 'white') -> Image.Image:
@@ -234,7 +236,7 @@ def _scale_key(image: ImageFile.ImageFile) -> None:
   Pillow scales the pixels of 2 and 4 bits, but not this value.
   """
   key = image.info.get('transparency')
-  if image.format == 'PNG' and isinstance(key, int):
+  if image.format == 'PNG' and isinstance(key, int) and image.tile:
     factors = {'L;2': 85, 'L;4': 17}
     image.info['transparency'] = key * factors.get(str(image.tile[0].args), 1)
 

@@ -57,7 +57,7 @@ def _training_command(
   file = 'configs/default.py' + (preset and f':{preset}')
   if fields.keys() - base.keys():
     # Only the user's own config file has them all.
-    file = 'CONFIG'
+    file, base = 'CONFIG', {}
   words = [f'python main.py --config={file} --workdir={workdir}']
   words += [
     shlex.quote(f'--config.{field}={value}')

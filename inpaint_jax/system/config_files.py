@@ -1,5 +1,6 @@
 """Finds the configs, which lie next to the package, or in it if installed."""
 
+import contextlib
 import os
 import pathlib
 import runpy
@@ -26,10 +27,11 @@ def make_importable() -> None:
     module = types.ModuleType('configs')
     module.__path__ = [str(folder())]
     sys.modules['configs'] = module
-  # A script has its own folder in sys.path instead. At the end, this hides no
-  # other module.
-  if not {'', os.getcwd()} & set(sys.path):
-    sys.path.append(os.getcwd())
+  # Of a script, sys.path has the script's own folder instead. The last place
+  # hides no other module. A folder that was deleted has no path.
+  with contextlib.suppress(FileNotFoundError):
+    if not {'', os.getcwd()} & set(sys.path):
+      sys.path.append(os.getcwd())
 
 
 def default(preset: str = '') -> ml_collections.ConfigDict:

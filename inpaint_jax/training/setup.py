@@ -39,8 +39,13 @@ _LEAST = {
 }
 # What else validations and tests measure, beside the metrics of registries.
 _MEASURED = (
-  *('loss', 'lpips', 'lpips_vgg', 'features'),
-  *('hole_area', 'detectability', 'fooled'),
+  'loss',
+  'lpips',
+  'lpips_vgg',
+  'features',
+  'hole_area',
+  'detectability',
+  'fooled',
 )
 
 

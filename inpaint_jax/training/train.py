@@ -157,7 +157,7 @@ class _Loop:
     self._latest = checkpoints.open_manager(workdir, 'latest')
     self._best = checkpoints.open_manager(workdir, 'best')
     if config.init_from and self._latest.latest_step() is None:
-      # It may take minutes to build the dataset; an error should come before.
+      # The dataset may take minutes; that there is no such model is said first.
       zoo.load(config.init_from)
 
     with distributed.first_before_others('dataset'):

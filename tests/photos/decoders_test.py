@@ -216,11 +216,17 @@ def test_16_bits_with_a_sign_are_scaled():
   assert '-5 to 5, were scaled' in picture.notes[0]
 
 
-def test_float_values_where_white_is_zero():
-  values = Image.fromarray(np.float32([[0, 0.25, 1]]))
-  data = samples.pillow_bytes(values, 'TIFF', tiffinfo={262: 0})
-  assert picture_files.read(data).pixels[0, :, 0].tolist() == [65535, 49151, 0]
-  assert reading.to_rgb(Image.open(io.BytesIO(data))).getpixel((2, 0))[0] == 0
+@pytest.mark.parametrize('dtype', [np.float32, np.uint16])
+def test_numbers_where_white_is_zero(tmp_path, dtype):
+  values = np.array([[0, 0.25, 1]], np.float32)
+  if dtype == np.uint16:
+    values = np.rint(values * 65535).astype(dtype)
+  path = tmp_path / 'x.tif'
+  Image.fromarray(values).save(path, tiffinfo={262: 0})
+  found = picture_files.read(path).pixels[0, :, 0].astype(int)
+  np.testing.assert_allclose(found, [65535, 49151, 0], atol=1)
+  found = np.asarray(reading.read(str(path)))[0, :, 0].astype(int)
+  np.testing.assert_allclose(found, [255, 191, 0], atol=1)
 
 
 @pytest.mark.parametrize('bits', [1, 2, 4, 8])

@@ -85,6 +85,8 @@ def test_fields_of_ones_own_need_ones_own_config_file():
   (command,) = recipe.training_commands(config, 'x')
   assert command.startswith('python main.py --config=CONFIG --workdir=runs/x ')
   assert '--config.model.depth=2' in command
+  # That file may have another default.
+  assert f'--config.batch_size={config.batch_size} ' in command
 
 
 def test_the_commands_of_a_run_that_started_from_another(tmp_path):
