@@ -73,12 +73,12 @@ def fill_by_windows(
   origins = None
   if options.explain:
     origins = np.full((*hole.shape, 2), -1, np.int32)
+  turns = windows.find_windows(wide, barred)
   draft = None
-  scale = windows.find_scale(wide)
-  if options.texture and scale > 1:
+  if options.texture and any(x.is_cut for turn in turns for x in turn):
+    scale = windows.find_scale(wide)
     draft = _create_draft(image, wide, barred, scale, options.part(0, 2))
     options = options.part(1, 2)
-  turns = windows.find_windows(wide, barred)
   count = sum(len(turn) for turn in turns)
   earlier: list[windows.Window] = []
   done: list[windows.Window] = []
