@@ -151,7 +151,6 @@ class Inpainter:
         with texture=False.
     """
     options = self._make_options(seed, feather, texture, refine, wrap, progress)
-    _check_limits(texture, source=source, avoid=avoid)
     if kinds.is_one(image, mask):
       return self._fill_one(image, mask, source, avoid, options)[0]
     if source is not None or avoid is not None:
@@ -199,7 +198,6 @@ class Inpainter:
     The arguments and errors are those of `__call__`.
     """
     options = self._make_options(seed, feather, texture, refine, wrap, progress)
-    _check_limits(texture, source=source, avoid=avoid)
     options = options._replace(explain=True)
     pixels, origins = self._fill_one(image, mask, source, avoid, options)
     assert origins is not None
@@ -245,7 +243,7 @@ class Inpainter:
   ) -> tuple[Any, np.ndarray | None]:
     """Returns one image, filled, of any kind, and the origins if wanted."""
     one = kinds.unpack(image, mask)
-    barred = _find_barred(one.hole, source, avoid)
+    barred = _find_barred(one.hole, source, avoid, options.texture)
     fill = window_filling.fill_by_windows
     if options.wrap:
       fill = panorama.fill_wrapped
@@ -259,17 +257,9 @@ class Inpainter:
     return one.pack(pixels, alpha), origins
 
 
-def _check_limits(texture: bool, **limits: Any) -> None:
-  """Raises a UserError if nothing is copied that a limit is about."""
-  for name, mask in limits.items():
-    if mask is not None and not texture:
-      raise errors.UserError(
-        f'{name} has no effect with texture=False, which copies nothing; leave '
-        'one of them out'
-      )
-
-
-def _find_barred(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:
+def _find_barred(
+  hole: np.ndarray, source: Any, avoid: Any, texture: bool
+) -> np.ndarray:
   """Returns the pixels that may not be copied, bool [H, W]."""
   if source is None and avoid is None:
     return hole
@@ -277,6 +267,11 @@ def _find_barred(hole: np.ndarray, source: Any, avoid: Any) -> np.ndarray:
   for name, mask in (('source', source), ('avoid', avoid)):
     if mask is None:
       continue
+    if not texture:
+      raise errors.UserError(
+        f'{name} has no effect with texture=False, which copies nothing; leave '
+        'one of them out'
+      )
     with errors.error_as(name, kind=errors.UserError):
       marked = kinds.to_hole(mask, *hole.shape, whole=True)
     barred |= ~marked if name == 'source' else marked

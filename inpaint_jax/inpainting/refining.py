@@ -47,7 +47,7 @@ _DRAWN = 0.75
 # on they are left out.
 BLUR, THIN = 1.0, 4
 # Standard deviation of noise, by which hues may differ anywhere. Half or twice
-# as much changes LPIPS and the error by 0.3% or less.
+# as much changes LPIPS and the error by 0.4% or less.
 _NOISE = 2 / 255
 # Side in pixels of the square in which contrast is measured, and changes of the
 # copies are looked for.

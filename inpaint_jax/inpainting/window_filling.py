@@ -108,31 +108,30 @@ def fill_by_windows(
     part[part_hole] = 0
     part_origins: np.ndarray | None
     if draft is not None and window.is_cut:
-      # Origins are rows and columns of the image, not of the window. Those of
-      # all holes are wanted: there is no seam where a hole is cut.
-      corner, source = (0, 0), result
+      # Of all holes: there is no seam where a hole is cut.
       part_origins, guess = draft.locate(place, wide[place]), draft.crop(place)
       part = copying.copy(
-        part, part_hole, ~barred, part_origins, guess, draft.scale, source
+        part, part_hole, ~barred, part_origins, guess, draft.scale, result
       )
       report(1.0)
     else:
-      corner = window.rows.start, window.columns.start
       part, part_origins = _fill_window(
         part, part_hole, ~barred[place], options, report
       )
-      source = part
+      if part_origins is not None:
+        # From here on they are rows and columns of the image.
+        part_origins[part_hole] += window.rows.start, window.columns.start
     local = window.locate(window.inner)
     if refine and part_origins is not None:
       parts.append(
         refining.create_part(
-          window.inner, local, part, part_hole, part_origins, source
+          window.inner, local, part, part_hole, part_origins, result
         )
       )
     result[window.inner] = part[local]
     if origins is not None and part_origins is not None:
-      new, copied = part_origins[local], part_hole[local]
-      origins[window.inner][copied] = new[copied] + np.array(corner, np.int32)
+      copied = part_hole[local]
+      origins[window.inner][copied] = part_origins[local][copied]
     done.append(window)
 
   for turn in turns:

@@ -126,11 +126,10 @@ def find_scale(hole: np.ndarray) -> int:
     hole: bool [H, W].
   """
   scale = 1
-  if hole.size > _LARGEST:
-    for box in _find_boxes(hole):
-      size = _count(box)
-      if size > scale**2 * _LARGEST and _is_deep(hole, box):
-        scale = 2 ** math.ceil(math.log2(size / _LARGEST) / 2)
+  for box in _find_boxes(hole):
+    size = _count(box)
+    if size > scale**2 * _LARGEST and _is_deep(hole, box):
+      scale = 2 ** math.ceil(math.log2(size / _LARGEST) / 2)
   return scale
 
 
