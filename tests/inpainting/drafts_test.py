@@ -78,3 +78,16 @@ def test_a_large_hole_copies_what_the_reduced_one_copies():
   steps = steps.mean(axis=(0, 2))[250:2749]
   cuts = [len(steps) // 2 - 1, len(steps) // 2, len(steps) // 2 + 1]
   assert steps[cuts].max() < 3 * np.median(steps)
+
+
+@pytest.mark.slow
+def test_a_part_without_a_hole_stays():
+  """Of a thin hole around a corner, of which the box is cut in four."""
+  hole = np.zeros((2700, 5300), bool)
+  hole[50:2650, 50:56] = hole[2644:2650, 50:5250] = True
+  noise = np.random.RandomState(0).randint(1, 256, (27, 53, 3), np.uint8)
+  image = np.asarray(PIL.Image.fromarray(noise).resize((5300, 2700), 0)).copy()
+  image[hole] = 0
+  filled = inpainter.Inpainter()(image, hole, refine=False)
+  np.testing.assert_array_equal(filled[~hole], image[~hole])
+  assert filled[hole].min() > 0
