@@ -338,6 +338,22 @@ def test_of_equal_places_the_one_in_the_same_row_is_copied(inpainter):
     np.testing.assert_array_equal(moved, np.broadcast_to([0, -64], moved.shape))
 
 
+@pytest.mark.parametrize('above', range(2, 9))
+def test_a_horizon_stays_level_below_a_hole_s_upper_edge(inpainter, above):
+  rng = np.random.default_rng(above)
+  image = np.full((256, 384, 3), (150, 180, 220), np.float32)
+  horizon = 120 + above % 3
+  image[:horizon] += np.linspace(-20, 10, horizon)[:, None, None]
+  waves = rng.normal(0, 10, (256 - horizon, 384, 1))
+  image[horizon:] = (60, 90, 120) + waves
+  image = np.clip(image, 0, 255).astype(np.uint8)
+  hole = np.zeros((256, 384), bool)
+  hole[horizon - above : horizon + 70, 140:240] = True
+  filled = inpainter(np.where(hole[..., None], 0, image).astype('u1'), hole)
+  is_sky = filled[:, 140:240].mean(axis=2) > 130
+  np.testing.assert_array_equal(is_sky.argmin(axis=0), horizon)
+
+
 @pytest.mark.parametrize(
   'seed', [-1, 2**70, -(2**40), np.int8(-1), np.uint64(5)]
 )
