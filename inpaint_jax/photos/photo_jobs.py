@@ -89,6 +89,9 @@ def list_jobs(
       lines[-1] += f'; to fill by them, name {folder} as that of the masks, too'
   jobs, results = [], set()
   by_photo = None if choices is None else _by_photo(choices)
+  lone = _list_lone(photos, choices or [], by_photo or {})
+  if lone:
+    lines.append(f'left out {_list_names(lone, "mask")} without a photo')
   for photo in photos:
     mask, problem = masks, ''
     if by_photo is not None:
@@ -148,6 +151,17 @@ def _by_photo(
     for name in file_names.list_photos(mask.stem):
       marked[file_names.key(name)].append((name, mask))
   return marked | own
+
+
+def _list_lone(
+  photos: Sequence[pathlib.Path],
+  masks: Sequence[pathlib.Path],
+  by_photo: Mapping[str, list[tuple[str, pathlib.Path]]],
+) -> list[pathlib.Path]:
+  """Returns the masks of which there is no photo."""
+  keys = {file_names.key(photo.stem) for photo in photos}
+  used = {mask for key in keys for _, mask in by_photo.get(key, [])}
+  return [mask for mask in masks if mask not in used]
 
 
 def _find_mask(

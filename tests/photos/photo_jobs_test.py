@@ -35,6 +35,7 @@ def test_each_photo_has_its_mask_and_result(folders):
   assert lines == [
     'passed by 1 other file (notes.txt)',
     'passed by 1 folder (deeper.jpg)',
+    'left out 1 mask (other.png) without a photo',
   ]
 
 
