@@ -50,6 +50,24 @@ class Options(NamedTuple):
     )
 
 
+class _Shared(NamedTuple):
+  """What the windows of an image share.
+
+  Attributes:
+    image: uint8 or uint16 [H, W, 3], with the windows that are filled so far.
+    origins: int32 [H, W, 2], or None if they are not wanted.
+    hole: bool [H, W], with its feather.
+    barred: bool [H, W].
+    draft: where the parts of deep holes are copied from, if there are any.
+  """
+
+  image: np.ndarray
+  origins: np.ndarray | None
+  hole: np.ndarray
+  barred: np.ndarray
+  draft: drafts.Draft | None
+
+
 def fill_by_windows(
   image: np.ndarray, hole: np.ndarray, barred: np.ndarray, options: Options
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -69,7 +87,6 @@ def fill_by_windows(
   wide, feather = _grow(hole, barred, options.feather)
   if feather:
     barred = barred | wide
-  result = image.copy()
   origins = None
   if options.explain:
     origins = np.full((*hole.shape, 2), -1, np.int32)
@@ -79,12 +96,12 @@ def fill_by_windows(
     scale = windows.find_scale(wide)
     draft = _create_draft(image, wide, barred, scale, options.part(0, 2))
     options = options.part(1, 2)
+  shared = _Shared(image.copy(), origins, wide, barred, draft)
   count = sum(len(turn) for turn in turns)
   earlier: list[windows.Window] = []
   done: list[windows.Window] = []
   parts: list[refining.Part] = []
-  refine = options.refine and options.texture
-  share_of_windows = _WINDOWS if refine else 1.0
+  share_of_windows = _WINDOWS if options.refine and options.texture else 1.0
   caller = threading.get_ident()
 
   def report(share: float) -> None:
@@ -94,44 +111,9 @@ def fill_by_windows(
       options.progress(share_of_windows * (len(done) + share) / count)
 
   def fill(window: windows.Window) -> None:
-    if draft is not None and window.is_cut:
-      window = windows.align(window, draft.scale)
-    place = window.rows, window.columns
-    part_hole = wide[place].copy()
-    for other in earlier:
-      part_hole[window.locate(other.inner)] = False
-    if not part_hole.any():
-      done.append(window)
-      return
-    part = result[place].copy()
-    # Nothing may see the pixels that are to be filled.
-    part[part_hole] = 0
-    part_origins: np.ndarray | None
-    if draft is not None and window.is_cut:
-      # Of all holes: there is no seam where a hole is cut.
-      part_origins, guess = draft.locate(place, wide[place]), draft.crop(place)
-      part = copying.copy(
-        part, part_hole, ~barred, part_origins, guess, draft.scale, result
-      )
-      report(1.0)
-    else:
-      part, part_origins = _fill_window(
-        part, part_hole, ~barred[place], options, report
-      )
-      if part_origins is not None:
-        # From here on they are rows and columns of the image.
-        part_origins[part_hole] += window.rows.start, window.columns.start
-    local = window.locate(window.inner)
-    if refine and part_origins is not None:
-      parts.append(
-        refining.create_part(
-          window.inner, local, part, part_hole, part_origins, result
-        )
-      )
-    result[window.inner] = part[local]
-    if origins is not None and part_origins is not None:
-      copied = part_hole[local]
-      origins[window.inner][copied] = part_origins[local][copied]
+    part = _fill_part(shared, window, earlier, options, report)
+    if part is not None:
+      parts.append(part)
     done.append(window)
 
   for turn in turns:
@@ -140,13 +122,78 @@ def fill_by_windows(
   if parts:
     rest = 1 - share_of_windows
     refining.refine(
-      result,
+      shared.image,
       wide,
       parts,
       lambda share: options.progress(share_of_windows + rest * share),
     )
   options.progress(1.0)
-  return _blend(result, image, hole, wide, feather), origins
+  return _blend(shared.image, image, hole, wide, feather), origins
+
+
+def _fill_part(
+  shared: _Shared,
+  window: windows.Window,
+  earlier: list[windows.Window],
+  options: Options,
+  progress: Progress,
+) -> refining.Part | None:
+  """Fills what a window has to fill, in the shared image.
+
+  Args:
+    shared, options: of the image.
+    window: the window.
+    earlier: windows of the turns before, whose holes are filled.
+    progress: called with the share of the work that is done.
+
+  Returns:
+    What refining needs; None if it is off, or nothing was copied.
+  """
+  draft = shared.draft if window.is_cut else None
+  if draft is not None:
+    window = windows.align(window, draft.scale)
+  place = window.rows, window.columns
+  hole = shared.hole[place].copy()
+  for other in earlier:
+    hole[window.locate(other.inner)] = False
+  if not hole.any():
+    return None
+  image = shared.image[place].copy()
+  # Nothing may see the pixels that are to be filled.
+  image[hole] = 0
+  origins: np.ndarray | None
+  if draft is not None:
+    # Of all holes: there is no seam where a hole is cut.
+    origins = draft.locate(place, shared.hole[place])
+    image = copying.copy(
+      image,
+      hole,
+      ~shared.barred,
+      origins,
+      draft.crop(place),
+      draft.scale,
+      shared.image,
+    )
+    progress(1.0)
+  else:
+    image, origins = _fill_window(
+      image, hole, ~shared.barred[place], options, progress
+    )
+    if origins is not None:
+      # From here on they are rows and columns of the shared image.
+      origins[hole] += window.rows.start, window.columns.start
+  part = None
+  local = window.locate(window.inner)
+  if origins is not None:
+    if options.refine and options.texture:
+      part = refining.create_part(
+        window.inner, local, image, hole, origins, shared.image
+      )
+    if shared.origins is not None:
+      copied = hole[local]
+      shared.origins[window.inner][copied] = origins[local][copied]
+  shared.image[window.inner] = image[local]
+  return part
 
 
 def _create_draft(
