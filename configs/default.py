@@ -128,10 +128,10 @@ def get_config(preset: str = '') -> ml_collections.ConfigDict:
   # Both need a discriminator, which the section discriminator describes.
   config.objectives.adversarial = 0.0
   config.objectives.feature_matching = 0.0
-  # hinge, or nonsaturating, which is best with r1: the weight, in the loss of
-  # the discriminator, of half the squared gradient of its scores of true
-  # images; 0 = off.
+  # hinge or nonsaturating; use r1 with the latter.
   config.objectives.adversarial_loss = 'hinge'
+  # Weight of the R1 penalty in the discriminator's loss: half the squared
+  # gradient of its scores at true images. 0 = off.
   config.objectives.r1 = 0.0
   # Nets of the features: alexnet, vgg16 (takes ten times as long), or both.
   config.objectives.features = 'alexnet'

@@ -277,7 +277,7 @@ def check(config: ml_collections.ConfigDict) -> None:
   # Fields of the section, and other columns of metrics.csv.
   columns = 'loss', 'pixel', 'learning_rate', 'grad_norm', 'param_norm'
   logged = 'hole_accuracy', 'known_accuracy', 'images_per_second', 'input_wait'
-  taken = (*others, *columns, *logged, 'signal')
+  taken = (*others, *columns, *logged, 'seconds', 'signal')
   for name in OBJECTIVES:
     if name in taken or name.startswith('discriminator'):
       raise errors.UserError(

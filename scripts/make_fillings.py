@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from inpaint_jax.comparison import holes
-from inpaint_jax.datasets import photo_splits
+from inpaint_jax.datasets import photo_folder, photo_splits
 from inpaint_jax.inpainting import inpainter, kernels, refining
 from inpaint_jax.photos import reading
 from inpaint_jax.system import atomic_files, command_line, errors
@@ -146,9 +146,8 @@ def main(argv: Sequence[str]) -> None:
   """Fills the holes in several processes."""
   command_line.check_flags(argv, photos='DIR', out='DIR')
   out = pathlib.Path(_OUT.value)
-  found = pathlib.Path(_PHOTOS.value).rglob('*')
-  extensions = reading.extensions()
-  paths = [x for x in sorted(found) if x.suffix.lower() in extensions]
+  found = photo_folder.list_photos(_PHOTOS.value, field='photos')
+  paths = [pathlib.Path(found.root, path) for path in found.paths]
   context = multiprocessing.get_context('spawn')
   with context.Pool(_WORKERS.value, _start_worker) as pool:
     photos: dict[str, list[str]] = {'train': [], 'val': [], 'test': []}

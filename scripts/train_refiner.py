@@ -50,7 +50,7 @@ _OUT = flags.DEFINE_string(
 )
 _START = flags.DEFINE_string('start', None, 'Weights to start from.')
 _STEPS = flags.DEFINE_integer('steps', 12_000, 'The most steps.', 1)
-_MINUTES = flags.DEFINE_float('minutes', np.inf, 'The most minutes.', 0.0)
+_MINUTES = flags.DEFINE_float('minutes', np.inf, 'The most minutes.', 0.01)
 _BATCH = flags.DEFINE_integer('batch', 64, 'Squares in a step.', 1)
 _RATE = flags.DEFINE_float('rate', 6e-4, 'The largest learning rate.')
 _L1 = flags.DEFINE_float('l1', 2.5, 'Weight of the error in the hole.')

@@ -219,7 +219,8 @@ def test_wrong_fields_are_named(fields, message):
 
 
 @pytest.mark.parametrize(
-  'name', ['loss', 'pixel', 'param_norm', 'hole_accuracy', 'image', 'features']
+  'name',
+  ['loss', 'pixel', 'param_norm', 'hole_accuracy', 'seconds', 'image'],
 )
 def test_an_objective_needs_a_name_of_its_own(monkeypatch, name):
   own = objectives.OBJECTIVES['style']

@@ -111,12 +111,13 @@ def _read(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
     reading.unreadable_as_user_error(str(path)),
     reading.opened(str(path)) as image,
   ):
-    upright = ImageOps.exif_transpose(image)
-    pixels = np.asarray(reading.to_rgb(upright))
-    if not upright.has_transparency_data:
+    # In place: a copy would have no tags, which say whether white is 0.
+    ImageOps.exif_transpose(image, in_place=True)
+    pixels = np.asarray(reading.to_rgb(image))
+    if not image.has_transparency_data:
       return pixels, np.zeros(pixels.shape[:2], bool)
     # Over black, each channel is darker by 255 minus alpha.
-    black = np.asarray(reading.to_rgb(upright, 'black'))
+    black = np.asarray(reading.to_rgb(image, 'black'))
     return pixels, (pixels - black)[..., 0] > 127
 
 

@@ -29,18 +29,27 @@ class Listing:
   unreadable: list[tuple[str, str]]
 
 
-def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
+def list_photos(
+  root: str,
+  data_dir: pathlib.Path | None = None,
+  field: str = 'data.source',
+) -> Listing:
   """Lists the photos below a folder.
 
   Hidden files and folders are left out, and so are the folders that this
   program has written to: runs, studies and built datasets. Links to folders
   are followed; each folder is visited once, so loops end.
 
+  Args:
+    root: the folder.
+    data_dir: see `folder_walk.walk`.
+    field: the field that holds the folder, for errors.
+
   Raises:
     errors.UserError: `root` is not a folder, or holds no photo.
   """
-  root = root and str(user_paths.local(root, 'data.source'))
-  _check_folder(root)
+  root = root and str(user_paths.local(root, field))
+  _check_folder(root, field)
   paths: list[str] = []
   other: collections.Counter[str] = collections.Counter()
   unreadable: list[tuple[str, str]] = []
@@ -62,21 +71,22 @@ def list_photos(root: str, data_dir: pathlib.Path | None = None) -> Listing:
       else:
         paths.append(_relative(path, root))
   if not paths:
-    raise errors.UserError(_describe_none(root, other, unreadable))
+    found = f'{field}={root}'
+    raise errors.UserError(_describe_none(found, other, unreadable))
   return Listing(root, sorted(paths), dict(sorted(other.items())), unreadable)
 
 
-def _check_folder(root: str) -> None:
+def _check_folder(root: str, field: str) -> None:
   if os.path.isdir(root):
     return
-  found = f'data.source={root}'
+  found = f'{field}={root}'
   if not root:
-    found = "data.source='', and photo_crops needs photos"
+    found = f"{field}='', and photos are needed"
   elif os.path.exists(root):
     found += ' is a file'
   else:
     found += ' does not exist'
-  raise errors.UserError(f'{found}; set data.source=DIR to a folder of photos')
+  raise errors.UserError(f'{found}; set {field}=DIR to a folder of photos')
 
 
 def _choose_photos(
@@ -102,19 +112,21 @@ def _choose_photos(
 
 
 def _describe_none(
-  root: str, other: collections.Counter[str], unreadable: list[tuple[str, str]]
+  folder: str,
+  other: collections.Counter[str],
+  unreadable: list[tuple[str, str]],
 ) -> str:
-  """Returns a line on a folder without photos."""
+  """Returns a line on a folder, FIELD=PATH, without photos."""
   kinds = ', '.join(f'{ending}: {n}' for ending, n in other.items())
   found = f'{other.total()} other files ({kinds})' if other else 'no file'
   advice = unread_files.advise(other)
   if unreadable:
     found = f'what cannot be read ({unreadable[0][1]}), {found}'
   return (
-    f'data.source={root} holds {found} and no photo (.jpg, .png, .webp, .tif '
+    f'{folder} holds {found} and no photo (.jpg, .png, .webp, .tif '
     'and others); '
     + (f'{advice}; ' if advice else '')
-    + 'set data.source to a folder of photos'
+    + f'set {folder.partition("=")[0]} to a folder of photos'
   )
 
 

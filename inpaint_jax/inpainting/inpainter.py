@@ -127,8 +127,8 @@ class Inpainter:
       source: a mask for one image, like `mask`: only pixels where it is True
         are copied; None = all.
       avoid: a mask for one image: no pixel where it is True is copied.
-      seed: seed of the search; each seed gives a result of its own, always the
-        same.
+      seed: seed of the search, modulo 2**32; each gives a result of its own,
+        always the same.
       feather: width in pixels of a ring around each hole that is filled, too,
         and blended with the known pixels. All others come back bit for bit.
       texture: whether known pixels are copied; if not, the hole gets the
@@ -243,7 +243,7 @@ class Inpainter:
   ) -> tuple[Any, np.ndarray | None]:
     """Returns one image, filled, of any kind, and the origins if wanted."""
     one = kinds.unpack(image, mask)
-    barred = _find_barred(one.hole, source, avoid, options.texture)
+    barred = _find_barred(one, source, avoid, options.texture)
     fill = window_filling.fill_by_windows
     if options.wrap:
       fill = panorama.fill_wrapped
@@ -258,9 +258,10 @@ class Inpainter:
 
 
 def _find_barred(
-  hole: np.ndarray, source: Any, avoid: Any, texture: bool
+  image: kinds.Unpacked, source: Any, avoid: Any, texture: bool
 ) -> np.ndarray:
   """Returns the pixels that may not be copied, bool [H, W]."""
+  hole = image.hole
   if source is None and avoid is None:
     return hole
   barred = hole.copy()
@@ -275,9 +276,13 @@ def _find_barred(
     with errors.error_as(name, kind=errors.UserError):
       marked = kinds.to_hole(mask, *hole.shape, whole=True)
     barred |= ~marked if name == 'source' else marked
-  if not patches.has_centre(~barred):
+  unusable = barred
+  if image.alpha is not None:
+    unusable = barred | transparency.find_clear(image.alpha, hole)
+  if not patches.has_centre(~unusable):
     raise errors.UserError(
-      'source and avoid leave no 5x5 known pixels to copy from; mark more as '
-      'source, or less to avoid'
+      'source and avoid leave no 5x5 known pixels to copy from'
+      + ('' if image.alpha is None else ' that are not transparent')
+      + '; mark more as source, or less to avoid'
     )
   return barred

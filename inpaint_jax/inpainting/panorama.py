@@ -19,9 +19,9 @@ def fill_wrapped(
   """Returns an image with its hole filled, without a seam at the border.
 
   The image is rolled sideways so that its border cuts no hole, or as little of
-  one as possible, and known columns are repeated beyond the border. If the
-  border does cut a hole, a strip around the cut is filled again, with the cut
-  in the middle of the image.
+  one as possible, and known columns are repeated beyond the border. If there
+  are holes near the cut, they are filled again, with the cut in the middle of
+  the image.
 
   Args:
     image: [H, W, 3].

@@ -222,8 +222,8 @@ def expand_picture(
   )
   if height * width > reading.MAX_PIXELS:
     raise errors.UserError(
-      f'the extended picture would be {width}x{height} pixels; wanted at most '
-      f'{reading.MAX_PIXELS // 10**6} megapixels: extend it by less'
+      f'the expanded photo would be {width}x{height} pixels; wanted at most '
+      f'{reading.MAX_PIXELS // 10**6} megapixels: expand it by less'
     )
   alpha, metadata = picture.alpha, picture.metadata
   xmp = xmp_lib.expand_panorama(metadata.xmp, margins, hole.shape)

@@ -43,7 +43,7 @@ def fill_with_alpha(
     barred: bool [H, W], pixels that may not be copied.
     wrap: whether the left border meets the right one.
   """
-  clear = _find_clear(alpha, hole)
+  clear = find_clear(alpha, hole)
   filled, origins = fill(
     _extend_colours(pixels, clear, hole), hole, barred | clear
   )
@@ -51,7 +51,7 @@ def fill_with_alpha(
   return pixels, _continue_alpha(alpha, hole, wrap), origins
 
 
-def _find_clear(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def find_clear(alpha: np.ndarray, hole: np.ndarray) -> np.ndarray:
   """Returns the known pixels whose colours must not be used, bool [H, W]."""
   opaque = np.iinfo(alpha.dtype).max
   clear = ~hole & (alpha <= opaque * _CLEAR)

@@ -136,6 +136,8 @@ def check_allowed(url: str, origin: str = '') -> None:
   """
   is_local = _LOOPBACK.fullmatch(url) and not _is_https(origin)
   if is_local or _is_https(url):
+    with errors.error_as(f'{url} is no address', kind=ValueError):
+      urllib.parse.urlsplit(url)
     return
   by = f' (to which {origin} redirects)' if origin else ''
   raise errors.UserError(

@@ -27,7 +27,10 @@ FOLDER = pathlib.Path(__file__).parent / 'zoo_files'
 def list_models() -> list[str]:
   """Returns the names of the models that come with the package."""
   names = released_file.read_checksums(FOLDER)
-  return sorted(name.removesuffix(SUFFIX) for name in names)
+  # It may have checksums of other files.
+  return sorted(
+    name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)
+  )
 
 
 def load(

@@ -27,7 +27,8 @@ def local(path: str | os.PathLike[str], name: str = '') -> pathlib.Path:
   # At least two letters: one is a drive of Windows. pathlib keeps one slash.
   scheme = re.match(r'([A-Za-z][A-Za-z0-9+.-]+):/', text)
   if scheme:
-    parts = urllib.parse.urlsplit(text)
+    with errors.error_as(f'{shown} is no address', kind=ValueError):
+      parts = urllib.parse.urlsplit(text)
     if parts.scheme != 'file' or parts.netloc not in ('', 'localhost'):
       raise errors.UserError(
         f'{shown} is not on this machine; mount or copy it, and name its path'

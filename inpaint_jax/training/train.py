@@ -326,7 +326,7 @@ class _Loop:
         + (
           f'the checkpoint of step {saved} is good'
           if saved
-          else 'no epoch had ended, so nothing was saved'
+          else 'nothing had been saved'
         )
       )
 

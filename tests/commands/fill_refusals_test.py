@@ -184,7 +184,7 @@ def _wrong_arguments(kind, photo, mask, out):
     ('--expand=left', "--expand has 'left'; wanted pixels by side"),
     ('--expand=left=-3', "--expand has 'left=-3'"),
     ('--expand=front=3', "--expand has 'front=3'"),
-    ('--expand=left=99999999999', 'megapixels: extend it by less'),
+    ('--expand=left=99999999999', 'megapixels: expand it by less'),
     ('--expand=left=3,left=4', '--expand has left twice'),
     ('source', 'found --source and --notexture'),
     ('avoid', 'found --avoid and --notexture'),

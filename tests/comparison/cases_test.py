@@ -30,6 +30,14 @@ def test_photos_are_evenly_spaced(photos):
   assert names(50) == ['0', '1', '2', '3', '4', '5']
 
 
+def test_masks_hidden_files_and_folders_are_no_photos(photos):
+  (photos / '0_mask.png').touch()
+  (photos / '._1.png').touch()
+  (photos / '2a.png').mkdir()
+  chosen = cases.choose_photos(photos, 50)
+  assert [path.stem for path in chosen] == ['0', '1', '2', '3', '4', '5']
+
+
 def test_a_folder_without_photos_is_named(tmp_path):
   with pytest.raises(errors.UserError, match='no photos in photos='):
     cases.choose_photos(tmp_path, 1)

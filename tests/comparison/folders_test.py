@@ -1,7 +1,7 @@
 """comparison/folders.py: photos, masks and fillings made elsewhere."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 import pytest
 
 from inpaint_jax.comparison import folders
@@ -50,6 +50,17 @@ def test_a_mask_without_a_hole_leaves_its_photo_out(made, capsys):
   Image.new('L', (48, 32)).save(made / 'masks/y_mask.png')
   with pytest.raises(errors.UserError, match='has a hole; masks are white'):
     _read(made)
+
+
+def test_a_photo_in_which_white_is_zero_is_read_as_it_looks(made):
+  grey = np.arange(48, dtype=np.uint8) * np.ones((32, 1), np.uint8)
+  (made / 'photos/x.png').unlink()
+  Image.fromarray(65535 - grey * np.uint16(257)).save(
+    made / 'photos/x.tif',
+    tiffinfo={TiffImagePlugin.PHOTOMETRIC_INTERPRETATION: 0},
+  )
+  (case, _), _ = _read(made)
+  np.testing.assert_array_equal(case.truth[..., 0], grey)
 
 
 def test_files_that_are_passed_by_are_named(made, capsys):

@@ -70,7 +70,7 @@ def test_a_source_without_photos_is_one_line(tmp_path):
   empty = tmp_path / 'empty'
   empty.mkdir()
   for source, found in (
-    ('', r"data.source='', and photo_crops"),
+    ('', r"data.source='', and photos are needed"),
     (str(tmp_path / 'missing'), 'does not exist'),
     (str(tmp_path / 'file'), 'is a file'),
     (str(empty), 'holds no file'),

@@ -289,6 +289,16 @@ def test_nothing_to_copy_is_an_error_before_the_work(inpainter):
     inpainter([image], [hole], source=few)
 
 
+def test_a_source_that_is_transparent_is_an_error(inpainter):
+  image, hole = _noise(60, 60), _box((60, 60), (20, 30), (20, 30))
+  alpha = np.full((60, 60, 1), 255, np.uint8)
+  alpha[40:] = 0
+  image = np.concatenate([image, alpha], axis=2)
+  source = _box((60, 60), (45, 60), (0, 60))
+  with pytest.raises(errors.UserError, match='that are not transparent; mark'):
+    inpainter(image, hole, source=source)
+
+
 # Feather, seeds.
 
 

@@ -147,6 +147,11 @@ def test_a_redirect_to_elsewhere_is_refused(server, to):
   assert not _cached()
 
 
+def test_an_address_that_is_none_is_one_line():
+  with pytest.raises(errors.UserError, match=r'^https://\[a/x is no address: '):
+    downloads.parse_address('https://[a/x')
+
+
 def test_no_redirect_leads_from_https_to_this_machine():
   here = 'http://127.0.0.1:8000/x'
   downloads.check_allowed('https://b.example/x', 'https://a.example/x')

@@ -49,6 +49,12 @@ def test_fillings_differ_from_photos_in_holes_alone(tmp_path):
   assert first == {path: path.read_bytes() for path in first}
 
 
+def test_a_folder_that_is_none_is_named(tmp_path):
+  done = _make(tmp_path / 'none', tmp_path / 'out', 2)
+  assert done.returncode == 1
+  assert f'photos={tmp_path / "none"} does not exist' in done.stderr
+
+
 def test_photos_that_cannot_be_used_are_named(tmp_path):
   Image.new('RGB', (200, 200)).save(tmp_path / 'small.png')
   (tmp_path / 'broken.jpg').write_bytes(b'nothing')

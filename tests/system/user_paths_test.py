@@ -46,6 +46,11 @@ def test_other_addresses_are_refused(text):
     user_paths.local(text, 'workdir')
 
 
+def test_an_address_that_is_none_is_one_line():
+  with pytest.raises(errors.UserError, match=r'^file://\[a/b is no address: '):
+    user_paths.local('file://[a/b')
+
+
 def test_names_that_are_not_utf8():
   user_paths.check_utf8(pathlib.Path('\u00e9'), 'workdir')
   with pytest.raises(errors.UserError, match=r'^workdir=.* is not UTF-8; name'):
