@@ -53,7 +53,11 @@ def cache_splits(
     train = DeviceCache(splits['train'], config, mesh)
   else:
     train = HostCache(splits['train'])
-  return {**splits, 'train': train, 'val': HostCache(splits['val'])}
+  val = splits['val']
+  has_room = len(val) * config.image_size**2 * 3 <= _HOST_BYTES
+  if config.cache != 'auto' or has_room:
+    val = HostCache(val)
+  return {**splits, 'train': train, 'val': val}
 
 
 def _choose_cache(

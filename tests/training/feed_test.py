@@ -165,6 +165,15 @@ def test_validation_images_need_no_room_on_a_device(monkeypatch):
   assert _place(1000, None, val=10**7) is None
 
 
+def test_validation_images_need_room_in_the_host(monkeypatch):
+  monkeypatch.setattr(feed, 'DeviceCache', lambda *_: 'on the devices')
+  for cache, is_kept in ('auto', False), ('device', True):
+    splits = {name: _Count(10**7) for name in ('train', 'val', 'test')}
+    cached = feed.cache_splits(splits, _config(cache).data, _Mesh(10**12))
+    assert cached['train'] == 'on the devices'
+    assert (cached['val'] is not splits['val']) == is_kept
+
+
 def test_several_processes_do_not_choose_devices(monkeypatch):
   monkeypatch.setattr(jax, 'process_count', lambda: 2)
   assert _place(1000, 10**9) is feed.HostCache
