@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 
+import numpy as np
+from PIL import Image
 import pytest
 
 import inpaint_jax
@@ -45,6 +47,23 @@ def test_a_command_with_a_package_of_ones_own(tmp_path):
   env = {**os.environ, 'PYTHONPATH': str(ROOT)}
   printed = subprocess.check_output(command, cwd=tmp_path, env=env, text=True)
   assert printed == f'imported\ninpaint-jax {inpaint_jax.__version__}\n'
+
+
+def test_photos_in_code_of_ones_own(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  pixels = np.random.default_rng(0).integers(0, 256, (60, 200, 3), np.uint8)
+  mask = np.zeros((60, 200), bool)
+  mask[20:40, 30:60] = True
+  Image.fromarray(pixels).save('photo.jpg')
+  Image.fromarray(mask).save('mask.png')
+  found = {'image': pixels, 'mask': mask}
+  (readme,) = _snippets('README.md')
+  exec(readme, found)
+  assert (found['result'][~mask] == pixels[~mask]).all()
+  for snippet in _snippets('docs/filling.md')[:2]:
+    exec(snippet, found)
+  assert found['drawn'].dtype == np.uint8
+  assert Image.open('out.jpg').size == (200, 60)
 
 
 @pytest.mark.slow
