@@ -96,7 +96,7 @@ class Inpainter:
       size: side in pixels of the squares that the model sees, a multiple of its
         stride.
     """
-    self._guide: guides.Guide = guides.smooth_along_rows
+    self._guide: guides.Guide = guides.smooth_along_lines
     self._surface: guides.Guide = guides.smooth
     if fill is not None:
       self._guide = self._surface = guides.ModelGuide(fill, size)

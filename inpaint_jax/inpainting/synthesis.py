@@ -125,7 +125,7 @@ def _complete(
       whole = pyramid.halve(whole)
     if image.shape[-1] > whole.shape[-1]:
       rough = guides.to_floats(image[..., 3:])
-      rough = guides.to_bytes(guides.smooth_along_rows(rough, hole))
+      rough = guides.to_bytes(guides.smooth_along_lines(rough, hole))
       whole = np.concatenate([whole, rough], -1)
     if number > guessed:
       beside = ndimage.maximum_filter(hole, 3)[..., None]

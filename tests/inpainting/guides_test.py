@@ -30,14 +30,14 @@ def test_the_smoothest_surface():
 @pytest.mark.parametrize('size', [(40, 50), (40, 48), (9, 1), (1, 9), (7, 2)])
 def test_a_surface_along_rows_meets_what_is_known(size):
   image, hole = _image(*size), _hole(*size)
-  guess = guides.smooth_along_rows(image, hole)
+  guess = guides.smooth_along_lines(image, hole)
   assert guess.shape == image.shape
   assert guess.dtype == np.float32
   np.testing.assert_array_equal(guess[~hole], image[~hole])
-  even = guides.smooth_along_rows(np.full_like(image, 0.25), hole)
+  even = guides.smooth_along_lines(np.full_like(image, 0.25), hole)
   if not hole.all():
     np.testing.assert_allclose(even, 0.25, atol=1e-6)
-  assert not guides.smooth_along_rows(image, np.ones_like(hole)).any()
+  assert not guides.smooth_along_lines(image, np.ones_like(hole)).any()
 
 
 def test_a_surface_along_rows_carries_a_horizon_on():
@@ -48,7 +48,7 @@ def test_a_surface_along_rows_carries_a_horizon_on():
   # How steep the guesses are at the horizon, at the far side of the hole.
   steps = [
     np.ptp(guide(image, hole)[28:32, 80, 0])
-    for guide in (guides.smooth, guides.smooth_along_rows)
+    for guide in (guides.smooth, guides.smooth_along_lines)
   ]
   assert steps[1] > 2 * steps[0]
 
@@ -140,5 +140,5 @@ def test_a_horizon_goes_on_at_its_height():
   image[:40], image[40:] = (0.5, 0.7, 1), (0.1, 0.4, 0.4)
   hole = np.zeros((96, 160), bool)
   hole[:60, 50:] = True
-  guess = guides.smooth_along_rows(np.where(hole[..., None], 0, image), hole)
+  guess = guides.smooth_along_lines(np.where(hole[..., None], 0, image), hole)
   assert np.abs(guess - image).max() < 0.01

@@ -349,7 +349,9 @@ def test_of_equal_places_the_one_in_the_same_row_is_copied(inpainter):
 
 
 @pytest.mark.parametrize('above', range(2, 9))
-def test_a_horizon_stays_level_below_a_hole_s_upper_edge(inpainter, above):
+@pytest.mark.parametrize('turned', [False, True])
+def test_an_edge_just_inside_a_hole_stays_straight(inpainter, turned, above):
+  # Sky above waves or, turned, beside a wall.
   rng = np.random.default_rng(above)
   image = np.full((256, 384, 3), (150, 180, 220), np.float32)
   horizon = 120 + above % 3
@@ -359,9 +361,14 @@ def test_a_horizon_stays_level_below_a_hole_s_upper_edge(inpainter, above):
   image = np.clip(image, 0, 255).astype(np.uint8)
   hole = np.zeros((256, 384), bool)
   hole[horizon - above : horizon + 70, 140:240] = True
+  if turned:
+    image, hole = image.swapaxes(0, 1), hole.T
   filled = inpainter(np.where(hole[..., None], 0, image).astype('u1'), hole)
+  if turned:
+    filled = filled.swapaxes(0, 1)
   is_sky = filled[:, 140:240].mean(axis=2) > 130
-  np.testing.assert_array_equal(is_sky.argmin(axis=0), horizon)
+  found = is_sky.argmin(axis=0)
+  np.testing.assert_allclose(found, horizon, atol=0)
 
 
 @pytest.mark.parametrize(
