@@ -267,7 +267,8 @@ def fill_one(job: Job, prepare: Callable[..., Prepared]) -> None:
   share = prepared.hole.mean()
   hint = ''
   if job.mask and share > 0.9:
-    hint = '; if the hole and the rest are swapped, see --invert-mask'
+    change = 'leave out' if _INVERT_MASK.value else 'see'
+    hint = f'; if the hole and the rest are swapped, {change} --invert-mask'
   print(f'wrote {names}; {share:.1%} of it was hole{hint}')
 
 

@@ -56,8 +56,10 @@ def load_run(
   workdir = user_paths.local(workdir, 'workdir')
   config = workdirs.load_config(workdir)
   devices.check_any()
-  loss = losses.get_loss(config.loss)
-  model = models.create_model(config.model, loss.to_outputs)
+  advice = '; import the module of your own that has it first'
+  with errors.error_as(f'workdir={workdir}', advice, errors.UserError):
+    loss = losses.get_loss(config.loss)
+    model = models.create_model(config.model, loss.to_outputs)
   shapes = abstract_variables(model, config.data.image_size, sharding)
   restored = None
   if (workdir / 'checkpoints' / 'best').is_dir():

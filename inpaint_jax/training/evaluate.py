@@ -251,7 +251,7 @@ def _find_record(
   changed -= set(workdirs.FREE_FIELDS) - {'data.source'}
   if changed == {'data.source'} and data.source and record.exists():
     # The photos of the run may have been moved.
-    name = json_files.read(record)['name']
+    name = input_pipeline.read_record(record)
     return record if datasets.dataset_name(data) == name else None
   return None if changed - {'data.source'} else record
 

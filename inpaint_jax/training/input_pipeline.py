@@ -80,11 +80,25 @@ def check(config: ml_collections.ConfigDict) -> None:
     steps_per_epoch(config.data.num_train, config.batch_size)
 
 
+def read_record(record: pathlib.Path) -> str:
+  """Returns the name of the dataset in a run's dataset.json.
+
+  Raises:
+    errors.UserError: the file is missing, damaged, or of something else.
+  """
+  fields = json_files.read(record)
+  if not isinstance(fields, dict) or not isinstance(fields.get('name'), str):
+    raise errors.UserError(
+      f'{record} names no dataset; delete it to use that of the config'
+    )
+  return fields['name']
+
+
 def _load_recorded(
   config: ml_collections.ConfigDict, record: pathlib.Path
 ) -> datasets.Dataset:
   """Returns the dataset that a record names, or raises a UserError."""
-  name, folder = json_files.read(record)['name'], record.parent
+  name, folder = read_record(record), record.parent
   source = config.source and user_paths.local(config.source, 'data.source')
   is_built = datasets.is_built(config, name)
   there = f'set data.data_dir to the folder that holds {name}'

@@ -320,9 +320,15 @@ class _Loop:
       pixel, *judge = (math.isfinite(self._values.get(x, 0)) for x in names)
       is_judge = pixel and not all(judge)
       section = 'discriminator.optimizer' if is_judge else 'optimizer'
+      advice = (
+        f'lower {section}.learning_rate or set {section}.clip_norm in a new '
+        'workdir'
+      )
+      loss = self._values.get('loss', math.nan)
+      if name.startswith('val/') and math.isfinite(loss):
+        advice += ', or choose another best_metric if that one is at fault'
       raise DivergedError(
-        f'{name} is {value} at step {self._step}; lower {section}.learning_rate'
-        f' or set {section}.clip_norm in a new workdir; '
+        f'{name} is {value} at step {self._step}; {advice}; '
         + (
           f'the checkpoint of step {saved} is good'
           if saved

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 import csv
+import itertools
 import pathlib
+import sys
 import time
 from typing import Any
 
@@ -77,14 +79,33 @@ class Writer:
 
 def _rows_until(path: pathlib.Path, last_step: int) -> list[dict[str, str]]:
   """Returns the rows of a metrics.csv up to a step, as {column: text}."""
-  if not path.exists() or not last_step:
+  if not last_step:
     return []
-  with path.open(newline='') as file:
-    names, *rows = list(csv.reader(file)) or [[]]
+  if not path.exists():
+    line = f'{path} is missing; rows up to step {last_step} are lost'
+    print(line, file=sys.stderr)
+    return []
+  # Damaged bytes damage no more than their row.
+  with path.open(newline='', errors='replace') as file:
+    text = file.read().replace('\0', '')
+  names, *rows = list(csv.reader(text.splitlines())) or [[]]
+  are_whole = [len(row) == len(names) and _are_numbers(row) for row in rows]
   # A killed run may leave a partial last row, of a step after its checkpoint.
-  whole = [row for row in rows if row and len(row) == len(names)]
+  damaged = are_whole[:-1].count(False)
+  if damaged:
+    print(f'{path}: damaged rows left out: {damaged}', file=sys.stderr)
   return [
     dict(zip(names, row, strict=True))
-    for row in whole
-    if row[0].isdigit() and int(row[0]) <= last_step
+    for row in itertools.compress(rows, are_whole)
+    if int(row[0]) <= last_step
   ]
+
+
+def _are_numbers(row: Sequence[str]) -> bool:
+  """Returns whether a row has a step, and a number or nothing elsewhere."""
+  try:
+    for text in row[1:]:
+      float(text or 0)
+  except ValueError:
+    return False
+  return bool(row) and row[0].isdigit()

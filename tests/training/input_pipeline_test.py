@@ -155,6 +155,13 @@ def test_a_run_goes_on_without_its_photos(run, photos, tmp_path, capsys):
   assert capsys.readouterr().err == ''
 
 
+def test_a_record_of_something_else_is_one_line(run):
+  config, record = run
+  record.write_text('{}')
+  with pytest.raises(errors.UserError, match='names no dataset; delete it'):
+    input_pipeline.load(config, record)
+
+
 def test_a_run_does_not_go_on_with_other_photos(
   run, photos, tmp_path, monkeypatch
 ):

@@ -193,6 +193,17 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny, tmp_path):
     assert not manager.all_steps()
 
 
+def test_a_metric_that_is_not_finite_may_be_at_fault(
+  tiny, tmp_path, monkeypatch
+):
+  nan = lambda composite, image, mask: jax.numpy.full(len(image), jax.numpy.nan)
+  monkeypatch.setitem(metrics.COMPOSITE_METRICS, 'wrong', nan)
+  tiny.best_metric = 'val/wrong'
+  message = r'val/wrong is nan at step 5; .*, or choose another best_metric'
+  with pytest.raises(train.DivergedError, match=message):
+    train.train(tiny, tmp_path)
+
+
 def test_the_checkpoint_before_a_loss_that_is_not_finite_stays(
   tiny, tmp_path, monkeypatch
 ):

@@ -65,6 +65,23 @@ def test_rows_that_another_program_changed_are_left_out(tmp_path):
   assert (tmp_path / 'metrics.csv').read_bytes() == whole
 
 
+def test_rows_that_are_lost_are_a_line(tmp_path, capsys):
+  _write(tmp_path, [1, 2, 3, 4])
+  path = tmp_path / 'metrics.csv'
+  lines = path.read_bytes().splitlines(keepends=True)
+  lines[2] = lines[2][:3]
+  lines[3] = b'3,\xff\x00\n'
+  path.write_bytes(b''.join(lines))
+  assert capsys.readouterr().err == ''
+  _write(tmp_path, [], start=4)
+  assert capsys.readouterr().err == f'{path}: damaged rows left out: 1\n'
+  assert [x[0] for x in path.read_text().splitlines()[1:]] == ['1', '4']
+  path.unlink()
+  _write(tmp_path, [5], start=4)
+  message = f'{path} is missing; rows up to step 4 are lost\n'
+  assert capsys.readouterr().err == message
+
+
 def test_an_empty_file_is_begun_again(tmp_path):
   (tmp_path / 'metrics.csv').touch()
   _write(tmp_path, [3], start=2)
