@@ -371,6 +371,22 @@ def test_an_edge_just_inside_a_hole_stays_straight(inpainter, turned, above):
   np.testing.assert_allclose(found, horizon, atol=0)
 
 
+@pytest.mark.parametrize('angle', [10, 20, 30, 45, 60, 75])
+def test_a_slanted_edge_just_inside_a_hole_stays_straight(inpainter, angle):
+  turn = np.deg2rad(angle)
+  y, x = np.mgrid[-200:200, -200:200]
+  along = x * np.cos(turn) + y * np.sin(turn)
+  across = y * np.cos(turn) - x * np.sin(turn)
+  is_sky = across < 0
+  image = np.where(is_sky[..., None], (150, 190, 230), (120, 90, 70))
+  image = image + np.random.default_rng(0).normal(0, 4, (400, 400, 1))
+  image = np.clip(image, 0, 255).astype(np.uint8)
+  hole = (abs(along) < 60) & (across >= -4) & (across < 76)
+  filled = inpainter(np.where(hole[..., None], 0, image).astype('u1'), hole)
+  wrong = (filled[..., 2] > 150) != is_sky
+  assert np.abs(across[wrong]).max(initial=0) <= 3
+
+
 @pytest.mark.parametrize(
   'seed', [-1, 2**70, -(2**40), np.int8(-1), np.uint64(5)]
 )
