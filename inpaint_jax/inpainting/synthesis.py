@@ -108,8 +108,7 @@ def _complete(
   Beside the hole a known pixel of a coarse level stands for hidden pixels of
   the photo, too. Without a guess at these, it looks like the visible ones
   alone: a horizon a few pixels below the hole's upper edge would be continued
-  below the first row of the hole. With it, the error in holes that begin above
-  a horizon fell by 4%, and LPIPS by 7%.
+  below the first row of the hole.
 
   Args:
     levels, guess, guessed: see `find_origins`.
