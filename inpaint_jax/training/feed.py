@@ -45,45 +45,39 @@ def cache_splits(
   Raises:
     errors.UserError: data.cache=device, and the images do not fit.
   """
-  place = _choose_cache(config, len(splits['train']), len(splits['val']), mesh)
+  train, val = splits['train'], splits['val']
+  image_bytes = config.image_size**2 * 3
+  val_bytes = len(val) * image_bytes
+  place = _choose_cache(config.cache, len(train) * image_bytes, val_bytes, mesh)
   if place == 'none':
     return dict(splits)
-  train: input_pipeline.Source
   if place == 'device':
-    train = DeviceCache(splits['train'], config, mesh)
+    train = DeviceCache(train, config, mesh)
   else:
-    train = HostCache(splits['train'])
-  val = splits['val']
-  has_room = len(val) * config.image_size**2 * 3 <= _HOST_BYTES
-  if config.cache != 'auto' or has_room:
+    train = HostCache(train)
+  if config.cache != 'auto' or val_bytes <= _HOST_BYTES:
     val = HostCache(val)
   return {**splits, 'train': train, 'val': val}
 
 
 def _choose_cache(
-  config: ml_collections.ConfigDict,
-  num_train: int,
-  num_val: int,
-  mesh: jax.sharding.Mesh,
+  wanted: str, train_bytes: int, val_bytes: int, mesh: jax.sharding.Mesh
 ) -> str:
-  """Returns 'device', 'host' or 'none', where to cache so many images."""
-  image_bytes = config.image_size**2 * 3
-  size = num_train * image_bytes
+  """Returns 'device', 'host' or 'none', where to cache images."""
   # A CPU device reports no memory, since it uses the host's.
   stats = mesh.local_devices[0].memory_stats() or {}
   memory = stats.get('bytes_limit', 0)
-  if config.cache == 'device' and 0 < memory < size:
+  if wanted == 'device' and 0 < memory < train_bytes:
     raise errors.UserError(
-      f'data.cache=device wants {size / 1e9:.1f} GB of a device that '
-      f'has {memory / 1e9:.1f}; choose host or none'
+      f'data.cache=device wants {train_bytes / 1e9:.1f} GB of a device '
+      f'that has {memory / 1e9:.1f}; choose host or none'
     )
-  if config.cache != 'auto':
-    return config.cache
+  if wanted != 'auto':
+    return wanted
   # All processes must upload or none, but their devices may differ in memory.
-  if size <= _DEVICE_SHARE * memory and jax.process_count() == 1:
+  if train_bytes <= _DEVICE_SHARE * memory and jax.process_count() == 1:
     return 'device'
-  size += num_val * image_bytes
-  return 'host' if size <= _HOST_BYTES else 'none'
+  return 'host' if train_bytes + val_bytes <= _HOST_BYTES else 'none'
 
 
 class HostCache:
