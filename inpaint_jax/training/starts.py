@@ -1,4 +1,4 @@
-"""Loads what a training starts from: its own checkpoint, or another model."""
+"""What a training starts from: its own checkpoint, or another model."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -11,8 +11,7 @@ import ml_collections
 import orbax.checkpoint as ocp
 
 from inpaint_jax import losses
-from inpaint_jax.release import zoo
-from inpaint_jax.runs import checkpoints
+from inpaint_jax.runs import checkpoints, trained_model
 from inpaint_jax.system import errors, sharding
 from inpaint_jax.training.train_state import TrainState
 
@@ -89,22 +88,21 @@ def restore(
   return restored.tree, Progress(**info)
 
 
-def load_other(
+def take_over(
+  trained: trained_model.TrainedModel,
   config: ml_collections.ConfigDict,
   variables: Mapping[str, Any],
-  mesh: jax.sharding.Mesh,
 ) -> dict[str, Any]:
-  """Returns the variables of the trained model that config.init_from names.
+  """Returns the variables of a trained model, which config.init_from names.
 
   Args:
     variables: those of this run's model. What the other model lacks is taken
       from them, if all that it has fits, as with a UNet and its attention UNet.
 
   Raises:
-    errors.UserError: there is none, or its architecture is not the config's.
+    errors.UserError: its architecture is not the config's.
   """
   source = config.init_from
-  trained = zoo.load(source, sharding.replicated(mesh))
   new = traverse_util.flatten_dict(variables)
   known = traverse_util.flatten_dict(trained.variables)
   fits = all(k in new and new[k].shape == x.shape for k, x in known.items())

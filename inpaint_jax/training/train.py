@@ -24,7 +24,7 @@ import numpy as np
 from inpaint_jax import metrics, models, optimizers
 from inpaint_jax.photos import mask_folder
 from inpaint_jax.release import zoo
-from inpaint_jax.runs import checkpoints, workdir as workdirs
+from inpaint_jax.runs import checkpoints, trained_model, workdir as workdirs
 from inpaint_jax.system import (
   distributed,
   errors,
@@ -156,9 +156,10 @@ class _Loop:
     self._workdir = workdir
     self._latest = checkpoints.open_manager(workdir, 'latest')
     self._best = checkpoints.open_manager(workdir, 'best')
+    trained = None
     if config.init_from and self._latest.latest_step() is None:
       # The dataset may take minutes; that there is no such model is said first.
-      zoo.load(config.init_from)
+      trained = zoo.load(config.init_from, sharding.replicated(mesh))
 
     with distributed.first_before_others('dataset'):
       dataset = input_pipeline.load(config.data, workdir / 'dataset.json')
@@ -178,7 +179,7 @@ class _Loop:
     # An array, so that runs of other seeds share the compiled programs.
     self._seed = np.uint32(config.seed)
 
-    self._state, self._progress = self._restore_or_create()
+    self._state, self._progress = self._restore_or_create(trained)
     self._step = int(self._state.step)
 
     # All processes make the same steps; only the first one logs them.
@@ -261,8 +262,14 @@ class _Loop:
       if self._signal:
         self._exit()
 
-  def _restore_or_create(self) -> tuple[TrainState, starts.Progress]:
-    """Returns the latest checkpoint of the run, or a new state."""
+  def _restore_or_create(
+    self, trained: trained_model.TrainedModel | None
+  ) -> tuple[TrainState, starts.Progress]:
+    """Returns the latest checkpoint of the run, or a new state.
+
+    Args:
+      trained: the model that config.init_from names, for a new state.
+    """
     config, mesh = self._config, self._mesh
     # With shardings, since the function is jitted with some.
     shapes = jax.eval_shape(self._create_state, self._seed)
@@ -285,8 +292,8 @@ class _Loop:
     if found is not None:
       return found
     state = self._create_state(self._seed)
-    if config.init_from:
-      variables = starts.load_other(config, state.variables(), mesh)
+    if trained:
+      variables = starts.take_over(trained, config, state.variables())
       state = state.with_variables(variables)
     return state, starts.Progress()
 

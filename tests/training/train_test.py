@@ -18,7 +18,7 @@ import pytest
 from inpaint_jax import losses, metrics, models, objectives
 from inpaint_jax.release import released_file
 from inpaint_jax.runs import checkpoints, trained_model
-from inpaint_jax.system import errors, sharding
+from inpaint_jax.system import errors
 from inpaint_jax.training import evaluate, starts, train, train_step
 
 pytestmark = pytest.mark.slow
@@ -362,7 +362,7 @@ def test_another_link_of_the_loss_is_told(trained, config, capsys):
   config.init_from = str(trained)
   for loss, is_told in (('kl_div', True), ('l1', False)):
     config.loss = loss
-    starts.load_other(config, {}, sharding.create_mesh())
+    starts.take_over(trained_model.load_run(trained), config, {})
     assert ('outputs of loss=mse' in capsys.readouterr().out) == is_told
 
 
@@ -412,4 +412,4 @@ def test_training_goes_on_from_the_same_model_only(trained, config, field):
   with pytest.raises(
     errors.UserError, match=rf'init_from=.* has model\.{field}'
   ):
-    starts.load_other(config, {}, sharding.create_mesh())
+    starts.take_over(trained_model.load_run(trained), config, {})
