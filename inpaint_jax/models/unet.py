@@ -27,29 +27,28 @@ class UNet(layers.ThreeLevels):
     features1, features2, features3 = self.features
     conv = functools.partial(layers.conv, dtype=self.dtype, method=self.conv)
 
-    def decode(x: jax.Array, skip: jax.Array) -> jax.Array:
+    def block(x: jax.Array, features: int, name: str) -> jax.Array:
+      x = conv(x, features, name=f'{name}_conv1')
+      return conv(nn.relu(x), features, name=f'{name}_conv2')
+
+    def halve(skip: jax.Array) -> jax.Array:
+      return nn.relu(layers.max_pool(skip))
+
+    def double(x: jax.Array, skip: jax.Array) -> jax.Array:
       x = jnp.concatenate([layers.upsample_bilinear(x), skip], axis=-1)
       return nn.relu(x)
 
     x = layers.concatenate_input(masked_image, mask, multiple=8)
-    x = conv(x, features1, name='encoder1_conv1')
-    skip1 = conv(nn.relu(x), features1, name='encoder1_conv2')
-    x = nn.relu(layers.max_pool(skip1))
-    x = conv(x, features2, name='encoder2_conv1')
-    skip2 = conv(nn.relu(x), features2, name='encoder2_conv2')
-    x = nn.relu(layers.max_pool(skip2))
-    x = conv(x, features3, name='encoder3_conv1')
-    skip3 = conv(nn.relu(x), features3, name='encoder3_conv2')
+    skip1 = block(x, features1, 'encoder1')
+    skip2 = block(halve(skip1), features2, 'encoder2')
+    skip3 = block(halve(skip2), features3, 'encoder3')
 
-    x = nn.relu(layers.max_pool(skip3))
-    x = conv(x, features3, name='bottleneck_conv')
+    x = conv(halve(skip3), features3, name='bottleneck_conv')
     x = self._bottleneck(x, mask)
 
-    x = conv(decode(x, skip3), features2, name='decoder1_conv1')
-    x = conv(nn.relu(x), features2, name='decoder1_conv2')
-    x = conv(decode(x, skip2), features1, name='decoder2_conv1')
-    x = conv(nn.relu(x), features1, name='decoder2_conv2')
-    x = decode(x, skip1)
+    x = block(double(x, skip3), features2, 'decoder1')
+    x = block(double(x, skip2), features1, 'decoder2')
+    x = double(x, skip1)
     x = conv(x, 3, zero=self.zero_start, name='decoder3_conv')
     return x.astype(jnp.float32)
 
