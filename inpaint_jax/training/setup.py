@@ -1,8 +1,6 @@
 """Checks a config and builds what it names, before any file is touched."""
 
 import dataclasses
-import functools
-import operator
 
 import flax.linen as nn
 import jax
@@ -18,7 +16,7 @@ from inpaint_jax import (
   objectives,
   optimizers,
 )
-from inpaint_jax.runs import trained_model
+from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.system import errors, sharding, user_paths
 from inpaint_jax.training import feed
 
@@ -125,11 +123,11 @@ def check_fields(config: ml_collections.ConfigDict) -> None:
     user_paths.local(config.data[name], f'data.{name}')
   errors.check_name(feed.CACHES, config.data.cache, 'data.cache')
   masks.check(config.masks, config.data.image_size)
+  fields = workdirs.flatten(config)
   for field, least in _LEAST.items():
-    value = functools.reduce(operator.getitem, field.split('.'), config)
-    if not least <= value < 2**31:
+    if not least <= fields[field] < 2**31:
       raise errors.UserError(
-        f'{field}={value} must be at least {least} and below 2**31'
+        f'{field}={fields[field]} must be at least {least} and below 2**31'
       )
   for field in ('hole_weight', 'boundary_weight'):
     if not 0 < config[field] < float('inf'):
