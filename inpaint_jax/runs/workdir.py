@@ -230,7 +230,15 @@ def _differences(
   """
   old, new = flatten(there), flatten(here)
   free = {*FREE_FIELDS, *_FREE_OF_STEPS}
-  free |= {name for name in new if _is_longer(name, old, new)}
+  # A cosine schedule that ends later differs at every step.
+  schedules = ('optimizer.schedule', 'discriminator.optimizer.schedule')
+  are_constant = all(old.get(name) == 'constant' for name in schedules)
+  if are_constant and new['num_epochs'] >= old['num_epochs']:
+    free.add('num_epochs')
+  # 0 means that training never stops early.
+  patience = 'early_stopping_patience'
+  if (new[patience] or math.inf) >= (old[patience] or math.inf):
+    free.add(patience)
   return describe_differences(old, new, free)
 
 
@@ -246,19 +254,6 @@ def describe_differences(
     for name in sorted((old.keys() | new.keys()) - free)
     if old.get(name) != new.get(name)
   ]
-
-
-def _is_longer(name: str, old: dict[str, Any], new: dict[str, Any]) -> bool:
-  """Returns whether a field's new value only lets the run train longer."""
-  if name == 'num_epochs':
-    # A cosine schedule that ends later differs at every step.
-    schedules = ('optimizer.schedule', 'discriminator.optimizer.schedule')
-    constant = all(old.get(x) == 'constant' for x in schedules)
-    return constant and new[name] >= old.get(name, math.inf)
-  if name == 'early_stopping_patience':
-    # 0 means that training never stops early.
-    return (new[name] or math.inf) >= (old.get(name, 0) or math.inf)
-  return False
 
 
 def _tuples(value: Any) -> Any:
