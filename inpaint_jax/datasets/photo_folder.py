@@ -71,8 +71,7 @@ def list_photos(
       else:
         paths.append(_relative(path, root))
   if not paths:
-    found = f'{field}={root}'
-    raise errors.UserError(_describe_none(found, other, unreadable))
+    raise errors.UserError(_describe_none(root, field, other, unreadable))
   return Listing(root, sorted(paths), dict(sorted(other.items())), unreadable)
 
 
@@ -112,21 +111,22 @@ def _choose_photos(
 
 
 def _describe_none(
-  folder: str,
+  root: str,
+  field: str,
   other: collections.Counter[str],
   unreadable: list[tuple[str, str]],
 ) -> str:
-  """Returns a line on a folder, FIELD=PATH, without photos."""
+  """Returns a line on a folder without photos."""
   kinds = ', '.join(f'{ending}: {n}' for ending, n in other.items())
   found = f'{other.total()} other files ({kinds})' if other else 'no file'
   advice = unread_files.advise(other)
   if unreadable:
     found = f'what cannot be read ({unreadable[0][1]}), {found}'
   return (
-    f'{folder} holds {found} and no photo (.jpg, .png, .webp, .tif '
-    'and others); '
+    f'{field}={root} holds {found} and no photo (.jpg, .png, .webp, .tif and '
+    'others); '
     + (f'{advice}; ' if advice else '')
-    + f'set {folder.partition("=")[0]} to a folder of photos'
+    + f'set {field} to a folder of photos'
   )
 
 
