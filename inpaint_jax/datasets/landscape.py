@@ -28,7 +28,7 @@ def render(index: int, size: int, seed: int = 0) -> Array:
   """
   rng = np.random.default_rng([seed, index])
   scene = draw_scene(rng)
-  streams = [np.random.default_rng(s) for s in rng.integers(2**62, size=12)]
+  streams = [np.random.default_rng(s) for s in rng.integers(2**62, size=6)]
   canvas = _draw_sky(streams[0], scene, size)
   canvas = terrain.add_ridges(streams[1], canvas, scene)
   if scene.has_water:
