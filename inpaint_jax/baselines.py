@@ -25,8 +25,7 @@ Baseline = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def mean_fill(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
   """Fills the hole with the mean colour of the known pixels."""
   known = _known(mask)
-  colour = np.mean(image[known], axis=0, keepdims=True)
-  colour = np.round(colour[None]).astype(np.uint8)
+  colour = np.round(np.mean(image[known], axis=0)).astype(np.uint8)
   return np.where(known[:, :, None], image, colour)
 
 
