@@ -19,13 +19,9 @@ import numpy as np
 from inpaint_jax.system import errors, sharding
 from inpaint_jax.training import input_pipeline
 
-# Values of data.cache, and where the training images are then kept.
-CACHES = {
-  'auto': 'the first of the others that has room',
-  'device': 'on the devices',
-  'host': 'in the memory of the host',
-  'none': 'nowhere: each epoch reads them again',
-}
+# Values of data.cache: where the training images are kept; with `auto`, the
+# first of the others that has room. With `none`, each epoch reads them again.
+CACHES = ('auto', 'device', 'host', 'none')
 # What `auto` may use: bytes of the host's memory, and a share of a device's
 # memory (the model needs the rest).
 _HOST_BYTES = 2**30
