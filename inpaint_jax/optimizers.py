@@ -91,17 +91,14 @@ def create_schedule(
 ) -> optax.Schedule:
   """Returns the learning rate as a function of the updates made so far.
 
-  Step s of 1..num_steps uses `schedule(s - 1)`. So the cosine reaches 0 at
-  schedule(num_steps), after the last step, and the first step of a warm-up has
-  the rate 0 and changes nothing.
+  Their number may be traced. Step s of 1..num_steps uses `schedule(s - 1)`. So
+  the cosine reaches 0 at schedule(num_steps), after the last step, and the
+  first step of a warm-up has the rate 0 and changes nothing.
 
   Args:
     config: the `optimizer` section of a config; the fields learning_rate,
       schedule and warmup_steps are read.
     section: the name of the section in errors.
-
-  Returns:
-    The schedule, a function of a number that may be traced.
 
   Raises:
     UserError: if a field has an invalid value.
@@ -139,18 +136,15 @@ def create_optimizer(
 ) -> optax.GradientTransformation:
   """Returns the transformation from gradients to updates of the parameters.
 
-  It clips the gradient to clip_norm, adds weight_decay * parameter, and applies
-  the optimizer. This is torch's order: `clip_grad_norm_` before `step`, and
-  `weight_decay` inside an optimizer. The decay is an L2 penalty, which the
-  optimizer scales, not AdamW's decoupled decay. It acts on all parameters, as
-  in torch.
+  Its `update` needs the parameters. It clips the gradient to clip_norm, adds
+  weight_decay * parameter, and applies the optimizer. This is torch's order:
+  `clip_grad_norm_` before `step`, and `weight_decay` inside an optimizer. The
+  decay is an L2 penalty, which the optimizer scales, not AdamW's decoupled
+  decay. It acts on all parameters, as in torch.
 
   Args:
     num_steps: steps of the whole training, for the schedule.
     section: the name of the section in errors.
-
-  Returns:
-    An optax transformation, whose `update` needs the parameters.
 
   Raises:
     UserError: if a field has an invalid value.

@@ -27,14 +27,11 @@ _SMALL = 16 * 16
 
 
 def choose(name: str) -> str:
-  """Returns the name of a convolution; 'auto' stands for the faster one.
+  """Returns a name in CONVOLUTIONS; 'auto' stands for the faster one.
 
   That is 'winograd' on a single CPU device and 'xla' elsewhere. Several devices
   share a batch: XLA divides its own convolutions among them, but would gather
   the batch for ours.
-
-  Args:
-    name: 'auto' or a name in CONVOLUTIONS.
 
   Raises:
     errors.UserError: if the name is unknown.
