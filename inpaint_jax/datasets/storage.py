@@ -225,17 +225,14 @@ def _quiet_tfds(bars: bool = False) -> Iterator[None]:
       tfds.enable_progress_bar()
 
 
-@contextlib.contextmanager
-def _sorted_in_memory() -> Iterator[None]:
+def _sorted_in_memory() -> contextlib.AbstractContextManager[Any]:
   """Lets tensorflow-datasets sort splits of more than 1 GB without TensorFlow.
 
   Beyond that it would sort in files, which it opens with TensorFlow.
   """
   if importlib.util.find_spec('tensorflow'):
-    yield
-    return
-  with mock.patch.object(shuffle, 'MAX_MEM_BUFFER_SIZE', math.inf):
-    yield
+    return contextlib.nullcontext()
+  return mock.patch.object(shuffle, 'MAX_MEM_BUFFER_SIZE', math.inf)
 
 
 def _write_failure(error: BaseException | None) -> str | None:
