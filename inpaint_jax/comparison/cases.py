@@ -17,7 +17,7 @@ from PIL import Image
 
 from inpaint_jax import masks
 from inpaint_jax.comparison import holes
-from inpaint_jax.photos import file_names, reading
+from inpaint_jax.photos import photo_jobs, reading
 from inpaint_jax.system import atomic_files, errors
 
 # Whole photos are reduced to this longer side.
@@ -66,24 +66,11 @@ def choose_photos(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
   Raises:
     errors.UserError: there is no photo.
   """
-  endings = reading.extensions()
   with errors.error_as(f'photos={folder} cannot be read'):
-    files = sorted(folder.iterdir())
-  images = [
-    path
-    for path in files
-    if path.suffix.lower() in endings
-    and not path.name.startswith('.')
-    and path.is_file()
-  ]
-  are_masks = file_names.find_masks([path.stem for path in images])
-  photos = [
-    x for x, is_mask in zip(images, are_masks, strict=True) if not is_mask
-  ]
-  if not photos:
-    raise errors.UserError(f'there are no photos in photos={folder}')
-  places = np.linspace(0, len(photos), min(count, len(photos)), endpoint=False)
-  return [photos[int(place)] for place in places]
+    # Nothing is written, so that any folder that does not exist will do.
+    jobs, _ = photo_jobs.list_jobs(folder, None, folder / 'no such folder')
+  places = np.linspace(0, len(jobs), min(count, len(jobs)), endpoint=False)
+  return [jobs[int(place)].photo for place in places]
 
 
 def create(kind: str, photos: Sequence[pathlib.Path], seed: int) -> list[Case]:

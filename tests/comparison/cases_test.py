@@ -39,7 +39,7 @@ def test_masks_hidden_files_and_folders_are_no_photos(photos):
 
 
 def test_a_folder_without_photos_is_named(tmp_path):
-  with pytest.raises(errors.UserError, match='no photos in photos='):
+  with pytest.raises(errors.UserError, match='has no photos in it'):
     cases.choose_photos(tmp_path, 1)
   with pytest.raises(errors.UserError, match='none cannot be read'):
     cases.choose_photos(tmp_path / 'none', 1)
