@@ -56,9 +56,10 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
       plots.answer(comparison, workdir / f'{comparison.factor}.png')
     if sweeps:
       plots.sweep(sweeps, workdir / 'rates.png')
-    filled = _filled(workdir, compared)
-    given = {x: filled.pop(x) for x in results.GIVEN if x in filled}
+    images = results.read_images(workdir / 'images.npz')
+    filled = _filled(images, compared)
     if filled:
+      given = {name: images[name] for name in results.GIVEN}
       plots.photo_grid(filled, given, workdir / 'images.jpg')
     about = folder.read(workdir)
     sections = [
@@ -93,11 +94,11 @@ def _of_one_split(rows: Sequence[results.Row]) -> list[results.Row]:
 
 
 def _filled(
-  workdir: pathlib.Path, compared: Sequence[comparisons.Comparison]
+  images: Mapping[str, np.ndarray],
+  compared: Sequence[comparisons.Comparison],
 ) -> dict[str, np.ndarray]:
-  """Returns the given images, and those filled by each compared cell."""
-  images = results.read_images(workdir / 'images.npz')
-  labels = {name: name for name in results.GIVEN}
+  """Returns the images filled by each compared cell, by its label."""
+  labels: dict[str, str] = {}
   for comparison in compared:
     for member in comparison.members:
       label = f'{comparison.factor}: {member.label}'
