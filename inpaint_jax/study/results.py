@@ -8,7 +8,7 @@ images.npz       some test images: `truth` and `masked`, uint8 [N, S, S, 3], and
                  0 outside of holes and so takes little space
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import contextlib
 import csv
 import io
@@ -264,13 +264,9 @@ def _format(value: float) -> str:
   return '' if math.isnan(value) else f'{value:.6g}'
 
 
-@contextlib.contextmanager
-def _damage_as_user_error(path: pathlib.Path) -> Iterator[None]:
-  try:
-    yield
+def _damage_as_user_error(
+  path: pathlib.Path,
+) -> contextlib.AbstractContextManager[None]:
+  advice = '; delete it, it is made again from the folders of the runs'
   # A damaged archive raises errors of many types.
-  except Exception as error:
-    raise errors.UserError(
-      f'{path} is damaged ({errors.one_line(error, 100)}); delete it, it is '
-      'made again from the folders of the runs'
-    ) from error
+  return errors.error_as(f'{path} is damaged', advice, kind=Exception)
