@@ -171,8 +171,10 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
   }
   base.seed = seeds[0]
 
-  names: dict[str, list[str]] = {fingerprint(base): []}
-  configs = {fingerprint(base): base}
+  # Equal configs are one cell with several names.
+  found: dict[str, tuple[ml_collections.ConfigDict, list[str]]] = {
+    fingerprint(base): (base, [])
+  }
   for name, changes in study.cells.items():
     # Tables have the names of a cell in one column, with spaces between them.
     if not re.fullmatch(r'[^/\s]+/[^/\s]+', name):
@@ -190,25 +192,24 @@ def create_plan(config: ml_collections.ConfigDict) -> Plan:
         cell = base.copy_and_resolve_references()
         cell.update(variant)
         _check_same_test(name, cell, base)
-        configs.setdefault(fingerprint(cell), cell)
-        names.setdefault(fingerprint(cell), []).append(full_name)
+        _, names = found.setdefault(fingerprint(cell), (cell, []))
+        names.append(full_name)
     except (KeyError, TypeError, AttributeError) as error:
       reason = errors.one_line(error.args[0]).split(' Other fields')[0]
       raise errors.UserError(
         f'study.cells: {name} changes a field that runs do not have: {reason}'
       ) from error
-  if unknown := more.keys() - {x for own in names.values() for x in own}:
+  if unknown := more.keys() - {x for _, own in found.values() for x in own}:
     raise errors.UserError(
       f'study.more_seeds has {min(unknown)!r}, which is no cell of one '
       'learning rate; give names of study.cells'
     )
   cells = []
-  for key, cell in configs.items():
-    own = names[key]
-    name = BASE if cell is base else own[0]
-    further = [seed for x in own for seed in more.get(x, ())]
+  for cell, names in found.values():
+    name = BASE if cell is base else names[0]
+    further = [seed for x in names for seed in more.get(x, ())]
     all_seeds = tuple(dict.fromkeys([*seeds, *further]))
-    cells.append(Cell(name, tuple(own), cell, all_seeds))
+    cells.append(Cell(name, tuple(names), cell, all_seeds))
   return Plan(base, tuple(cells), seeds)
 
 
