@@ -293,7 +293,11 @@ def fill_folder(
   check_variants(jobs)
   folder = jobs[0].out.parent
   folder.mkdir(parents=True, exist_ok=True)
-  todo = [job for job in jobs if _OVERWRITE.value or not is_done(job)]
+  todo = [
+    job
+    for job in jobs
+    if _OVERWRITE.value or not photo_jobs.is_done(job, number_paths(job.out))
+  ]
   # Without its model no photo can be filled, so an error here ends the command.
   inpainter = load() if todo else None
   failures = []
@@ -340,12 +344,6 @@ def check_variants(jobs: Sequence[Job]) -> None:
           f'--variants={_VARIANTS.value} of {job.photo} would have the result '
           f'{out}, as {photos[out]} has; rename one of these photos'
         )
-
-
-def is_done(job: Job) -> bool:
-  """Returns whether all results of a job are newer than its files."""
-  outs = number_paths(job.out)
-  return all(photo_jobs.is_done(job._replace(out=out)) for out in outs)
 
 
 def load() -> Any:

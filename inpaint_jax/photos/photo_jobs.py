@@ -28,12 +28,13 @@ class Job(NamedTuple):
   problem: str = ''
 
 
-def is_done(job: Job) -> bool:
-  """Returns whether a job's result is newer than its photo and its mask."""
+def is_done(job: Job, outs: Sequence[pathlib.Path]) -> bool:
+  """Returns whether all results of a job are newer than its files."""
   inputs = [path for path in (job.photo, job.mask) if path]
   try:
     newest = max(path.stat().st_mtime_ns for path in inputs)
-    return not job.problem and job.out.stat().st_mtime_ns > newest
+    oldest = min(path.stat().st_mtime_ns for path in outs)
+    return not job.problem and oldest > newest
   except OSError:
     return False
 

@@ -210,12 +210,13 @@ def test_a_job_is_done_while_its_result_is_the_newest(tmp_path):
   job = Job(tmp_path / 'a.jpg', tmp_path / 'm.png', tmp_path / 'out.jpg')
   for path in job[:2]:
     path.touch()
-  assert not photo_jobs.is_done(job)
+  assert not photo_jobs.is_done(job, [job.out])
   job.out.touch()
   later = time.time_ns() + 10**9
   os.utime(job.out, ns=(later, later))
-  assert photo_jobs.is_done(job)
-  assert photo_jobs.is_done(job._replace(mask=None))
-  assert not photo_jobs.is_done(job._replace(problem='two masks'))
+  assert photo_jobs.is_done(job, [job.out])
+  assert photo_jobs.is_done(job._replace(mask=None), [job.out])
+  assert not photo_jobs.is_done(job, [job.out, tmp_path / 'out_2.jpg'])
+  assert not photo_jobs.is_done(job._replace(problem='two masks'), [job.out])
   os.utime(job.mask, ns=(later + 1, later + 1))
-  assert not photo_jobs.is_done(job)
+  assert not photo_jobs.is_done(job, [job.out])
