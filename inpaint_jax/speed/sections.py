@@ -1,7 +1,5 @@
 """The sections of the report; one function measures each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 import dataclasses
 import functools
