@@ -40,15 +40,13 @@ class Estimates:
       if is_ours and row['status'] == results.FINISHED:
         kind = self._kinds.get(row['cell'], '')
         found.setdefault(kind, []).append(results.seconds(row))
+    known = self._measured | {k: statistics.mean(x) for k, x in found.items()}
     total = 0.0
     for run in runs:
       name = self._kinds[run.cell.name]
-      if name in found:
-        total += statistics.mean(found[name])
-        continue
-      if name not in self._measured:
-        self._measured[name] = measure(run.config)
-      total += self._measured[name]
+      if name not in known:
+        known[name] = self._measured[name] = measure(run.config)
+      total += known[name]
     return total
 
 
