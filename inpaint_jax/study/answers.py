@@ -14,10 +14,6 @@ class Column(NamedTuple):
   mark: str
   decimals: int
 
-  @property
-  def heading(self) -> str:
-    return self.name + self.mark
-
 
 # LPIPS, and metrics that use its nets, are empty if it was not installed.
 COLUMNS = {
@@ -93,7 +89,7 @@ def section(comparison: comparisons.Comparison) -> str:
   failed = [member for member in comparison.members if not member.rows]
   header = ['', 'rate']
   for metric, column in COLUMNS.items():
-    header.append(column.heading)
+    header.append(column.name + column.mark)
     header += [f'vs {base.label}'] * (metric in comparisons.EFFECTS)
   header += ['step, ms', 'seeds']
   told = [_ties(comparison, metric) for metric in comparisons.EFFECTS]

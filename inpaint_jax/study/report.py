@@ -188,7 +188,7 @@ def _baselines(baselines: Mapping[str, Mapping[str, float]], split: str) -> str:
   if not baselines:
     return ''
   columns = answers.COLUMNS
-  header = ['', *(column.heading for column in columns.values())]
+  header = ['', *(x.name + x.mark for x in columns.values())]
   lines = [
     [name]
     + [
