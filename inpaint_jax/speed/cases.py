@@ -159,8 +159,7 @@ def peak_bytes_on_device() -> int | None:
 
 
 def _case_config(case: Case, dtype: str) -> ml_collections.ConfigDict:
-  # Made from a dict, since a copy would keep locks and references.
-  config = ml_collections.ConfigDict(case.config.to_dict())
+  config = case.config.copy_and_resolve_references()
   config.batch_size = case.batch
   config.data.image_size = case.size
   config.model.dtype = dtype
