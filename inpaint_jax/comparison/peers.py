@@ -8,6 +8,7 @@ Attributes:
   PEERS: name to peer.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -111,10 +112,8 @@ _NEEDED = {
 def missing(name: str) -> str:
   """Returns what to install for a peer, '' if nothing is missing."""
   module, package = _NEEDED.get(name, ('', ''))
-  if not module:
-    return ''
-  try:
-    found = importlib.util.find_spec(module)
-  except ImportError:
-    found = None
-  return '' if found else f'pip install {package}'
+  # The package of the module may be missing, too.
+  with contextlib.suppress(ImportError):
+    if not module or importlib.util.find_spec(module):
+      return ''
+  return f'pip install {package}'
