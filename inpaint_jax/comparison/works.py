@@ -68,7 +68,7 @@ def square(
 
 
 def discs(
-  rng: np.random.Generator, height: int, width: int, count: int
+  rng: np.random.Generator, height: int, width: int, count: int = 40
 ) -> np.ndarray:
   """Draws discs of 60 to 200 px anywhere."""
   hole = np.zeros((height, width), bool)
@@ -81,7 +81,7 @@ def discs(
 
 
 def dots(
-  rng: np.random.Generator, height: int, width: int, count: int
+  rng: np.random.Generator, height: int, width: int, count: int = 2000
 ) -> np.ndarray:
   """Draws specks of 3x3 anywhere."""
   hole = np.zeros((height, width), bool)
@@ -112,15 +112,11 @@ WORKS: dict[str, Work] = {
   'things, 1150x768': Work(768, 1150, holes.things, 20),
   'wires, 1150x768': Work(768, 1150, holes.wires, 20),
   'borders, 1150x768': Work(768, 1150, holes.borders, 20),
-  '2,000 specks of 3x3, 1600x1200': Work(
-    1200, 1600, functools.partial(dots, count=2000), 5
-  ),
+  '2,000 specks of 3x3, 1600x1200': Work(1200, 1600, dots, 5),
   'a thing of 900x900, 12 megapixels': Work(
     3000, 4000, functools.partial(square, side=900), 5
   ),
-  '40 small things, 24 megapixels': Work(
-    4000, 6000, functools.partial(discs, count=40), 5
-  ),
+  '40 small things, 24 megapixels': Work(4000, 6000, discs, 5),
   'a thing of 300x300, 96 megapixels': Work(
     8000, 12000, functools.partial(square, side=300), 3
   ),
