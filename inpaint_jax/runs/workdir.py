@@ -233,11 +233,11 @@ def _differences(
   # A cosine schedule that ends later differs at every step.
   schedules = ('optimizer.schedule', 'discriminator.optimizer.schedule')
   are_constant = all(old.get(name) == 'constant' for name in schedules)
-  if are_constant and new['num_epochs'] >= old['num_epochs']:
+  if are_constant and new['num_epochs'] >= old.get('num_epochs', math.inf):
     free.add('num_epochs')
   # 0 means that training never stops early.
   patience = 'early_stopping_patience'
-  if (new[patience] or math.inf) >= (old[patience] or math.inf):
+  if (new[patience] or math.inf) >= (old.get(patience) or math.inf):
     free.add(patience)
   return describe_differences(old, new, free)
 

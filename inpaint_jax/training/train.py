@@ -292,7 +292,7 @@ class _Loop:
     if found is not None:
       return found
     state = self._create_state(self._seed)
-    if trained:
+    if trained is not None:
       variables = starts.take_over(trained, config, state.variables())
       state = state.with_variables(variables)
     return state, starts.Progress()
