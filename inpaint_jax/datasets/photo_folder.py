@@ -103,11 +103,11 @@ def _choose_photos(
       other[extension.lower() or 'no extension'] += 1
       if extension.lower()[1:] in unread_files.ENDINGS:
         unread.append(stem)
-  are_masks = file_names.find_masks([stem for stem, _ in photos], unread)
-  if any(are_masks):
-    other['masks of photos'] += sum(are_masks)
-  pairs = zip(photos, are_masks, strict=True)
-  return [name for (_, name), is_mask in pairs if not is_mask]
+  mask_names = file_names.find_masks([stem for stem, _ in photos], unread)
+  kept = [name for stem, name in photos if stem not in mask_names]
+  if mask_names:
+    other['masks of photos'] += len(photos) - len(kept)
+  return kept
 
 
 def _describe_none(

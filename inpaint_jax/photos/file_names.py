@@ -35,7 +35,7 @@ def is_mask(name: str, photos: Set[str]) -> bool:
   return not photos.isdisjoint(map(key, list_photos(name)))
 
 
-def find_masks(images: Sequence[str], others: Iterable[str] = ()) -> list[bool]:
-  """Returns for each image of a folder whether it is a mask of another file."""
+def find_masks(images: Sequence[str], others: Iterable[str] = ()) -> set[str]:
+  """Returns the images of a folder that are masks of another file in it."""
   photos = set(map(key, [*images, *others]))
-  return [is_mask(name, photos) for name in images]
+  return {name for name in images if is_mask(name, photos)}

@@ -2,7 +2,6 @@
 
 import collections
 from collections.abc import Mapping, Sequence
-import itertools
 import pathlib
 from typing import NamedTuple
 
@@ -68,10 +67,10 @@ def list_jobs(
         f'the results in {out} would overwrite inputs; name another folder'
       )
   images, unread, lines = _scan(folder)
-  are_masks = file_names.find_masks(
+  mask_names = file_names.find_masks(
     [image.stem for image in images], [file.stem for file in unread]
   )
-  here = list(itertools.compress(images, are_masks))
+  here = [image for image in images if image.stem in mask_names]
   left_out, choices = _part_masks(images, here, folder, masks)
   if choices == []:
     raise errors.UserError(
