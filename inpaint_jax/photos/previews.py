@@ -26,8 +26,11 @@ _TEXT_MAGIC = re.compile(
 _BASE64 = re.compile(rb'[A-Za-z0-9+/\r\n\t]{64,}')
 # Beginnings of JPEG segments that are read elsewhere, or that hold no image.
 _READ_SEGMENTS = (b'Exif', b'http://ns.adobe.com/xap/1.0/', b'ICC_PROFILE')
-_THUMBNAIL_RESOURCES = (0x0409, 0x040C)
-_PATH_RESOURCES = range(2000, 2999)
+# Numbers of Photoshop's resources, by what they show.
+_RESOURCES = {
+  'Photoshop thumbnail': {0x0409, 0x040C},
+  'Photoshop path': set(range(2000, 2999)),
+}
 # The preview in IPTC-IIM's record 2; records 7 to 9 are an object of their own.
 _IPTC_PREVIEW = (200, 201, 202)
 
@@ -103,11 +106,7 @@ def in_resources(resources: bytes | dict[int, object]) -> set[str]:
     numbers = {int.from_bytes(number, 'big') for number in heads}
   else:
     numbers = set(resources)
-  kinds = {
-    'Photoshop thumbnail': _THUMBNAIL_RESOURCES,
-    'Photoshop path': _PATH_RESOURCES,
-  }
-  return {name for name, kind in kinds.items() if numbers & set(kind)}
+  return {name for name, kind in _RESOURCES.items() if numbers & kind}
 
 
 def has_video(data: bytes) -> bool:
