@@ -33,8 +33,7 @@ def encode_jpeg(file: BinaryIO, picture: Picture, metadata: Metadata) -> None:
     xmp=metadata.xmp,
     dpi=metadata.dpi or (0, 0),
     # The comment is among them, since Pillow leaves no room for its own.
-    extra=metadata_lib.iptc_segment(metadata.iptc)
-    + metadata_lib.comment_segment(metadata.comment),
+    extra=metadata_lib.jpeg_segments(metadata),
     **settings,
   )
   file.write(buffer.getbuffer())

@@ -178,11 +178,10 @@ def _previews(image: ImageFile.ImageFile) -> set[str]:
   elif image.format == 'TIFF':
     tags = _tiff_tags(image)
     found |= previews.in_resources(tags.get(_RESOURCES_TAG, b''))
-    found |= {
-      name
-      for tag, name in ((_SUB_IFDS, 'sub-images'), (_LAYERS, 'layers'))
-      if tag in tags
-    }
+    if _SUB_IFDS in tags:
+      found.add('sub-images')
+    if _LAYERS in tags:
+      found.add('layers')
   return found
 
 
@@ -216,18 +215,17 @@ def exif_for(
     with_dpi: whether to add the resolution, for a format without another place
       for it.
   """
-  exif = Image.Exif()
-  with_dpi = with_dpi and metadata.dpi is not None
-  if metadata.exif:
-    exif.load(metadata.exif)
-  elif not with_dpi:
+  dpi = metadata.dpi if with_dpi else None
+  if not (metadata.exif or dpi):
     return b''
+  exif = Image.Exif()
+  exif.load(metadata.exif)
   result = _copy(exif)
   details = result.get_ifd(ExifTags.IFD.Exif)
   if _WIDTH in details or _HEIGHT in details:
     details[_WIDTH], details[_HEIGHT] = width, height
-  if metadata.dpi and with_dpi:
-    result[_X_RESOLUTION], result[_Y_RESOLUTION] = metadata.dpi
+  if dpi:
+    result[_X_RESOLUTION], result[_Y_RESOLUTION] = dpi
     result[_UNIT] = 2
   return result.tobytes()
 
@@ -241,19 +239,18 @@ def exif_tags(exif: bytes) -> dict[int, Any]:
   return dict(copy) | {tag: group for tag, group in groups.items() if group}
 
 
-def iptc_segment(iptc: bytes) -> bytes:
-  """Returns IPTC records as a JPEG segment with its marker; b'' for none."""
-  if not iptc:
-    return b''
-  content = b'Photoshop 3.0\0' + _iptc_resource(iptc)
-  return b'\xff\xed' + struct.pack('>H', len(content) + 2) + content
-
-
-def comment_segment(comment: bytes) -> bytes:
-  """Returns a comment as a JPEG segment with its marker; b'' for none."""
-  if not comment:
-    return b''
-  return b'\xff\xfe' + struct.pack('>H', len(comment) + 2) + comment
+def jpeg_segments(metadata: Metadata) -> bytes:
+  """Returns the IPTC records and the comment as segments of a JPEG file."""
+  iptc = metadata.iptc
+  contents = {
+    b'\xff\xed': iptc and b'Photoshop 3.0\0' + _iptc_resource(iptc),
+    b'\xff\xfe': metadata.comment,
+  }
+  return b''.join(
+    marker + struct.pack('>H', len(content) + 2) + content
+    for marker, content in contents.items()
+    if content
+  )
 
 
 def iptc_text(iptc: bytes) -> tuple[str, str]:
