@@ -23,6 +23,7 @@ import pathlib
 import re
 from typing import Any
 
+from flax import traverse_util
 import jax
 import ml_collections
 import numpy as np
@@ -100,7 +101,7 @@ def write(
   """
   tensors = {
     name: _to_half(name, np.asarray(x))
-    for name, x in _flatten(model.variables).items()
+    for name, x in traverse_util.flatten_dict(model.variables, sep='/').items()
   }
   config = model.config.copy_and_resolve_references()
   config.data.data_dir = config.data.source = config.masks.source = ''
@@ -178,7 +179,7 @@ def _to_model(
   if not isinstance(size, int) or size < 8:
     raise ValueError(f'data.image_size is {size!r}')
   shapes = trained_model.abstract_variables(model, size, sharding)
-  expected = _flatten(shapes)
+  expected = traverse_util.flatten_dict(shapes, sep='/')
   if tensors.keys() != expected.keys():
     names = sorted(tensors.keys() ^ expected.keys())
     raise ValueError(f'its tensors are not those of the model: {names[0]}')
@@ -189,27 +190,20 @@ def _to_model(
         f'{name} is {x.dtype} {list(x.shape)}, wanted float16 or float32 '
         f'{list(shape.shape)}'
       )
-  leaves = [
-    jax.device_put(tensors[name].astype(shape.dtype), shape.sharding)
+  variables = {
+    name: jax.device_put(tensors[name].astype(shape.dtype), shape.sharding)
     for name, shape in expected.items()
-  ]
+  }
   return TrainedModel(
     workdir=None,
     config=config,
     model=model,
     loss=loss,
-    variables=jax.tree.unflatten(jax.tree.structure(shapes), leaves),
+    # Empty collections, such as unused batch_stats, have no names.
+    variables={**shapes, **traverse_util.unflatten_dict(variables, sep='/')},
     step=int(fields['step']),
     info=fields['info'],
   )
-
-
-def _flatten(tree: Any) -> dict[str, Any]:
-  """Returns {'params/LAYER/kernel': leaf} of variables."""
-  return {
-    jax.tree_util.keystr(path, simple=True, separator='/'): leaf
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-  }
 
 
 def _one_line(error: Exception) -> str:
