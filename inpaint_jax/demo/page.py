@@ -233,7 +233,7 @@ def build(page: Page, thumbnails: Sequence[pathlib.Path]) -> gr.Blocks:
     with gr.Column(visible=False) as desk:
       editor, hint, mask, button = _create_desk()
       guide, wrap, source, avoid, everywhere = _create_options(
-        page.workers.guides
+        list(page.workers.guides)
       )
     with gr.Column(visible=False, elem_id='results') as results:
       slider, gallery, done, explained, again, download = _create_results()

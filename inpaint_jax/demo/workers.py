@@ -69,9 +69,8 @@ class Workers:
       guides: the guides to load, by the names on the page; the first one is
         chosen at first.
     """
-    self.guides = list(guides)
+    self.guides = guides
     self.count = len(devices)
-    self._sources = guides
     # A device serves one thread at a time, so nothing is loaded twice.
     self._load = functools.cache(load)
     self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -91,7 +90,7 @@ class Workers:
     Raises:
       errors.UserError: there is no such guide, or the inpainter raises one.
     """
-    source = errors.choose(self._sources, guide, 'guide')
+    source = errors.choose(self.guides, guide, 'guide')
     device = self._free.get()
     try:
       return self._load(source, device)(image, hole, **options)
