@@ -1,7 +1,7 @@
 """Decides which photo is filled by which mask, and where the result goes."""
 
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import pathlib
 from typing import NamedTuple
 
@@ -88,20 +88,23 @@ def list_jobs(
     if masks is None:
       lines[-1] += f'; to fill by them, name {folder} as that of the masks, too'
   jobs, results = [], set()
-  by_photo = None if choices is None else _by_photo(choices)
-  lone = _list_lone(photos, choices or [], by_photo or {})
-  if lone:
-    lines.append(f'left out {_list_names(lone, "mask")} without a photo')
+  by_photo = _by_photo(choices or [])
+  lone = set(choices or [])
   for photo in photos:
     mask, problem = masks, ''
-    if by_photo is not None:
-      mask, problem = _find_mask(photo, by_photo)
+    if choices is not None:
+      named = by_photo.get(file_names.key(photo.stem), [])
+      lone -= {path for _, path in named}
+      mask, problem = _choose_mask(photo, named)
     is_written = photo.suffix.lower() in formats.SUFFIXES
     result = out / (photo.name if is_written else f'{photo.stem}.png')
     if result in results:
       problem = f'another photo has the result {result}, too; rename one'
     results.add(result)
     jobs.append(Job(photo, mask, result, problem))
+  if lone:
+    names = _list_names(sorted(lone), 'mask')
+    lines.append(f'left out {names} without a photo')
   return jobs, lines
 
 
@@ -153,25 +156,16 @@ def _by_photo(
   return marked | own
 
 
-def _list_lone(
-  photos: Sequence[pathlib.Path],
-  masks: Sequence[pathlib.Path],
-  by_photo: Mapping[str, list[tuple[str, pathlib.Path]]],
-) -> list[pathlib.Path]:
-  """Returns the masks of which there is no photo."""
-  keys = {file_names.key(photo.stem) for photo in photos}
-  used = {mask for key in keys for _, mask in by_photo.get(key, [])}
-  return [mask for mask in masks if mask not in used]
-
-
-def _find_mask(
-  photo: pathlib.Path, by_photo: Mapping[str, list[tuple[str, pathlib.Path]]]
+def _choose_mask(
+  photo: pathlib.Path, named: Sequence[tuple[str, pathlib.Path]]
 ) -> tuple[pathlib.Path | None, str]:
-  """Returns the mask of a photo, or None and the problem."""
-  found = by_photo.get(file_names.key(photo.stem), [])
+  """Returns the mask of a photo, or None and the problem.
+
+  `named` is what `_by_photo` has of it.
+  """
   # The mask whose name is spelt in the same way is preferred.
   for spell in (str, file_names.composed, file_names.key):
-    own = [mask for name, mask in found if spell(name) == spell(photo.stem)]
+    own = [mask for name, mask in named if spell(name) == spell(photo.stem)]
     if own:
       break
   if len(own) == 1:
