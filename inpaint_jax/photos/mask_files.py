@@ -100,12 +100,10 @@ def resize(hole: np.ndarray, height: int, width: int) -> np.ndarray:
   for axis, side in enumerate((height, width)):
     own, pixels = hole.shape[axis], np.arange(side)
     first, last = pixels * own // side, ((pixels + 1) * own - 1) // side
-    # reduceat reduces from each index to the next; every second result is
-    # wanted. A row of zeros lets the last range end behind the last row.
-    ranges = np.stack([first, last + 1], axis=1).ravel()
-    padding = [(0, 1) if a == axis else (0, 0) for a in range(2)]
-    reduced = np.logical_or.reduceat(np.pad(hole, padding), ranges, axis)
-    hole = reduced[::2] if axis == 0 else reduced[:, ::2]
+    resized = hole.take(first, axis)
+    for offset in range(1, np.max(last - first) + 1):
+      resized |= hole.take(np.minimum(first + offset, last), axis)
+    hole = resized
   return hole
 
 
