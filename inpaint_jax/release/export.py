@@ -48,13 +48,11 @@ class Format(NamedTuple):
   Attributes:
     write: returns the bytes of a model's file, with kernels of a given type.
     read: returns a function of (image, mask) that runs a file.
-    packages: the packages that it needs, all in the extra [onnx].
     usage: Python code that runs a file; {path} stands for its path.
   """
 
   write: Callable[[TrainedModel, np.dtype], bytes]
   read: Callable[[pathlib.Path], Run]
-  packages: tuple[str, ...]
   usage: str
 
 
@@ -106,8 +104,11 @@ def to_onnx(model: TrainedModel, dtype: np.dtype) -> bytes:
   pixels of the images that it was trained on.
 
   Raises:
-    errors.UserError: the model has an operation that cannot be exported.
+    errors.UserError: a package is missing, or the model has an operation that
+      cannot be exported.
   """
+  for package in ('onnx', 'onnxruntime'):
+    errors.check_installed(package, 'onnx', 'onnx')
   from inpaint_jax.release import onnx_graph
 
   fn = create_function(model)
@@ -169,14 +170,12 @@ FORMATS: dict[str, Format] = {
   'onnx': Format(
     to_onnx,
     lambda path: onnx_runtime.OnnxFill(path).run,
-    ('onnx', 'onnxruntime'),
     'filled, output = onnxruntime.InferenceSession({path!r}).run(\n'
     "    None, {{'image': image, 'mask': mask}})",
   ),
   'stablehlo': Format(
     to_stablehlo,
     _read_stablehlo,
-    (),
     'run = jax.jit(jax.export.deserialize(\n'
     "    bytearray(open({path!r}, 'rb').read())).call)\n"
     '  filled, output = run(image, mask)',
@@ -205,8 +204,6 @@ def export(
   """
   file_format = errors.choose(FORMATS, kind, 'format')
   stored = errors.choose(DTYPES, dtype, 'dtype')
-  for package in file_format.packages:
-    errors.check_installed(package, kind, 'onnx')
   atomic_files.check_writable(path, f'output={path}')
   with (
     errors.error_as(f'output={path} cannot be written'),
