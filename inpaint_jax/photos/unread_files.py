@@ -39,14 +39,12 @@ _KINDS = (
   (rb'version https://git-lfs', 'a pointer of Git LFS; run git lfs pull'),
 )
 # File name endings of such files, in lower case and without the dot.
-ENDINGS = frozenset(
-  re.split(
-    r'\s+',
-    '3fr ai arw avif cr2 cr3 crw dcr dng eps erf fff heic heif hif iiq jxl jxr '
-    'kdc kra mef mos mrw nef nrw ora orf pcd pdf pef ps psb raf raw rw2 rwl '
-    'sr2 srf srw svg svgz wdp x3f xcf',
-  )
+_ENDINGS = (
+  '3fr ai arw avif cr2 cr3 crw dcr dng eps erf fff heic heif hif iiq jxl jxr '
+  'kdc kra mef mos mrw nef nrw ora orf pcd pdf pef ps psb raf raw rw2 rwl sr2 '
+  'srf srw svg svgz wdp x3f xcf'
 )
+ENDINGS = frozenset(_ENDINGS.split())
 # Tags of TIFF files.
 _KIND, _WIDTH, _HEIGHT, _COLOURS, _SUB_FILES = 254, 256, 257, 262, 330
 _DNG_VERSION = 50706
