@@ -31,8 +31,6 @@ def walk(
     The folder, and its files; None for a folder that this program has written
     to (runs, studies and datasets), whose files and subfolders are left out.
   """
-  if data_dir is not None and not data_dir.is_dir():
-    data_dir = None
   visited = set()
   for folder, folders, names in os.walk(
     root, onerror=onerror, followlinks=True
@@ -44,7 +42,7 @@ def walk(
     visited.add((status.st_dev, status.st_ino))
     if folder != root and (
       any(found <= {*names} for found in _OURS)
-      or (data_dir and data_dir.samefile(folder))
+      or (data_dir and data_dir.is_dir() and data_dir.samefile(folder))
     ):
       folders.clear()
       yield folder, None
