@@ -67,10 +67,9 @@ def choose_photos(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
     errors.UserError: there is no photo.
   """
   with errors.error_as(f'photos={folder} cannot be read'):
-    # Nothing is written, so that any folder that does not exist will do.
-    jobs, _ = photo_jobs.list_jobs(folder, None, folder / 'no such folder')
-  places = np.linspace(0, len(jobs), min(count, len(jobs)), endpoint=False)
-  return [jobs[int(place)].photo for place in places]
+    photos = photo_jobs.list_photos(folder)
+  places = np.linspace(0, len(photos), min(count, len(photos)), endpoint=False)
+  return [photos[int(place)] for place in places]
 
 
 def create(kind: str, photos: Sequence[pathlib.Path], seed: int) -> list[Case]:

@@ -66,6 +66,45 @@ def list_jobs(
       raise errors.UserError(
         f'the results in {out} would overwrite inputs; name another folder'
       )
+  photos, choices, lines = _list_photos(folder, masks)
+  jobs, results = [], set()
+  by_photo = _by_photo(choices or [])
+  lone = set(choices or [])
+  for photo in photos:
+    mask, problem = masks, ''
+    if choices is not None:
+      named = by_photo.get(file_names.key(photo.stem), [])
+      lone -= {path for _, path in named}
+      mask, problem = _choose_mask(photo, named)
+    is_written = photo.suffix.lower() in formats.SUFFIXES
+    result = out / (photo.name if is_written else f'{photo.stem}.png')
+    if result in results:
+      problem = f'another photo has the result {result}, too; rename one'
+    results.add(result)
+    jobs.append(Job(photo, mask, result, problem))
+  if lone:
+    names = _list_names(sorted(lone), 'mask')
+    lines.append(f'left out {names} without a photo')
+  return jobs, lines
+
+
+def list_photos(folder: pathlib.Path) -> list[pathlib.Path]:
+  """Returns the photos of a folder, without masks, in the order of their names.
+
+  Raises:
+    errors.UserError: there are no photos.
+  """
+  return _list_photos(folder, None)[0]
+
+
+def _list_photos(
+  folder: pathlib.Path, masks: pathlib.Path | None
+) -> tuple[list[pathlib.Path], list[pathlib.Path] | None, list[str]]:
+  """Returns photos, masks to choose from, and lines on what is passed by.
+
+  There are no masks to choose from (None) if all photos have the same mask, or
+  none.
+  """
   images, unread, lines = _scan(folder)
   mask_names = file_names.find_masks(
     [image.stem for image in images], [file.stem for file in unread]
@@ -87,25 +126,7 @@ def list_jobs(
     lines.append(f'left out {_list_names(left_out, "mask")}')
     if masks is None:
       lines[-1] += f'; to fill by them, name {folder} as that of the masks, too'
-  jobs, results = [], set()
-  by_photo = _by_photo(choices or [])
-  lone = set(choices or [])
-  for photo in photos:
-    mask, problem = masks, ''
-    if choices is not None:
-      named = by_photo.get(file_names.key(photo.stem), [])
-      lone -= {path for _, path in named}
-      mask, problem = _choose_mask(photo, named)
-    is_written = photo.suffix.lower() in formats.SUFFIXES
-    result = out / (photo.name if is_written else f'{photo.stem}.png')
-    if result in results:
-      problem = f'another photo has the result {result}, too; rename one'
-    results.add(result)
-    jobs.append(Job(photo, mask, result, problem))
-  if lone:
-    names = _list_names(sorted(lone), 'mask')
-    lines.append(f'left out {names} without a photo')
-  return jobs, lines
+  return photos, choices, lines
 
 
 def _part_masks(
