@@ -1,7 +1,7 @@
 """The entry points of the commands.
 
 A command imports modules for seconds, before it reads its flags and after that;
-Ctrl-C prints one line in that time, too.
+Ctrl-C and other signals that end it print one line in that time, too.
 """
 
 import functools
@@ -14,7 +14,7 @@ def _start(
   name: str, default_config: str | None = None, huge_pages: bool = False
 ) -> None:
   """Calls the function `main` of a command; see command_line.run."""
-  interrupts.end_while_importing()
+  interrupts.raise_at_end()
   from inpaint_jax.system import command_line, machine
 
   if huge_pages:

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 import os
 import pathlib
 import shlex
-import signal
 import sys
 
 from absl import flags
@@ -83,8 +82,6 @@ def _train(
   from inpaint_jax.study import report, runner
 
   errors.check_installed('matplotlib', 'the report', 'study')
-  # SIGTERM ends the process; within a training, it saves a checkpoint first.
-  signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
   with workdirs.disk_full_as_user_error(workdir):
     data_hash = runner.prepare(workdir, study, _command())
     write_tables = not _SHARD.value

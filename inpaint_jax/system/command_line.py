@@ -53,12 +53,14 @@ def run(
   """Parses the flags and calls `main` with the remaining arguments.
 
   A wrong flag ends the process with one line and exit code 2, a UserError with
-  one line and exit code 1.
+  one line and exit code 1. SIGTERM and SIGHUP end it as Ctrl-C does, with exit
+  code 143 or 129, unless `main` handles them.
 
   Args:
     default_config: the file for --config if the user names none.
   """
   terminal.prepare()
+  interrupts.raise_at_end()
   _set_help(main.__module__)
   config_files.make_importable()
   # JAX reads these when it is imported, which a package of the user's own may
@@ -71,9 +73,10 @@ def run(
   # Orbax and tensorflow-datasets log every step, and errors that they raise.
   logging.set_verbosity(logging.FATAL)
   with terminal.quiet_end():
-    app.run(
-      lambda argv: exit_with_line(main, argv),
-      flags_parser=lambda argv: _parse_flags(argv, default_config),
+    exit_with_line(
+      lambda: app.run(
+        main, flags_parser=lambda argv: _parse_flags(argv, default_config)
+      )
     )
 
 
@@ -92,7 +95,8 @@ def check_flags(argv: Sequence[str], **examples: str) -> None:
 def exit_with_line(main: Callable[..., None], *args: Any) -> None:
   """Calls `main(*args)`; a UserError becomes one line and exit code 1.
 
-  So does a lack of memory. Ctrl-C becomes one line and exit code 130.
+  So does a lack of memory. Ctrl-C becomes one line and exit code 130; other
+  signals have their own, see interrupts.raise_at_end.
   """
   try:
     main(*args)
@@ -111,10 +115,9 @@ def exit_with_line(main: Callable[..., None], *args: Any) -> None:
       file=sys.stderr,
     )
     sys.exit(1)
-  except KeyboardInterrupt:
-    sys.stdout.flush()
+  except KeyboardInterrupt as error:
     # Not sys.exit: a running compilation crashes while Python shuts down.
-    interrupts.end_now()
+    interrupts.end_now(*error.args)
 
 
 def add_flags(message: str) -> str:

@@ -10,27 +10,45 @@ import types
 from typing import Any, NoReturn
 
 
-def end_while_importing() -> None:
-  """Makes Ctrl-C during an import end the process with one line.
+def raise_at_end() -> None:
+  """Makes Ctrl-C, SIGTERM and SIGHUP raise a KeyboardInterrupt of the signal.
 
-  Libraries swallow a KeyboardInterrupt while they are imported, or crash later
-  because they are half imported.
+  So files and folders are cleaned up whichever of them ends the process. During
+  an import they end it at once, with one line: libraries swallow a
+  KeyboardInterrupt while they are imported, or crash later because they are
+  half imported. A signal that is ignored, as by nohup, or has a handler is left
+  as it is.
   """
 
   def end(number: int, frame: types.FrameType | None) -> None:
+    if number != signal.SIGINT:
+      # `timeout`, and shells that end, send it twice; the second one must not
+      # interrupt the cleaning up.
+      signal.signal(number, signal.SIG_IGN)
     while frame:
       if frame.f_code.co_filename == '<frozen importlib._bootstrap>':
-        end_now()
+        end_now(number)
       frame = frame.f_back
-    signal.default_int_handler(number, None)
+    raise KeyboardInterrupt(number)
 
-  signal.signal(signal.SIGINT, end)
+  for name in ('SIGINT', 'SIGTERM', 'SIGHUP'):
+    number = getattr(signal, name, None)  # Windows has no SIGHUP.
+    if number and signal.getsignal(number) in (
+      signal.SIG_DFL,
+      signal.default_int_handler,
+    ):
+      signal.signal(number, end)
 
 
-def end_now() -> NoReturn:
-  """Ends the process as one that Ctrl-C has ended, without exit handlers."""
-  print('interrupted', file=sys.stderr, flush=True)
-  os._exit(130)
+def end_now(number: int = signal.SIGINT) -> NoReturn:
+  """Ends the process as one that a signal has ended, without exit handlers."""
+  by = '' if number == signal.SIGINT else f' by {signal.Signals(number).name}'
+  try:
+    sys.stdout.flush()
+    print(f'interrupted{by}', file=sys.stderr, flush=True)
+  finally:
+    # Even if the terminal is gone, so that nothing can be printed.
+    os._exit(128 + number)
 
 
 class Stop:

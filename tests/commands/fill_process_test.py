@@ -108,8 +108,8 @@ command_line.run(fill.main)
 """
 
 
-def interrupted(program, line, *args):
-  """Sends Ctrl-C once a program has printed a line; returns its stderr."""
+def interrupted(program, line, *args, number=signal.SIGINT):
+  """Sends a signal once a program has printed a line; returns its stderr."""
   started = subprocess.Popen(
     [sys.executable, '-c', program, *map(str, args)],
     cwd=ROOT,
@@ -119,10 +119,10 @@ def interrupted(program, line, *args):
   )
   with contextlib.closing(started.stdout):
     assert started.stdout.readline() == line
-    started.send_signal(signal.SIGINT)
+    started.send_signal(number)
     said = started.stderr.read()
     started.stderr.close()
-  assert started.wait() == 130
+  assert started.wait() == 128 + number
   return said
 
 
@@ -132,6 +132,32 @@ def test_ctrl_c_is_one_line(folders):
   assert 'Traceback' not in said
   assert said.endswith('\ninterrupted\n')
   assert os.listdir(folders[2]) == []
+
+
+_SLOW_WRITING = """
+import sys, time
+from inpaint_jax.commands import fill
+from inpaint_jax.photos import formats
+from inpaint_jax.system import command_line
+def write_half(file, *_):
+  file.write(b'half')
+  file.flush()
+  print('writing', flush=True)
+  time.sleep(60)
+formats.FORMATS['PNG'] = formats.FORMATS['PNG']._replace(encode=write_half)
+command_line.run(fill.main)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['SIGINT', 'SIGTERM', 'SIGHUP'])
+def test_a_signal_leaves_no_temporary_file(files, name):
+  photo, mask, out = files
+  number = getattr(signal, name)
+  said = interrupted(_SLOW_WRITING, 'writing\n', *files, number=number)
+  by = '' if name == 'SIGINT' else f' by {name}'
+  assert said == f'interrupted{by}\n'
+  assert {*os.listdir(out.parent)} == {photo.name, mask.name}
 
 
 _SLOW_IMPORT = """
@@ -152,8 +178,10 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_it_imports_is_one_line():
+def test_a_signal_while_it_imports_is_one_line():
   assert interrupted(_SLOW_IMPORT, 'importing\n') == 'interrupted\n'
+  said = interrupted(_SLOW_IMPORT, 'importing\n', number=signal.SIGTERM)
+  assert said == 'interrupted by SIGTERM\n'
 
 
 _KILLED_WHILE_WRITING = """

@@ -3,6 +3,8 @@
 from concurrent import futures
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -38,3 +40,29 @@ def test_the_second_signal_acts_at_once():
 
   with pytest.raises(KeyboardInterrupt):
     interrupt_twice()
+
+
+def test_what_is_ignored_stays_ignored_and_a_signal_may_come_twice():
+  """nohup ignores SIGHUP; `timeout` sends SIGTERM twice."""
+  program = """
+import os, signal
+from inpaint_jax.system import interrupts
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+interrupts.raise_at_end()
+os.kill(os.getpid(), signal.SIGINT)
+os.kill(os.getpid(), signal.SIGHUP)
+try:
+  os.kill(os.getpid(), signal.SIGTERM)
+except KeyboardInterrupt as error:
+  os.kill(os.getpid(), signal.SIGTERM)
+  interrupts.end_now(*error.args)
+"""
+  result = subprocess.run(
+    [sys.executable, '-c', program],
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert result.stderr == 'interrupted by SIGTERM\n'
+  assert result.returncode == 128 + signal.SIGTERM
