@@ -100,7 +100,7 @@ def _read(image: ImageFile.ImageFile, source: reading.Source) -> Picture:
   if image.format == 'WEBP':
     lossless = _is_lossless_webp(image)
   mode, raw_modes = image.mode, decoders.raw_modes(image)
-  metadata, damaged = metadata_lib.read(image)
+  metadata, lost = metadata_lib.read(image)
   pixels, alpha, grey, changes = decoders.decode(image, source, raw_modes)
   # When Pillow loads a TIFF file, it turns the image and deletes the tag.
   orientation = metadata_lib.orientation(image)
@@ -108,6 +108,9 @@ def _read(image: ImageFile.ImageFile, source: reading.Source) -> Picture:
   if metadata.icc and (mode in ('CMYK', 'LAB') or is_of_grey != grey):
     # The profile describes other numbers than these.
     metadata = dataclasses.replace(metadata, icc=b'')
+    if mode != 'CMYK':  # `changes` has a line on it.
+      kind = 'grey' if grey else 'RGB'
+      lost.append(f'its colour profile is not one of {kind} and was left out')
   return Picture(
     pixels=turn_upright(pixels, orientation),
     alpha=None if alpha is None else turn_upright(alpha, orientation),
@@ -115,7 +118,7 @@ def _read(image: ImageFile.ImageFile, source: reading.Source) -> Picture:
     metadata=metadata,
     jpeg=_jpeg_settings(image, orientation),
     lossless=lossless,
-    notes=tuple(notes + damaged + changes),
+    notes=tuple(notes + changes + lost),
   )
 
 

@@ -103,6 +103,20 @@ def test_cmyk_goes_by_its_profile(monkeypatch):
   assert picture.metadata.icc == b''
 
 
+@pytest.mark.parametrize(
+  ('mode', 'space'), [('L', b'RGB '), ('RGB', b'GRAY'), ('LAB', b'Lab ')]
+)
+def test_a_profile_of_other_values_is_left_out_with_a_line(mode, space):
+  profile = bytes(16) + space + bytes(200)
+  image = Image.new(mode, (8, 8))
+  data = samples.pillow_bytes(image, 'TIFF', icc_profile=profile)
+  picture = picture_files.read(data)
+  assert picture.metadata.icc == b''
+  kind = 'grey' if mode == 'L' else 'RGB'
+  line = f'its colour profile is not one of {kind} and was left out'
+  assert picture.notes[-1] == line
+
+
 def test_16_bits_of_a_replaced_file_are_not_the_old_ones(tmp_path):
   """libvips caches files that it has opened, but a user may replace them."""
   path = tmp_path / 'a.png'
