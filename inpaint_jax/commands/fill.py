@@ -165,7 +165,7 @@ def main(argv: Sequence[str]) -> None:
         fill_folder(*photo_jobs.list_jobs(photo, mask, out), prepare)
   except OSError as error:
     # Such as a folder that cannot be read, or a name that is not possible.
-    raise errors.UserError(f'{error.filename}: {error.strerror}') from error
+    raise errors.UserError(errors.of_system(error)) from error
   except MemoryError as error:
     raise errors.UserError(
       f'{photo} does not fit into memory; make it smaller'

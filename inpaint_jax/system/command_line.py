@@ -95,13 +95,18 @@ def check_flags(argv: Sequence[str], **examples: str) -> None:
 def exit_with_line(main: Callable[..., None], *args: Any) -> None:
   """Calls `main(*args)`; a UserError becomes one line and exit code 1.
 
-  So does a lack of memory. Ctrl-C becomes one line and exit code 130; other
-  signals have their own, see interrupts.raise_at_end.
+  So do a lack of memory, and of the current folder. Ctrl-C becomes one line and
+  exit code 130; other signals have their own, see interrupts.raise_at_end.
   """
   try:
     main(*args)
   except errors.UserError as error:
     print(f'error: {add_flags(str(error))}', file=sys.stderr)
+    sys.exit(1)
+  except FileNotFoundError as error:
+    if error.filename is not None or not error.errno:
+      raise
+    print(f'error: {errors.of_system(error)}', file=sys.stderr)
     sys.exit(1)
   except (MemoryError, RuntimeError) as error:
     reason = errors.one_line(error)

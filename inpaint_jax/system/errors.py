@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 import contextlib
+import errno
 import importlib.util
 from typing import Any, TypeVar
 
@@ -72,6 +73,15 @@ def error_as(
     if isinstance(error, UserError):
       reason = str(error)
     raise UserError(f'{message}: {reason}{advice}') from error
+
+
+def of_system(error: OSError) -> str:
+  """Returns an error of the system as one line: the file and the reason."""
+  if error.filename is not None:
+    return f'{error.filename}: {error.strerror}'
+  if error.errno == errno.ENOENT:  # That of os.getcwd names no file.
+    return 'the current folder does not exist any more; change to another one'
+  return error.strerror or one_line(error)
 
 
 def one_line(error: object, limit: int = 200) -> str:

@@ -226,3 +226,15 @@ def _wrong_arguments(kind, photo, mask, out):
 )
 def test_what_cannot_be_is_one_line(run, model, files, kind, message):
   refused(run, model, _wrong_arguments(kind, *files), message)
+
+
+def test_a_current_folder_that_is_gone_is_named(
+  run, model, files, tmp_path, monkeypatch
+):
+  gone = tmp_path / 'gone'
+  gone.mkdir()
+  monkeypatch.chdir(gone)
+  gone.rmdir()
+  photo, mask, _ = files
+  message = 'the current folder does not exist any more'
+  refused(run, model, [photo, mask, 'out.png'], message)

@@ -234,6 +234,21 @@ def test_an_end_of_memory_is_one_line(capsys, error, reason):
   assert shown.count('\n') == 1
 
 
+def test_a_current_folder_that_is_gone_is_one_line(
+  tmp_path, monkeypatch, capsys
+):
+  folder = tmp_path / 'gone'
+  folder.mkdir()
+  monkeypatch.chdir(folder)
+  folder.rmdir()
+  with pytest.raises(SystemExit) as exit_info:
+    command_line.exit_with_line(lambda: print(os.path.abspath('x')))
+  assert exit_info.value.code == 1
+  shown = capsys.readouterr().err
+  assert shown.startswith('error: the current folder does not exist any more;')
+  assert shown.count('\n') == 1
+
+
 @pytest.mark.parametrize('error', [ZeroDivisionError, RuntimeError('INTERNAL')])
 def test_another_error_keeps_its_traceback(error):
   def main():

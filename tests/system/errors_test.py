@@ -27,6 +27,18 @@ def test_one_line_joins_cuts_and_names():
 
 
 @pytest.mark.parametrize(
+  ('error', 'line'),
+  [
+    (OSError(28, 'No space left', 'some path'), 'some path: No space left'),
+    (OSError(28, 'No space left'), 'No space left'),
+    (OSError('no\nreason'), 'no reason'),
+  ],
+)
+def test_an_error_of_the_system_names_its_file_if_it_has_one(error, line):
+  assert errors.of_system(error) == line
+
+
+@pytest.mark.parametrize(
   ('error', 'reason'),
   [
     (OSError(28, 'No space left', 'some path'), 'No space left'),
