@@ -26,6 +26,7 @@ from typing import Any
 import warnings
 
 from absl import flags
+import numpy as np
 import tqdm
 
 from inpaint_jax.inpainting import explanation, photo_filling
@@ -369,7 +370,7 @@ def fill(
     name: that of the photo in progress bars.
 
   Returns:
-    Lines on what else was changed in reading and writing.
+    Lines on what else was changed in reading, filling and writing.
   """
   picture, hole, limits, _ = prepared
   lines = list(picture.notes)
@@ -390,12 +391,26 @@ def fill(
         image, origins = inpainter.explain(picture.image, hole, **options)
       else:
         image = inpainter(picture.image, hole, **options)
+      lines += describe_feather(picture.pixels, image[..., :3], hole)
       lines += picture_files.write(out, picture.with_image(image))
       if explained:
         drawn = explanation.draw_origins(image[..., :3], origins)
         picture_files.write(explained[number], Picture(drawn))
   # Each variant has the same lines.
   return list(dict.fromkeys(lines))
+
+
+def describe_feather(
+  before: np.ndarray, after: np.ndarray, hole: np.ndarray
+) -> list[str]:
+  """Returns a line if --feather changed more than a tenth of a photo."""
+  if not _FEATHER.value:
+    return []
+  share = np.mean((before != after).any(axis=2) & ~hole)
+  if share <= 0.1:
+    return []
+  feather = f'--feather={_FEATHER.value}'
+  return [f'{feather} blended another {share:.0%} of the photo']
 
 
 @contextlib.contextmanager

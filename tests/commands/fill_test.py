@@ -71,6 +71,19 @@ def test_flags_reach_the_model_if_they_are_given(run, model, files):
   ]
 
 
+@pytest.mark.parametrize('feather', [0, 1, 300])
+def test_a_line_says_that_much_was_blended(files, capsys, feather):
+  photo, _, out = files
+  call('--norefine', f'--feather={feather}', *files)
+  changed = (pixels_of(photo) != pixels_of(out)).any(axis=2) & ~hole_of()
+  assert (changed.mean() > 0.1) == (feather == 300)
+  share = f'{changed.mean():.0%} of the photo'
+  line = f'{photo}: --feather={feather} blended another {share}\n'
+  lines = line if feather == 300 else ''
+  shown = capsys.readouterr().out
+  assert shown == f'{lines}wrote {out}; 10.0% of it was hole\n'
+
+
 def test_what_is_copied_and_what_is_not(run, model, files):
   source, avoid = np.zeros((2, 40, 50), np.uint8)
   source[:, :30] = 255
