@@ -9,6 +9,7 @@ import PIL.ImageDraw
 from scipy import ndimage, sparse
 
 from inpaint_jax.inpainting import windows
+from inpaint_jax.system import errors
 
 Point = tuple[float, float]  # x and y, in pixels.
 
@@ -47,7 +48,12 @@ def draw_origins(image: Any, origins: np.ndarray) -> np.ndarray:
   Returns:
     uint8 [h, w, 3], the image or, of a larger one, a copy with at most SIDE
     pixels a side.
+
+  Raises:
+    errors.UserError: the image or the origins are of another type or size.
   """
+  image, origins = np.asarray(image), np.asarray(origins)
+  _check(image, origins)
   image, origins = _reduce(_to_rgb(image), origins)
   copied = origins[..., 0] >= 0
   cores = _find_parts(origins)
@@ -69,12 +75,30 @@ def draw_origins(image: Any, origins: np.ndarray) -> np.ndarray:
   for number, middle in enumerate(middles):
     end = _find_middle(cores == number + 1)
     _draw_arrow(pen, middle, end, _COLOURS[number], thick)
-  return np.asarray(drawing)
+  return np.array(drawing)  # Not asarray, which cannot be written to.
 
 
-def _to_rgb(image: Any) -> np.ndarray:
+def _check(image: np.ndarray, origins: np.ndarray) -> None:
+  """Raises a UserError unless both have types and sizes of a filling."""
+  channels = image.shape[2] if image.ndim == 3 else 1
+  if (
+    image.dtype not in (np.uint8, np.uint16)
+    or image.ndim not in (2, 3)
+    or not 1 <= channels <= 4
+  ):
+    raise errors.UserError(
+      f'the image is {image.dtype} {list(image.shape)}; wanted uint8 or uint16 '
+      '[height, width] or [height, width, 1 to 4]: give the image of a filling'
+    )
+  if origins.dtype.kind != 'i' or origins.shape != (*image.shape[:2], 2):
+    raise errors.UserError(
+      f'the origins are {origins.dtype} {list(origins.shape)}; wanted int32 '
+      f'{[*image.shape[:2], 2]}: give the image and the origins of one filling'
+    )
+
+
+def _to_rgb(pixels: np.ndarray) -> np.ndarray:
   """Returns an image as uint8 or uint16 [H, W, 3], without its alpha."""
-  pixels = np.asarray(image)
   pixels = pixels if pixels.ndim == 3 else pixels[..., None]
   if pixels.shape[2] < 3:
     return np.repeat(pixels[..., :1], 3, axis=2)

@@ -5,6 +5,7 @@ import PIL.Image
 import pytest
 
 from inpaint_jax.inpainting import explanation
+from inpaint_jax.system import errors
 
 
 def no_origins(height=60, width=80):
@@ -94,3 +95,31 @@ def test_any_kind_of_image_is_drawn(mode):
     image = PIL.Image.fromarray(np.full((60, 80), 128 * 256, np.uint16))
   for one in (image, np.asarray(image)):
     np.testing.assert_array_equal(explanation.draw_origins(one, origins), drawn)
+
+
+@pytest.mark.parametrize(
+  ('image', 'origins', 'message'),
+  [
+    (np.zeros((60, 80, 3)), no_origins(), r'image is float64 \[60, 80, 3\]'),
+    (np.zeros(60, np.uint8), no_origins(), r'image is uint8 \[60\]; wanted'),
+    (
+      np.zeros((80, 60, 3), np.uint8),
+      no_origins(),
+      r'origins are int32 \[60, 80, 2\]; wanted int32 \[80, 60, 2\]',
+    ),
+    (
+      np.zeros((60, 80), np.uint8),
+      no_origins() * 1.0,
+      'the origins are float64',
+    ),
+  ],
+)
+def test_what_is_no_filling_is_refused(image, origins, message):
+  with pytest.raises(errors.UserError, match=message) as caught:
+    explanation.draw_origins(image, origins)
+  assert '\n' not in str(caught.value)
+
+
+def test_the_drawing_can_be_drawn_on():
+  image = np.zeros((60, 80, 3), np.uint8)
+  assert explanation.draw_origins(image, no_origins()).flags.writeable
