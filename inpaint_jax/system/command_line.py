@@ -43,6 +43,13 @@ class _VersionFlag(flags.BooleanFlag):
       sys.exit()
 
 
+# How messages of absl begin that are those of Python, and what was wanted.
+_WANTED = {
+  'invalid literal for int()': 'a whole number',
+  'could not convert string to float': 'a number',
+  "('Non-boolean argument": 'true or false',
+}
+
 flags.DEFINE_flag(_HelpFlag())
 flags.DEFINE_flag(_VersionFlag())
 
@@ -281,6 +288,10 @@ def _describe(error: Exception, file: str | None, argv: Sequence[str]) -> str:
     line = _describe_override(config, match[1], match[2], following)
     if line:
       return line
+  for words, wanted in _WANTED.items():
+    flag, found, _ = text.partition(f': {words}')
+    if found and flag.startswith('flag --'):
+      text = f'{flag.removeprefix("flag ")}: wanted {wanted}'
   if 'Traceback' in text:
     # The last line is the type and the text of what the config file raised.
     text = text.strip().splitlines()[-1].partition(': ')[2]

@@ -21,6 +21,8 @@ CONFIG = config_flags.DEFINE_config_file(
   'config', sys_argv=command_line.arguments
 )
 flags.DEFINE_integer('port', None, 'A flag that is no field.')
+flags.DEFINE_float('share', None, 'Another one.')
+flags.DEFINE_bool('quick', False, 'A third one.')
 
 def main(argv):
   if 'fail' in argv:
@@ -140,7 +142,10 @@ def test_a_mistake_in_a_config_file_is_shown_with_its_line(
   ('flags', 'message'),
   [
     ('--config.seed 5 --nothing=1', "Unknown command line flag 'nothing'"),
-    ('--config.seed 5 --port=x', 'flag --port=x: invalid literal'),
+    ('--config.seed 5 --port=x', '--port=x: wanted a whole number'),
+    ('--port=1e3', '--port=1e3: wanted a whole number'),
+    ('--share=x', '--share=x: wanted a number'),
+    ('--quick=maybe', '--quick=maybe: wanted true or false'),
     ('--config.data.flip --port', 'Missing value for flag --port'),
     ('--config.seed x --port=1', '--config.seed=x: wanted int, as 0 is'),
     ('--config.seed=0x10 --config.loss.x=1', '--config.loss.x is no field'),
