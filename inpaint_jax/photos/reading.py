@@ -146,15 +146,17 @@ def scale_numbers(image: Image.Image) -> tuple[np.ndarray, str]:
     raise UnreadableError('none of its values is a finite number')
   low, high = values[counts].min(), values[counts].max()
   top = 1.0 if high <= 1 else 255.0 if high <= 255 else 65535.0
-  note = f'its values, {low:g} to {high:g}, were divided by {top:g}'
+  note = f'its values, {low:g} to {high:g}, '
+  scaled = 'keep their scale' if top == 1 else f'were divided by {top:g}'
   is_whole = top == 1 or not (values[counts] % 1).any()
   if not (low >= 0 and high <= top and is_whole):
     top = high - low
-    note = f'its values, {low:g} to {high:g}, were scaled to black and white'
+    scaled = 'were scaled to the range from black to white'
     # An image of a single value is white.
     low, top = (low, top) if top else (low - 1, 1.0)
   else:
     low = 0.0
+  note += scaled
   if not counts.all():
     note += f', and {np.sum(~counts)} of them are no numbers'
   values = np.where(counts, values, np.where(values > 0, np.inf, -np.inf))
