@@ -77,7 +77,8 @@ def load(
         f'guide={guide} is run by ONNX Runtime, not by backend=jax'
       )
     return Inpainter(onnx_runtime.OnnxFill(guide))
-  return Inpainter(backends.choose_fill(zoo.load(guide), backend))
+  model = zoo.load(guide, also="; 'none' and .onnx files work, too")
+  return Inpainter(backends.choose_fill(model, backend))
 
 
 class Inpainter:

@@ -34,7 +34,9 @@ def list_models() -> list[str]:
 
 
 def load(
-  source: str | os.PathLike[str], sharding: jax.sharding.Sharding | None = None
+  source: str | os.PathLike[str],
+  sharding: jax.sharding.Sharding | None = None,
+  also: str = '',
 ) -> trained_model.TrainedModel:
   """Returns a trained model.
 
@@ -45,6 +47,7 @@ def load(
       #sha256=DIGEST at the end to check it. Downloads are kept in the user's
       cache folder. For a folder that has the name of a model, write ./NAME.
     sharding: where the variables go; None = the first device.
+    also: what else the caller takes, for the end of errors.
 
   Returns:
     The model; its `workdir` is None unless `source` is the folder of a run.
@@ -67,9 +70,12 @@ def load(
   if source and (path / 'config.json').exists():
     return trained_model.load_run(path, sharding)
   is_folder = source and path.is_dir()
-  found = 'config.json is missing' if is_folder else 'no such folder'
+  missing = 'config.json is missing' if is_folder else 'no such folder'
+  found = f'holds no run ({missing}) and is no model'
+  if path.is_file():
+    found = 'is a file of a type that is no model'
   raise errors.UserError(
-    f'{source!r} holds no run ({found}) and is no model; choose one of the '
-    f'models ({", ".join(known) or "none comes with this copy"}), or name the '
-    f'workdir of a training run, a {SUFFIX} file or its https:// address'
+    f'{source!r} {found}; choose one of the models '
+    f'({", ".join(known) or "none comes with this copy"}), or name the workdir '
+    f'of a training run, a {SUFFIX} file or its https:// address{also}'
   )

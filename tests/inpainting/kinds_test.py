@@ -213,6 +213,8 @@ def test_an_image_without_pixels(quick, shape):
 def test_a_guide_that_is_no_name():
   with pytest.raises(errors.UserError, match="guide=None; wanted 'none'"):
     inference.load(None)
+  with pytest.raises(errors.UserError, match=r"; 'none' and \.onnx files work"):
+    inference.load('nothing')
 
 
 HOLE = np.eye(8, 9, dtype=bool)

@@ -118,6 +118,14 @@ def test_a_folder_without_a_run(packaged, tmp_path):
     zoo.load(tmp_path)
 
 
+def test_a_file_that_is_no_model(packaged, tmp_path):
+  path = tmp_path / 'a.png'
+  path.write_bytes(b'hello')
+  message = f'is a file of a type that is no model; .*{NAME}.*safetensors file'
+  with pytest.raises(errors.UserError, match=message):
+    zoo.load(path)
+
+
 def test_a_missing_file(tmp_path):
   with pytest.raises(errors.UserError, match='does not exist'):
     zoo.load(tmp_path / 'x.safetensors')
