@@ -78,7 +78,7 @@ def unpack(image: Any, mask: Any) -> Unpacked:
     or not 1 <= channels <= 4
   ):
     hint = ''
-    if array.dtype.kind == 'f':
+    if 'float' in array.dtype.name:
       hint = '; bring floats in [0, 1] to uint8: np.uint8(np.rint(image * 255))'
     elif array.dtype.newbyteorder('=') == np.uint16 != array.dtype:
       hint = '; bring its bytes into the order of this machine, as in '
@@ -157,7 +157,9 @@ def to_hole(
     array = np.asarray(mask)
   if array.ndim == 3 and array.shape[2] == 1:
     array = array[..., 0]
-  is_known_type = array.dtype in (np.uint8, bool) or array.dtype.kind == 'f'
+  # By its name, since bfloat16 is of no kind of NumPy's own.
+  is_float = 'float' in array.dtype.name
+  is_known_type = array.dtype in (np.uint8, bool) or is_float
   if not is_known_type or array.ndim != 2:
     hint = 'mask[..., 0] > 0' if array.ndim == 3 else 'mask > 0'
     found = f'{array.dtype} {list(array.shape)}'

@@ -231,6 +231,8 @@ WHITE = np.uint8(HOLE) * 255
     HOLE.astype(np.float16) / 2,
     jnp.array(HOLE),
     jnp.array(HOLE, jnp.float32),
+    jnp.array(HOLE, jnp.bfloat16),
+    HOLE.astype(jnp.bfloat16),
     HOLE.tolist(),
     Image.fromarray(WHITE),
     Image.fromarray(WHITE).convert('1'),
@@ -250,6 +252,7 @@ def test_what_is_a_mask(mask):
   [
     (HOLE * 255.0, r'float64 with values outside of \[0, 1\]; give a bool'),
     (HOLE * np.nan, 'outside of'),
+    (jnp.array(HOLE * 255, jnp.bfloat16), 'the mask is bfloat16 with values'),
     (HOLE * 1, 'wanted bool, uint8 or float'),
     (np.uint8(HOLE), '1 as its largest value; give mask > 0'),
     (np.stack([WHITE] * 3, axis=2), r'\[8, 9, 3\]; .* mask\[\.\.\., 0\] > 0'),
