@@ -173,7 +173,8 @@ def _check_aspect(
     return
   remedy = f'bring the mask to the size of {of}, or to its aspect'
   if _has_aspect(hole, width, height):
-    remedy = 'draw a mask on this photo upright, as viewers show it'
+    # It may have been drawn on a photo that EXIF turns, or been turned itself.
+    remedy = f'turn the mask by 90 degrees, to lie on {of} as viewers show it'
   raise errors.UserError(
     f'{of} is {width}x{height} pixels, the mask {name} '
     f'{hole.shape[1]}x{hole.shape[0]}; {remedy}'

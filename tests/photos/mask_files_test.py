@@ -226,11 +226,10 @@ def test_another_aspect_is_refused(mask, photo):
   )
 
 
-def test_a_mask_of_a_photo_on_its_side_is_told():
+def test_a_mask_on_its_side_is_told():
   data = file_of(Image.new('L', (400, 300)))
-  with pytest.raises(
-    errors.UserError, match=r'on this photo upright, as viewers'
-  ):
+  message = 'turn the mask by 90 degrees, to lie on the photo as viewers show'
+  with pytest.raises(errors.UserError, match=message):
     mask_files.read(data, 400, 300)
 
 
