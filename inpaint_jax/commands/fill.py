@@ -51,6 +51,7 @@ _WORKDIR = flags.DEFINE_string(
 _LIST_MODELS = flags.DEFINE_bool(
   'list_models', False, 'Print the names of the models that come along.'
 )
+flags.DEFINE_alias('list-models', 'list_models')
 _BACKEND = flags.DEFINE_enum(
   'backend', 'auto', ['auto', 'jax', 'onnx'], 'What runs a model that guides.'
 )

@@ -165,6 +165,12 @@ def test_what_becomes_of_the_mask(run, files, flag):
   assert (after[hole] == round(GREY * 255)).all()
 
 
+@pytest.mark.parametrize('flag', ['--list-models', '--list_models'])
+def test_models_are_listed(run, capsys, flag):
+  run(flag)
+  assert 'unet-landscapes' in capsys.readouterr().out.splitlines()
+
+
 def test_a_mask_that_may_be_inverted_is_told(run, files, capsys):
   hole = np.ones((40, 50), bool)
   hole[10:15, 10:20] = False
