@@ -76,6 +76,7 @@ MAY_IMPORT['comparison'] = {
   *REGISTRIES,
 }
 MAY_IMPORT['commands'] = set(MAY_IMPORT)
+MAY_IMPORT['__main__'] = {'commands'}
 
 
 def _module(path: pathlib.Path) -> str:

@@ -6,7 +6,8 @@
   inpaint-jax --variants=3 photo.jpg mask.png out.png
   inpaint-jax photos/ masks/ results/
 
-In a checkout, `python scripts/inpaint.py` does the same.
+`python -m inpaint_jax` and, in a checkout, `python scripts/inpaint.py` do the
+same.
 
 The mask is white where the hole is, and has the size or the aspect of the
 photo. Without a mask, the hole is the transparent part of the photo, or what

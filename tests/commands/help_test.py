@@ -37,6 +37,17 @@ def test_what_only_tells_something_ends_with_0(flag):
   assert ('photo.jpg' in result.stdout) == (flag != '--version')
 
 
+def test_the_package_as_a_program_fills_photos():
+  result = subprocess.run(
+    [sys.executable, '-m', 'inpaint_jax', '--help'],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert result.stdout.startswith('Fills the holes of photos')
+
+
 @pytest.mark.parametrize('name', PROJECT['scripts'])
 def test_help_shows_the_docstring_and_the_flags_without_jax(name):
   """Importing JAX or numba takes up to a second, too long for a help."""
