@@ -30,8 +30,10 @@ from jax._src import compiler
 import pytest
 
 jax.config.update('jax_numpy_rank_promotion', 'raise')
-# Background jobs of a shell ignore Ctrl-C, and so would processes they start.
+# Background jobs of a shell ignore Ctrl-C, those of nohup SIGHUP, and so would
+# processes that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Set by pytest-xdist.
 _COUNT = 'PYTEST_XDIST_WORKER_COUNT'

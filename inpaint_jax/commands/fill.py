@@ -41,7 +41,7 @@ _GUIDE = flags.DEFINE_string(
   'guide',
   None,
   'What guesses at the large shapes before pixels are copied: none (a smooth '
-  'surface; so unless given), a name of --list_models, the folder of '
+  'surface; so unless given), a name of --list-models, the folder of '
   'a training run, the path or address of a released file, or an .onnx file of '
   'inpaint-jax-export.',
 )
@@ -393,7 +393,8 @@ def fill(
         image, origins = inpainter.explain(picture.image, hole, **options)
       else:
         image = inpainter(picture.image, hole, **options)
-      lines += describe_feather(picture.pixels, image[..., :3], hole)
+      if number == 0:
+        lines += describe_feather(picture.pixels, image[..., :3], hole)
       lines += picture_files.write(out, picture.with_image(image))
       if explained:
         drawn = explanation.draw_origins(image[..., :3], origins)

@@ -66,8 +66,10 @@ def choose_photos(folder: pathlib.Path, count: int) -> list[pathlib.Path]:
   Raises:
     errors.UserError: there is no photo.
   """
-  with errors.error_as(f'photos={folder} cannot be read'):
-    photos = photo_jobs.list_photos(folder)
+  with errors.error_as(
+    f'photos={folder} cannot be used', kind=(OSError, errors.UserError)
+  ):
+    photos = photo_jobs.find_photos(folder)
   places = np.linspace(0, len(photos), min(count, len(photos)), endpoint=False)
   return [photos[int(place)] for place in places]
 

@@ -66,7 +66,7 @@ def list_jobs(
       raise errors.UserError(
         f'the results in {out} would overwrite inputs; name another folder'
       )
-  photos, choices, lines = _list_photos(folder, masks)
+  photos, choices, lines = _sort_files(folder, masks)
   jobs, results = [], set()
   by_photo = _by_photo(choices or [])
   lone = set(choices or [])
@@ -88,16 +88,16 @@ def list_jobs(
   return jobs, lines
 
 
-def list_photos(folder: pathlib.Path) -> list[pathlib.Path]:
+def find_photos(folder: pathlib.Path) -> list[pathlib.Path]:
   """Returns the photos of a folder, without masks, in the order of their names.
 
   Raises:
     errors.UserError: there are no photos.
   """
-  return _list_photos(folder, None)[0]
+  return _sort_files(folder, None)[0]
 
 
-def _list_photos(
+def _sort_files(
   folder: pathlib.Path, masks: pathlib.Path | None
 ) -> tuple[list[pathlib.Path], list[pathlib.Path] | None, list[str]]:
   """Returns photos, masks to choose from, and lines on what is passed by.

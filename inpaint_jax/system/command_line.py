@@ -111,7 +111,7 @@ def exit_with_line(main: Callable[..., None], *args: Any) -> None:
     print(f'error: {add_flags(str(error))}', file=sys.stderr)
     sys.exit(1)
   except FileNotFoundError as error:
-    if error.filename is not None or not error.errno:
+    if not errors.is_folder_gone():
       raise
     print(f'error: {errors.of_system(error)}', file=sys.stderr)
     sys.exit(1)
@@ -129,7 +129,7 @@ def exit_with_line(main: Callable[..., None], *args: Any) -> None:
     sys.exit(1)
   except KeyboardInterrupt as error:
     # Not sys.exit: a running compilation crashes while Python shuts down.
-    interrupts.end_now(*error.args)
+    interrupts.end_now(error)
 
 
 def add_flags(message: str) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 import contextlib
-import errno
 import importlib.util
+import os
 from typing import Any, TypeVar
 
 T = TypeVar('T')
@@ -79,9 +79,18 @@ def of_system(error: OSError) -> str:
   """Returns an error of the system as one line: the file and the reason."""
   if error.filename is not None:
     return f'{error.filename}: {error.strerror}'
-  if error.errno == errno.ENOENT:  # That of os.getcwd names no file.
+  if is_folder_gone():
     return 'the current folder does not exist any more; change to another one'
   return error.strerror or one_line(error)
+
+
+def is_folder_gone() -> bool:
+  """Returns whether the current folder was deleted."""
+  try:
+    os.getcwd()
+  except FileNotFoundError:
+    return True
+  return False
 
 
 def one_line(error: object, limit: int = 200) -> str:

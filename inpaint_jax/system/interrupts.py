@@ -9,6 +9,13 @@ import threading
 import types
 from typing import Any, NoReturn
 
+# Windows has no SIGHUP, which the end of a terminal sends.
+_SIGNALS = [
+  getattr(signal, name)
+  for name in ('SIGINT', 'SIGTERM', 'SIGHUP')
+  if hasattr(signal, name)
+]
+
 
 def raise_at_end() -> None:
   """Makes Ctrl-C, SIGTERM and SIGHUP raise a KeyboardInterrupt of the signal.
@@ -27,21 +34,31 @@ def raise_at_end() -> None:
       signal.signal(number, signal.SIG_IGN)
     while frame:
       if frame.f_code.co_filename == '<frozen importlib._bootstrap>':
-        end_now(number)
+        end_now(KeyboardInterrupt(number))
       frame = frame.f_back
     raise KeyboardInterrupt(number)
 
-  for name in ('SIGINT', 'SIGTERM', 'SIGHUP'):
-    number = getattr(signal, name, None)  # Windows has no SIGHUP.
-    if number and signal.getsignal(number) in (
-      signal.SIG_DFL,
-      signal.default_int_handler,
-    ):
+  def end_if_ignored(unraisable: Any) -> None:
+    # Python ignores what is raised in __del__ and in callbacks from C.
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+      end_now(unraisable.exc_value)
+    sys.__unraisablehook__(unraisable)
+
+  sys.unraisablehook = end_if_ignored
+  for number in _SIGNALS:
+    if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
       signal.signal(number, end)
 
 
-def end_now(number: int = signal.SIGINT) -> NoReturn:
-  """Ends the process as one that a signal has ended, without exit handlers."""
+def end_now(error: KeyboardInterrupt) -> NoReturn:
+  """Ends the process as one that a signal has ended, without exit handlers.
+
+  Args:
+    error: its argument is the number of the signal; without one, SIGINT's.
+  """
+  number = error.args[0] if error.args else signal.SIGINT
+  if number not in _SIGNALS:
+    number = signal.SIGINT
   by = '' if number == signal.SIGINT else f' by {signal.Signals(number).name}'
   try:
     sys.stdout.flush()
@@ -60,10 +77,11 @@ class Stop:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[Stop]:
-  """Records the first SIGTERM or SIGINT in the block instead of acting on it.
+  """Records the first signal in the block that asks to stop.
 
-  The block reads `stop.signal` where it can stop safely. A second signal acts
-  at once. Python lets only the main thread handle signals: in any other one,
+  That is SIGINT, SIGTERM or SIGHUP, unless it is ignored, as by nohup. The
+  block reads `stop.signal` where it can stop safely. A second signal acts at
+  once. Python lets only the main thread handle signals: in any other one,
   the block records none.
   """
   stop = Stop()
@@ -78,8 +96,9 @@ def deferred() -> Iterator[Stop]:
     restore()
 
   is_main = threading.current_thread() is threading.main_thread()
-  for number in (signal.SIGTERM, signal.SIGINT) if is_main else ():
-    previous[number] = signal.signal(number, record)
+  for number in _SIGNALS if is_main else ():
+    if signal.getsignal(number) != signal.SIG_IGN:
+      previous[number] = signal.signal(number, record)
   try:
     yield stop
   finally:

@@ -9,6 +9,7 @@ Masks are drawn on the device, see masks.py.
 """
 
 from collections.abc import Iterator
+import functools
 import pathlib
 import sys
 from typing import Any, Protocol
@@ -235,9 +236,14 @@ def eval_batches(
   indices = np.arange(num_batches * batch_size).reshape(num_batches, batch_size)
   own = indices[:, rows or slice(None)]
 
+  # Once, since reading an image takes time.
+  @functools.cache
+  def padding() -> dict[str, Any]:
+    return {name: np.zeros_like(x) for name, x in read(0).items()}
+
   def read(index: int) -> dict[str, Any]:
     if index >= len(source):
-      return {name: np.zeros_like(x) for name, x in read(0).items()}
+      return padding()
     image = source[index]['image']
     return {'image': image, 'index': np.int32(index), 'valid': np.float32(1)}
 

@@ -84,6 +84,11 @@ def test_a_line_says_that_much_was_blended(files, capsys, feather):
   assert shown == f'{lines}wrote {out}; 10.0% of it was hole\n'
 
 
+def test_variants_have_one_line_on_the_feather(files, capsys):
+  call('--norefine', '--feather=300', '--variants=3', *files)
+  assert capsys.readouterr().out.count('blended') == 1
+
+
 def test_what_is_copied_and_what_is_not(run, model, files):
   source, avoid = np.zeros((2, 40, 50), np.uint8)
   source[:, :30] = 255

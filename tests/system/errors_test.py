@@ -32,6 +32,8 @@ def test_one_line_joins_cuts_and_names():
     (OSError(28, 'No space left', 'some path'), 'some path: No space left'),
     (OSError(28, 'No space left'), 'No space left'),
     (OSError('no\nreason'), 'no reason'),
+    # Such as that of a socket: no folder is gone.
+    (OSError(2, 'No such file'), 'No such file'),
   ],
 )
 def test_an_error_of_the_system_names_its_file_if_it_has_one(error, line):

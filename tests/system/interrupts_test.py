@@ -11,7 +11,9 @@ import pytest
 from inpaint_jax.system import interrupts
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+  'number', [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+)
 def test_the_first_signal_is_noted_and_handlers_come_back(number):
   before = signal.getsignal(number)
   with interrupts.deferred() as stop:
@@ -42,6 +44,18 @@ def test_the_second_signal_acts_at_once():
     interrupt_twice()
 
 
+def test_an_ignored_signal_does_not_stop_the_block():
+  """As under nohup."""
+  before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+  try:
+    with interrupts.deferred() as stop:
+      os.kill(os.getpid(), signal.SIGHUP)
+      assert stop.signal is None
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+  finally:
+    signal.signal(signal.SIGHUP, before)
+
+
 def test_what_is_ignored_stays_ignored_and_a_signal_may_come_twice():
   """nohup ignores SIGHUP; `timeout` sends SIGTERM twice."""
   program = """
@@ -56,13 +70,42 @@ try:
   os.kill(os.getpid(), signal.SIGTERM)
 except KeyboardInterrupt as error:
   os.kill(os.getpid(), signal.SIGTERM)
-  interrupts.end_now(*error.args)
+  interrupts.end_now(error)
 """
+  assert run(program) == ('interrupted by SIGTERM\n', 128 + signal.SIGTERM)
+
+
+def test_a_signal_ends_the_process_where_python_ignores_errors():
+  """In __del__ an exception is printed, and the program goes on."""
+  program = """
+import os, signal, time
+from inpaint_jax.system import interrupts
+interrupts.raise_at_end()
+class Last:
+  def __del__(self):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(1)
+last = Last()
+del last
+print('goes on')
+"""
+  assert run(program) == ('interrupted by SIGTERM\n', 128 + signal.SIGTERM)
+
+
+def test_an_interrupt_of_a_library_is_one_of_ctrl_c():
+  program = """
+from inpaint_jax.system import interrupts
+interrupts.end_now(KeyboardInterrupt('by a library'))
+"""
+  assert run(program) == ('interrupted\n', 128 + signal.SIGINT)
+
+
+def run(program: str) -> tuple[str, int]:
+  """Returns what a program wrote to stderr, and its exit code."""
   result = subprocess.run(
     [sys.executable, '-c', program],
     capture_output=True,
     text=True,
     check=False,
   )
-  assert result.stderr == 'interrupted by SIGTERM\n'
-  assert result.returncode == 128 + signal.SIGTERM
+  return result.stderr, result.returncode

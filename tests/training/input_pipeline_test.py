@@ -112,6 +112,21 @@ def test_evaluation_batches_are_whole_in_order_and_padded():
   assert not images[7].any()
 
 
+def test_padding_reads_one_image_more():
+  reads = []
+
+  class Counted(_Source):
+    def __getitem__(self, index):
+      reads.append(index)
+      return super().__getitem__(index)
+
+  batches = input_pipeline.eval_batches(
+    Counted(9), _config(num_threads=0), batch_size=8
+  )
+  assert len(list(batches)) == 2
+  assert sorted(reads) == [0, *range(9)]
+
+
 def test_fewer_pictures_than_a_batch_is_refused():
   assert input_pipeline.steps_per_epoch(10, 4) == 2
   with pytest.raises(errors.UserError, match=r'batch_size=16 .* 10 training'):
