@@ -87,7 +87,7 @@ def read(
   except Exception as error:
     raise errors.UserError(
       f'{shown} cannot be used with this version, {__version__}: '
-      f'{_one_line(error)}'
+      f'{_one_line(error)}; if it needs a module of your own, import that first'
     ) from error
 
 

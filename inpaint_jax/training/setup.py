@@ -1,6 +1,7 @@
 """Checks a config and builds what it names, before any file is touched."""
 
 import dataclasses
+import difflib
 
 import flax.linen as nn
 import jax
@@ -17,7 +18,7 @@ from inpaint_jax import (
   optimizers,
 )
 from inpaint_jax.runs import trained_model, workdir as workdirs
-from inpaint_jax.system import errors, sharding, user_paths
+from inpaint_jax.system import config_files, errors, sharding, user_paths
 from inpaint_jax.training import feed
 
 # The least value of each integer field. All must be below 2**31.
@@ -35,6 +36,8 @@ _LEAST = {
   'profile.skip_steps': 0,
   'profile.num_steps': 0,
 }
+# Sections whose fields depend on what they name, which is checked there.
+_OPEN = ('model', 'discriminator', 'objectives')
 # What else validations and tests measure, beside the metrics of registries.
 _MEASURED = (
   'loss',
@@ -70,6 +73,7 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   Raises:
     errors.UserError: a field has an invalid value.
   """
+  _check_names(config)
   check_fields(config)
   mesh = sharding.create_mesh()
   sharding.check_batch_size(config.batch_size, mesh, config.accumulate_steps)
@@ -96,6 +100,29 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
     sampler=masks.create_sampler(config.masks),
     discriminator=judge if is_judged else None,
   )
+
+
+def _check_names(config: ml_collections.ConfigDict) -> None:
+  """Raises a UserError if a field is misspelt, or missing.
+
+  ml_collections refuses unknown fields on the command line, but a config file
+  may set any.
+  """
+  known = workdirs.flatten(config_files.default())
+  found = workdirs.flatten(config)
+  for name in sorted(known.keys() - found.keys()):
+    raise errors.UserError(
+      f'the config has no {name}; start from configs/default.py, and change '
+      'fields one by one'
+    )
+  for name in sorted(found.keys() - known.keys()):
+    if name.partition('.')[0] not in _OPEN:
+      close = ''.join(difflib.get_close_matches(name, known, 1))
+      raise errors.UserError(
+        f'{name} is no field of the config; '
+        + (f'did you mean {close}? ' if close else '')
+        + 'configs/default.py has all fields, and is the place for new ones'
+      )
 
 
 def check_fields(config: ml_collections.ConfigDict) -> None:

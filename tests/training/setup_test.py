@@ -115,3 +115,31 @@ def test_a_metric_needs_a_name_of_its_own(monkeypatch, name):
   monkeypatch.setitem(metrics.OUTPUT_METRICS, name, metrics.l1)
   with pytest.raises(errors.UserError, match=f'metric {name} has the name of'):
     setup.create_setup(default.get_config())
+
+
+@pytest.mark.parametrize(
+  ('name', 'close'),
+  [
+    ('batchsize', 'batch_size'),
+    ('optimizer.lr', ''),
+    ('data.flp', 'data.flip'),
+  ],
+)
+def test_a_misspelt_field_is_named(name, close):
+  config = default.get_config()
+  *section, field = name.split('.')
+  parent = config[section[0]] if section else config
+  with parent.unlocked():
+    parent[field] = 1
+  hint = f'did you mean {close}' if close else 'configs/default.py has'
+  with pytest.raises(errors.UserError, match=f'^{name} is no field.*{hint}'):
+    setup.create_setup(config)
+
+
+@pytest.mark.parametrize('name', ['ema_decay', 'optimizer'])
+def test_a_missing_field_is_named(name):
+  config = default.get_config()
+  with config.unlocked():
+    del config[name]
+  with pytest.raises(errors.UserError, match=f'the config has no {name}'):
+    setup.create_setup(config)
