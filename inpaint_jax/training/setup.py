@@ -73,7 +73,7 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   Raises:
     errors.UserError: a field has an invalid value.
   """
-  _check_names(config)
+  _check_complete(config)
   check_fields(config)
   mesh = sharding.create_mesh()
   sharding.check_batch_size(config.batch_size, mesh, config.accumulate_steps)
@@ -102,27 +102,33 @@ def create_setup(config: ml_collections.ConfigDict) -> Setup:
   )
 
 
-def _check_names(config: ml_collections.ConfigDict) -> None:
-  """Raises a UserError if a field is misspelt, or missing.
+def describe_own_fields(config: ml_collections.ConfigDict) -> str:
+  """Returns a line on fields that only code of the user's own can read.
 
-  ml_collections refuses unknown fields on the command line, but a config file
-  may set any.
+  On the command line unknown fields are refused, but a config file may set any:
+  one for an optimizer of one's own, or a misspelt one. '' if there are none.
   """
   known = workdirs.flatten(config_files.default())
-  found = workdirs.flatten(config)
-  for name in sorted(known.keys() - found.keys()):
+  own = [
+    name
+    for name in workdirs.flatten(config)
+    if name not in known and name.partition('.')[0] not in _OPEN
+  ]
+  for number, name in enumerate(own):
+    if close := difflib.get_close_matches(name, known, 1, 0.8):
+      own[number] += f' (not {close[0]}?)'
+  names = ', '.join(own)
+  return names and f'only code of your own can read these fields: {names}'
+
+
+def _check_complete(config: ml_collections.ConfigDict) -> None:
+  """Raises a UserError if a field is missing."""
+  known = workdirs.flatten(config_files.default())
+  for name in sorted(known.keys() - workdirs.flatten(config).keys()):
     raise errors.UserError(
       f'the config has no {name}; start from configs/default.py, and change '
       'fields one by one'
     )
-  for name in sorted(found.keys() - known.keys()):
-    if name.partition('.')[0] not in _OPEN:
-      close = ''.join(difflib.get_close_matches(name, known, 1))
-      raise errors.UserError(
-        f'{name} is no field of the config; '
-        + (f'did you mean {close}? ' if close else '')
-        + 'configs/default.py has all fields, and is the place for new ones'
-      )
 
 
 def check_fields(config: ml_collections.ConfigDict) -> None:

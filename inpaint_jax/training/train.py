@@ -43,7 +43,11 @@ from inpaint_jax.training import (
   starts,
   train_step,
 )
-from inpaint_jax.training.setup import create_setup, Setup
+from inpaint_jax.training.setup import (
+  create_setup,
+  describe_own_fields,
+  Setup,
+)
 from inpaint_jax.training.train_state import (
   create_train_state,
   Discriminator,
@@ -101,6 +105,8 @@ def train(
   # First, so that a mistake in the config leaves no folder behind.
   input_pipeline.check(config)
   setup = create_setup(config)
+  if (line := describe_own_fields(config)) and distributed.is_first():
+    print(line)
   with (
     workdirs.disk_full_as_user_error(workdir),
     workdirs.locked_workdir(workdir, config) as path,
