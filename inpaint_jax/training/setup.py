@@ -2,7 +2,10 @@
 
 import dataclasses
 import difflib
+import functools
+import operator
 
+from flax import traverse_util
 import flax.linen as nn
 import jax
 import ml_collections
@@ -17,7 +20,7 @@ from inpaint_jax import (
   objectives,
   optimizers,
 )
-from inpaint_jax.runs import trained_model, workdir as workdirs
+from inpaint_jax.runs import trained_model
 from inpaint_jax.system import config_files, errors, sharding, user_paths
 from inpaint_jax.training import feed
 
@@ -108,10 +111,10 @@ def describe_own_fields(config: ml_collections.ConfigDict) -> str:
   On the command line unknown fields are refused, but a config file may set any:
   one for an optimizer of one's own, or a misspelt one. '' if there are none.
   """
-  known = workdirs.flatten(config_files.default())
+  known = _list_names(config_files.default())
   own = [
     name
-    for name in workdirs.flatten(config)
+    for name in _list_names(config)
     if name not in known and name.partition('.')[0] not in _OPEN
   ]
   for number, name in enumerate(own):
@@ -123,12 +126,19 @@ def describe_own_fields(config: ml_collections.ConfigDict) -> str:
 
 def _check_complete(config: ml_collections.ConfigDict) -> None:
   """Raises a UserError if a field is missing."""
-  known = workdirs.flatten(config_files.default())
-  for name in sorted(known.keys() - workdirs.flatten(config).keys()):
+  there = _list_names(config)
+  for name in _list_names(config_files.default()):
+    if name in there:
+      continue
     raise errors.UserError(
       f'the config has no {name}; start from configs/default.py, and change '
       'fields one by one'
     )
+
+
+def _list_names(config: ml_collections.ConfigDict) -> list[str]:
+  """Returns the names of all fields, as in 'data.source'."""
+  return list(traverse_util.flatten_dict(config.to_dict(), sep='.'))
 
 
 def check_fields(config: ml_collections.ConfigDict) -> None:
@@ -156,11 +166,11 @@ def check_fields(config: ml_collections.ConfigDict) -> None:
     user_paths.local(config.data[name], f'data.{name}')
   errors.check_name(feed.CACHES, config.data.cache, 'data.cache')
   masks.check(config.masks, config.data.image_size)
-  fields = workdirs.flatten(config)
   for field, least in _LEAST.items():
-    if not least <= fields[field] < 2**31:
+    value = functools.reduce(operator.getitem, field.split('.'), config)
+    if not least <= value < 2**31:
       raise errors.UserError(
-        f'{field}={fields[field]} must be at least {least} and below 2**31'
+        f'{field}={value} must be at least {least} and below 2**31'
       )
   for field in ('hole_weight', 'boundary_weight'):
     if not 0 < config[field] < float('inf'):

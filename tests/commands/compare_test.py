@@ -43,7 +43,7 @@ def test_a_small_comparison(programs, tmp_path):
     (['--photos=x'], 'no --out'),
     (['--photos=x', '--out=y', '--kinds=dots'], "--kinds='dots' is unknown"),
     (['--photos=x', '--out=y', '--methods=gan'], "--methods='gan' is unknown"),
-    (['--photos=nowhere', '--out=y'], '--photos=nowhere cannot be read'),
+    (['--photos=nowhere', '--out=y'], '--photos=nowhere cannot be used'),
   ],
 )
 def test_a_wrong_flag_is_one_line(programs, flags, message, tmp_path):
