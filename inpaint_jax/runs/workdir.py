@@ -210,11 +210,11 @@ def to_config(fields: dict[str, Any]) -> ml_collections.ConfigDict:
   return config
 
 
-def flatten(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """Returns {'a.b': value} of all fields."""
+def flatten(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns {'a.b': value} of all fields of a config, or of its dict."""
   flat: dict[str, Any] = {}
   for name, value in config.items():
-    if isinstance(value, ml_collections.ConfigDict):
+    if isinstance(value, ml_collections.ConfigDict | dict):
       flat |= {f'{name}.{k}': x for k, x in flatten(value).items()}
     else:
       flat[name] = value

@@ -5,7 +5,6 @@ import difflib
 import functools
 import operator
 
-from flax import traverse_util
 import flax.linen as nn
 import jax
 import ml_collections
@@ -20,7 +19,7 @@ from inpaint_jax import (
   objectives,
   optimizers,
 )
-from inpaint_jax.runs import trained_model
+from inpaint_jax.runs import trained_model, workdir as workdirs
 from inpaint_jax.system import config_files, errors, sharding, user_paths
 from inpaint_jax.training import feed
 
@@ -111,10 +110,10 @@ def describe_own_fields(config: ml_collections.ConfigDict) -> str:
   On the command line unknown fields are refused, but a config file may set any:
   one for an optimizer of one's own, or a misspelt one. '' if there are none.
   """
-  known = _list_names(config_files.default())
+  known = workdirs.flatten(config_files.default())
   own = [
     name
-    for name in _list_names(config)
+    for name in workdirs.flatten(config.to_dict())
     if name not in known and name.partition('.')[0] not in _OPEN
   ]
   for number, name in enumerate(own):
@@ -126,19 +125,13 @@ def describe_own_fields(config: ml_collections.ConfigDict) -> str:
 
 def _check_complete(config: ml_collections.ConfigDict) -> None:
   """Raises a UserError if a field is missing."""
-  there = _list_names(config)
-  for name in _list_names(config_files.default()):
-    if name in there:
-      continue
+  there = workdirs.flatten(config.to_dict())
+  wanted = workdirs.flatten(config_files.default())
+  if missing := [name for name in wanted if name not in there]:
     raise errors.UserError(
-      f'the config has no {name}; start from configs/default.py, and change '
-      'fields one by one'
+      f'the config has no {missing[0]}; start from configs/default.py, and '
+      'change fields one by one'
     )
-
-
-def _list_names(config: ml_collections.ConfigDict) -> list[str]:
-  """Returns the names of all fields, as in 'data.source'."""
-  return list(traverse_util.flatten_dict(config.to_dict(), sep='.'))
 
 
 def check_fields(config: ml_collections.ConfigDict) -> None:
